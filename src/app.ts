@@ -1,0 +1,101 @@
+import { randomUUID } from 'node:crypto'
+import accepts from '@fastify/accepts'
+import cookie from '@fastify/cookie'
+import cors from '@fastify/cors'
+import helmet from '@fastify/helmet'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import Fastify, { type FastifyServerOptions, LogController } from 'fastify'
+import type { Kysely } from 'kysely'
+import type { Caller } from './auth.ts'
+import type { Config } from './config.ts'
+import type { Tables } from './db/tables.ts'
+import { registerDocs } from './docs.ts'
+import { setErrorHandlers } from './errors.ts'
+import { onlyThisMachine } from './identity/fence.ts'
+import { createIdentity, type Identity } from './identity/index.ts'
+import { createOrigins, type Origins } from './origins.ts'
+import { adminRoutes } from './routes/admin.ts'
+import { authRoutes } from './routes/auth.ts'
+import { healthRoutes } from './routes/health.ts'
+import { jobRoutes } from './routes/jobs.ts'
+import { pageRoutes } from './routes/pages.ts'
+import { walletRoutes } from './routes/wallet.ts'
+import { components } from './schemas.ts'
+import { refuseUnstorable, schemaController } from './validation.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    config: Config
+    db: Kysely<Tables>
+    identity: Identity
+    origins: Origins
+  }
+  interface FastifyRequest {
+    account: Caller
+  }
+}
+
+/**
+ * The whole service, apart from its listener: everything it is made of stands in this list.
+ * @param db migrated; it is the caller's to close
+ * @param logger as Fastify takes it; absent: no log
+ */
+export async function buildApp(config: Config, db: Kysely<Tables>, logger: FastifyServerOptions['logger'] = false) {
+  const app = Fastify({
+    logger,
+    bodyLimit: 65_536,
+    trustProxy: config.trustProxy.length ? config.trustProxy : false,
+    genReqId: () => randomUUID(),
+    // A line per request costs more than the request; ask for it with LOG_LEVEL=debug.
+    logController: new LogController({ disableRequestLogging: !['debug', 'trace'].includes(config.logLevel) }),
+    // "__proto__" is a legal key of somebody's metadata. JSON.parse makes it a plain property, and we never merge bodies.
+    onProtoPoisoning: 'ignore',
+    onConstructorPoisoning: 'ignore',
+    schemaController,
+  }).withTypeProvider<TypeBoxTypeProvider>()
+
+  const origins = createOrigins(config, db)
+  app.decorate('config', config)
+  app.decorate('db', db)
+  app.decorate('identity', await createIdentity(config, db, app.log))
+  app.decorate('origins', origins)
+  app.decorateRequest('account')
+  setErrorHandlers(app)
+
+  await origins.refresh()
+  origins.watch((error) =>
+    app.log.warn({ err: error }, "could not read the apps' origins; those of before stay allowed"),
+  )
+  app.addHook('onClose', async () => origins.stop())
+
+  if (app.identity.mode === 'local' && config.localIdentity === 'loopback') app.addHook('onRequest', onlyThisMachine)
+  app.addHook('preValidation', refuseUnstorable)
+
+  await app.register(helmet, {
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] },
+    },
+    strictTransportSecurity: config.publicUrl.startsWith('https:'),
+    referrerPolicy: { policy: 'same-origin' },
+  })
+  await app.register(cors, {
+    origin: (origin, allow) => allow(null, origin !== undefined && origins.isAllowed(origin)),
+    credentials: true,
+    methods: ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'],
+    exposedHeaders: ['Idempotency-Replayed', 'Retry-After', 'Link'],
+    maxAge: 600,
+  })
+  await app.register(cookie)
+  await app.register(accepts)
+
+  for (const component of components) app.addSchema(component)
+  await registerDocs(app)
+  await app.register(healthRoutes)
+  await app.register(authRoutes)
+  await app.register(walletRoutes)
+  await app.register(jobRoutes)
+  await app.register(adminRoutes)
+  await app.register(pageRoutes)
+  return app
+}

@@ -1,0 +1,204 @@
+import { createPublicKey } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { isIP } from 'node:net'
+import { isLoopback, isOrigin } from './redirects.ts'
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
+
+export interface ClerkConfig {
+  secretKey: string
+  publishableKey: string
+  /** PEM public key; undefined: keys come from Clerk's JWKS */
+  jwtKey: string | undefined
+  apiUrl: string | undefined
+  issuer: string
+  webhookSecret: string | undefined
+}
+
+/** Everything the environment decides, checked. Nothing else reads the environment. */
+export interface Config {
+  production: boolean
+  host: string
+  port: number
+  /** An origin without a trailing slash, e.g. `https://account.example.com` */
+  publicUrl: string
+  database: {
+    /** undefined: the embedded PGlite in `dataDir` */
+    url: string | undefined
+    dataDir: string
+    poolSize: number
+    migrateOnStart: boolean
+    migrateUrl: string | undefined
+  }
+  /** undefined: the local identity */
+  clerk: ClerkConfig | undefined
+  /** `loopback`: the local identity answers this machine alone; `expose`: whoever reaches it */
+  localIdentity: 'loopback' | 'expose'
+  allowedOrigins: string[]
+  adminClerkIds: string[]
+  xApiUrl: string
+  tokenSecret: string | undefined
+  patTtlDays: number
+  jobTtlSeconds: number
+  /** Addresses or CIDRs of our own proxies */
+  trustProxy: string[]
+  topupUrl: string | undefined
+  logLevel: (typeof LOG_LEVELS)[number]
+  /** Requests per account or address and minute */
+  rateLimitMax: number
+}
+
+/** Every fault of the environment at once, one readable line each. */
+export class ConfigError extends Error {
+  readonly faults: string[]
+  constructor(faults: string[]) {
+    super(
+      `The configuration has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:\n  ${faults.join('\n  ')}`,
+    )
+    this.faults = faults
+  }
+}
+
+/** The configuration of this process: its environment, and below it the file `.env` where there is one. */
+export function processConfig(): Config {
+  if (existsSync('.env')) process.loadEnvFile('.env')
+  return readConfig(process.env)
+}
+
+/**
+ * Reads and checks the whole configuration.
+ * @throws {ConfigError} naming every fault; values are not repeated, some are secrets.
+ */
+export function readConfig(env: Record<string, string | undefined>): Config {
+  const faults: string[] = []
+
+  /** The value, checked; an empty one counts as absent (docker compose passes those on). */
+  function read<T>(name: string, fallback: T, wanted: string, parse: (value: string) => T | undefined): T {
+    const value = env[name]?.trim()
+    if (!value) return fallback
+    const parsed = parse(value)
+    if (parsed !== undefined) return parsed
+    faults.push(`${name} must be ${wanted}`)
+    return fallback
+  }
+  const text = (name: string) => env[name]?.trim() || undefined
+  const integer = (name: string, fallback: number, min: number, max: number) =>
+    read(name, fallback, `a whole number from ${min} to ${max}`, (value) =>
+      /^\d{1,15}$/.test(value) && Number(value) >= min && Number(value) <= max ? Number(value) : undefined,
+    )
+  const flag = (name: string, fallback: boolean) =>
+    read(name, fallback, 'true or false', (value) => ({ true: true, false: false })[value])
+  const url = (name: string, protocols: RegExp, wanted: string) =>
+    read<string | undefined>(name, undefined, wanted, (value) =>
+      protocols.test(URL.parse(value)?.protocol ?? '') ? value.replace(/\/+$/, '') : undefined,
+    )
+  const list = (name: string, wanted: string, valid: (item: string) => boolean) =>
+    read<string[]>(name, [], `a comma-separated list of ${wanted}`, (value) => {
+      const items = value.split(',').map((item) => item.trim())
+      return items.every(valid) ? items : undefined
+    })
+  const web = /^https?:$/
+  const postgres = /^postgres(ql)?:$/
+
+  const production = text('NODE_ENV') === 'production'
+  const port = integer('PORT', 3000, 1, 65535)
+  const config: Config = {
+    production,
+    host: text('HOST') ?? '127.0.0.1',
+    port,
+    publicUrl: read(
+      'PUBLIC_URL',
+      `http://localhost:${port}`,
+      'an origin such as https://account.example.com',
+      (value) => {
+        const origin = value.replace(/\/$/, '')
+        return isOrigin(origin) ? origin : undefined
+      },
+    ),
+    database: {
+      url: url('DATABASE_URL', postgres, 'a postgres:// URL'),
+      dataDir: text('DATA_DIR') ?? './data',
+      poolSize: integer('DATABASE_POOL_SIZE', 6, 1, 1000),
+      migrateOnStart: flag('MIGRATE_ON_START', true),
+      migrateUrl: url('MIGRATE_DATABASE_URL', postgres, 'a postgres:// URL'),
+    },
+    clerk: readClerk(),
+    localIdentity: read('LOCAL_IDENTITY', 'loopback', 'expose, or absent', (value) =>
+      value === 'expose' ? value : undefined,
+    ),
+    allowedOrigins: list('ALLOWED_ORIGINS', 'exact origins such as https://app.example.com (no path)', isOrigin),
+    adminClerkIds: list('ADMIN_CLERK_IDS', 'Clerk user ids (user_…)', (item) => /^user_[\w-]{1,64}$/.test(item)),
+    xApiUrl: url('X_API_URL', web, 'an http(s) URL') ?? 'https://api.twitter.com',
+    tokenSecret: read<string | undefined>('TOKEN_SECRET', undefined, 'at least 32 characters long', (value) =>
+      value.length >= 32 ? value : undefined,
+    ),
+    patTtlDays: integer('PAT_TTL_DAYS', 90, 1, 3650),
+    jobTtlSeconds: integer('JOB_TTL_SECONDS', 86_400, 60, 604_800),
+    trustProxy: list('TRUST_PROXY', 'addresses or CIDRs of your proxies (not true, not a number)', isAddressOrCidr),
+    topupUrl: url('TOPUP_URL', web, 'an http(s) URL'),
+    logLevel: read('LOG_LEVEL', 'info', `one of ${LOG_LEVELS.join(', ')}`, (value) =>
+      LOG_LEVELS.find((level) => level === value),
+    ),
+    rateLimitMax: integer('RATE_LIMIT_MAX', 300, 1, 1_000_000),
+  }
+
+  function readClerk(): ClerkConfig | undefined {
+    const secretKey = text('CLERK_SECRET_KEY')
+    const publishableKey = text('CLERK_PUBLISHABLE_KEY')
+    const jwtKey = read<string | undefined>('CLERK_JWT_KEY', undefined, 'a PEM public key', parsePublicKey)
+    const apiUrl = url('CLERK_API_URL', web, 'an http(s) URL')
+    const issuer = url('CLERK_ISSUER', web, 'an http(s) URL')
+    const webhookSecret = text('CLERK_WEBHOOK_SECRET')
+    if (!secretKey && !publishableKey) return undefined
+    if (!secretKey) faults.push('CLERK_SECRET_KEY is missing (CLERK_PUBLISHABLE_KEY is set; they belong together)')
+    if (!publishableKey) faults.push('CLERK_PUBLISHABLE_KEY is missing (CLERK_SECRET_KEY is set; they belong together)')
+    const frontendHost = clerkFrontendHost(publishableKey ?? '')
+    if (publishableKey && !frontendHost) faults.push('CLERK_PUBLISHABLE_KEY must be a key such as pk_live_…')
+    if (!secretKey || !publishableKey) return undefined
+    return { secretKey, publishableKey, jwtKey, apiUrl, issuer: issuer ?? `https://${frontendHost}`, webhookSecret }
+  }
+
+  const publicHost = new URL(config.publicUrl).hostname
+  if (production) {
+    if (!text('CLERK_SECRET_KEY') && !text('CLERK_PUBLISHABLE_KEY')) {
+      faults.push('CLERK_SECRET_KEY and CLERK_PUBLISHABLE_KEY are required with NODE_ENV=production')
+    }
+    if (!text('CLERK_JWT_KEY')) faults.push('CLERK_JWT_KEY is required with NODE_ENV=production')
+    if (!text('TOKEN_SECRET')) faults.push('TOKEN_SECRET is required with NODE_ENV=production')
+    if (config.publicUrl.startsWith('http:') && !isLoopback(publicHost)) {
+      faults.push('PUBLIC_URL must be https with NODE_ENV=production')
+    }
+  } else if (!config.clerk && config.localIdentity === 'loopback') {
+    const wayOut = 'while the local identity signs people in: set the Clerk keys, or LOCAL_IDENTITY=expose'
+    if (!isLoopback(config.host)) faults.push(`HOST must be a loopback address ${wayOut}`)
+    if (!isLoopback(publicHost)) faults.push(`PUBLIC_URL must be on a loopback address ${wayOut}`)
+  }
+
+  if (faults.length) throw new ConfigError(faults)
+  return config
+}
+
+function isAddressOrCidr(item: string): boolean {
+  const [address = '', bits, ...rest] = item.split('/')
+  const version = isIP(address)
+  if (!version || rest.length) return false
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128))
+}
+
+/** A PEM public key; `\n` written out, as many .env files have it, is understood. */
+function parsePublicKey(value: string): string | undefined {
+  const pem = value.replaceAll('\\n', '\n')
+  try {
+    createPublicKey(pem)
+    return pem
+  } catch {
+    return undefined
+  }
+}
+
+/** The frontend host inside a publishable key: `pk_test_` + base64 of `host$`. */
+export function clerkFrontendHost(publishableKey: string): string | undefined {
+  const payload = /^pk_(?:test|live)_([A-Za-z0-9+/=_-]+)$/.exec(publishableKey)?.[1]
+  const host = payload && Buffer.from(payload, 'base64').toString()
+  return host ? /^([a-z0-9.-]+\.[a-z0-9.-]+(?::\d+)?)\$$/i.exec(host)?.[1] : undefined
+}

@@ -1,0 +1,34 @@
+import { Kysely, PostgresDialect } from 'kysely'
+import type { Config } from '../config.ts'
+import { pglitePool } from './pglite.ts'
+import { postgresPool } from './postgres.ts'
+import type { Tables } from './tables.ts'
+
+/** The most that one statement of a request may take, in ms. */
+const STATEMENT_MS = 5_000
+
+/**
+ * Opens the database that the configuration names: Postgres by `url`, else PGlite in `dataDir`.
+ * `destroy()` of the result closes it. Connecting is lazy with Postgres.
+ * @throws {FolderInUse}
+ */
+export async function connect(
+  config: Config['database'],
+  onTrouble: { lostConnection: (error: Error) => void; lostFolder: (error: Error) => void },
+): Promise<Kysely<Tables>> {
+  const pool = config.url
+    ? postgresPool(config.url, {
+        poolSize: config.poolSize,
+        statementMs: STATEMENT_MS,
+        onLostConnection: onTrouble.lostConnection,
+      })
+    : await pglitePool(config.dataDir, onTrouble.lostFolder)
+  return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
+}
+
+/** One connection without a statement time-out, for migrations, which may have to rewrite a table. */
+export function connectForMigration(url: string): Kysely<Tables> {
+  return new Kysely<Tables>({
+    dialect: new PostgresDialect({ pool: postgresPool(url, { poolSize: 1, statementMs: 0 }) }),
+  })
+}

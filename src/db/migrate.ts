@@ -1,0 +1,82 @@
+import { readdir } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Kysely, sql } from 'kysely'
+import { type Migration, Migrator } from 'kysely/migration'
+import { ConfigError, processConfig } from '../config.ts'
+import { connect, connectForMigration } from './connect.ts'
+import { FolderInUse } from './pglite.ts'
+import { DatabaseUnavailable } from './postgres.ts'
+
+const FOLDER = new URL('../../migrations/', import.meta.url)
+const WAIT_MS = 30_000
+
+/**
+ * Brings the schema up to date. Replicas that start together wait for each other on Kysely's migration lock.
+ * @returns the names of the migrations that this call ran
+ */
+export async function migrateToLatest<T>(db: Kysely<T>): Promise<string[]> {
+  const migrator = new Migrator({ db, provider: { getMigrations } })
+  const { error, results = [] } = await migrator.migrateToLatest()
+  if (error) {
+    const failed = results.find(({ status }) => status === 'Error')
+    throw failed ? new Error(`Migration ${failed.migrationName} failed`, { cause: error }) : error
+  }
+  return results.map(({ migrationName }) => migrationName)
+}
+
+async function getMigrations(): Promise<Record<string, Migration>> {
+  const files = (await readdir(FOLDER)).filter((file) => file.endsWith('.ts'))
+  return Object.fromEntries(
+    await Promise.all(files.map(async (file) => [file.slice(0, -3), await import(new URL(file, FOLDER).href)])),
+  )
+}
+
+/**
+ * Waits until the database answers, for 30 s at most.
+ * @throws {DatabaseUnavailable} the last failure, when the time is over or `signal` aborts
+ */
+export async function waitForDatabase<T>(
+  db: Kysely<T>,
+  say: (sentence: string) => void,
+  signal?: AbortSignal,
+): Promise<void> {
+  const giveUp = Date.now() + WAIT_MS
+  for (;;) {
+    try {
+      await sql`select 1`.execute(db)
+      return
+    } catch (error) {
+      if (!(error instanceof DatabaseUnavailable) || signal?.aborted || Date.now() > giveUp) throw error
+      const left = Math.max(0, Math.round((giveUp - Date.now()) / 1000))
+      say(
+        `The database does not answer yet (${(error.cause as Error).message || error.message}); trying for ${left} s more.`,
+      )
+      await sleep(1_000, undefined, { signal }).catch(() => {})
+    }
+  }
+}
+
+/** `npm run migrate`: the owner's connection where there is one, else the service's. */
+async function main(): Promise<void> {
+  const { database } = processConfig()
+  const url = database.migrateUrl ?? database.url
+  const rethrow = (error: Error) => {
+    throw error
+  }
+  const db = url ? connectForMigration(url) : await connect(database, { lostConnection: rethrow, lostFolder: rethrow })
+  try {
+    await waitForDatabase(db, console.error)
+    const ran = await migrateToLatest(db)
+    console.log(ran.length ? `Migrated: ${ran.join(', ')}` : 'The schema is up to date.')
+  } finally {
+    await db.destroy()
+  }
+}
+
+if (import.meta.main) {
+  await main().catch((error) => {
+    const expected = [ConfigError, DatabaseUnavailable, FolderInUse].some((kind) => error instanceof kind)
+    console.error(expected ? error.message : error)
+    process.exitCode = 1
+  })
+}

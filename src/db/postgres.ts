@@ -1,0 +1,117 @@
+import type { PostgresPool, PostgresPoolClient } from 'kysely'
+import pg from 'pg'
+import { nameOf } from './statement.ts'
+import { safeInteger } from './tables.ts'
+
+const CONNECT_MS = 2_000
+
+/** The database did not answer. What it did with the statement is unknown unless `cause` is an error of its own. */
+export class DatabaseUnavailable extends Error {
+  /** We waited the whole time-out: trying again would double it. */
+  readonly timedOut: boolean
+  constructor(cause: Error, timedOut = false) {
+    super(`database unavailable: ${cause.message || (cause as NodeJS.ErrnoException).code}`, { cause })
+    this.timedOut = timedOut
+  }
+}
+
+export interface PostgresOptions {
+  poolSize: number
+  /** What one statement may take on our side, in ms; 0: no limit (migrations) */
+  statementMs: number
+  onLostConnection?: (error: Error) => void
+}
+
+/**
+ * A pg pool as Kysely wants it, with what `pg` leaves open: named statements, int8 as a safe integer, and an
+ * end to waiting. A server that no longer answers is noticed by our own clock: the connection is destroyed, and so
+ * are the idle ones beside it, which the same dead network would cost 5 s each.
+ */
+export function postgresPool(url: string, { poolSize, statementMs, onLostConnection }: PostgresOptions): PostgresPool {
+  const options: pg.PoolConfig = {
+    connectionString: url,
+    max: poolSize,
+    keepAlive: true,
+    Client: QuickToConnect as unknown as NonNullable<pg.PoolConfig['Client']>,
+    types: { getTypeParser: (oid, format) => (oid === 20 ? safeInteger : pg.types.getTypeParser(oid, format)) },
+    application_name: 'focus-api',
+    // The server gives up a little before we do: then the outcome of a slow statement is known.
+    ...(statementMs && {
+      query_timeout: statementMs,
+      statement_timeout: statementMs - 500,
+      connectionTimeoutMillis: statementMs,
+    }),
+  }
+  let pool = newPool()
+
+  function newPool(): pg.Pool {
+    const fresh = new pg.Pool(options)
+    fresh.on('error', (error) => onLostConnection?.(error))
+    return fresh
+  }
+
+  function abandon(dead: pg.Pool): void {
+    if (dead !== pool) return
+    pool = newPool()
+    dead.end().catch(() => {})
+  }
+
+  async function connect(): Promise<PostgresPoolClient> {
+    const home = pool
+    let client: pg.PoolClient
+    try {
+      client = await home.connect()
+    } catch (error) {
+      throw new DatabaseUnavailable(error as Error)
+    }
+    let broken = false
+    let patience = 0
+    return {
+      async query(text: string, values: unknown[]) {
+        const name = nameOf(text)
+        // A report may take longer: our patience follows what its transaction told the server.
+        const told = /^set local statement_timeout = (\d+)$/.exec(text)?.[1]
+        if (told) patience = Number(told) + 500
+        try {
+          return await client.query({
+            text,
+            values,
+            ...(name && { name }),
+            ...(patience && { query_timeout: patience }),
+          })
+        } catch (error) {
+          if (error instanceof pg.DatabaseError) {
+            if (isServerTrouble(error.code)) throw new DatabaseUnavailable(error)
+            throw error
+          }
+          if (error instanceof RangeError) throw error
+          broken = true
+          const timedOut = (error as Error).message === 'Query read timeout'
+          if (timedOut) abandon(home)
+          throw new DatabaseUnavailable(error as Error, timedOut)
+        }
+      },
+      release: (destroy?: boolean) => client.release(destroy || broken),
+    } as unknown as PostgresPoolClient
+  }
+
+  return { connect, end: () => pool.end(), options }
+}
+
+/** pg-pool has one time-out for connecting and for waiting in its queue; a dead network must not take as long as a full pool may. */
+class QuickToConnect extends pg.Client {
+  constructor(options: pg.ClientConfig) {
+    super({ ...options, connectionTimeoutMillis: CONNECT_MS })
+  }
+}
+
+/** SQLSTATEs that speak of the server and not of the statement; the transaction they met was rolled back. */
+function isServerTrouble(code = ''): boolean {
+  return (
+    code.startsWith('08') || // connection exception
+    code.startsWith('53') || // out of disk, memory, connections
+    code === '57014' || // statement_timeout
+    /^57P0[1-5]$/.test(code) || // shutting down, crashed, starting up
+    code === '25006' // read-only after a failover
+  )
+}

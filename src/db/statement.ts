@@ -1,0 +1,32 @@
+import { CompiledQuery, type Kysely } from 'kysely'
+import type { Tables } from './tables.ts'
+
+const names = new Map<string, string>()
+
+/** The name under which Postgres keeps the plan of this text; undefined for text that no `statement` declared. */
+export const nameOf = (text: string): string | undefined => names.get(text)
+
+/**
+ * Declares a statement once. It is compiled here, and sent as a named prepared statement, so that Postgres parses
+ * and plans it once per connection: measured, that is half of a short statement's cost.
+ * @param name its name on the server, unique in the service
+ * @param text SQL with parameters by name (`$account_id`), each of which may stand more than once
+ * @returns a function that runs it on a database or a transaction and resolves to its rows
+ */
+export function statement<Params extends Record<string, unknown>, Row>(name: string, text: string) {
+  const order: (keyof Params & string)[] = []
+  const sql = text.replace(/\$([a-z_]+)/g, (_, param) => {
+    const known = order.indexOf(param)
+    return `$${known < 0 ? order.push(param) : known + 1}`
+  })
+  names.set(sql, name)
+  return async (db: Kysely<Tables>, params: Params): Promise<Row[]> => {
+    const { rows } = await db.executeQuery<Row>(
+      CompiledQuery.raw(
+        sql,
+        order.map((param) => params[param]),
+      ),
+    )
+    return rows
+  }
+}

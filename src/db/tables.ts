@@ -1,0 +1,80 @@
+import type { ColumnType, Generated } from 'kysely'
+import type { EntryKind, JobStatus } from '../ledger/rules.ts'
+
+/** Row types, in the database's own words. Every int8 arrives as a safe integer. */
+
+type Timestamp = ColumnType<Date, Date | undefined, Date>
+type Json = ColumnType<Record<string, unknown> | null, string | null, string | null>
+
+export interface Tables {
+  accounts: {
+    id: string
+    clerk_id: string
+    plan: Generated<string>
+    credits: Generated<number>
+    held: Generated<number>
+    seq: Generated<number>
+    created_at: Timestamp
+    closed_at: Date | null
+  }
+  apps: {
+    slug: string
+    name: string | null
+    starter_credits: Generated<number>
+    settle_key_hash: string | null
+    previous_settle_key_hash: string | null
+    previous_settle_key_until: Date | null
+    origins: Generated<string[]>
+    created_at: Timestamp
+  }
+  app_grants: {
+    account_id: string
+    app_slug: string
+    credits: Generated<number>
+    granted_at: Date | null
+    seen_at: Timestamp
+  }
+  jobs: {
+    account_id: string
+    id: string
+    app_slug: string
+    action: string
+    status: JobStatus
+    reserved: number
+    actual_cost: Generated<number>
+    metadata: Json
+    idempotency_key: string | null
+    request_hash: string | null
+    failure_reason: string | null
+    expires_at: Date
+    created_at: Timestamp
+    updated_at: Timestamp
+  }
+  ledger_entries: {
+    account_id: string
+    seq: number
+    job_id: string | null
+    kind: EntryKind
+    amount: number
+    balance_after: number
+    reference: string | null
+    reason: string | null
+    actor: string | null
+    created_at: Timestamp
+  }
+  sessions: {
+    session_hash: string
+    account_id: string
+    clerk_sid: string
+    expires_at: Date
+    created_at: Timestamp
+  }
+  settings: { name: string; value: string }
+}
+
+/** int8 as text → number. @throws {RangeError} past 2^53 - 1, where a number would lie. */
+export function safeInteger(text: string): number {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value)) throw new RangeError('an int8 beyond the safe integers')
+  return value
+}

@@ -1,0 +1,91 @@
+import { createHash, createPrivateKey, createPublicKey, randomUUID } from 'node:crypto'
+import { errors, exportPKCS8, generateKeyPair, jwtVerify, SignJWT } from 'jose'
+import type { Kysely } from 'kysely'
+import type { Config } from '../config.ts'
+import type { Tables } from '../db/tables.ts'
+import { ApiError } from '../errors.ts'
+import type { Claims, Identity, SessionOwner } from './index.ts'
+import { invalidToken, tokenExpired, tokenNotActiveYet } from './refusals.ts'
+
+/** As long as Clerk's, in seconds: what works with these works with those. */
+const TOKEN_SECONDS = 60
+const KEY = 'local_signing_key'
+const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
+
+/** The local identity: session JWTs shaped like Clerk's, signed with a key kept in our database. For trying out. */
+export async function localIdentity(config: Config, db: Kysely<Tables>): Promise<Identity> {
+  const privateKey = createPrivateKey(await signingKey(db))
+  const publicKey = createPublicKey(privateKey)
+  const issuer = config.publicUrl
+  await registerExampleApp(db)
+
+  async function verify(token: string): Promise<Claims> {
+    try {
+      const { payload } = await jwtVerify(token, publicKey, { issuer, algorithms: ['RS256'], clockTolerance: 5 })
+      if (typeof payload.sub !== 'string' || typeof payload.exp !== 'number') throw invalidToken()
+      return payload as unknown as Claims
+    } catch (error) {
+      if (error instanceof errors.JWTExpired) throw tokenExpired()
+      if (error instanceof errors.JWTClaimValidationFailed && error.claim === 'nbf') throw tokenNotActiveYet()
+      throw invalidToken()
+    }
+  }
+
+  async function mint({ sid, clerkId }: SessionOwner, template?: string): Promise<string | undefined> {
+    if (template) throw new ApiError(404, 'template_not_found', 'The local identity has no JWT templates.')
+    const live = await db
+      .selectFrom('sessions')
+      .select('clerk_sid')
+      .where('clerk_sid', '=', sid)
+      .where('expires_at', '>', new Date())
+      .executeTakeFirst()
+    if (!live) return undefined
+    return new SignJWT({ sid, azp: config.publicUrl, sts: 'active' })
+      .setProtectedHeader({ alg: 'RS256', typ: 'JWT' })
+      .setSubject(clerkId)
+      .setIssuer(issuer)
+      .setIssuedAt()
+      .setNotBefore('0s')
+      .setExpirationTime(`${TOKEN_SECONDS}s`)
+      .setJti(randomUUID())
+      .sign(privateKey)
+  }
+
+  const builtIn = config.localIdentity === 'expose' ? [] : [localClerkId('admin@example.com')]
+  return { mode: 'local', administrators: new Set(builtIn), verify, mint }
+}
+
+/** The user id of an e-mail address, always the same: `user_` and 27 base62 characters, like Clerk's. */
+export function localClerkId(email: string): string {
+  let rest = BigInt(`0x${createHash('sha256').update(email.trim().toLowerCase()).digest('hex')}`)
+  let id = ''
+  for (let i = 0; i < 27; i++, rest /= 62n) id += BASE62[Number(rest % 62n)]
+  return `user_${id}`
+}
+
+/** A new session id of the local identity. */
+export const newLocalSid = (): string => `sess_${randomUUID().replaceAll('-', '')}`
+
+/** The app of the README's first example, so that it works as pasted; an operator's changes to it stay. */
+async function registerExampleApp(db: Kysely<Tables>): Promise<void> {
+  await db
+    .insertInto('apps')
+    .values({ slug: 'video', name: 'Video (example)', starter_credits: 20 })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute()
+}
+
+/** The stored key, made by whichever replica comes first. */
+async function signingKey(db: Kysely<Tables>): Promise<string> {
+  const stored = db.selectFrom('settings').select('value').where('name', '=', KEY)
+  const known = await stored.executeTakeFirst()
+  if (known) return known.value
+  const { privateKey } = await generateKeyPair('RS256', { extractable: true })
+  await db
+    .insertInto('settings')
+    .values({ name: KEY, value: await exportPKCS8(privateKey) })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute()
+  // Whoever was first: a racing replica must sign with the same key.
+  return (await stored.executeTakeFirstOrThrow()).value
+}

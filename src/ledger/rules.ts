@@ -1,0 +1,84 @@
+/**
+ * The rules of the ledger as plain arithmetic: integers in, entries out. Nothing here knows of a database; the
+ * statements move the amounts, the table constraints say the same rules again, and the tests hold both against these.
+ */
+
+/** The largest amount or balance: beyond it a JSON number would lie. */
+export const MAX_CREDITS = Number.MAX_SAFE_INTEGER
+
+/** The most metadata a job may carry, in bytes of compact JSON. */
+export const MAX_METADATA_BYTES = 16_384
+
+/** Unregistered app slugs that are remembered per account; beyond that they are answered, not stored. */
+export const MAX_UNREGISTERED_APPS = 50
+
+export type JobStatus = 'started' | 'completed' | 'failed'
+
+export type EntryKind =
+  | 'starter_grant'
+  | 'admin_grant'
+  | 'topup'
+  | 'adjustment'
+  | 'job_reserve'
+  | 'job_refund'
+  | 'job_overage'
+  | 'job_release'
+  | 'job_expire'
+  | 'job_late_charge'
+
+/** What one entry does to the spendable balance; negative takes credits away. */
+export interface Movement {
+  kind: EntryKind
+  amount: number
+}
+
+/** Why a hold ended without the job being completed by its app; null: its app said so. */
+export type FailureReason = 'expired' | null
+
+/** How a caller wants a job to end. `actual_cost` null keeps the whole hold, whatever it is. */
+export interface Ending {
+  status: 'completed' | 'failed'
+  actual_cost: number | null
+  failure_reason: FailureReason
+}
+
+export const completion = (actualCost: number): Ending => ({
+  status: 'completed',
+  actual_cost: actualCost,
+  failure_reason: null,
+})
+
+export const failure = (refund: boolean): Ending => ({
+  status: 'failed',
+  actual_cost: refund ? 0 : null,
+  failure_reason: null,
+})
+
+/** The kind of entry by which an ending gives back what the hold has left. */
+export function refundKind(ending: { status: JobStatus; failure_reason: string | null }): EntryKind {
+  if (ending.status === 'completed') return 'job_refund'
+  return ending.failure_reason === 'expired' ? 'job_expire' : 'job_release'
+}
+
+/**
+ * What ending a job moves: what is left of the hold comes back, what it lacks is charged, below zero if need be
+ * (the work is done). Null where nothing moves: zero amounts write no entry.
+ */
+export function settlement(job: {
+  status: JobStatus
+  failure_reason: string | null
+  reserved: number
+  actual_cost: number
+}): Movement | null {
+  const amount = job.reserved - job.actual_cost
+  if (job.status === 'started' || amount === 0) return null
+  return { kind: amount > 0 ? refundKind(job) : 'job_overage', amount }
+}
+
+/** Whether an ended job ended just so: then the call is a repeat, and moves nothing. */
+export function isRepeat(job: { status: JobStatus; reserved: number; actual_cost: number }, ending: Ending): boolean {
+  return job.status === ending.status && job.actual_cost === (ending.actual_cost ?? job.reserved)
+}
+
+/** The reference under which an app's starter grant stands in an account; no other entry may use the prefix. */
+export const STARTER_REFERENCE = 'starter_grant:'

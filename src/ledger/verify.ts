@@ -1,0 +1,114 @@
+import { type Kysely, sql } from 'kysely'
+import type { Tables } from '../db/tables.ts'
+
+/** What a check looks at may take minutes on a large ledger; requests have 5 s. In ms. */
+const PATIENCE_MS = 120_000
+const EXAMPLES = 10
+
+/**
+ * The invariants. Each is a query that returns no row while the ledger is right; what it returns names the culprit.
+ */
+const CHECKS: Record<string, string> = {
+  'credits equal the sum of the entries': `
+    select a.id as account_id, a.credits, coalesce(e.total, 0)::text as entries
+    from accounts a left join (select account_id, sum(amount) as total from ledger_entries group by account_id) e
+      on e.account_id = a.id
+    where a.credits <> coalesce(e.total, 0)`,
+
+  'every balance follows from the one before, without gaps': `
+    select account_id, seq, balance_after from (
+      select account_id, seq, amount, balance_after, row_number() over w as expected,
+        lag(balance_after, 1, 0::bigint) over w as previous
+      from ledger_entries window w as (partition by account_id order by seq)) chain
+    where seq <> expected or balance_after <> previous + amount
+    union all
+    select a.id, a.seq, a.credits from accounts a
+    left join (select account_id, max(seq) as last from ledger_entries group by account_id) e on e.account_id = a.id
+    where a.seq <> coalesce(e.last, 0)`,
+
+  'held equals what the started jobs reserve': `
+    select a.id as account_id, a.held, coalesce(j.total, 0)::text as reserved
+    from accounts a left join (
+      select account_id, sum(reserved) as total from jobs where status = 'started' group by account_id) j
+      on j.account_id = a.id
+    where a.held <> coalesce(j.total, 0)`,
+
+  'a started job has taken what it reserves': `
+    select j.account_id, j.id as job_id, j.reserved, coalesce(e.total, 0)::text as entries
+    from jobs j left join (
+      select account_id, job_id, sum(amount) as total from ledger_entries where job_id is not null
+      group by account_id, job_id) e on e.account_id = j.account_id and e.job_id = j.id
+    where j.status = 'started' and coalesce(e.total, 0) <> -j.reserved`,
+
+  'an ended job has taken what it cost': `
+    select j.account_id, j.id as job_id, j.actual_cost, coalesce(e.total, 0)::text as entries
+    from jobs j left join (
+      select account_id, job_id, sum(amount) as total from ledger_entries where job_id is not null
+      group by account_id, job_id) e on e.account_id = j.account_id and e.job_id = j.id
+    where j.status <> 'started' and coalesce(e.total, 0) <> -j.actual_cost`,
+
+  'a job has each kind of entry once, and never both refund and overage': `
+    select account_id, job_id, kind, count(*)::int as entries from ledger_entries where job_id is not null
+    group by account_id, job_id, kind having count(*) > 1
+    union all
+    select account_id, job_id, min(kind), count(*)::int from ledger_entries
+    where kind in ('job_refund', 'job_overage') group by account_id, job_id having count(distinct kind) > 1`,
+
+  'no job was reserved below zero': `
+    select account_id, seq, job_id, balance_after from ledger_entries where kind = 'job_reserve' and balance_after < 0`,
+
+  'each grant has one equal starter entry, and the reverse': `
+    select coalesce(g.account_id, e.account_id) as account_id, coalesce('starter_grant:' || g.app_slug, e.reference) as reference,
+      g.credits, e.total::text as entries
+    from (select * from app_grants where credits > 0) g
+    full join (select account_id, reference, sum(amount) as total, count(*) as n from ledger_entries
+      where kind = 'starter_grant' group by account_id, reference) e
+      on e.account_id = g.account_id and e.reference = 'starter_grant:' || g.app_slug
+    where g.account_id is null or e.account_id is null or e.n <> 1 or e.total <> g.credits`,
+
+  'over all accounts, credits and holds equal what was given less what jobs cost': `
+    select balances::text, given::text, cost::text from
+      (select coalesce(sum(credits), 0) + coalesce(sum(held), 0) as balances from accounts) a,
+      (select coalesce(sum(amount), 0) as given from ledger_entries where job_id is null) e,
+      (select coalesce(sum(actual_cost), 0) as cost from jobs where status <> 'started') j
+    where balances <> given - cost`,
+
+  'no entry is zero, and no reference stands twice in an account': `
+    select account_id, seq, reference from ledger_entries where amount = 0
+    union all
+    select account_id, max(seq), reference from ledger_entries where reference is not null
+    group by account_id, reference having count(*) > 1`,
+}
+
+export interface Verification {
+  ok: boolean
+  checks: {
+    name: string
+    /** How many rows break it */
+    violations: number
+    /** The first of them */
+    examples: Record<string, unknown>[]
+  }[]
+}
+
+/** Runs every invariant of the ledger in one snapshot. */
+export async function verify(db: Kysely<Tables>): Promise<Verification> {
+  const checks = await db
+    .transaction()
+    .setIsolationLevel('repeatable read')
+    .setAccessMode('read only')
+    .execute(async (trx) => {
+      await sql.raw(`set local statement_timeout = ${PATIENCE_MS}`).execute(trx)
+      const results: Verification['checks'] = []
+      for (const [name, query] of Object.entries(CHECKS)) {
+        const { rows } = await sql
+          .raw<{ total: number; row: Record<string, unknown> }>(
+            `select count(*) over () as total, to_jsonb(violation) as row from (${query}) violation limit ${EXAMPLES}`,
+          )
+          .execute(trx)
+        results.push({ name, violations: rows[0]?.total ?? 0, examples: rows.map(({ row }) => row) })
+      }
+      return results
+    })
+  return { ok: checks.every(({ violations }) => violations === 0), checks }
+}

@@ -1,0 +1,203 @@
+import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
+import { accountIdOf, requireAdmin } from '../auth.ts'
+import { ApiError, badField } from '../errors.ts'
+import { adjust, openAccount } from '../ledger/post.ts'
+import { MAX_CREDITS, STARTER_REFERENCE } from '../ledger/rules.ts'
+import { verify } from '../ledger/verify.ts'
+import { isOrigin } from '../redirects.ts'
+import {
+  Account,
+  AdjustmentKind,
+  App,
+  bodyFailures,
+  Credits,
+  Entry,
+  failures,
+  protectedFailures,
+  ref,
+  Slug,
+} from '../schemas.ts'
+
+const ClerkId = Type.String({ pattern: '^user_[A-Za-z0-9_-]{1,64}$', description: 'The Clerk user id' })
+
+const forbidden = failures.forbidden('not_an_administrator', 'Only an administrator may do this.')
+const adminFailures = { ...protectedFailures, 403: forbidden }
+const adminBodyFailures = { ...bodyFailures, 403: forbidden }
+
+export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  app.addHook('onRequest', requireAdmin)
+
+  const columns = ['slug', 'name', 'starter_credits', 'origins', 'created_at'] as const
+
+  app.put(
+    '/api/admin/apps/:slug',
+    {
+      schema: {
+        tags: ['Admin'],
+        summary: 'Register an app or change it; what is not given stays',
+        params: Type.Object({ slug: Slug }),
+        body: Type.Object(
+          {
+            name: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
+            starter_credits: Credits({ description: 'Granted once to everybody who first uses the app from now on' }),
+            origins: Type.Optional(
+              Type.Array(Type.String({ maxLength: 300 }), {
+                maxItems: 50,
+                description: 'Exact web origins; each is trusted with the whole account of whoever uses it',
+              }),
+            ),
+          },
+          { examples: [{ name: 'Video', starter_credits: 20, origins: ['https://video.example.com'] }] },
+        ),
+        response: {
+          200: Type.Object({ app: ref(App) }, { description: 'OK', examples: [{ app: App.examples[0] }] }),
+          ...adminBodyFailures,
+        },
+      },
+    },
+    async (request) => {
+      const { name, starter_credits, origins } = request.body
+      const odd = origins?.find((origin) => !isOrigin(origin))
+      if (odd !== undefined)
+        throw badField('origins', `must be exact origins such as https://app.example.com, not ${odd}`)
+      const given = { starter_credits, ...(name !== undefined && { name }), ...(origins && { origins }) }
+      const saved = await app.db
+        .insertInto('apps')
+        .values({ slug: request.params.slug, ...given })
+        .onConflict((conflict) => conflict.column('slug').doUpdateSet(given))
+        .returning(columns)
+        .executeTakeFirstOrThrow()
+      await app.origins.refresh()
+      return { app: saved }
+    },
+  )
+
+  app.get(
+    '/api/admin/apps',
+    {
+      schema: {
+        tags: ['Admin'],
+        summary: 'List the registered apps',
+        response: {
+          200: Type.Object({ apps: Type.Array(ref(App)) }, { description: 'OK', examples: [{ apps: App.examples }] }),
+          ...adminFailures,
+        },
+      },
+    },
+    async () => ({ apps: await app.db.selectFrom('apps').select(columns).orderBy('slug').execute() }),
+  )
+
+  app.post(
+    '/api/admin/credits',
+    {
+      schema: {
+        tags: ['Admin'],
+        summary: 'Give or take credits; the account is created if need be',
+        body: Type.Object(
+          {
+            clerk_id: ClerkId,
+            amount: Type.Integer({
+              minimum: -MAX_CREDITS,
+              maximum: MAX_CREDITS,
+              not: { const: 0 },
+              description: 'Credits, not 0; negative takes',
+            }),
+            kind: AdjustmentKind,
+            reference: Type.String({
+              minLength: 1,
+              maxLength: 255,
+              pattern: `^(?!${STARTER_REFERENCE})`,
+              description: 'Unique per account, such as the id of a payment: the same request again moves nothing',
+            }),
+            reason: Type.String({ minLength: 1, maxLength: 1000 }),
+            allow_negative: Type.Optional(Type.Boolean({ default: false })),
+          },
+          {
+            examples: [
+              { clerk_id: 'user_2abc', amount: 100, kind: 'topup', reference: 'pi_3Q', reason: 'Bought 100 credits' },
+            ],
+          },
+        ),
+        response: {
+          200: Type.Object(
+            { account: ref(Account), entry: ref(Entry) },
+            { description: 'OK', examples: [{ account: Account.examples[0], entry: Entry.examples[0] }] },
+          ),
+          409: failures.conflict('would_go_negative', 'The account has 5 credits; nothing was moved.'),
+          ...adminBodyFailures,
+        },
+      },
+    },
+    async (request) => {
+      const { clerk_id, allow_negative = false, ...wish } = request.body
+      const account_id = accountIdOf(clerk_id)
+      await openAccount(app.db, account_id, clerk_id)
+      const entry = await adjust(app.db, { account_id, allow_negative, actor: request.account.clerk_id, ...wish })
+      return { account: await findAccount(account_id), entry }
+    },
+  )
+
+  app.get(
+    '/api/admin/accounts',
+    {
+      schema: {
+        tags: ['Admin'],
+        summary: 'Find an account by its Clerk id',
+        querystring: Type.Object({ clerk_id: ClerkId }),
+        response: {
+          200: Type.Object(
+            { account: ref(Account) },
+            { description: 'OK', examples: [{ account: Account.examples[0] }] },
+          ),
+          404: failures.notFound('account_not_found', 'Nobody with this Clerk id has an account.'),
+          ...adminFailures,
+        },
+      },
+    },
+    async (request) => ({ account: await findAccount(accountIdOf(request.query.clerk_id)) }),
+  )
+
+  app.get(
+    '/api/admin/verify',
+    {
+      schema: {
+        tags: ['Admin'],
+        summary: 'Check every invariant of the ledger',
+        response: {
+          200: Type.Object(
+            {
+              ok: Type.Boolean(),
+              checks: Type.Array(
+                Type.Object({
+                  name: Type.String(),
+                  violations: Type.Integer({ description: 'How many rows break it' }),
+                  examples: Type.Array(
+                    Type.Unsafe<Record<string, unknown>>({ type: 'object', additionalProperties: true }),
+                  ),
+                }),
+              ),
+            },
+            {
+              description: 'The ledger is right when ok is true',
+              examples: [
+                { ok: true, checks: [{ name: 'credits equal the sum of the entries', violations: 0, examples: [] }] },
+              ],
+            },
+          ),
+          ...adminFailures,
+        },
+      },
+    },
+    () => verify(app.db),
+  )
+
+  async function findAccount(id: string) {
+    const account = await app.db
+      .selectFrom('accounts')
+      .select(['id', 'clerk_id', 'plan', 'credits', 'held'])
+      .where('id', '=', id)
+      .executeTakeFirst()
+    if (!account) throw new ApiError(404, 'account_not_found', 'Nobody with this Clerk id has an account.')
+    return account
+  }
+}

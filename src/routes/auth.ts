@@ -1,0 +1,117 @@
+import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
+import { decodeJwt } from 'jose'
+import { authenticate, bySessionJwt, closeSession, openSession, originNotAllowed } from '../auth.ts'
+import { ApiError } from '../errors.ts'
+import { bodyFailures, failures, protectedFailures, Timestamp } from '../schemas.ts'
+
+/** A token with less than this left, in seconds, is replaced by a fresh one where we can mint. */
+const FRESH_SECONDS = 30
+
+const SessionToken = Type.Object(
+  {
+    token: Type.String({ description: 'A session JWT: send it as Authorization: Bearer' }),
+    expires_at: Timestamp,
+  },
+  { description: 'OK', examples: [{ token: 'eyJhbGciOiJSUzI1NiJ9…', expires_at: '2026-11-21T12:01:00.000Z' }] },
+)
+
+const tokenOf = (token: string, exp = Number(decodeJwt(token).exp)) => ({ token, expires_at: new Date(exp * 1000) })
+
+export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  app.get(
+    '/api/sessionToken',
+    {
+      schema: {
+        tags: ['Auth'],
+        summary: 'Return a Clerk session JWT (optionally via template)',
+        querystring: Type.Object({
+          template: Type.Optional(Type.String({ description: 'Name of a JWT template' })),
+        }),
+        response: {
+          200: SessionToken,
+          ...protectedFailures,
+          401: {
+            ...failures.unauthorized,
+            description: 'Unauthorized - includes signin_url for redirect-based auth',
+          },
+          404: failures.notFound('template_not_found', 'There is no JWT template of this name.'),
+          429: failures.limited,
+        },
+      },
+    },
+    async (request, reply) => {
+      const { template } = request.query
+      const { origin } = request.headers
+      reply.header('cache-control', 'no-store')
+      if (origin !== undefined && !app.origins.isAllowed(origin)) throw originNotAllowed()
+      const { clerk_id, sid, jwt } = await authenticate(request)
+      // Anything else would reach another path of Clerk's API.
+      if (template !== undefined && !/^[A-Za-z0-9_-]{1,64}$/.test(template)) {
+        throw new ApiError(404, 'template_not_found', 'There is no JWT template of this name.')
+      }
+
+      const fresh = jwt && jwt.claims.exp - Date.now() / 1000 >= FRESH_SECONDS
+      if (jwt && !template && (fresh || !sid)) return tokenOf(jwt.token, jwt.claims.exp)
+      if (!sid) {
+        throw new ApiError(
+          404,
+          'token_not_available',
+          'This token belongs to no session, so there is none to mint from.',
+        )
+      }
+      const token = await app.identity.mint({ sid, clerkId: clerk_id }, template)
+      if (token) return tokenOf(token)
+      if (!jwt) await closeSession(request, reply)
+      throw new ApiError(401, 'session_ended', 'The session has ended; sign in again.')
+    },
+  )
+
+  app.post(
+    '/api/session',
+    {
+      schema: {
+        tags: ['Auth'],
+        summary: 'Turn a fresh session JWT into our session cookie (our own sign-in page only)',
+        security: [],
+        body: Type.Object(
+          { token: Type.String({ maxLength: 8192 }) },
+          { examples: [{ token: 'eyJhbGciOiJSUzI1NiJ9…' }] },
+        ),
+        response: {
+          200: Type.Object(
+            { expires_at: Timestamp },
+            { description: 'Signed in', examples: [{ expires_at: '2026-11-28T12:00:00.000Z' }] },
+          ),
+          ...bodyFailures,
+        },
+      },
+    },
+    async (request, reply) => {
+      if (!app.origins.isOurs(request.headers.origin)) throw originNotAllowed()
+      const { clerk_id, sid } = await bySessionJwt(request, request.body.token, 'header')
+      if (!sid) throw new ApiError(401, 'invalid_token', 'This token belongs to no session.')
+      return openSession(request, reply, { clerkId: clerk_id, sid })
+    },
+  )
+
+  app.delete(
+    '/api/session',
+    {
+      schema: {
+        tags: ['Auth'],
+        summary: 'Sign out: end our session and clear its cookie',
+        security: [],
+        response: {
+          204: Type.Null({ description: 'Signed out, also where nobody was signed in' }),
+          ...protectedFailures,
+        },
+      },
+    },
+    async (request, reply) => {
+      const { origin } = request.headers
+      if (!origin || !app.origins.isAllowed(origin)) throw originNotAllowed()
+      await closeSession(request, reply)
+      return reply.code(204).send(null)
+    },
+  )
+}

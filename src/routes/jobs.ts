@@ -1,0 +1,206 @@
+import { createHash } from 'node:crypto'
+import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
+import { configure } from 'safe-stable-stringify'
+import { v7 as uuidv7 } from 'uuid'
+import { requireAccount } from '../auth.ts'
+import { ApiError } from '../errors.ts'
+import { reserve, type Settled, settle } from '../ledger/post.ts'
+import { completion, failure } from '../ledger/rules.ts'
+import {
+  bodyFailures,
+  failures,
+  Job,
+  JobCompleteRequest,
+  JobFailRequest,
+  JobSettled,
+  JobStartRequest,
+  JobStartResponse,
+  JobStatus,
+  protectedFailures,
+  ref,
+  Slug,
+  Uuid,
+} from '../schemas.ts'
+import { metadataText } from '../validation.ts'
+
+/** The same JSON whatever the order of its keys, so that equal requests have equal hashes. */
+const canonicalJson = configure({ deterministic: true })
+
+const jobNotFound = () => new ApiError(404, 'job_not_found', 'You have no job with this id.')
+
+const settleFailures = {
+  ...bodyFailures,
+  403: failures.forbidden('account_closed', 'This account is closed; nothing is posted to it.'),
+  404: failures.notFound('job_not_found', 'You have no job with this job_id.'),
+  409: failures.conflict('job_already_ended', 'This job is completed already, at a cost of 3. Nothing was changed.'),
+}
+
+export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  app.addHook('onRequest', requireAccount)
+
+  app.post(
+    '/api/jobs',
+    {
+      schema: {
+        tags: ['Jobs'],
+        summary: 'Create job (reserve credits)',
+        headers: Type.Object({
+          'idempotency-key': Type.Optional(
+            Type.String({
+              minLength: 1,
+              maxLength: 255,
+              description: 'The same key with the same body creates the job once, however often it is sent',
+            }),
+          ),
+        }),
+        body: ref(JobStartRequest),
+        response: {
+          200: {
+            ...ref(JobStartResponse),
+            description: 'OK',
+            headers: { 'Idempotency-Replayed': { type: 'string', description: 'true where the job existed already' } },
+          },
+          402: failures.insufficient,
+          422: failures.keyReused,
+          ...bodyFailures,
+        },
+      },
+    },
+    async (request, reply) => {
+      const { app: slug, action, cost_estimate, metadata } = request.body
+      const idempotency_key = request.headers['idempotency-key'] ?? null
+      const asked = canonicalJson({ app: slug, action, cost_estimate, metadata: metadata ?? null }) ?? ''
+      const { job_id, expires_at, replayed } = await reserve(app.db, request.account.clerk_id, {
+        account_id: request.account.id,
+        job_id: uuidv7(),
+        app: slug,
+        action,
+        cost: cost_estimate,
+        metadata: metadataText(metadata),
+        idempotency_key,
+        request_hash: idempotency_key && createHash('sha256').update(asked).digest('base64url'),
+        ttl_seconds: app.config.jobTtlSeconds,
+      })
+      if (replayed) reply.header('idempotency-replayed', 'true')
+      return { job_id, account_id: request.account.id, expires_at }
+    },
+  )
+
+  app.post(
+    '/api/jobs/complete',
+    {
+      schema: {
+        tags: ['Jobs'],
+        summary: 'Complete a job and settle credits',
+        body: ref(JobCompleteRequest),
+        response: {
+          200: { ...ref(JobSettled), description: 'OK; a repeat of the same call moves nothing' },
+          ...settleFailures,
+        },
+      },
+    },
+    async (request) => {
+      const { job_id, actual_cost, metadata } = request.body
+      const job = { account_id: request.account.id, job_id }
+      return answer(await settle(app.db, job, completion(actual_cost), metadataText(metadata)))
+    },
+  )
+
+  app.post(
+    '/api/jobs/fail',
+    {
+      schema: {
+        tags: ['Jobs'],
+        summary: 'Fail a job and optionally refund the reserve',
+        body: ref(JobFailRequest),
+        response: {
+          200: { ...ref(JobSettled), description: 'OK; a repeat of the same call moves nothing' },
+          ...settleFailures,
+        },
+      },
+    },
+    async (request) => {
+      const { job_id, refund = true } = request.body
+      return answer(await settle(app.db, { account_id: request.account.id, job_id }, failure(refund)))
+    },
+  )
+
+  app.get(
+    '/api/jobs',
+    {
+      schema: {
+        tags: ['Jobs'],
+        summary: "List user's jobs with optional filters",
+        querystring: Type.Object({
+          app: Type.Optional({ ...Slug, description: 'Filter by app slug' }),
+          status: Type.Optional(JobStatus),
+          limit: Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'Max results (default 50)' }),
+          cursor: Type.Optional({ ...Uuid, description: 'next_cursor of the page before' }),
+        }),
+        response: {
+          200: Type.Object(
+            {
+              jobs: Type.Array(ref(Job)),
+              next_cursor: Type.Unsafe<string | null>({
+                type: 'string',
+                nullable: true,
+                description: 'null at the end',
+              }),
+            },
+            { description: 'A page of jobs, newest first', examples: [{ jobs: Job.examples, next_cursor: null }] },
+          ),
+          ...protectedFailures,
+        },
+      },
+    },
+    async (request) => {
+      const { app: slug, status, limit, cursor } = request.query
+      const rows = await jobsOf(request.account.id)
+        .$if(slug !== undefined, (jobs) => jobs.where('app_slug', '=', slug ?? ''))
+        .$if(status !== undefined, (jobs) => jobs.where('status', '=', status ?? 'started'))
+        .$if(cursor !== undefined, (jobs) => jobs.where('id', '<', cursor ?? ''))
+        .orderBy('id', 'desc')
+        .limit(limit + 1)
+        .execute()
+      const jobs = rows.slice(0, limit)
+      return { jobs, next_cursor: rows.length > limit ? (jobs.at(-1)?.id ?? null) : null }
+    },
+  )
+
+  app.get(
+    '/api/jobs/:id',
+    {
+      schema: {
+        tags: ['Jobs'],
+        summary: 'Get one job',
+        params: Type.Object({ id: Uuid }),
+        response: {
+          200: Type.Object({ job: ref(Job) }, { description: 'OK', examples: [{ job: Job.examples[0] }] }),
+          404: failures.notFound('job_not_found', 'You have no job with this id.'),
+          ...protectedFailures,
+        },
+      },
+    },
+    async (request) => {
+      const job = await jobsOf(request.account.id).where('id', '=', request.params.id).executeTakeFirst()
+      if (!job) throw jobNotFound()
+      return { job }
+    },
+  )
+
+  const jobsOf = (accountId: string) =>
+    app.db
+      .selectFrom('jobs')
+      .select(['id', 'app_slug', 'action', 'status', 'reserved', 'actual_cost', 'metadata', 'failure_reason'])
+      .select(['expires_at', 'created_at', 'updated_at'])
+      .where('account_id', '=', accountId)
+}
+
+const answer = ({ job, movement, balance, metadata_kept }: Settled) => ({
+  job,
+  moved: movement,
+  ...balance,
+  ...(metadata_kept && {
+    warning: 'The job is settled; its metadata was kept as it was, because with yours it would pass 16 KiB.',
+  }),
+})

@@ -1,0 +1,127 @@
+import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
+import { stringify } from 'csv-stringify/sync'
+import type { FastifyRequest } from 'fastify'
+import { requireAccount } from '../auth.ts'
+import { grantStarter, openAccount, rememberApp } from '../ledger/post.ts'
+import { readWallet, type Wallet } from '../ledger/wallet.ts'
+import { Entry, protectedFailures, ref, Slug, WalletResponse } from '../schemas.ts'
+
+export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  app.get(
+    '/api/wallet',
+    {
+      onRequest: requireAccount,
+      schema: {
+        tags: ['Wallet'],
+        summary: 'Get wallet and app grants',
+        querystring: Type.Object({
+          app: Type.Optional({ ...Slug, description: 'App slug to upsert and possibly grant starter credits' }),
+        }),
+        response: { 200: { ...ref(WalletResponse), description: 'OK' }, ...protectedFailures },
+      },
+    },
+    async (request) => {
+      const { account, query } = request
+      let wallet = await readWallet(app.db, account.id)
+      if (mayStore(request) && (await visit(wallet, query.app))) wallet = await readWallet(app.db, account.id)
+
+      const entry = wallet.apps.find(({ slug }) => slug === query.app)
+      const { slug, starter_credits, granted } = entry ?? { slug: query.app, starter_credits: 0, granted: false }
+      return {
+        // Somebody who only looks (HEAD, a link from another site) and was never here has an account in name alone.
+        account: wallet.account ?? { id: account.id, clerk_id: account.clerk_id, plan: 'free', credits: 0, held: 0 },
+        apps: wallet.apps,
+        app_grant: slug ? { slug, starter_credits, granted } : null,
+      }
+
+      /** What a first visit leaves behind; whether anything was written. */
+      async function visit(seen: Wallet, slug: string | undefined): Promise<boolean> {
+        const app_entry = seen.apps.find((entry) => entry.slug === slug)
+        const due = app_entry?.registered && !app_entry.granted && app_entry.starter_credits > 0
+        const unseen = slug !== undefined && !app_entry?.seen
+        if (!seen.account) await openAccount(app.db, account.id, account.clerk_id)
+        if (due) await grantStarter(app.db, account.id, app_entry.slug)
+        else if (unseen) await rememberApp(app.db, account.id, slug)
+        return !seen.account || due || unseen
+      }
+    },
+  )
+
+  app.get(
+    '/api/wallet/entries',
+    {
+      onRequest: requireAccount,
+      schema: {
+        tags: ['Wallet'],
+        summary: 'List ledger entries, newest first; as CSV with Accept: text/csv',
+        querystring: Type.Object({
+          limit: Type.Integer({ minimum: 1, maximum: 200, default: 50 }),
+          cursor: Type.Optional(
+            Type.String({ pattern: '^[1-9][0-9]{0,15}$', description: 'next_cursor of the page before' }),
+          ),
+        }),
+        response: {
+          200: {
+            description: 'A page of entries. The CSV has the next page as a Link header',
+            content: {
+              'application/json': {
+                schema: Type.Object({
+                  entries: Type.Array(ref(Entry)),
+                  next_cursor: Type.Unsafe<string | null>({ type: 'string', nullable: true }),
+                }),
+                example: { entries: Entry.examples, next_cursor: null },
+              },
+              'text/csv': {
+                schema: Type.String(),
+                example: 'seq,created_at,kind,amount,balance_after,job_id,reference,reason\n',
+              },
+            },
+          },
+          ...protectedFailures,
+        },
+      },
+    },
+    async (request, reply) => {
+      const { limit, cursor } = request.query
+      const rows = await app.db
+        .selectFrom('ledger_entries')
+        .select(['seq', 'created_at', 'kind', 'amount', 'balance_after', 'job_id', 'reference', 'reason'])
+        .where('account_id', '=', request.account.id)
+        .$if(cursor !== undefined, (entries) => entries.where('seq', '<', Number(cursor)))
+        .orderBy('seq', 'desc')
+        .limit(limit + 1)
+        .execute()
+      const entries = rows.slice(0, limit)
+      const next_cursor = rows.length > limit ? String(entries.at(-1)?.seq) : null
+      reply.header('vary', 'accept')
+      if (request.accepts().type(['application/json', 'text/csv']) !== 'text/csv') return { entries, next_cursor }
+
+      if (next_cursor) {
+        const next = new URL(`/api/wallet/entries?limit=${limit}&cursor=${next_cursor}`, app.config.publicUrl)
+        reply.header('link', `<${next}>; rel="next"`)
+      }
+      return reply.type('text/csv; charset=utf-8').send(csvOf(entries))
+    },
+  )
+}
+
+/** RFC 4180 with a header line. Texts that a spreadsheet would run as a formula are defused. */
+const csvOf = (entries: { reference: string | null; reason: string | null }[]): string =>
+  stringify(entries, {
+    header: true,
+    columns: ['seq', 'created_at', 'kind', 'amount', 'balance_after', 'job_id', 'reference', 'reason'],
+    cast: {
+      date: (date) => date.toISOString(),
+      // Only texts: an amount of -5 is a number, not a formula.
+      string: (text) => (/^[=+\-@\t\r]/.test(text) ? `'${text}` : text),
+    },
+  })
+
+/** Looking must not write: a HEAD does not, nor does a cookie that another site's page sent along unseen. */
+function mayStore(request: FastifyRequest): boolean {
+  if (request.method === 'HEAD') return false
+  if (request.account.via === 'header') return true
+  const { origin, 'sec-fetch-site': site = 'none' } = request.headers
+  if (origin !== undefined) return request.server.origins.isAllowed(origin)
+  return site === 'same-origin' || site === 'none'
+}

@@ -1,0 +1,97 @@
+import type { FastifyServerOptions } from 'fastify'
+import pretty from 'pino-pretty'
+import { buildApp } from './app.ts'
+import { type Config, ConfigError, processConfig } from './config.ts'
+import { connect, connectForMigration } from './db/connect.ts'
+import { migrateToLatest, waitForDatabase } from './db/migrate.ts'
+import { FolderInUse } from './db/pglite.ts'
+import { DatabaseUnavailable } from './db/postgres.ts'
+
+/**
+ * Starts the service: configuration, database, schema, listener.
+ * @param signal aborts starting; then, or after a failure, nothing stays open
+ * @returns what to close; undefined when `signal` came first
+ * @throws {ConfigError | FolderInUse | DatabaseUnavailable} what `explain` has a sentence for
+ */
+export async function start(signal: AbortSignal): Promise<{ close(): Promise<void> } | undefined> {
+  const config = processConfig()
+  const say = (sentence: string) => console.error(sentence)
+  if (!config.database.url) say(`Opening the embedded database in ${config.database.dataDir} …`)
+  const db = await connect(config.database, {
+    lostConnection: (error) => say(`A database connection was lost: ${error.message}`),
+    lostFolder: () => {
+      say(`Another process has taken the data folder ${config.database.dataDir}; stopping before both write to it.`)
+      process.exit(1)
+    },
+  })
+  let app: Awaited<ReturnType<typeof buildApp>> | undefined
+  const close = async () => {
+    await app?.close()
+    await db.destroy()
+  }
+  try {
+    if (signal.aborted) return void (await close())
+    await waitForDatabase(db, say, signal)
+    if (config.database.migrateOnStart) await migrate()
+    app = await buildApp(config, db, loggerOf(config))
+    if (signal.aborted) return void (await close())
+    await app.listen({ host: config.host, port: config.port })
+    for (const sentence of welcome(config)) say(sentence)
+    return { close }
+  } catch (error) {
+    await close()
+    if (signal.aborted) return undefined
+    throw error
+  }
+
+  async function migrate() {
+    const { migrateUrl } = config.database
+    const owner = migrateUrl ? connectForMigration(migrateUrl) : db
+    try {
+      const ran = await migrateToLatest(owner)
+      if (ran.length) say(`Migrated the database: ${ran.join(', ')}`)
+    } finally {
+      if (owner !== db) await owner.destroy()
+    }
+  }
+}
+
+/** A sentence for a failure that an operator can mend; everything else as it is, with its stack. */
+export function explain(error: unknown): unknown {
+  if (error instanceof ConfigError || error instanceof FolderInUse) return error.message
+  if (error instanceof DatabaseUnavailable) {
+    const reason = (error.cause as Error).message || (error.cause as NodeJS.ErrnoException).code
+    return `The database did not answer within 30 s (${reason}). Is DATABASE_URL right, and is the server running?`
+  }
+  const { code, port, address } = error as NodeJS.ErrnoException & { port?: number; address?: string }
+  if (code === 'EADDRINUSE') return `Port ${port} of ${address} is taken. Stop what listens there, or set PORT.`
+  return error
+}
+
+/** What somebody who has just typed `npm start` wants to know. */
+function welcome(config: Config): string[] {
+  const { url, dataDir } = config.database
+  const lines = [`The Focus API listens on ${config.publicUrl} (address ${config.host}, port ${config.port}).`]
+  if (!url) {
+    lines.push(
+      `Its data is in ${dataDir}, in an embedded Postgres (PGlite): for trying out. For real use, set DATABASE_URL to a Postgres server.`,
+    )
+  }
+  if (!config.clerk) {
+    lines.push(
+      'Anybody signs in with any e-mail address (the local identity): for trying out. For real use, set CLERK_SECRET_KEY and CLERK_PUBLISHABLE_KEY.',
+    )
+  }
+  return [...lines, `Sign in at ${config.publicUrl}/signin, read the API at ${config.publicUrl}/api/docs.`]
+}
+
+/** JSON lines for machines; for a person at a terminal, readable ones. URLs lose their query: it may carry a token. */
+function loggerOf({ logLevel, production }: Config): FastifyServerOptions['logger'] {
+  return {
+    level: logLevel,
+    serializers: {
+      req: ({ method, url, ip }) => ({ method, path: url.split('?', 1)[0], ip }),
+    },
+    ...(process.stdout.isTTY && !production && { stream: pretty({ sync: true, ignore: 'pid,hostname' }) }),
+  }
+}
