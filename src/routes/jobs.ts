@@ -134,7 +134,9 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
         querystring: Type.Object({
           app: Type.Optional({ ...Slug, description: 'Filter by app slug' }),
           status: Type.Optional(JobStatus),
-          limit: Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'Max results (default 50)' }),
+          limit: Type.Optional(
+            Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'Max results (default 50)' }),
+          ),
           cursor: Type.Optional({ ...Uuid, description: 'next_cursor of the page before' }),
         }),
         response: {
@@ -154,7 +156,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { app: slug, status, limit, cursor } = request.query
+      const { app: slug, status, limit = 50, cursor } = request.query
       const rows = await jobsOf(request.account.id)
         .$if(slug !== undefined, (jobs) => jobs.where('app_slug', '=', slug ?? ''))
         .$if(status !== undefined, (jobs) => jobs.where('status', '=', status ?? 'started'))

@@ -55,7 +55,7 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['Wallet'],
         summary: 'List ledger entries, newest first; as CSV with Accept: text/csv',
         querystring: Type.Object({
-          limit: Type.Integer({ minimum: 1, maximum: 200, default: 50 }),
+          limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 200, default: 50 })),
           cursor: Type.Optional(
             Type.String({ pattern: '^[1-9][0-9]{0,15}$', description: 'next_cursor of the page before' }),
           ),
@@ -82,7 +82,7 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      const { limit, cursor } = request.query
+      const { limit = 50, cursor } = request.query
       const rows = await app.db
         .selectFrom('ledger_entries')
         .select(['seq', 'created_at', 'kind', 'amount', 'balance_after', 'job_id', 'reference', 'reason'])
