@@ -35,7 +35,7 @@ t.test('a browser is sent to an allowed origin, and to exactly the address that 
 })
 
 t.test('a browser is sent nowhere else', async (t) => {
-  for (const raw of [
+  const hostile: unknown[] = [
     // Other schemes
     'http://app.example.com/',
     'ftp://app.example.com/',
@@ -103,12 +103,18 @@ t.test('a browser is sent nowhere else', async (t) => {
     // Length
     `https://app.example.com/${'x'.repeat(2049 - 24)}`,
     '',
-  ]) {
-    t.equal(safeRedirect(raw, deployed), undefined, JSON.stringify(raw.slice(0, 80)))
-  }
-  for (const raw of [undefined, null, 1, {}, ['https://app.example.com/'], new URL('https://app.example.com/')]) {
-    t.equal(safeRedirect(raw, deployed), undefined, `not a text: ${JSON.stringify(raw)}`)
-  }
+    // No text at all
+    undefined,
+    null,
+    1,
+    {},
+    ['https://app.example.com/'],
+    new URL('https://app.example.com/'),
+  ]
+  t.strictSame(
+    hostile.filter((raw) => safeRedirect(raw, deployed) !== undefined),
+    [],
+  )
 })
 
 t.test('http is for this machine alone, and only in local use', async (t) => {
