@@ -1,6 +1,7 @@
 import { createClerkClient, verifyToken } from '@clerk/backend'
 import { TokenVerificationError } from '@clerk/backend/errors'
 import type { FastifyBaseLogger } from 'fastify'
+import { decodeProtectedHeader } from 'jose'
 import type { ClerkConfig } from '../config.ts'
 import { ApiError } from '../errors.ts'
 import type { Claims, Identity } from './index.ts'
@@ -22,10 +23,16 @@ export function clerkIdentity(config: ClerkConfig, log: FastifyBaseLogger): Iden
 
   async function verify(token: string): Promise<Claims> {
     try {
+      // What is no JWT at all costs no call, and what fails from here on without a reason of the SDK's is that call.
+      decodeProtectedHeader(token)
+    } catch {
+      throw invalidToken()
+    }
+    try {
       // authorizedParties is not given: it refuses tokens without azp, which Clerk's backend mints. auth.ts checks azp.
       const check = verifyToken(token, { issuer, secretKey, ...(jwtKey && { jwtKey }), ...(apiUrl && { apiUrl }) })
       const claims = await (jwtKey ? check : withinTime(check))
-      if (typeof claims.sub !== 'string' || typeof claims.exp !== 'number') throw invalidToken()
+      if (typeof claims.sub !== 'string' || !claims.sub || typeof claims.exp !== 'number') throw invalidToken()
       return claims as unknown as Claims
     } catch (error) {
       throw refusal(error)
@@ -34,8 +41,7 @@ export function clerkIdentity(config: ClerkConfig, log: FastifyBaseLogger): Iden
 
   function refusal(error: unknown): unknown {
     if (error instanceof ApiError) return error
-    if (!(error instanceof TokenVerificationError)) return invalidToken()
-    switch (error.reason) {
+    switch (error instanceof TokenVerificationError ? error.reason : 'jwk-remote-failed-to-load') {
       case 'token-expired':
         return tokenExpired()
       case 'token-not-active-yet':
@@ -43,8 +49,10 @@ export function clerkIdentity(config: ClerkConfig, log: FastifyBaseLogger): Iden
         return tokenNotActiveYet()
       case 'jwk-remote-failed-to-load':
       case 'jwk-failed-to-resolve':
-        log.error({ reason: error.reason }, 'Clerk answers no keys; set CLERK_JWT_KEY to verify without it')
+        log.error({ err: error }, 'Clerk answers no keys; set CLERK_JWT_KEY to verify without it')
         return providerUnavailable()
+      case 'secret-key-invalid':
+        return keyRefused(401)
       default:
         return invalidToken()
     }
@@ -83,8 +91,7 @@ export function clerkIdentity(config: ClerkConfig, log: FastifyBaseLogger): Iden
         if (error instanceof ApiError) throw error
         const { status = 0, retryAfter } = error as { status?: number; retryAfter?: number }
         if (status === 401 || status === 403) {
-          log.error({ status }, 'Clerk refuses our secret key: CLERK_SECRET_KEY is misconfigured')
-          throw new ApiError(500, 'internal_error', 'Something went wrong on our side.')
+          throw keyRefused(status)
         }
         if (status === 429) {
           const headers = { 'retry-after': String(retryAfter ?? 1) }
@@ -94,6 +101,11 @@ export function clerkIdentity(config: ClerkConfig, log: FastifyBaseLogger): Iden
         if (attempt === 2) throw providerUnavailable()
       }
     }
+  }
+
+  function keyRefused(status: number): ApiError {
+    log.error({ status }, 'Clerk refuses our secret key: CLERK_SECRET_KEY is misconfigured')
+    return new ApiError(500, 'internal_error', 'Something went wrong on our side.')
   }
 
   return { mode: 'clerk', administrators: new Set(), verify, mint }
