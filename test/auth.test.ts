@@ -233,9 +233,9 @@ t.test('a header decides: a bad one is not mended by a good cookie', async (t) =
 t.test('every protected operation answers 401 with a way to sign in', async (t) => {
   const { app } = await start(t)
   const { paths } = (await app.inject('/api/openapi.json')).json()
-  for (const [path, methods] of Object.entries<Record<string, { security?: unknown[] }>>(paths)) {
+  for (const [path, methods] of Object.entries<Record<string, { security?: object[] }>>(paths)) {
     for (const [method, { security }] of Object.entries(methods)) {
-      if (security?.length === 0) continue
+      if (security && !security.some((way) => 'bearerAuth' in way)) continue
       const reply = await app.inject({ method: method as 'get', url: path.replace(/\{\w+\}/g, 'x') })
       t.match(
         [reply.statusCode, reply.json()],
