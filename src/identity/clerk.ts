@@ -59,31 +59,31 @@ export function clerkIdentity(config: ClerkConfig, log: FastifyBaseLogger): Iden
   }
 
   async function mint(session: { sid: string }, template?: string): Promise<string | undefined> {
+    const deadline = Date.now() + CLERK_MS
     try {
-      const { jwt } = await call(() => clerk.sessions.getToken(session.sid, template))
+      const { jwt } = await call(deadline, () => clerk.sessions.getToken(session.sid, template))
       return jwt
     } catch (error) {
       if (!isRefusal(error)) throw error
       // Clerk says the same of a session that has ended and of a template that never was.
-      if (template && (await isActive(session.sid))) {
+      if (template && (await isActive(session.sid, deadline))) {
         throw new ApiError(404, 'template_not_found', 'Clerk has no JWT template of this name.')
       }
       return undefined
     }
   }
 
-  async function isActive(sid: string): Promise<boolean> {
+  async function isActive(sid: string, deadline: number): Promise<boolean> {
     try {
-      return (await call(() => clerk.sessions.getSession(sid))).status === 'active'
+      return (await call(deadline, () => clerk.sessions.getSession(sid))).status === 'active'
     } catch (error) {
       if (isRefusal(error)) return false
       throw error
     }
   }
 
-  /** One Backend API call: 5 s in all, one retry on network failure or 5xx within them. Other 4xx are the caller's to read. */
-  async function call<T>(request: () => Promise<T>): Promise<T> {
-    const deadline = Date.now() + CLERK_MS
+  /** One Backend API call until `deadline`, one retry on network failure or 5xx within it. Other 4xx are the caller's to read. */
+  async function call<T>(deadline: number, request: () => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       try {
         return await withinTime(request(), deadline)
