@@ -330,6 +330,6 @@ t.test('a ledger that is right verifies', async (t) => {
   await ada.reserve(1)
   const { ok, checks } = (await (await admin()).get('/api/admin/verify')).json()
   t.equal(ok, true)
-  t.equal(checks.length, 10)
+  t.ok(checks.length >= 10)
   for (const { name, violations, examples } of checks) t.strictSame([violations, examples], [0, []], name)
 })
