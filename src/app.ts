@@ -10,7 +10,7 @@ import type { Caller } from './auth.ts'
 import type { Config } from './config.ts'
 import type { Tables } from './db/tables.ts'
 import { registerDocs } from './docs.ts'
-import { setErrorHandlers } from './errors.ts'
+import { sendError, setErrorHandlers } from './errors.ts'
 import { onlyThisMachine } from './identity/fence.ts'
 import { createIdentity, type Identity } from './identity/index.ts'
 import { createOrigins, type Origins } from './origins.ts'
@@ -51,6 +51,8 @@ export async function buildApp(config: Config, db: Kysely<Tables>, logger: Fasti
     // "__proto__" is a legal key of somebody's metadata. JSON.parse makes it a plain property, and we never merge bodies.
     onProtoPoisoning: 'ignore',
     onConstructorPoisoning: 'ignore',
+    // Paths that the router cannot read come before our error handler.
+    frameworkErrors: sendError,
     schemaController,
   }).withTypeProvider<TypeBoxTypeProvider>()
 
@@ -61,6 +63,8 @@ export async function buildApp(config: Config, db: Kysely<Tables>, logger: Fasti
   app.decorate('origins', origins)
   app.decorateRequest('account')
   setErrorHandlers(app)
+  // Fastify's own parser for plain text would make a 400 of what is a 415.
+  app.removeContentTypeParser('text/plain')
 
   await origins.refresh()
   origins.watch((error) =>
