@@ -84,8 +84,10 @@ export function postgresPool(url: string, { poolSize, statementMs, onLostConnect
           })
         } catch (error) {
           if (error instanceof pg.DatabaseError) {
-            if (isServerTrouble(error.code)) throw new DatabaseUnavailable(error)
-            throw error
+            if (!isServerTrouble(error.code)) throw error
+            // All but a statement that took too long end the connection, or make it useless: nobody gets it again.
+            broken = error.code !== '57014'
+            throw new DatabaseUnavailable(error)
           }
           if (error instanceof RangeError) throw error
           broken = true
