@@ -68,8 +68,9 @@ const statements = [
   // foreign key check made then would look a job up through all jobs of its account.
   `alter table jobs add primary key (account_id, id)`,
 
-  // A patch of null leaves the metadata alone, and so does one with which it would pass 16 KiB as compact JSON (jsonb
-  // writes a space after every comma and colon; they do not count).
+  // A patch of null leaves the metadata alone, and so does one with which it would pass 16 KiB as compact JSON. jsonb is
+  // longer than that: it writes a space after every comma and colon, and 1e300 with three hundred zeros. From 1e21 up and
+  // below 1e-6 JSON has an exponent; float8 writes the same digits, but two for an exponent of one.
   `create function merge_metadata(old jsonb, patch jsonb) returns jsonb immutable language sql as $$
     select case
       when patch is null then old
@@ -78,6 +79,9 @@ const statements = [
         select sum(case jsonb_typeof(node)
           when 'object' then greatest(2 * (select count(*) from jsonb_object_keys(node)) - 1, 0)
           when 'array' then greatest(jsonb_array_length(node) - 1, 0)
+          when 'number' then case
+            when node::numeric = 0 or abs(node::numeric) >= 1e-6 and abs(node::numeric) < 1e21 then 0
+            else octet_length(node::text) - octet_length(replace(node::float8::text, 'e-0', 'e-')) end
           else 0 end)
         from jsonb_path_query(merged, 'strict $.**') node) <= 16384 then merged
       else old end

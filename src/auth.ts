@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { v5 as uuidv5 } from 'uuid'
 import { ApiError } from './errors.ts'
 import type { Claims } from './identity/index.ts'
+import { isLocalSid } from './identity/local.ts'
 import { invalidToken } from './identity/refusals.ts'
 import { openAccount } from './ledger/post.ts'
 
@@ -17,6 +18,10 @@ export interface Caller {
   /** A cookie came by itself: the browser's user may not know of the request */
   via: 'header' | 'cookie'
 }
+
+/** What Clerk calls its users, as a pattern. */
+export const CLERK_USER_ID = '^user_[A-Za-z0-9_-]{1,64}$'
+const USER_ID = new RegExp(CLERK_USER_ID)
 
 /** Ids are derived, not looked up: no query and no race on somebody's first request. The namespace is ours, for ever. */
 const ACCOUNT_NAMESPACE = '6f1f7f0e-54c8-4a37-9a55-2d5ad6a25e0b'
@@ -70,6 +75,8 @@ export async function bySessionJwt(request: FastifyRequest, token: string, via: 
     throw new ApiError(401, 'session_pending', 'The sign-in is not finished; complete it first.')
   }
   const { sub, sid = null } = claims
+  // The same key signs tokens of machines and OAuth applications; accounts are for people.
+  if (!USER_ID.test(sub)) throw invalidToken()
   return { id: accountIdOf(sub), clerk_id: sub, sid, jwt: { token, claims }, via }
 }
 
@@ -81,7 +88,7 @@ async function byClerkCookie(request: FastifyRequest): Promise<Caller | undefine
 
 /** A browser by our own session cookie; undefined where it has none that lives. */
 export async function bySessionCookie(request: FastifyRequest): Promise<Caller | undefined> {
-  const { config, db } = request.server
+  const { config, db, identity } = request.server
   const secret = request.cookies[sessionCookie(config.publicUrl)]
   if (!secret) return undefined
   const session = await db
@@ -91,6 +98,8 @@ export async function bySessionCookie(request: FastifyRequest): Promise<Caller |
     .where('session_hash', '=', hashOf(secret))
     .where('sessions.expires_at', '>', new Date())
     .executeTakeFirst()
+  // What was signed in by e-mail address alone ends with the local identity, on the same database too.
+  if (session && isLocalSid(session.clerk_sid) !== (identity.mode === 'local')) return undefined
   return session && { id: session.id, clerk_id: session.clerk_id, sid: session.clerk_sid, jwt: null, via: 'cookie' }
 }
 

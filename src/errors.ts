@@ -60,7 +60,12 @@ export function toApiError(error: FastifyError | Error): ApiError {
     const path = fault.instancePath.slice(1).replaceAll('/', '.')
     const missing = fault.keyword === 'required' ? String(fault.params.missingProperty) : ''
     const field = [path, missing].filter(Boolean).join('.') || 'body'
-    return badField(field, missing ? 'is missing' : (fault.message ?? 'is not valid'))
+    const { allowedValues } = fault.params as { allowedValues?: string[] }
+    if (missing) return badField(field, 'is missing')
+    return badField(
+      field,
+      allowedValues ? `must be one of ${allowedValues.join(', ')}` : (fault.message ?? 'is not valid'),
+    )
   }
   const known = FRAMEWORK_ERRORS[code]
   if (known) return new ApiError(statusCode, ...known)

@@ -66,6 +66,6 @@ export function isLoopback(hostname: string): boolean {
 /** Whether `value` is an exact http(s) origin as browsers send it: no path, no default port, lower case. */
 export function isOrigin(value: string): boolean {
   const url = URL.parse(value)
-  // A wildcard parses as a host name, and would silently match nothing.
-  return url !== null && /^https?:$/.test(url.protocol) && url.origin === value && !value.includes('*')
+  // A wildcard parses as a host name and would silently match nothing; the others would end a directive of a CSP.
+  return url !== null && /^https?:$/.test(url.protocol) && url.origin === value && !/[*;,']/.test(value)
 }

@@ -9,9 +9,10 @@ import { isLoopback } from '../redirects.ts'
  */
 export async function onlyThisMachine(request: FastifyRequest): Promise<void> {
   const { headers } = request
-  const host = URL.parse(`http://${headers.host}`)?.hostname ?? ''
+  // A host and a port, nothing that a URL parser would take for credentials or a path.
+  const name = /^(\[[\da-f:.]+\]|[\w.-]+)(?::\d+)?$/i.exec(headers.host ?? '')?.[1]
   const forwarded = Object.keys(headers).some((name) => name === 'forwarded' || name.startsWith('x-forwarded-'))
-  if (isLoopback(host) && !forwarded) return
+  if (name && isLoopback(name) && !forwarded) return
   throw new ApiError(
     403,
     'local_identity',

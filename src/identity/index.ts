@@ -10,6 +10,7 @@ import { localIdentity } from './local.ts'
 /** What a session JWT says about who holds it; times in seconds since 1970. */
 export interface Claims {
   sub: string
+  iat?: number | undefined
   exp: number
   sid?: string | undefined
   azp?: string | undefined

@@ -63,8 +63,13 @@ export function localClerkId(email: string): string {
   return `user_${id}`
 }
 
+const SID = 'sess_local_'
+
 /** A new session id of the local identity. */
-export const newLocalSid = (): string => `sess_${randomUUID().replaceAll('-', '')}`
+export const newLocalSid = (): string => SID + randomUUID().replaceAll('-', '')
+
+/** Whether a session was opened by the local identity, which asks nobody for a password. */
+export const isLocalSid = (sid: string): boolean => sid.startsWith(SID)
 
 /** The app of the README's first example, so that it works as pasted; an operator's changes to it stay. */
 async function registerExampleApp(db: Kysely<Tables>): Promise<void> {

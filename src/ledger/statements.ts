@@ -208,12 +208,12 @@ export const findEntry = statement<{ account_id: string; reference: string }, En
   from ledger_entries where account_id = $account_id::uuid and reference = $reference`,
 )
 
-/** Remembers an app for an account without granting; the caller holds the account's lock where it counts first. */
 export const lockAccount = statement<{ account_id: string }, { id: string }>(
   'lock_account',
   `select id from accounts where id = $account_id::uuid for no key update`,
 )
 
+/** Remembers an app for an account without granting; the caller holds the account's lock, so that the count is right. */
 export const rememberApp = statement<{ account_id: string; app: string; limit: number }, { app_slug: string }>(
   'remember_app',
   `insert into app_grants (account_id, app_slug)

@@ -1,5 +1,5 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
-import { accountIdOf, requireAdmin } from '../auth.ts'
+import { accountIdOf, CLERK_USER_ID, requireAdmin } from '../auth.ts'
 import { ApiError, badField } from '../errors.ts'
 import { adjust, openAccount } from '../ledger/post.ts'
 import { MAX_CREDITS, STARTER_REFERENCE } from '../ledger/rules.ts'
@@ -18,7 +18,7 @@ import {
   Slug,
 } from '../schemas.ts'
 
-const ClerkId = Type.String({ pattern: '^user_[A-Za-z0-9_-]{1,64}$', description: 'The Clerk user id' })
+const ClerkId = Type.String({ pattern: CLERK_USER_ID, description: 'The Clerk user id' })
 
 const forbidden = failures.forbidden('not_an_administrator', 'Only an administrator may do this.')
 const adminFailures = { ...protectedFailures, 403: forbidden }
@@ -106,7 +106,6 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
             reference: Type.String({
               minLength: 1,
               maxLength: 255,
-              pattern: `^(?!${STARTER_REFERENCE})`,
               description: 'Unique per account, such as the id of a payment: the same request again moves nothing',
             }),
             reason: Type.String({ minLength: 1, maxLength: 1000 }),
@@ -130,6 +129,10 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request) => {
       const { clerk_id, allow_negative = false, ...wish } = request.body
+      if (wish.amount === 0) throw badField('amount', 'must not be 0')
+      if (wish.reference.startsWith(STARTER_REFERENCE)) {
+        throw badField('reference', `must not begin with ${STARTER_REFERENCE}, which is how starter grants are called`)
+      }
       const account_id = accountIdOf(clerk_id)
       await openAccount(app.db, account_id, clerk_id)
       const entry = await adjust(app.db, { account_id, allow_negative, actor: request.account.clerk_id, ...wish })

@@ -24,6 +24,9 @@ function refuseExpired({ exp }: Claims): void {
   if (exp * 1000 <= Date.now()) throw tokenExpired()
 }
 
+/** For how long after it was issued, in seconds, a token may open a session. */
+const OPENING_SECONDS = 60
+
 export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/api/sessionToken',
@@ -99,6 +102,11 @@ export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const { clerk_id, sid, jwt } = await bySessionJwt(request, request.body.token, 'header')
       if (jwt) refuseExpired(jwt.claims)
       if (!sid) throw new ApiError(401, 'invalid_token', 'This token belongs to no session.')
+      // An app gets tokens of 60 s from us or from Clerk; none of those may become a session of days.
+      const fresh = jwt && Number(jwt.claims.iat) >= Date.now() / 1000 - OPENING_SECONDS
+      if (!fresh || !app.origins.isOurs(jwt.claims.azp)) {
+        throw new ApiError(401, 'invalid_token', 'Only a token that our own sign-in page has just got opens a session.')
+      }
       return openSession(request, reply, { clerkId: clerk_id, sid })
     },
   )
