@@ -16,6 +16,8 @@ export interface Caller {
   jwt: { token: string; claims: Claims } | null
   /** A cookie came by itself: the browser's user may not know of the request */
   via: 'header' | 'cookie'
+  /** What the person is called on our pages, such as an e-mail address; only our session knows */
+  name?: string | null
 }
 
 /** Ids are derived, not looked up: no query and no race on somebody's first request. The namespace is ours, for ever. */
@@ -87,18 +89,20 @@ export async function bySessionCookie(request: FastifyRequest): Promise<Caller |
   const session = await db
     .selectFrom('sessions')
     .innerJoin('accounts', 'accounts.id', 'sessions.account_id')
-    .select(['accounts.id', 'accounts.clerk_id', 'sessions.clerk_sid'])
+    .select(['accounts.id', 'accounts.clerk_id', 'sessions.clerk_sid', 'sessions.name'])
     .where('session_hash', '=', hashOf(secret))
     .where('sessions.expires_at', '>', new Date())
     .executeTakeFirst()
-  return session && { id: session.id, clerk_id: session.clerk_id, sid: session.clerk_sid, jwt: null, via: 'cookie' }
+  if (!session) return undefined
+  const { id, clerk_id, clerk_sid: sid, name } = session
+  return { id, clerk_id, sid, jwt: null, via: 'cookie', name }
 }
 
 /** Signs a browser in: stores a session of ours for a session of the identity, and sets its cookie. */
 export async function openSession(
   request: FastifyRequest,
   reply: FastifyReply,
-  owner: { clerkId: string; sid: string },
+  owner: { clerkId: string; sid: string; name?: string | undefined },
 ) {
   const { config, db } = request.server
   const secret = randomBytes(32).toString('base64url')
@@ -107,7 +111,7 @@ export async function openSession(
   await openAccount(db, account_id, owner.clerkId)
   await db
     .insertInto('sessions')
-    .values({ session_hash: hashOf(secret), account_id, clerk_sid: owner.sid, expires_at })
+    .values({ session_hash: hashOf(secret), account_id, clerk_sid: owner.sid, name: owner.name ?? null, expires_at })
     .execute()
   reply.setCookie(sessionCookie(config.publicUrl), secret, {
     ...cookieOptions(config.publicUrl),

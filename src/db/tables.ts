@@ -66,6 +66,7 @@ export interface Tables {
     session_hash: string
     account_id: string
     clerk_sid: string
+    name: string | null
     expires_at: Date
     created_at: Timestamp
   }
