@@ -16,9 +16,11 @@ import { createIdentity, type Identity } from './identity/index.ts'
 import { createOrigins, type Origins } from './origins.ts'
 import { adminRoutes } from './routes/admin.ts'
 import { authRoutes } from './routes/auth.ts'
+import { deviceRoutes } from './routes/device.ts'
 import { healthRoutes } from './routes/health.ts'
 import { jobRoutes } from './routes/jobs.ts'
 import { pageRoutes } from './routes/pages.ts'
+import { tokenRoutes } from './routes/tokens.ts'
 import { walletRoutes } from './routes/wallet.ts'
 import { components } from './schemas.ts'
 import { refuseUnstorable, schemaController } from './validation.ts'
@@ -93,8 +95,10 @@ export async function buildApp(config: Config, db: Kysely<Tables>, logger: Fasti
   await registerDocs(app)
   await app.register(healthRoutes)
   await app.register(authRoutes)
+  await app.register(tokenRoutes)
   await app.register(walletRoutes)
   await app.register(jobRoutes)
+  await app.register(deviceRoutes)
   await app.register(adminRoutes)
   await app.register(pageRoutes)
   return app

@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { LightMyRequestResponse } from 'fastify'
 import type { Kysely } from 'kysely'
 import t, { type Test } from 'tap'
@@ -28,9 +31,11 @@ export async function databaseUrl(): Promise<string> {
  * @param env configuration beside the defaults; `DATABASE_URL: ''` takes PGlite in a folder of the test's own
  */
 export async function start(t: Test, env: Record<string, string> = {}) {
+  // Not t.testdir(): tap removes that before the teardown below has read the database for the last time.
+  const folder = env.DATABASE_URL === '' ? await mkdtemp(join(tmpdir(), 'focus-test-')) : undefined
   const config = readConfig({
     LOG_LEVEL: 'silent',
-    ...(env.DATABASE_URL === '' ? { DATA_DIR: t.testdir() } : { DATABASE_URL: await databaseUrl() }),
+    ...(folder ? { DATA_DIR: folder } : { DATABASE_URL: await databaseUrl() }),
     ...env,
   })
   const db = await openDatabase(config)
@@ -39,6 +44,7 @@ export async function start(t: Test, env: Record<string, string> = {}) {
     await app.close()
     const { ok, checks } = await verify(db)
     await db.destroy()
+    if (folder) await rm(folder, { recursive: true })
     const broken = checks.filter(({ violations }) => violations > 0)
     if (!ok) throw new Error(`The ledger is broken: ${JSON.stringify(broken, null, 2)}`)
   })
