@@ -18,9 +18,11 @@ export interface Caller {
   jwt: { token: string; claims: Claims } | null
   /** A cookie came by itself: the browser's user may not know of the request */
   via: 'header' | 'cookie'
-  if (!session) return undefined
-  const { id, clerk_id, clerk_sid: sid, name } = session
-  return { id, clerk_id, sid, jwt: null, via: 'cookie', name, ...person }
+  /** What the person is called on our pages, such as an e-mail address; only our session knows */
+  name?: string | null
+  /** With a PAT its id and what it may be used for; null for a person, who may do everything */
+  token_id: string | null
+  scopes: Scope[] | null
 }
 
 /** Ids are derived, not looked up: no query and no race on somebody's first request. The namespace is ours, for ever. */
@@ -146,22 +148,9 @@ export async function bySessionCookie(request: FastifyRequest): Promise<Caller |
     .where('session_hash', '=', hashOf(secret))
     .where('sessions.expires_at', '>', new Date())
     .executeTakeFirst()
-<<<<<<< HEAD
   if (!session) return undefined
   const { id, clerk_id, clerk_sid: sid, name } = session
-  return { id, clerk_id, sid, jwt: null, via: 'cookie', name }
-=======
-  return (
-    session && {
-      id: session.id,
-      clerk_id: session.clerk_id,
-      sid: session.clerk_sid,
-      jwt: null,
-      via: 'cookie',
-      ...person,
-    }
-  )
->>>>>>> device
+  return { id, clerk_id, sid, jwt: null, via: 'cookie', name, ...person }
 }
 
 /** Signs a browser in: stores a session of ours for a session of the identity, and sets its cookie. */
