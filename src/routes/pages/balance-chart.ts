@@ -78,6 +78,9 @@ export function balanceChart(days: DayBalance[]) {
 }
 
 const best = (days: DayBalance[], better: (a: number, b: number) => boolean) =>
-  days.reduce<DayBalance | undefined>((found, day) => (!found || better(day.credits, found.credits) ? day : found), undefined)
+  days.reduce<DayBalance | undefined>(
+    (found, day) => (!found || better(day.credits, found.credits) ? day : found),
+    undefined,
+  )
 
 const round = (value: number) => Math.round(value * 100) / 100

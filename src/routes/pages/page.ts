@@ -1,6 +1,6 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
-import { originNotAllowed } from '../../auth.ts'
-import { sendError, toApiError } from '../../errors.ts'
+import { bySessionCookie, type Caller } from '../../auth.ts'
+import { ApiError, sendError, toApiError } from '../../errors.ts'
 
 /** What a page needs beyond ourselves. */
 interface Needs {
@@ -54,7 +54,24 @@ export const html = (description: string) => ({
  */
 export async function fromOurPages(request: FastifyRequest): Promise<void> {
   const { origin, 'sec-fetch-site': site } = request.headers
-  if (origin === undefined ? site !== 'same-origin' : !request.server.origins.isOurs(origin)) throw originNotAllowed()
+  if (origin === undefined ? site !== 'same-origin' : !request.server.origins.isOurs(origin))
+    throw notFromOurPages(request)
+}
+
+/** Also for people who reach us by another name than PUBLIC_URL: to their browser that is another place. */
+export const notFromOurPages = ({ server }: FastifyRequest): ApiError =>
+  new ApiError(403, 'origin_not_allowed', `This did not come from a page of ${server.config.publicUrl}: open it there.`)
+
+/**
+ * Whose browser this is, by our session; nobody's: it is sent to sign in and then to `path`.
+ * @returns undefined when the answer is under way
+ */
+export async function signedIn(request: FastifyRequest, reply: FastifyReply, path = request.url) {
+  const caller: Caller | undefined = await bySessionCookie(request)
+  if (caller) return { ...caller, shown_as: caller.name ?? caller.clerk_id }
+  const query = new URLSearchParams({ redirect_to: request.server.config.publicUrl + path })
+  reply.header('cache-control', 'no-store').redirect(`/signin?${query}`, 303)
+  return undefined
 }
 
 export const isJson = (request: FastifyRequest): boolean =>
@@ -69,5 +86,6 @@ export function sendErrorPage(error: FastifyError | Error, request: FastifyReque
     title: 'That did not work',
     message: answer.message,
     request_id: request.id,
+    retry: request.method === 'GET' && answer.statusCode >= 500,
   })
 }

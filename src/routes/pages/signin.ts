@@ -1,12 +1,12 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
-import { bySessionCookie, closeSession, openSession, originNotAllowed } from '../../auth.ts'
+import { bySessionCookie, closeSession, openSession } from '../../auth.ts'
 import { clerkFrontendHost } from '../../config.ts'
 import { ApiError, badField } from '../../errors.ts'
 import { localClerkId, newLocalSid } from '../../identity/local.ts'
 import { isLoopback, safeRedirect, type TokenIn, withToken } from '../../redirects.ts'
 import { bodyFailures, failures } from '../../schemas.ts'
-import { fromOurPages, html, isJson, page } from './page.ts'
+import { fromOurPages, html, isJson, notFromOurPages, page } from './page.ts'
 
 /** Set by signing out and read once: the sign-in page after it must not sign the person in again by itself. */
 const SIGNED_OUT = 'focus_signed_out'
@@ -93,7 +93,7 @@ export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
     async (request, reply) => {
       if (app.identity.mode !== 'local') throw new ApiError(404, 'not_found', 'People sign in with Clerk here.')
       const { origin } = request.headers
-      if (origin !== undefined && !app.origins.isOurs(origin)) throw originNotAllowed()
+      if (origin !== undefined && !app.origins.isOurs(origin)) throw notFromOurPages(request)
       const back = returnOf(request.body)
       const { email = '' } = request.body
       if (!/^[^\s@]+@[^\s@]+$/.test(email.trim())) {
@@ -145,7 +145,8 @@ export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
   }
 
   function signinPage(reply: FastifyReply, back: Return, state: PageState) {
-    const values = { title: 'Sign in', email: '', fault: '', signed_out: false, returned: false, ...state }
+    const onTo = back.target && !app.origins.isOurs(back.target.origin) ? back.target.host : ''
+    const values = { title: 'Sign in', on_to: onTo, email: '', fault: '', signed_out: false, returned: false, ...state }
     const { clerk } = app.config
     if (!clerk) {
       const hidden = { redirect_to: back.target?.href ?? '', token_in: back.tokenIn }
