@@ -41,7 +41,7 @@ t.test('whoever follows the link signs in first, comes back to the same code and
   await signIn(page, url, person)
   await page.getByRole('heading', { name: 'Let this device in?' }).waitFor()
   t.equal(page.url(), login.verification_uri_complete, 'no token was put into our own address')
-  const said = await page.getByRole('main').textContent()
+  const said = (await page.getByRole('main').textContent()) ?? ''
   for (const word of [login.user_code, NAME, person, 'just now', '127.0.0.1, like yours'])
     t.ok(said.includes(word), word)
   t.equal(await page.locator('b').count(), 0, "the device's name is text")

@@ -65,14 +65,20 @@ export async function openPage(t: Test, browser: Browser, options: BrowserContex
   return { page, complaints }
 }
 
-/** The service at an address that a browser can reach. */
-export async function serve(t: Test, env: Record<string, string> = {}) {
+/**
+ * The service at an address that a browser can reach.
+ * @param env configuration, for those who need to know the address as a function of it
+ */
+export async function serve(t: Test, env: Env | ((url: string) => Promise<Env>) = {}) {
   const port = await freePort()
   const url = `http://localhost:${port}`
-  const service = await start(t, { PORT: String(port), PUBLIC_URL: url, ...env })
+  const given = typeof env === 'function' ? await env(url) : env
+  const service = await start(t, { PORT: String(port), PUBLIC_URL: url, ...given })
   await service.app.listen({ port, host: '127.0.0.1' })
   return { ...service, url, host: `localhost:${port}` }
 }
+
+type Env = Record<string, string>
 
 /** Somebody else's web server: `respond` gives its pages by path. It has two origins, which are two sites. */
 export async function serveElsewhere(t: Test, respond: (path: string) => string = () => '<title>App</title>App') {

@@ -38,10 +38,10 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
         chart: balanceChart(days),
         jobs: jobs.slice(0, JOBS_ON_A_PAGE).map((job) => ({
           ...job,
-          text: shortText(job.metadata?.description, 200) ?? shortText(job.action, 200),
+          text: shortText(job.metadata?.description, 120) ?? shortText(job.action, 120),
           preview: webLink(job.metadata?.previewUrl),
           state: jobState(job),
-          cost: job.status === 'started' ? `${amountText(job.reserved)} held` : amountText(job.actual_cost),
+          cost: job.status === 'started' ? `${amountText(job.reserved)} held` : creditsText(job.actual_cost),
           at: timeText(job.created_at),
         })),
         older: jobs.length > JOBS_ON_A_PAGE ? jobs[JOBS_ON_A_PAGE - 1]?.id : undefined,
@@ -52,7 +52,8 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
           until: timeText(token.expires_at),
           since: timeText(token.created_at),
           used: token.last_used_at ? timeText(token.last_used_at) : undefined,
-          more_scopes: token.scopes.filter((scope) => scope !== 'account'),
+          may_oauth: token.scopes.includes('oauth'),
+          may_admin: token.scopes.includes('admin'),
         })),
       })
     },

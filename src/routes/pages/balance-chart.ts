@@ -47,17 +47,23 @@ export async function readDays(db: Kysely<Tables>, accountId: string, now = new 
 /** The size of the drawing in its own units; the page stretches it. */
 const [WIDTH, HEIGHT] = [300, 100]
 
-/** The days as a drawing and in words: paths of steps in a box of 300 by 100, labels, and a sentence that says the same. */
+/**
+ * The days as a drawing and in words: paths of steps in a box of 300 by 100, labels, and a
+ * sentence that says the same. undefined where there was nothing all the time.
+ */
 export function balanceChart(days: DayBalance[]) {
   const highest = best(days, (a, b) => a > b)
   const lowest = best(days, (a, b) => a < b)
   const [first, last] = [days[0], days.at(-1)]
   if (!highest || !lowest || !first || !last) return undefined
-  const top = Math.max(highest.credits, 0) || (lowest.credits < 0 ? 0 : 1)
+  // A line along nothing says less than no line.
+  if (!highest.credits && !lowest.credits) return undefined
+  const top = Math.max(highest.credits, 0)
   const bottom = Math.min(lowest.credits, 0)
   const y = (credits: number) => round(HEIGHT - ((credits - bottom) / (top - bottom)) * HEIGHT)
   const x = (i: number) => round((i / days.length) * WIDTH)
 
+  const on = (day: DayBalance) => (day === last ? 'today' : `on ${dayText(day.day)}`)
   const line = days.map(({ credits }, i) => `${i ? 'V' : 'M0 '}${y(credits)}H${x(i + 1)}`).join('')
   return {
     viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
@@ -71,8 +77,7 @@ export function balanceChart(days: DayBalance[]) {
       highest.credits === lowest.credits
         ? `${creditsText(last.credits)} on every one of the last ${days.length} days.`
         : `From ${amountText(first.credits)} on ${dayText(first.day)} to ${creditsText(last.credits)} today; the most ` +
-          `was ${amountText(highest.credits)} on ${dayText(highest.day)}, the least ${amountText(lowest.credits)} on ` +
-          `${dayText(lowest.day)}.`,
+          `was ${amountText(highest.credits)} ${on(highest)}, the least ${amountText(lowest.credits)} ${on(lowest)}.`,
     days: days.map(({ day, credits }) => ({ day: dayText(day), credits: amountText(credits) })).reverse(),
   }
 }
