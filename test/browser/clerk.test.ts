@@ -70,6 +70,18 @@ t.test("Clerk's form signs in, and the account page follows; signing out is for 
   t.strictSame(complaints, [])
 })
 
+t.test('a sign-out that Clerk does not hear of is not passed over', async (t) => {
+  const { clerk, frontend, url, open } = await openClerk(t)
+  frontend.state.person = clerk.signIn()
+  const { page } = await open()
+  await page.goto(`${url}/signin`)
+  await page.waitForURL(`${url}/account`)
+  frontend.faults.broken = /DELETE/
+  await page.getByRole('button', { name: 'Sign out' }).click()
+  await page.getByText('this browser is still signed in there').waitFor()
+  t.equal(new URL(page.url()).pathname, '/signin')
+})
+
 t.test('nobody goes round in circles when our session cannot be kept', async (t) => {
   const { clerk, frontend, signin, open } = await openClerk(t)
   frontend.state.person = clerk.signIn()

@@ -118,6 +118,7 @@ export async function look(t: Test, page: Page, name: string, scope?: string): P
     if (width === 320) continue
     for (const colorScheme of ['light', 'dark'] as const) {
       await page.emulateMedia({ colorScheme })
+      await page.evaluate('document.getAnimations().forEach((one) => one.finish())')
       await photograph(page, `${name}-${width}-${colorScheme}`)
       const options = { resultTypes: ['violations'] }
       const script = `axe.run(${scope ? JSON.stringify(scope) : 'document'}, ${JSON.stringify(options)})`

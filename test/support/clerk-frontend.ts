@@ -8,6 +8,7 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { generate } from 'selfsigned'
 import type { Test } from 'tap'
+import type { startClerk } from './clerk-stand-in.ts'
 import { unique } from './start.ts'
 
 export const HOST = 'clerk.focus.test'
@@ -26,7 +27,7 @@ interface Person {
  */
 export async function startClerkFrontend(
   t: Test,
-  clerk: { signIn(): Person; token(claims: object): Promise<string>; sessions: Map<string, { status: string }> },
+  clerk: Pick<Awaited<ReturnType<typeof startClerk>>, 'signIn' | 'token' | 'sessions'>,
 ) {
   const { private: key, cert } = await generate([{ name: 'commonName', value: HOST }])
   const state = { person: undefined as Person | undefined, email: 'ada@example.com' }
@@ -69,7 +70,7 @@ export async function startClerkFrontend(
 
   async function resource(call: string, form: URLSearchParams): Promise<object | undefined> {
     const { person } = state
-    if (call === 'GET /v1/environment') return ENVIRONMENT
+    if (/^(GET|PATCH) \/v1\/environment$/.test(call)) return ENVIRONMENT
     if (call === 'POST /v1/dev_browser') return { id: 'dvb_1', object: 'dev_browser' }
     if (call === 'GET /v1/client' || call === 'POST /v1/client') return { response: await client(), client: null }
     if (/^POST \/v1\/client\/sessions\/\w+\/tokens$/.test(call) && person) {
@@ -78,8 +79,8 @@ export async function startClerkFrontend(
     if (/^POST \/v1\/client\/sessions\/\w+\/touch$/.test(call) && person) {
       return { response: await session(person), client: await client() }
     }
-    if (call === 'DELETE /v1/client' || /^POST \/v1\/client\/sessions\/\w+\/(remove|end)$/.test(call)) {
-      if (person) clerk.sessions.set(person.sid, { ...clerk.sessions.get(person.sid), status: 'ended' })
+    if (call === 'DELETE /v1/client/sessions') {
+      if (person) clerk.sessions.set(person.sid, { userId: person.sub, status: 'ended' })
       state.person = undefined
       return { response: await client(), client: await client() }
     }

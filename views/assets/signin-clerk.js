@@ -52,7 +52,13 @@ async function signIn() {
     // The address of this page may ask Clerk to send people elsewhere; only we do.
     allowedRedirectOrigins: [location.origin],
   })
-  if (clerk.isSignedIn && state === 'signed-out') await clerk.signOut(() => {})
+  if (clerk.isSignedIn && state === 'signed-out') {
+    try {
+      await clerk.signOut(() => {})
+    } catch {
+      throw new Refused('You are signed out here, but Clerk could not be told: this browser is still signed in there.')
+    }
+  }
   if (clerk.isSignedIn && state === 'returned') {
     // Trying again by itself would go round for ever.
     throw new Refused(
