@@ -2,6 +2,7 @@ import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typ
 import { decodeJwt } from 'jose'
 import { authenticate, bySessionJwt, closeSession, openSession, originNotAllowed } from '../auth.ts'
 import { ApiError } from '../errors.ts'
+import { tokenExpired } from '../identity/refusals.ts'
 import { bodyFailures, failures, protectedFailures, Timestamp } from '../schemas.ts'
 
 /** A token with less than this left, in seconds, is replaced by a fresh one where we can mint. */
@@ -50,7 +51,10 @@ export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
         throw new ApiError(404, 'template_not_found', 'There is no JWT template of this name.')
       }
 
-      const fresh = jwt && jwt.claims.exp - Date.now() / 1000 >= FRESH_SECONDS
+      const secondsLeft = jwt ? jwt.claims.exp - Date.now() / 1000 : 0
+      // Verification forgives clocks that differ by seconds; but what has ended must not become a new beginning.
+      if (jwt && secondsLeft <= 0) throw tokenExpired()
+      const fresh = secondsLeft >= FRESH_SECONDS
       if (jwt && !template && (fresh || !sid)) return tokenOf(jwt.token, jwt.claims.exp)
       if (!sid) {
         throw new ApiError(

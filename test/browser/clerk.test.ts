@@ -91,8 +91,9 @@ t.test('nobody goes round in circles when our session cannot be kept', async (t)
     const response = await route.fetch()
     const headers = { ...response.headers() }
     delete headers['set-cookie']
-    await route.fulfill({ response, headers })
+    // The fetch has put it among the browser's all the same.
     await page.context().clearCookies({ name: 'focus_session' })
+    await route.fulfill({ response, headers })
   })
   await page.goto(signin)
   await page.getByText('could not keep you signed in').waitFor()

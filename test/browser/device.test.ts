@@ -11,8 +11,9 @@ const attacker = await serveElsewhere(t, () => attack)
 // The worst case: the attacker is at home on an origin that the operator allowed.
 const { url, app, db } = await serve(t, { ALLOWED_ORIGINS: `${attacker.sameSite},${attacker.otherSite}` })
 
-/** A device asks; by default from this machine, like the browser. */
-async function startLogin(payload: object = { client_name: NAME }, remoteAddress = '127.0.0.1') {
+let devices = 0
+/** A device asks; by default from this machine, like the browser, each from an address of its own: they are counted. */
+async function startLogin(payload: object = { client_name: NAME }, remoteAddress = `127.0.0.${++devices}`) {
   const started = await app.inject({ method: 'POST', url: '/api/device/start', payload, remoteAddress })
   return started.json() as { device_code: string; user_code: string; verification_uri_complete: string }
 }

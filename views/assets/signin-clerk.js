@@ -76,8 +76,8 @@ async function signIn() {
     signUpForceRedirectUrl: address,
     appearance: {
       variables: {
-        colorPrimary: 'var(--accent)',
-        colorPrimaryForeground: 'var(--on-accent)',
+        colorPrimary: 'var(--brand)',
+        colorPrimaryForeground: 'var(--on-brand)',
         colorBackground: 'var(--paper)',
         colorForeground: 'var(--ink)',
         colorMutedForeground: 'var(--muted)',
