@@ -7,6 +7,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyServerOptions, LogController } from 'fastify'
 import type { Kysely } from 'kysely'
 import type { Caller } from './auth.ts'
+import { startCleaning } from './cleaning.ts'
 import type { Config } from './config.ts'
 import type { Tables } from './db/tables.ts'
 import { registerDocs } from './docs.ts'
@@ -69,6 +70,8 @@ export async function buildApp(config: Config, db: Kysely<Tables>, logger: Fasti
     app.log.warn({ err: error }, "could not read the apps' origins; those of before stay allowed"),
   )
   app.addHook('onClose', async () => origins.stop())
+  const stopCleaning = startCleaning(db, (error) => app.log.warn({ err: error }, 'could not delete old rows'))
+  app.addHook('onClose', stopCleaning)
 
   if (app.identity.mode === 'local' && config.localIdentity === 'loopback') app.addHook('onRequest', onlyThisMachine)
   app.addHook('preValidation', refuseUnstorable)

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { LightMyRequestResponse } from 'fastify'
+import type { FastifyServerOptions, LightMyRequestResponse } from 'fastify'
 import type { Kysely } from 'kysely'
 import t, { type Test } from 'tap'
 import { buildApp } from '../../src/app.ts'
@@ -29,8 +29,9 @@ export async function databaseUrl(): Promise<string> {
  * The service on the file's database, ready for requests. When the test ends the service is closed and every invariant
  * of the ledger is checked.
  * @param env configuration beside the defaults; `DATABASE_URL: ''` takes PGlite in a folder of the test's own
+ * @param logger for tests of what is logged
  */
-export async function start(t: Test, env: Record<string, string> = {}) {
+export async function start(t: Test, env: Record<string, string> = {}, logger?: FastifyServerOptions['logger']) {
   // Not t.testdir(): tap removes that before the teardown below has read the database for the last time.
   const folder = env.DATABASE_URL === '' ? await mkdtemp(join(tmpdir(), 'focus-test-')) : undefined
   const config = readConfig({
@@ -39,7 +40,7 @@ export async function start(t: Test, env: Record<string, string> = {}) {
     ...env,
   })
   const db = await openDatabase(config)
-  const app = await buildApp(config, db)
+  const app = await buildApp(config, db, logger)
   t.teardown(async () => {
     await app.close()
     const { ok, checks } = await verify(db)
