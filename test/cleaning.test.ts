@@ -64,6 +64,18 @@ t.test('replicas that clean at the same time share the work, batch by batch', as
   )
 })
 
+t.test('a row that another replica is deleting is not waited for', async (t) => {
+  const { db } = await start(t)
+  const [session_hash, account_id] = [randomUUID(), randomUUID()]
+  await sql`insert into sessions (session_hash, account_id, clerk_sid, expires_at)
+    values (${session_hash}, ${account_id}, 'sess_4', now() - interval '1 day')`.execute(db)
+  await db.transaction().execute(async (trx) => {
+    await sql`select 1 from sessions where session_hash = ${session_hash} for update`.execute(trx)
+    t.match(await clean(db), { sessions: 0 })
+  })
+  t.match(await clean(db), { sessions: 1 })
+})
+
 t.test('a pass ends between two batches when the service stops', async (t) => {
   const { db } = await start(t)
   await sql`insert into sessions (session_hash, account_id, clerk_sid, expires_at)
