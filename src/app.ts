@@ -7,10 +7,11 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyServerOptions, LogController } from 'fastify'
 import type { Kysely } from 'kysely'
 import type { Caller } from './auth.ts'
+import { startCleaning } from './cleaning.ts'
 import type { Config } from './config.ts'
 import type { Tables } from './db/tables.ts'
 import { registerDocs } from './docs.ts'
-import { setErrorHandlers } from './errors.ts'
+import { sendError, setErrorHandlers } from './errors.ts'
 import { onlyThisMachine } from './identity/fence.ts'
 import { createIdentity, type Identity } from './identity/index.ts'
 import { createOrigins, type Origins } from './origins.ts'
@@ -53,6 +54,8 @@ export async function buildApp(config: Config, db: Kysely<Tables>, logger: Fasti
     // "__proto__" is a legal key of somebody's metadata. JSON.parse makes it a plain property, and we never merge bodies.
     onProtoPoisoning: 'ignore',
     onConstructorPoisoning: 'ignore',
+    // Paths that the router cannot read come before our error handler.
+    frameworkErrors: sendError,
     schemaController,
   }).withTypeProvider<TypeBoxTypeProvider>()
 
@@ -63,12 +66,26 @@ export async function buildApp(config: Config, db: Kysely<Tables>, logger: Fasti
   app.decorate('origins', origins)
   app.decorateRequest('account')
   setErrorHandlers(app)
+  // Fastify's own parser for plain text would make a 400 of what is a 415.
+  app.removeContentTypeParser('text/plain')
 
   await origins.refresh()
   origins.watch((error) =>
     app.log.warn({ err: error }, "could not read the apps' origins; those of before stay allowed"),
   )
   app.addHook('onClose', async () => origins.stop())
+  const stopCleaning = startCleaning(db, (error) => app.log.warn({ err: error }, 'could not delete old rows'))
+  app.addHook('onClose', stopCleaning)
+
+  // A request that runs while we close keeps its connection, and us, waiting for a next one unless it is told otherwise.
+  let closing = false
+  app.addHook('preClose', async () => {
+    closing = true
+  })
+  app.addHook('onSend', (_, reply, payload, done) => {
+    if (closing) reply.header('connection', 'close')
+    done(null, payload)
+  })
 
   if (app.identity.mode === 'local' && config.localIdentity === 'loopback') app.addHook('onRequest', onlyThisMachine)
   app.addHook('preValidation', refuseUnstorable)

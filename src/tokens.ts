@@ -51,7 +51,8 @@ export interface Pat {
 
 const findPat = statement<{ token_hash: string }, Pat & { expired: boolean; revoked: boolean; use_unnoted: boolean }>(
   'find_pat',
-  `select t.id, t.account_id, a.clerk_id, t.scopes, t.expires_at <= now() as expired, t.revoked_at is not null as revoked,
+  `select t.id, t.account_id, a.clerk_id, t.scopes, t.expires_at <= now() as expired,
+    t.revoked_at is not null or a.closed_at is not null as revoked,
     coalesce(t.last_used_at <= now() - interval '1 minute', true) as use_unnoted
   from tokens t join accounts a on a.id = t.account_id
   where t.token_hash = $token_hash`,

@@ -1,6 +1,7 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { bySessionCookie, type Caller } from '../../auth.ts'
 import { ApiError, sendError, toApiError } from '../../errors.ts'
+import type { failures } from '../../schemas.ts'
 
 /** What a page needs beyond ourselves. */
 interface Needs {
@@ -47,6 +48,15 @@ export const html = (description: string) => ({
   content: { 'text/html': { schema: { type: 'string' }, example: '<!doctype html>…' } },
 })
 
+/** The same failures, told to whoever sent a form on a page. */
+export const alsoAsPages = (responses: Record<number, (typeof failures)['invalid']>) =>
+  Object.fromEntries(
+    Object.entries(responses).map(([status, failure]) => [
+      status,
+      { ...failure, content: { ...failure.content, ...html('').content } },
+    ]),
+  )
+
 /**
  * Refuses a form that is not from one of our pages: whoever sends somebody's browser here must not decide for them.
  * Our pages send an Origin (their referrer policy is same-origin); browsers that do not still say where they come from.
@@ -70,7 +80,8 @@ export async function signedIn(request: FastifyRequest, reply: FastifyReply, pat
   const caller: Caller | undefined = await bySessionCookie(request)
   if (caller) return { ...caller, shown_as: caller.name ?? caller.clerk_id }
   const query = new URLSearchParams({ redirect_to: request.server.config.publicUrl + path })
-  reply.header('cache-control', 'no-store').redirect(`/signin?${query}`, 303)
+  // Without redirect_to a sign-in ends at the account page.
+  reply.header('cache-control', 'no-store').redirect(path === '/account' ? '/signin' : `/signin?${query}`, 303)
   return undefined
 }
 

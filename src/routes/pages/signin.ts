@@ -6,7 +6,7 @@ import { ApiError, badField } from '../../errors.ts'
 import { localClerkId, newLocalSid } from '../../identity/local.ts'
 import { isLoopback, safeRedirect, type TokenIn, withToken } from '../../redirects.ts'
 import { bodyFailures, failures } from '../../schemas.ts'
-import { fromOurPages, html, isJson, notFromOurPages, page } from './page.ts'
+import { alsoAsPages, fromOurPages, html, isJson, notFromOurPages, page } from './page.ts'
 
 /** Set by signing out and read once: the sign-in page after it must not sign the person in again by itself. */
 const SIGNED_OUT = 'focus_signed_out'
@@ -48,7 +48,7 @@ export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
           200: html('HTML sign-in UI'),
           303: found,
           400: html('redirect_to is not a place that we send people to'),
-          403: failures.forbidden('local_identity', 'The local identity answers only this machine.'),
+          403: html('The local identity answers only this machine'),
           503: html('Something that we need does not answer'),
         },
       },
@@ -85,8 +85,7 @@ export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
         ),
         response: {
           303: found,
-          ...bodyFailures,
-          404: failures.notFound('not_found', 'People sign in with Clerk here.'),
+          ...alsoAsPages({ ...bodyFailures, 404: failures.notFound('not_found', 'People sign in with Clerk here.') }),
         },
       },
     },
@@ -121,6 +120,7 @@ export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
   function returnOf({ redirect_to, token_in = 'query' }: SigninForm): Return {
     const target = safeRedirect(redirect_to, {
       isAllowed: app.origins.isAllowed,
+      isOurs: app.origins.isOurs,
       loopbackHttp: isLoopback(new URL(app.config.publicUrl).hostname),
     })
     if (redirect_to && !target) {
