@@ -7,6 +7,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyServerOptions, LogController } from 'fastify'
 import type { Kysely } from 'kysely'
 import type { Caller } from './auth.ts'
+import { startCleaning } from './cleaning.ts'
 import type { Config } from './config.ts'
 import type { Tables } from './db/tables.ts'
 import { registerDocs } from './docs.ts'
@@ -16,9 +17,11 @@ import { createIdentity, type Identity } from './identity/index.ts'
 import { createOrigins, type Origins } from './origins.ts'
 import { adminRoutes } from './routes/admin.ts'
 import { authRoutes } from './routes/auth.ts'
+import { deviceRoutes } from './routes/device.ts'
 import { healthRoutes } from './routes/health.ts'
 import { jobRoutes } from './routes/jobs.ts'
 import { pageRoutes } from './routes/pages.ts'
+import { tokenRoutes } from './routes/tokens.ts'
 import { walletRoutes } from './routes/wallet.ts'
 import { components } from './schemas.ts'
 import { refuseUnstorable, schemaController } from './validation.ts'
@@ -71,6 +74,8 @@ export async function buildApp(config: Config, db: Kysely<Tables>, logger: Fasti
     app.log.warn({ err: error }, "could not read the apps' origins; those of before stay allowed"),
   )
   app.addHook('onClose', async () => origins.stop())
+  const stopCleaning = startCleaning(db, (error) => app.log.warn({ err: error }, 'could not delete old rows'))
+  app.addHook('onClose', stopCleaning)
 
   // A request that runs while we close keeps its connection, and us, waiting for a next one unless it is told otherwise.
   let closing = false
@@ -107,8 +112,10 @@ export async function buildApp(config: Config, db: Kysely<Tables>, logger: Fasti
   await registerDocs(app)
   await app.register(healthRoutes)
   await app.register(authRoutes)
+  await app.register(tokenRoutes)
   await app.register(walletRoutes)
   await app.register(jobRoutes)
+  await app.register(deviceRoutes)
   await app.register(adminRoutes)
   await app.register(pageRoutes)
   return app

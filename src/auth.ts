@@ -1,11 +1,13 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { v5 as uuidv5 } from 'uuid'
+import type { Scope } from './db/tables.ts'
 import { ApiError } from './errors.ts'
 import type { Claims } from './identity/index.ts'
 import { isLocalSid } from './identity/local.ts'
 import { invalidToken } from './identity/refusals.ts'
 import { openAccount } from './ledger/post.ts'
+import { hashOf, isPat, lookUpPat } from './tokens.ts'
 
 /** Who is asking: set by the hooks below, which every protected route names. */
 export interface Caller {
@@ -13,10 +15,15 @@ export interface Caller {
   clerk_id: string
   /** The identity's session, where there is one; tokens minted by a backend have none */
   sid: string | null
-  /** The caller's own JWT and its claims; null with our session cookie */
+  /** The caller's own JWT and its claims; null with our session cookie and with a PAT */
   jwt: { token: string; claims: Claims } | null
   /** A cookie came by itself: the browser's user may not know of the request */
   via: 'header' | 'cookie'
+  /** What the person is called on our pages, such as an e-mail address; only our session knows */
+  name?: string | null
+  /** With a PAT its id and what it may be used for; null for a person, who may do everything */
+  token_id: string | null
+  scopes: Scope[] | null
 }
 
 /** What Clerk calls its users, as a pattern. */
@@ -29,8 +36,38 @@ export const accountIdOf = (clerkId: string): string => uuidv5(clerkId, ACCOUNT_
 
 const SESSION_SECONDS = 7 * 86_400
 
-/** Any signed-in caller. @throws {ApiError} 401; 403 origin_not_allowed where a cookie changes something from elsewhere */
-export async function requireAccount(request: FastifyRequest): Promise<void> {
+const person = { token_id: null, scopes: null } as const
+
+/** Any signed-in caller, by a PAT only with scope `account`. @throws {ApiError} as requireScope */
+export const requireAccount = requireScope('account')
+
+/** A caller who may use the OAuth tokens of the account. @throws {ApiError} as requireScope */
+export const requireOauth = requireScope('oauth')
+
+/** A caller who administers the service. @throws {ApiError} as requireScope; 403 not_an_administrator */
+export async function requireAdmin(request: FastifyRequest): Promise<void> {
+  await requireCaller(request)
+  const { config, identity } = request.server
+  const { clerk_id } = request.account
+  if (!config.adminClerkIds.includes(clerk_id) && !identity.administrators.has(clerk_id)) {
+    throw new ApiError(403, 'not_an_administrator', 'Only an administrator may do this.')
+  }
+  checkScope(request.account, 'admin')
+}
+
+/**
+ * A hook for callers who may do what `scope` says: people all of it, PATs what they were approved for. It throws as
+ * requireCaller does, and 403 insufficient_scope.
+ */
+export function requireScope(scope: Scope) {
+  return async (request: FastifyRequest): Promise<void> => {
+    await requireCaller(request)
+    checkScope(request.account, scope)
+  }
+}
+
+/** Any caller, whatever a PAT is for. @throws {ApiError} 401; 403 origin_not_allowed where a cookie changes something from elsewhere */
+export async function requireCaller(request: FastifyRequest): Promise<void> {
   request.account = await authenticate(request)
   const { via } = request.account
   if (via === 'cookie' && !['GET', 'HEAD'].includes(request.method)) {
@@ -39,14 +76,29 @@ export async function requireAccount(request: FastifyRequest): Promise<void> {
   }
 }
 
-/** A caller who administers the service. @throws {ApiError} as requireAccount; 403 not_an_administrator */
-export async function requireAdmin(request: FastifyRequest): Promise<void> {
-  await requireAccount(request)
-  const { config, identity } = request.server
-  const id = request.account.clerk_id
-  if (!config.adminClerkIds.includes(id) && !identity.administrators.has(id)) {
-    throw new ApiError(403, 'not_an_administrator', 'Only an administrator may do this.')
+/**
+ * A person, not a program: signed in by our session or with a JWT of theirs, and on a page of our own. Allowed apps'
+ * pages are not enough: a code that an attacker knows must not be approved from anywhere but where it is shown.
+ * @throws {ApiError} 401 session_required beside those of authenticate; 403 origin_not_allowed
+ */
+export async function requireSession(request: FastifyRequest): Promise<void> {
+  request.account = await authenticate(request)
+  const { sid, via } = request.account
+  if (!sid) throw new ApiError(401, 'session_required', 'Only a person who has signed in may do this; sign in first.')
+  const { origin, 'sec-fetch-site': site } = request.headers
+  if (origin !== undefined ? !request.server.origins.isOurs(origin) : via === 'cookie' && site !== 'same-origin') {
+    throw new ApiError(403, 'origin_not_allowed', 'This can be done on our own pages only.')
   }
+}
+
+function checkScope({ scopes }: Caller, scope: Scope): void {
+  if (!scopes || scopes.includes(scope)) return
+  throw new ApiError(
+    403,
+    'insufficient_scope',
+    `This token was not approved for "${scope}"; log in again and ask for it.`,
+    { scope },
+  )
 }
 
 export const originNotAllowed = () =>
@@ -58,11 +110,16 @@ export async function authenticate(request: FastifyRequest): Promise<Caller> {
   if (authorization !== undefined) {
     const token = /^bearer +(\S+) *$/i.exec(authorization)?.[1]
     if (!token) throw new ApiError(401, 'invalid_token', 'Send the token as Authorization: Bearer <token>.')
-    return bySessionJwt(request, token, 'header')
+    return isPat(token) ? byPat(request, token) : bySessionJwt(request, token, 'header')
   }
   const caller = (await bySessionCookie(request)) ?? (await byClerkCookie(request))
   if (!caller) throw new ApiError(401, 'not_signed_in', 'Sign in first, or send a bearer token.')
   return caller
+}
+
+async function byPat(request: FastifyRequest, token: string): Promise<Caller> {
+  const { id, account_id, clerk_id, scopes } = await lookUpPat(request.server.db, token)
+  return { id: account_id, clerk_id, sid: null, jwt: null, via: 'header', token_id: id, scopes }
 }
 
 /** A caller by a session JWT, its party, audience and status checked. @throws {ApiError} 401 */
@@ -77,7 +134,7 @@ export async function bySessionJwt(request: FastifyRequest, token: string, via: 
   const { sub, sid = null } = claims
   // The same key signs tokens of machines and OAuth applications; accounts are for people.
   if (!USER_ID.test(sub)) throw invalidToken()
-  return { id: accountIdOf(sub), clerk_id: sub, sid, jwt: { token, claims }, via }
+  return { id: accountIdOf(sub), clerk_id: sub, sid, jwt: { token, claims }, via, ...person }
 }
 
 /** Clerk's own cookie: on hosts where ClerkJS runs, it holds a JWT of the last 60 seconds. */
@@ -94,20 +151,22 @@ export async function bySessionCookie(request: FastifyRequest): Promise<Caller |
   const session = await db
     .selectFrom('sessions')
     .innerJoin('accounts', 'accounts.id', 'sessions.account_id')
-    .select(['accounts.id', 'accounts.clerk_id', 'sessions.clerk_sid'])
+    .select(['accounts.id', 'accounts.clerk_id', 'sessions.clerk_sid', 'sessions.name'])
     .where('session_hash', '=', hashOf(secret))
     .where('sessions.expires_at', '>', new Date())
     .executeTakeFirst()
+  if (!session) return undefined
+  const { id, clerk_id, clerk_sid: sid, name } = session
   // What was signed in by e-mail address alone ends with the local identity, on the same database too.
-  if (session && isLocalSid(session.clerk_sid) !== (identity.mode === 'local')) return undefined
-  return session && { id: session.id, clerk_id: session.clerk_id, sid: session.clerk_sid, jwt: null, via: 'cookie' }
+  if (isLocalSid(sid) !== (identity.mode === 'local')) return undefined
+  return { id, clerk_id, sid, jwt: null, via: 'cookie', name, ...person }
 }
 
 /** Signs a browser in: stores a session of ours for a session of the identity, and sets its cookie. */
 export async function openSession(
   request: FastifyRequest,
   reply: FastifyReply,
-  owner: { clerkId: string; sid: string },
+  owner: { clerkId: string; sid: string; name?: string | undefined },
 ) {
   const { config, db } = request.server
   const secret = randomBytes(32).toString('base64url')
@@ -116,7 +175,7 @@ export async function openSession(
   await openAccount(db, account_id, owner.clerkId)
   await db
     .insertInto('sessions')
-    .values({ session_hash: hashOf(secret), account_id, clerk_sid: owner.sid, expires_at })
+    .values({ session_hash: hashOf(secret), account_id, clerk_sid: owner.sid, name: owner.name ?? null, expires_at })
     .execute()
   reply.setCookie(sessionCookie(config.publicUrl), secret, {
     ...cookieOptions(config.publicUrl),
@@ -138,6 +197,3 @@ const isHttps = (publicUrl: string) => publicUrl.startsWith('https:')
 const sessionCookie = (publicUrl: string) => (isHttps(publicUrl) ? '__Host-focus_session' : 'focus_session')
 const cookieOptions = (publicUrl: string) =>
   ({ path: '/', httpOnly: true, sameSite: 'lax', secure: isHttps(publicUrl) }) as const
-
-/** Found by hash: the secret has 256 bits, so neither the stored value nor the time of a look-up tells it. */
-const hashOf = (secret: string): string => createHash('sha256').update(secret).digest('base64url')

@@ -14,7 +14,7 @@ const oneOf = <T extends string>(values: readonly T[], options = {}) =>
 export const ref = <T extends TSchema>(schema: T) => Type.Unsafe<Static<T>>({ $ref: `${schema.$id}#` })
 
 export const Timestamp = Type.Unsafe<Date>({ type: 'string', format: 'date-time' })
-const NullableTimestamp = Type.Unsafe<Date | null>({ type: 'string', format: 'date-time', nullable: true })
+export const NullableTimestamp = Type.Unsafe<Date | null>({ type: 'string', format: 'date-time', nullable: true })
 export const Metadata = Type.Unsafe<Record<string, unknown>>({ type: 'object', additionalProperties: true })
 export const Credits = (options = {}) => Type.Integer({ minimum: 0, maximum: MAX_CREDITS, ...options })
 /** A balance or a movement: may be below zero. */
@@ -29,6 +29,7 @@ export const Uuid = Type.String({
   pattern: '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$',
 })
 const Id = Type.String({ format: 'uuid' })
+export const Scopes = Type.Array(oneOf(['account', 'oauth', 'admin'] as const))
 export const JobStatus = oneOf(['started', 'completed', 'failed'] as const)
 export const AdjustmentKind = oneOf(['topup', 'admin_grant', 'adjustment'] as const)
 const EntryKind = oneOf([
@@ -311,6 +312,7 @@ export const failures = {
   }),
   notFound: (error: string, message: string) => failure(ErrorBody, 'Not found', { error, message }),
   conflict: (error: string, message: string) => failure(ErrorBody, 'Conflict; nothing was moved', { error, message }),
+  gone: (error: string, message: string) => failure(ErrorBody, 'Expired or already used', { error, message }),
   keyReused: failure(ErrorBody, 'The Idempotency-Key belongs to another request', {
     error: 'idempotency_key_reused',
     message: 'This Idempotency-Key belongs to a different request.',

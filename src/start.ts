@@ -103,7 +103,7 @@ function welcome(config: Config): string[] {
 }
 
 /** JSON lines for machines; for a person at a terminal, readable ones. URLs lose their query: it may carry a token. */
-function loggerOf({ logLevel, production }: Config): FastifyServerOptions['logger'] {
+export function loggerOf({ logLevel, production }: Config): FastifyServerOptions['logger'] {
   return {
     level: logLevel,
     serializers: {

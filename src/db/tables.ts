@@ -6,6 +6,11 @@ import type { EntryKind, JobStatus } from '../ledger/rules.ts'
 type Timestamp = ColumnType<Date, Date | undefined, Date>
 type Json = ColumnType<Record<string, unknown> | null, string | null, string | null>
 
+/** What a token may be used for; a person signed in by a session may do all of it. */
+export type Scope = 'account' | 'oauth' | 'admin'
+/** Of a device login: `approved` waits for the device to fetch its token, `delivered` means it has. */
+export type DeviceStatus = 'pending' | 'approved' | 'denied' | 'delivered'
+
 export interface Tables {
   accounts: {
     id: string
@@ -66,8 +71,42 @@ export interface Tables {
     session_hash: string
     account_id: string
     clerk_sid: string
+    name: string | null
     expires_at: Date
     created_at: Timestamp
+  }
+  tokens: {
+    id: string
+    token_hash: string
+    account_id: string
+    name: string
+    last_four: string
+    scopes: Scope[]
+    created_at: Timestamp
+    last_used_at: Date | null
+    expires_at: Date
+    revoked_at: Date | null
+  }
+  device_codes: {
+    device_code_hash: string
+    user_code: string
+    status: DeviceStatus
+    account_id: string | null
+    scopes: Scope[]
+    client_name: string | null
+    requested_from: string | null
+    interval: Generated<number>
+    last_polled_at: Date | null
+    expires_at: Date
+    created_at: Timestamp
+    token_id: string | null
+    delivered_at: Date | null
+  }
+  attempts: {
+    kind: string
+    subject: string
+    made_at: Date[]
+    expires_at: Date
   }
   settings: { name: string; value: string }
 }

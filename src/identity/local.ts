@@ -1,7 +1,9 @@
 import { createHash, createPrivateKey, createPublicKey, randomUUID } from 'node:crypto'
 import { errors, exportPKCS8, generateKeyPair, jwtVerify, SignJWT } from 'jose'
 import type { Kysely } from 'kysely'
+import { base62 } from '../base62.ts'
 import type { Config } from '../config.ts'
+import { keptSetting } from '../db/settings.ts'
 import type { Tables } from '../db/tables.ts'
 import { ApiError } from '../errors.ts'
 import type { Claims, Identity, SessionOwner } from './index.ts'
@@ -10,7 +12,6 @@ import { invalidToken, tokenExpired, tokenNotActiveYet } from './refusals.ts'
 /** As long as Clerk's, in seconds: what works with these works with those. */
 const TOKEN_SECONDS = 60
 const KEY = 'local_signing_key'
-const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 
 /** The local identity: session JWTs shaped like Clerk's, signed with a key kept in our database. For trying out. */
 export async function localIdentity(config: Config, db: Kysely<Tables>): Promise<Identity> {
@@ -57,10 +58,8 @@ export async function localIdentity(config: Config, db: Kysely<Tables>): Promise
 
 /** The user id of an e-mail address, always the same: `user_` and 27 base62 characters, like Clerk's. */
 export function localClerkId(email: string): string {
-  let rest = BigInt(`0x${createHash('sha256').update(email.trim().toLowerCase()).digest('hex')}`)
-  let id = ''
-  for (let i = 0; i < 27; i++, rest /= 62n) id += BASE62[Number(rest % 62n)]
-  return `user_${id}`
+  const hash = createHash('sha256').update(email.trim().toLowerCase()).digest('hex')
+  return `user_${base62(BigInt(`0x${hash}`), 27)}`
 }
 
 const SID = 'sess_local_'
@@ -80,17 +79,6 @@ async function registerExampleApp(db: Kysely<Tables>): Promise<void> {
     .execute()
 }
 
-/** The stored key, made by whichever replica comes first. */
-async function signingKey(db: Kysely<Tables>): Promise<string> {
-  const stored = db.selectFrom('settings').select('value').where('name', '=', KEY)
-  const known = await stored.executeTakeFirst()
-  if (known) return known.value
-  const { privateKey } = await generateKeyPair('RS256', { extractable: true })
-  await db
-    .insertInto('settings')
-    .values({ name: KEY, value: await exportPKCS8(privateKey) })
-    .onConflict((conflict) => conflict.doNothing())
-    .execute()
-  // Whoever was first: a racing replica must sign with the same key.
-  return (await stored.executeTakeFirstOrThrow()).value
-}
+/** The stored key: a racing replica must sign with the same. */
+const signingKey = (db: Kysely<Tables>): Promise<string> =>
+  keptSetting(db, KEY, async () => exportPKCS8((await generateKeyPair('RS256', { extractable: true })).privateKey))

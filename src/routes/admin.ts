@@ -17,6 +17,7 @@ import {
   ref,
   Slug,
 } from '../schemas.ts'
+import { revokeTokens } from '../tokens.ts'
 
 const ClerkId = Type.String({ pattern: CLERK_USER_ID, description: 'The Clerk user id' })
 
@@ -158,6 +159,29 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => ({ account: await findAccount(accountIdOf(request.query.clerk_id)) }),
+  )
+
+  app.post(
+    '/api/admin/accounts/revoke-tokens',
+    {
+      schema: {
+        tags: ['Admin'],
+        summary: "Revoke all of an account's personal access tokens",
+        body: Type.Object({ clerk_id: ClerkId }, { examples: [{ clerk_id: 'user_2abc' }] }),
+        response: {
+          200: Type.Object(
+            { revoked: Type.Integer({ description: 'How many tokens stopped working' }) },
+            { description: 'OK', examples: [{ revoked: 2 }] },
+          ),
+          404: failures.notFound('account_not_found', 'Nobody with this Clerk id has an account.'),
+          ...adminBodyFailures,
+        },
+      },
+    },
+    async (request) => {
+      const { id } = await findAccount(accountIdOf(request.body.clerk_id))
+      return { revoked: await revokeTokens(app.db, id) }
+    },
   )
 
   app.get(

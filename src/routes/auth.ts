@@ -85,7 +85,15 @@ export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
         summary: 'Turn a fresh session JWT into our session cookie (our own sign-in page only)',
         security: [],
         body: Type.Object(
-          { token: Type.String({ maxLength: 8192 }) },
+          {
+            token: Type.String({ maxLength: 8192 }),
+            name: Type.Optional(
+              Type.String({
+                maxLength: 254,
+                description: 'What our pages call the person, such as an e-mail address; shown to that person alone',
+              }),
+            ),
+          },
           { examples: [{ token: 'eyJhbGciOiJSUzI1NiJ9…' }] },
         ),
         response: {
@@ -107,7 +115,7 @@ export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
       if (!fresh || !app.origins.isOurs(jwt.claims.azp)) {
         throw new ApiError(401, 'invalid_token', 'Only a token that our own sign-in page has just got opens a session.')
       }
-      return openSession(request, reply, { clerkId: clerk_id, sid })
+      return openSession(request, reply, { clerkId: clerk_id, sid, name: request.body.name })
     },
   )
 

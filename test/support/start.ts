@@ -7,6 +7,7 @@ import { connect } from '../../src/db/connect.ts'
 import { migrateToLatest } from '../../src/db/migrate.ts'
 import type { Tables } from '../../src/db/tables.ts'
 import { verify } from '../../src/ledger/verify.ts'
+import { loggerOf } from '../../src/start.ts'
 import { freshDatabase } from './database.ts'
 
 export type App = Awaited<ReturnType<typeof buildApp>>
@@ -26,22 +27,27 @@ export async function databaseUrl(): Promise<string> {
  * The service on the file's database, ready for requests. When the test ends the service is closed and every invariant
  * of the ledger is checked.
  * @param env configuration beside the defaults; `DATABASE_URL: ''` takes PGlite in a folder of the test's own
+ * @param log gets every line of the log, as the service writes it at level trace; absent: nothing is logged
  */
-export async function start(t: Test, env: Record<string, string> = {}) {
+export async function start(t: Test, env: Record<string, string> = {}, log?: (line: string) => void) {
+  // tap removes a test's folder before its teardowns, unless there was a teardown before there was a folder.
+  let stop = async () => {}
+  t.teardown(() => stop())
   const config = readConfig({
     LOG_LEVEL: 'silent',
     ...(env.DATABASE_URL === '' ? { DATA_DIR: t.testdir() } : { DATABASE_URL: await databaseUrl() }),
     ...env,
   })
   const db = await openDatabase(config)
-  const app = await buildApp(config, db)
-  t.teardown(async () => {
+  const logger = log && { ...(loggerOf(config) as object), level: 'trace', stream: { write: log } }
+  const app = await buildApp(config, db, logger)
+  stop = async () => {
     await app.close()
     const { ok, checks } = await verify(db)
     await db.destroy()
     const broken = checks.filter(({ violations }) => violations > 0)
     if (!ok) throw new Error(`The ledger is broken: ${JSON.stringify(broken, null, 2)}`)
-  })
+  }
   return {
     app,
     db,

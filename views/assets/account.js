@@ -1,10 +1,28 @@
-document.querySelector('#sign-out').addEventListener('click', async () => {
-  const result = document.querySelector('#result')
-  try {
-    const response = await fetch('/api/session', { method: 'DELETE' })
-    if (!response.ok) throw new Error()
-    location.assign('/signin')
-  } catch {
-    result.textContent = 'Signing out did not work. Check the connection and try again.'
-  }
-})
+// Revokes without loading the page again; without this script the form does it.
+
+const result = document.querySelector('#result')
+
+for (const form of document.querySelectorAll('form[data-token]')) {
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault()
+    const { token, name } = form.dataset
+    const button = form.querySelector('button')
+    button.disabled = true
+    result.textContent = ''
+    try {
+      const response = await fetch(`/api/tokens/${token}`, { method: 'DELETE', signal: AbortSignal.timeout(15_000) })
+      if (response.status === 401) return location.reload()
+      // Not there any more is what was wanted.
+      if (!response.ok && response.status !== 404) throw new Error(`status ${response.status}`)
+      form.closest('li').remove()
+      result.textContent = `“${name}” is revoked.`
+      document.querySelector('#no-tokens').hidden = document.querySelector('form[data-token]') !== null
+      // The button that had the focus is gone.
+      document.querySelector('#tokens').focus()
+    } catch (error) {
+      console.error(error)
+      button.disabled = false
+      result.textContent = `“${name}” could not be revoked. Check the connection and try again.`
+    }
+  })
+}

@@ -1,0 +1,28 @@
+import { type Kysely, sql } from 'kysely'
+
+/**
+ * What device login needs beside the tables of the first schema: which token a code became, when, and attempts that
+ * are counted for all replicas at once; and indexes by which old rows are cleaned away.
+ */
+const statements = [
+  // No foreign key: a token is cleaned away long after its code, and a code may be without one.
+  'alter table device_codes add column token_id uuid, add column delivered_at timestamptz',
+
+  // One row per subject with the times of its latest attempts, at most as many as its budget: a window that slides.
+  `create table attempts (
+    kind text not null,
+    subject text not null,
+    made_at timestamptz[] not null,
+    expires_at timestamptz not null,
+    primary key (kind, subject)
+  )`,
+  'create index attempts_by_expiry on attempts (expires_at)',
+  'create index device_codes_by_expiry on device_codes (expires_at)',
+  'create index device_codes_by_account on device_codes (account_id) where account_id is not null',
+  'create index sessions_by_expiry on sessions (expires_at)',
+  'create index tokens_by_end on tokens (least(expires_at, revoked_at))',
+]
+
+export async function up(db: Kysely<unknown>): Promise<void> {
+  for (const statement of statements) await sql.raw(statement).execute(db)
+}

@@ -1,0 +1,50 @@
+import type { Kysely } from 'kysely'
+import { statement } from './db/statement.ts'
+import type { Tables } from './db/tables.ts'
+import { ApiError } from './errors.ts'
+
+/**
+ * Budgets of attempts that all replicas share: how many of a kind one subject (an account, an address) may make within
+ * a window that slides. Every attempt is one upsert, whose row lock puts racing ones into a line.
+ */
+export const BUDGETS = {
+  device_start: { limit: 10, seconds: 60 },
+  code_by_account: { limit: 10, seconds: 900 },
+  code_by_address: { limit: 30, seconds: 900 },
+} as const
+
+export type Budget = keyof typeof BUDGETS
+
+/**
+ * SQL for a CTE that makes one attempt. It gives a row where the budget still had room, and none where it had not; a
+ * refused attempt does not lengthen the wait.
+ * @param subject SQL of whom the budget belongs to, as text
+ * @param counts SQL condition: whether the attempt uses the budget up, or only needs it to have room
+ * @param from a FROM clause; without a row there the attempt is not made
+ */
+export function attempt(kind: Budget, subject: string, { counts = 'true', from = '' } = {}): string {
+  const { limit, seconds } = BUDGETS[kind]
+  const recent = `from unnest(known.made_at) as made where made > now() - interval '${seconds} seconds'`
+  const own = `case when ${counts} then array[now()] else array[]::timestamptz[] end`
+  return `insert into attempts as known (kind, subject, made_at, expires_at)
+    select '${kind}', ${subject}, ${own}, now() + interval '${seconds} seconds' ${from}
+    on conflict (kind, subject) do update
+      set made_at = array(select made ${recent}) || excluded.made_at, expires_at = excluded.expires_at
+      where (select count(*) ${recent}) < ${limit}
+    returning 1`
+}
+
+const oldest = statement<{ kind: Budget; subject: string; seconds: number }, { wait: number }>(
+  'attempts_wait',
+  `select ceil(extract(epoch from min(made) + make_interval(secs => $seconds::int) - now()))::int as wait
+  from attempts, unnest(made_at) as made
+  where kind = $kind and subject = $subject and made > now() - make_interval(secs => $seconds::int)`,
+)
+
+/** The answer for a budget that is used up. @param message ends with when to try again */
+export async function tooManyAttempts(db: Kysely<Tables>, kind: Budget, subject: string, what: string) {
+  const [row] = await oldest(db, { kind, subject, seconds: BUDGETS[kind].seconds })
+  const wait = Math.max(1, row?.wait ?? 1)
+  const when = wait > 90 ? `${Math.ceil(wait / 60)} minutes` : `${wait} seconds`
+  return new ApiError(429, 'too_many_attempts', `${what} Try again in ${when}.`, {}, { 'retry-after': String(wait) })
+}

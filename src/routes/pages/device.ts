@@ -1,0 +1,154 @@
+import { isIP } from 'node:net'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { addressOwner, plainAddress } from '../../addresses.ts'
+import { completeDevice, type Decision, type DeviceRequest, findDeviceRequest, readUserCode } from '../../device.ts'
+import { ApiError } from '../../errors.ts'
+import { isLoopback } from '../../redirects.ts'
+import { fromOurPages, page, signedIn } from './page.ts'
+import { agoText, shortText, timeText } from './words.ts'
+
+interface DeviceForm {
+  user_code?: unknown
+  action?: unknown
+  /** The code that the page showed when the person decided */
+  shown?: unknown
+}
+
+type Person = NonNullable<Awaited<ReturnType<typeof signedIn>>>
+
+const SCOPE_WORDS: Record<string, string> = {
+  account: 'See and spend your credits, run jobs, and manage tokens',
+  oauth: 'Use the services that you connected, such as X, in your name',
+  admin: 'Administer this service for everybody: give credits, change apps, revoke tokens',
+}
+
+/** Where a person lets a device in, or does not (RFC 8628, 3.3). Nothing is decided without a button of the page. */
+export const devicePages: FastifyPluginAsyncTypebox = async (app) => {
+  app.get<{ Querystring: DeviceForm }>('/device', { schema: { hide: true } }, async (request, reply) => {
+    const code = text(request.query.user_code)
+    const person = await signedIn(request, reply, withCode(code))
+    if (!person) return reply
+    if (!code) return enterPage(reply, person)
+    return answering(reply, person, code, async () => {
+      const asked = await findDeviceRequest(app.db, guesser(request, person), code)
+      // Followed, not typed: whoever made the link may not be who reads it.
+      return decidePage(request, reply, person, asked, { mustType: !isNear(request, asked) })
+    })
+  })
+
+  app.post<{ Body: DeviceForm | undefined }>(
+    '/device',
+    { onRequest: fromOurPages, schema: { hide: true } },
+    async (request, reply) => {
+      const { user_code, action, shown } = request.body ?? {}
+      const code = text(user_code)
+      const person = await signedIn(request, reply, withCode(code || text(shown)))
+      if (!person) return reply
+      const decision: Decision | undefined = action === 'approve' || action === 'deny' ? action : undefined
+      // Denying the request that is on the page takes no typing.
+      const meant = decision === 'deny' ? text(shown) : code
+      return answering(reply, person, meant, async () => {
+        const asked = await findDeviceRequest(app.db, guesser(request, person), meant)
+        // A code of another request than the one that was shown: its details come first.
+        if (!decision || readUserCode(text(shown)) !== asked.user_code) {
+          return decidePage(request, reply, person, asked, { mustType: false })
+        }
+        const who = { ...guesser(request, person), clerk_id: person.clerk_id }
+        await completeDevice(app.db, who, meant, decision)
+        return resultPage(reply, decision === 'approve' ? 'approved' : 'denied', asked)
+      })
+    },
+  )
+
+  function enterPage(reply: FastifyReply, person: Person, code = '', fault = '') {
+    return page(reply, 'device-enter', { title: 'Log in a device', shown_as: person.shown_as, code, fault })
+  }
+
+  function decidePage(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    person: Person,
+    asked: DeviceRequest,
+    { mustType }: { mustType: boolean },
+  ) {
+    const { status, expired, account_id } = asked
+    if (status !== 'pending') {
+      const mine = account_id === person.id
+      if (mine && !(expired && status === 'approved')) {
+        return resultPage(reply, status === 'denied' ? 'denied' : 'approved', asked)
+      }
+      return resultPage(reply.code(410), expired && status === 'approved' ? 'expired' : 'used', asked)
+    }
+    if (expired) return resultPage(reply.code(410), 'expired', asked)
+    return page(reply, 'device-decide', {
+      title: 'Let this device in?',
+      shown_as: person.shown_as,
+      back: app.config.publicUrl + withCode(asked.user_code),
+      code: asked.user_code,
+      must_type: mustType,
+      client_name: nameOf(asked),
+      scopes: asked.scopes.map((scope) => ({ scope, words: SCOPE_WORDS[scope] ?? scope })),
+      ago: agoText(asked.created_at),
+      at: timeText(asked.created_at),
+      from: asked.requested_from ?? 'unknown',
+      far: !isNear(request, asked),
+      here: plainAddress(request.ip),
+    })
+  }
+
+  function resultPage(reply: FastifyReply, outcome: Outcome, asked?: DeviceRequest) {
+    const name = asked ? nameOf(asked) : undefined
+    return page(reply, 'device-result', { ...RESULTS[outcome](name), outcome })
+  }
+
+  /** Says on the page what the code's faults are. @throws what is no fault of the code */
+  async function answering(reply: FastifyReply, person: Person, code: string, answer: () => Promise<FastifyReply>) {
+    try {
+      return await answer()
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error
+      if (error.code === 'expired_token') return resultPage(reply.code(410), 'expired')
+      if (error.code === 'already_used') return resultPage(reply.code(410), 'used')
+      if (error.statusCode !== 400 && error.statusCode !== 429) throw error
+      return enterPage(reply.code(error.statusCode).headers(error.headers), person, code, error.message)
+    }
+  }
+}
+
+type Outcome = 'approved' | 'denied' | 'expired' | 'used'
+
+const RESULTS: Record<Outcome, (name?: string) => { title: string; message: string }> = {
+  approved: (name) => ({
+    title: 'Device approved',
+    message: `${name ? `“${name}”` : 'The device'} can use your account now. You can close this window and go back to the device.`,
+  }),
+  denied: (name) => ({
+    title: 'Device denied',
+    message: `${name ? `“${name}”` : 'The device'} gets nothing. You can close this window.`,
+  }),
+  expired: () => ({
+    title: 'This code has expired',
+    message: 'Nothing was approved. Start the login again on the device; you can close this window.',
+  }),
+  used: () => ({
+    title: 'This code was used already',
+    message: 'It cannot be used again. Start the login again on the device; you can close this window.',
+  }),
+}
+
+const nameOf = ({ client_name }: DeviceRequest) => shortText(client_name, 100)
+
+const guesser = (request: FastifyRequest, person: Person) => ({ account_id: person.id, address: request.ip })
+
+/** A parameter may come twice or not at all; longer than this it is no code. */
+const text = (value: unknown): string => (typeof value === 'string' ? value.trim().slice(0, 100) : '')
+
+const withCode = (code: string) => (code ? `/device?${new URLSearchParams({ user_code: code })}` : '/device')
+
+/** Asked from where the person is: the same IPv4 address or IPv6 network, or both on this machine. */
+function isNear({ ip }: FastifyRequest, { requested_from }: DeviceRequest): boolean {
+  if (!requested_from || !isIP(requested_from)) return false
+  const here = plainAddress(ip)
+  return addressOwner(here) === addressOwner(requested_from) || (isLoopback(here) && isLoopback(requested_from))
+}

@@ -1,0 +1,102 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { bySessionCookie, type Caller } from '../../auth.ts'
+import { ApiError, sendError, toApiError } from '../../errors.ts'
+import type { failures } from '../../schemas.ts'
+
+/** What a page needs beyond ourselves. */
+interface Needs {
+  /** The origin that a form of the page ends at: Chromium holds form-action against redirects as well */
+  formTarget?: string | undefined
+  /** Clerk's frontend host: the page runs ClerkJS from there */
+  clerkHost?: string | undefined
+}
+
+/** Sends a page: never stored, never framed, scripts by host list. Everything that a template fills in is escaped. */
+export function page(reply: FastifyReply, template: string, values: object, needs: Needs = {}) {
+  return reply
+    .header('cache-control', 'no-store')
+    .header('content-security-policy', contentSecurityPolicy(needs))
+    .type('text/html; charset=utf-8')
+    .view(template, values)
+}
+
+/** Clerk's part is what its documentation asks for; its styles are made by script, hence unsafe-inline for them. */
+function contentSecurityPolicy({ formTarget, clerkHost }: Needs): string {
+  const clerk = clerkHost ? `https://${clerkHost}` : ''
+  const protect = 'https://*.protect.clerk.com'
+  const captcha = 'https://challenges.cloudflare.com'
+  const directives: Record<string, (string | undefined)[]> = {
+    'default-src': ["'none'"],
+    'style-src': clerk ? ["'self'", "'unsafe-inline'"] : ["'self'"],
+    'script-src': clerk ? ["'self'", clerk, captcha, protect] : ["'self'"],
+    'img-src': clerk ? ["'self'", 'data:', 'https://img.clerk.com'] : ["'self'"],
+    'connect-src': clerk ? ["'self'", clerk, `${protect}:*`] : ["'self'"],
+    ...(clerk && { 'frame-src': [captcha, protect], 'worker-src': ["'self'", 'blob:'] }),
+    'base-uri': ["'none'"],
+    'object-src': ["'none'"],
+    'frame-ancestors': ["'none'"],
+    'form-action': ["'self'", formTarget],
+  }
+  return Object.entries(directives)
+    .map(([name, sources]) => [name, ...sources.filter(Boolean)].join(' '))
+    .join('; ')
+}
+
+/** For the document: a response that is a page. */
+export const html = (description: string) => ({
+  description,
+  content: { 'text/html': { schema: { type: 'string' }, example: '<!doctype html>…' } },
+})
+
+/** The same failures, told to whoever sent a form on a page. */
+export const alsoAsPages = (responses: Record<number, (typeof failures)['invalid']>) =>
+  Object.fromEntries(
+    Object.entries(responses).map(([status, failure]) => [
+      status,
+      { ...failure, content: { ...failure.content, ...html('').content } },
+    ]),
+  )
+
+/**
+ * Refuses a form that is not from one of our pages: whoever sends somebody's browser here must not decide for them.
+ * Our pages send an Origin (their referrer policy is same-origin); browsers that do not still say where they come from.
+ * @throws {ApiError} 403 origin_not_allowed
+ */
+export async function fromOurPages(request: FastifyRequest): Promise<void> {
+  const { origin, 'sec-fetch-site': site } = request.headers
+  if (origin === undefined ? site !== 'same-origin' : !request.server.origins.isOurs(origin))
+    throw notFromOurPages(request)
+}
+
+/** Also for people who reach us by another name than PUBLIC_URL: to their browser that is another place. */
+export const notFromOurPages = ({ server }: FastifyRequest): ApiError =>
+  new ApiError(403, 'origin_not_allowed', `This did not come from a page of ${server.config.publicUrl}: open it there.`)
+
+/**
+ * Whose browser this is, by our session; nobody's: it is sent to sign in and then to `path`.
+ * @returns undefined when the answer is under way
+ */
+export async function signedIn(request: FastifyRequest, reply: FastifyReply, path = request.url) {
+  const caller: Caller | undefined = await bySessionCookie(request)
+  if (caller) return { ...caller, shown_as: caller.name ?? caller.clerk_id }
+  const query = new URLSearchParams({ redirect_to: request.server.config.publicUrl + path })
+  // Without redirect_to a sign-in ends at the account page.
+  reply.header('cache-control', 'no-store').redirect(path === '/account' ? '/signin' : `/signin?${query}`, 303)
+  return undefined
+}
+
+export const isJson = (request: FastifyRequest): boolean =>
+  /^application\/json\b/i.test(request.headers['content-type'] ?? '')
+
+/** A page for people; JSON for whoever sent JSON. */
+export function sendErrorPage(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply) {
+  if (isJson(request)) return sendError(error, request, reply)
+  const answer = toApiError(error)
+  if (answer.statusCode >= 500) request.log.error({ err: error }, answer.code)
+  return page(reply.code(answer.statusCode).headers(answer.headers), 'error', {
+    title: 'That did not work',
+    message: answer.message,
+    request_id: request.id,
+    retry: request.method === 'GET' && answer.statusCode >= 500,
+  })
+}

@@ -1,0 +1,134 @@
+import { createHash, createHmac, randomBytes } from 'node:crypto'
+import { crc32 } from 'node:zlib'
+import type { Kysely } from 'kysely'
+import { base62 } from './base62.ts'
+import type { Config } from './config.ts'
+import { keptSetting } from './db/settings.ts'
+import { statement } from './db/statement.ts'
+import type { Scope, Tables } from './db/tables.ts'
+import { ApiError } from './errors.ts'
+import { invalidToken } from './identity/refusals.ts'
+
+/** Personal access tokens: `focus_pat_`, 43 base62 digits (256 bits), 6 of checksum. Stored as a hash, never in clear. */
+
+type Db = Kysely<Tables>
+
+const PREFIX = 'focus_pat_'
+const SHAPE = /^focus_pat_[0-9A-Za-z]{49}$/
+
+/** Whether a bearer token claims to be ours, and not the identity's. */
+export const isPat = (token: string): boolean => token.startsWith(PREFIX)
+
+/** Found by hash: secrets have 256 bits, so neither the stored value nor the time of a look-up tells them. */
+export const hashOf = (secret: string): string => createHash('sha256').update(secret).digest('base64url')
+
+/** What tokens are derived with: the operator's TOKEN_SECRET, or one that is made once and kept in the database. */
+export async function tokenSecret(config: Config, db: Db): Promise<string> {
+  return config.tokenSecret ?? keptSetting(db, 'token_secret', () => randomBytes(32).toString('base64url'))
+}
+
+/**
+ * The token of a device login. It is derived and not drawn, so that it can be answered again when the first answer is
+ * lost, though it is stored nowhere: that takes the secret, the token's id and the device code together.
+ */
+export function derivePat(secret: string, id: string, deviceCode: string): string {
+  const bits = createHmac('sha256', secret).update(`${id}.${deviceCode}`).digest('hex')
+  const body = PREFIX + base62(BigInt(`0x${bits}`), 43)
+  return body + checksum(body)
+}
+
+const checksum = (body: string): string => base62(BigInt(crc32(body)), 6)
+
+/** Typing errors and other services' tokens are noticed without asking the database. */
+const isWellFormed = (token: string): boolean => SHAPE.test(token) && checksum(token.slice(0, -6)) === token.slice(-6)
+
+export interface Pat {
+  id: string
+  account_id: string
+  clerk_id: string
+  scopes: Scope[]
+}
+
+const findPat = statement<{ token_hash: string }, Pat & { expired: boolean; revoked: boolean; use_unnoted: boolean }>(
+  'find_pat',
+  `select t.id, t.account_id, a.clerk_id, t.scopes, t.expires_at <= now() as expired,
+    t.revoked_at is not null or a.closed_at is not null as revoked,
+    coalesce(t.last_used_at <= now() - interval '1 minute', true) as use_unnoted
+  from tokens t join accounts a on a.id = t.account_id
+  where t.token_hash = $token_hash`,
+)
+
+// Guarded again: of many requests at once one writes.
+const noteUse = statement<{ id: string }, never>(
+  'note_pat_use',
+  `update tokens set last_used_at = now()
+  where id = $id::uuid and coalesce(last_used_at <= now() - interval '1 minute', true)`,
+)
+
+/**
+ * Whose token it is and what it may be used for; its use is noted, at most once a minute.
+ * @throws {ApiError} 401 invalid_token, token_revoked or token_expired
+ */
+export async function lookUpPat(db: Db, token: string): Promise<Pat> {
+  if (!isWellFormed(token)) throw invalidToken()
+  const [found] = await findPat(db, { token_hash: hashOf(token) })
+  if (!found) throw invalidToken()
+  const { expired, revoked, use_unnoted, ...pat } = found
+  if (revoked) throw new ApiError(401, 'token_revoked', 'This token was revoked; get a new one with `focus login`.')
+  if (expired) throw new ApiError(401, 'token_expired', 'This token has expired; get a new one with `focus login`.')
+  if (use_unnoted) await noteUse(db, { id: pat.id })
+  return pat
+}
+
+/** An account's live tokens, newest first; times are the database's. */
+export function listTokens(db: Db, accountId: string) {
+  return db
+    .selectFrom('tokens')
+    .select(['id', 'name', 'last_four', 'scopes', 'created_at', 'last_used_at', 'expires_at'])
+    .where('account_id', '=', accountId)
+    .where('revoked_at', 'is', null)
+    .where(({ eb, fn }) => eb('expires_at', '>', fn<Date>('now')))
+    .orderBy('created_at', 'desc')
+    .orderBy('id', 'desc')
+    .execute()
+}
+
+/**
+ * Revokes one token of an account; again is no fault.
+ * @param id a UUID
+ * @throws {ApiError} 404 token_not_found, also for somebody else's
+ */
+export async function revokeToken(db: Db, accountId: string, id: string): Promise<void> {
+  const { numUpdatedRows } = await db
+    .updateTable('tokens')
+    .set(({ fn }) => ({ revoked_at: fn.coalesce('revoked_at', fn<Date>('now')) }))
+    .where('account_id', '=', accountId)
+    .where('id', '=', id)
+    .executeTakeFirst()
+  if (!numUpdatedRows) throw new ApiError(404, 'token_not_found', 'You have no token with this id.')
+}
+
+const cancelUnfetched = statement<{ account_id: string }, never>(
+  'cancel_unfetched_logins',
+  `update device_codes set status = 'denied' where account_id = $account_id::uuid and status = 'approved'`,
+)
+
+const revokeLive = statement<{ account_id: string }, { revoked: number }>(
+  'revoke_live_tokens',
+  `with revoked as (
+    update tokens set revoked_at = now()
+    where account_id = $account_id::uuid and revoked_at is null and expires_at > now() returning 1
+  )
+  select count(*) as revoked from revoked`,
+)
+
+/**
+ * Revokes every token of an account, also those that approved devices have yet to fetch.
+ * @returns how many tokens lived
+ */
+export async function revokeTokens(db: Db, accountId: string): Promise<number> {
+  // First the logins, in a statement of their own: one that is being fetched meanwhile has its token by the second.
+  await cancelUnfetched(db, { account_id: accountId })
+  const [row] = await revokeLive(db, { account_id: accountId })
+  return row?.revoked ?? 0
+}

@@ -1,0 +1,43 @@
+import type { App, Person } from './start.ts'
+
+let addresses = 0
+/** An address that nobody else has: budgets are counted by address. */
+export const newAddress = (): string => {
+  addresses += 1
+  return `10.${(addresses >> 16) & 255}.${(addresses >> 8) & 255}.${addresses & 255}`
+}
+
+/** A device that asks to be logged in, from an address of its own. */
+export async function startLogin(app: App, asked: { client_name?: string; scope?: string } = {}) {
+  const started = await app.inject({
+    method: 'POST',
+    url: '/api/device/start',
+    payload: asked,
+    remoteAddress: newAddress(),
+  })
+  if (started.statusCode !== 200) throw new Error(started.body)
+  const { device_code, user_code } = started.json() as { device_code: string; user_code: string }
+  return {
+    device_code,
+    user_code,
+    poll: (at: App = app) => at.inject({ url: `/api/device/poll?device_code=${device_code}` }),
+  }
+}
+
+/** The token of a device that `person` has approved. */
+export async function logIn(app: App, person: Person, asked: { client_name?: string; scope?: string } = {}) {
+  const login = await startLogin(app, asked)
+  const approved = await person.post('/api/device/complete', { user_code: login.user_code })
+  if (approved.statusCode !== 200) throw new Error(approved.body)
+  return (await login.poll()).json().token as string
+}
+
+/** Requests with a token as bearer. */
+export const bearer = (app: App, token: string) => {
+  const headers = { authorization: `Bearer ${token}` }
+  return {
+    get: (url: string) => app.inject({ url, headers }),
+    post: (url: string, payload: object) => app.inject({ method: 'POST', url, headers, payload }),
+    delete: (url: string) => app.inject({ method: 'DELETE', url, headers }),
+  }
+}
