@@ -8,12 +8,13 @@ export type TokenIn = 'query' | 'fragment' | 'none'
 /**
  * Checks where a sign-in wants to return to.
  * @param raw as received
- * @param rules `isAllowed` knows our own and the allowed origins; `loopbackHttp` allows http to this machine (local use)
+ * @param rules `isAllowed` knows our own and the allowed origins; `loopbackHttp` allows http to this machine (local use);
+ *   `isOurs` allows our own pages, which a browser that is here has reached already, also where that was by http
  * @returns the parsed URL, or undefined when a browser must not be sent there
  */
 export function safeRedirect(
   raw: unknown,
-  rules: { isAllowed: (origin: string) => boolean; loopbackHttp: boolean },
+  rules: { isAllowed: (origin: string) => boolean; loopbackHttp: boolean; isOurs?: (origin: string) => boolean },
 ): URL | undefined {
   if (typeof raw !== 'string' || raw.length > MAX_LENGTH) return undefined
   // Parsers disagree about these: what we check must be what the browser follows.
@@ -22,7 +23,7 @@ export function safeRedirect(
   if (!url || url.username || url.password || raw.split(/[/?#]/)[2]?.includes('@')) return undefined
   const secure =
     url.protocol === 'https:' || (url.protocol === 'http:' && rules.loopbackHttp && isLoopback(url.hostname))
-  return secure && rules.isAllowed(url.origin) ? url : undefined
+  return rules.isOurs?.(url.origin) || (secure && rules.isAllowed(url.origin)) ? url : undefined
 }
 
 /** The same place with the session token added; one that is there already is replaced, the rest is kept. */

@@ -192,3 +192,17 @@ t.test('an origin is what a browser would send as one', async (t) => {
     t.notOk(isOrigin(origin), origin)
   }
 })
+
+t.test('our own pages are returned to however we are reached, and nobody else for that', async (t) => {
+  const ours = 'http://192.0.2.7:3000'
+  const rules = { ...deployed, isOurs: (origin: string) => origin === ours }
+  t.equal(safeRedirect(`${ours}/device?user_code=x`, rules)?.href, `${ours}/device?user_code=x`)
+  for (const raw of [
+    'http://192.0.2.7:3001/',
+    'http://app.example.com/',
+    `http://user@192.0.2.7:3000/`,
+    `${ours}\\@x/`,
+  ]) {
+    t.equal(safeRedirect(raw, rules), undefined, raw)
+  }
+})

@@ -78,6 +78,7 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
       return page(reply, 'entries', {
         title: 'Every movement of credits',
         wide: true,
+        shown_as: person.shown_as,
         entries: shown.map((entry) => ({
           ...entry,
           word: ENTRY_WORDS[entry.kind],
