@@ -11,6 +11,7 @@ import type { Config } from './config.ts'
 import type { Tables } from './db/tables.ts'
 import { registerDocs } from './docs.ts'
 import { setErrorHandlers } from './errors.ts'
+import { answerBy } from './identity/deadline.ts'
 import { onlyThisMachine } from './identity/fence.ts'
 import { createIdentity, type Identity } from './identity/index.ts'
 import { createOrigins, type Origins } from './origins.ts'
@@ -18,8 +19,10 @@ import { adminRoutes } from './routes/admin.ts'
 import { authRoutes } from './routes/auth.ts'
 import { healthRoutes } from './routes/health.ts'
 import { jobRoutes } from './routes/jobs.ts'
+import { oauthRoutes } from './routes/oauth.ts'
 import { pageRoutes } from './routes/pages.ts'
 import { walletRoutes } from './routes/wallet.ts'
+import { webhookRoutes } from './routes/webhooks.ts'
 import { components } from './schemas.ts'
 import { refuseUnstorable, schemaController } from './validation.ts'
 
@@ -32,6 +35,8 @@ declare module 'fastify' {
   }
   interface FastifyRequest {
     account: Caller
+    /** When what is asked of the identity for this request has to be answered, in ms since 1970 */
+    deadline: number
   }
 }
 
@@ -60,6 +65,7 @@ export async function buildApp(config: Config, db: Kysely<Tables>, logger: Fasti
   app.decorate('identity', await createIdentity(config, db, app.log))
   app.decorate('origins', origins)
   app.decorateRequest('account')
+  app.decorateRequest('deadline', 0)
   setErrorHandlers(app)
 
   await origins.refresh()
@@ -68,6 +74,10 @@ export async function buildApp(config: Config, db: Kysely<Tables>, logger: Fasti
   )
   app.addHook('onClose', async () => origins.stop())
 
+  app.addHook('onRequest', (request, _reply, next) => {
+    request.deadline = answerBy()
+    next()
+  })
   if (app.identity.mode === 'local' && config.localIdentity === 'loopback') app.addHook('onRequest', onlyThisMachine)
   app.addHook('preValidation', refuseUnstorable)
 
@@ -95,7 +105,9 @@ export async function buildApp(config: Config, db: Kysely<Tables>, logger: Fasti
   await app.register(authRoutes)
   await app.register(walletRoutes)
   await app.register(jobRoutes)
+  await app.register(oauthRoutes)
   await app.register(adminRoutes)
+  await app.register(webhookRoutes)
   await app.register(pageRoutes)
   return app
 }

@@ -14,7 +14,7 @@ const oneOf = <T extends string>(values: readonly T[], options = {}) =>
 export const ref = <T extends TSchema>(schema: T) => Type.Unsafe<Static<T>>({ $ref: `${schema.$id}#` })
 
 export const Timestamp = Type.Unsafe<Date>({ type: 'string', format: 'date-time' })
-const NullableTimestamp = Type.Unsafe<Date | null>({ type: 'string', format: 'date-time', nullable: true })
+export const NullableTimestamp = Type.Unsafe<Date | null>({ type: 'string', format: 'date-time', nullable: true })
 export const Metadata = Type.Unsafe<Record<string, unknown>>({ type: 'object', additionalProperties: true })
 export const Credits = (options = {}) => Type.Integer({ minimum: 0, maximum: MAX_CREDITS, ...options })
 /** A balance or a movement: may be below zero. */
@@ -300,6 +300,7 @@ export const failures = {
     message: 'cost_estimate must be integer',
     field: 'cost_estimate',
   }),
+  badRequest: (error: string, message: string) => failure(ErrorBody, 'Bad request', { error, message }),
   unauthorized: failure(SessionUnauthorized, 'Unauthorized', SessionUnauthorized.examples[0]),
   forbidden: (error: string, message: string) => failure(ErrorBody, 'Forbidden', { error, message }),
   insufficient: failure(ErrorBody, 'Insufficient credits', {
@@ -324,6 +325,11 @@ export const failures = {
     message: 'Send the body as Content-Type: application/json.',
   }),
   limited: failure(ErrorBody, 'Too many requests', { error: 'rate_limited', message: 'Slow down.' }, retryAfter),
+  upstream: failure(ErrorBody, 'The other side failed; `upstream_status` is what it answered, null where it did not', {
+    error: 'upstream_error',
+    message: 'X answered with status 503.',
+    upstream_status: 503,
+  }),
   internal: failure(ErrorBody, 'Error', {
     error: 'internal_error',
     message: 'Something went wrong on our side. It is logged under this request_id.',

@@ -69,6 +69,12 @@ export interface Tables {
     expires_at: Date
     created_at: Timestamp
   }
+  webhook_deliveries: {
+    id: string
+    /** The identity's session that it ended */
+    ended_sid: string | null
+    received_at: Timestamp
+  }
   settings: { name: string; value: string }
 }
 
