@@ -39,7 +39,7 @@ export function clerkIdentity(config: ClerkConfig, log: FastifyBaseLogger): Iden
       if (!key) throw invalidToken()
       // authorizedParties is not given: it refuses tokens without azp, which Clerk's backend mints. auth.ts checks azp.
       const claims = await verifyToken(token, { issuer, jwtKey: key })
-      if (typeof claims.sub !== 'string' || typeof claims.exp !== 'number') throw invalidToken()
+      if (typeof claims.sub !== 'string' || !claims.sub || typeof claims.exp !== 'number') throw invalidToken()
       return claims as unknown as Claims
     } catch (error) {
       throw refusal(error)
