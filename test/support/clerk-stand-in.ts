@@ -42,7 +42,7 @@ export async function startClerk(t: Test, publicUrl = 'http://localhost:3000') {
   const { publicKey, privateKey } = await generateKeyPair('RS256', { extractable: true })
   const kid = unique('ins')
   const secretKey = `sk_test_${unique('secret')}`
-  const jwks = { keys: [{ ...(await exportJWK(publicKey)), kid, alg: 'RS256', use: 'sig' }] }
+  const jwks: { keys: object[] } = { keys: [{ ...(await exportJWK(publicKey)), kid, alg: 'RS256', use: 'sig' }] }
 
   const calls: string[] = []
   const faults: { where: RegExp; fault: Fault; left: number }[] = []
@@ -118,6 +118,8 @@ export async function startClerk(t: Test, publicUrl = 'http://localhost:3000') {
       PUBLIC_URL: publicUrl,
     },
     jwtKey: await exportSPKI(publicKey),
+    /** What /v1/jwks answers; its keys may be changed */
+    jwks,
     issuer,
     secretKey,
     /** Every call so far, as `POST /v1/sessions/sess_1/tokens` */
@@ -140,13 +142,16 @@ export async function startClerk(t: Test, publicUrl = 'http://localhost:3000') {
     fail(where: RegExp, fault: Fault, times = Number.POSITIVE_INFINITY): void {
       faults.push({ where, fault, left: times })
     },
+    /** So many calls matched so far */
+    count: (where: RegExp): number => calls.filter((call) => where.test(call)).length,
     heal(): void {
       faults.length = 0
     },
   }
 }
 
-const errorBody = (code: string, message: string): string =>
+/** How Clerk says no. */
+export const errorBody = (code: string, message: string): string =>
   JSON.stringify({ errors: [{ code, message, long_message: message }], clerk_trace_id: 'trace' })
 
 function send(response: ServerResponse, status: number, body: string, headers: Record<string, string> = {}): void {

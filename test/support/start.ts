@@ -26,15 +26,16 @@ export async function databaseUrl(): Promise<string> {
  * The service on the file's database, ready for requests. When the test ends the service is closed and every invariant
  * of the ledger is checked.
  * @param env configuration beside the defaults; `DATABASE_URL: ''` takes PGlite in a folder of the test's own
+ * @param log gets every line of the log; absent: nothing is logged
  */
-export async function start(t: Test, env: Record<string, string> = {}) {
+export async function start(t: Test, env: Record<string, string> = {}, log?: (line: string) => void) {
   const config = readConfig({
     LOG_LEVEL: 'silent',
     ...(env.DATABASE_URL === '' ? { DATA_DIR: t.testdir() } : { DATABASE_URL: await databaseUrl() }),
     ...env,
   })
   const db = await openDatabase(config)
-  const app = await buildApp(config, db)
+  const app = await buildApp(config, db, log && { level: 'trace', stream: { write: log } })
   t.teardown(async () => {
     await app.close()
     const { ok, checks } = await verify(db)
