@@ -57,7 +57,7 @@ export const oauthRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request, reply) => {
       reply.header('cache-control', 'no-store')
-      const provider = /^(?:oauth_)?([a-z0-9_-]{1,64})$/.exec(request.params.provider)?.[1]
+      const provider = /^(?:oauth_)?(?!oauth_)([a-z0-9_-]{1,64})$/.exec(request.params.provider)?.[1]
       if (!provider) throw unknownProvider()
       return tokenOf(request, [provider], request.query.external_account_id)
     },
