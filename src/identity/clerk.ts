@@ -35,7 +35,8 @@ export function clerkIdentity(config: ClerkConfig, log: FastifyBaseLogger): Iden
   async function verify(token: string, deadline = answerBy()): Promise<Claims> {
     try {
       // The SDK would ask Clerk for its keys at every key id that it does not know.
-      const key = jwtKey ?? (await keys.find(decodeProtectedHeader(token).kid ?? '', deadline))
+      const { kid } = decodeProtectedHeader(token)
+      const key = jwtKey ?? (kid && (await keys.find(kid, deadline)))
       if (!key) throw invalidToken()
       // authorizedParties is not given: it refuses tokens without azp, which Clerk's backend mints. auth.ts checks azp.
       const claims = await verifyToken(token, { issuer, jwtKey: key })

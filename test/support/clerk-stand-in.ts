@@ -57,10 +57,11 @@ export async function startClerk(t: Test, publicUrl = 'http://localhost:3000') {
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   const issuer = `https://127.0.0.1:${port}`
-  t.teardown(() => {
+  const stop = () => {
     server.closeAllConnections()
     server.close()
-  })
+  }
+  t.teardown(stop)
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const call = `${request.method} ${request.url?.split('?', 1)[0]}`
@@ -144,6 +145,8 @@ export async function startClerk(t: Test, publicUrl = 'http://localhost:3000') {
     },
     /** So many calls matched so far */
     count: (where: RegExp): number => calls.filter((call) => where.test(call)).length,
+    /** Nobody listens any more */
+    stop,
     heal(): void {
       faults.length = 0
     },
