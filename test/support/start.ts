@@ -29,6 +29,9 @@ export async function databaseUrl(): Promise<string> {
  * @param log gets every line of the log; absent: nothing is logged
  */
 export async function start(t: Test, env: Record<string, string> = {}, log?: (line: string) => void) {
+  // tap removes a test's folder before its teardowns, unless there was a teardown before there was a folder.
+  let stop = async () => {}
+  t.teardown(() => stop())
   const config = readConfig({
     LOG_LEVEL: 'silent',
     ...(env.DATABASE_URL === '' ? { DATA_DIR: t.testdir() } : { DATABASE_URL: await databaseUrl() }),
@@ -36,13 +39,13 @@ export async function start(t: Test, env: Record<string, string> = {}, log?: (li
   })
   const db = await openDatabase(config)
   const app = await buildApp(config, db, log && { level: 'trace', stream: { write: log } })
-  t.teardown(async () => {
+  stop = async () => {
     await app.close()
     const { ok, checks } = await verify(db)
     await db.destroy()
     const broken = checks.filter(({ violations }) => violations > 0)
     if (!ok) throw new Error(`The ledger is broken: ${JSON.stringify(broken, null, 2)}`)
-  })
+  }
   return {
     app,
     db,
