@@ -10,7 +10,7 @@ import type { Caller } from './auth.ts'
 import type { Config } from './config.ts'
 import type { Tables } from './db/tables.ts'
 import { registerDocs } from './docs.ts'
-import { setErrorHandlers } from './errors.ts'
+import { sendError, setErrorHandlers } from './errors.ts'
 import { answerBy } from './identity/deadline.ts'
 import { onlyThisMachine } from './identity/fence.ts'
 import { createIdentity, type Identity } from './identity/index.ts'
@@ -56,6 +56,8 @@ export async function buildApp(config: Config, db: Kysely<Tables>, logger: Fasti
     // "__proto__" is a legal key of somebody's metadata. JSON.parse makes it a plain property, and we never merge bodies.
     onProtoPoisoning: 'ignore',
     onConstructorPoisoning: 'ignore',
+    // Paths that the router cannot read come before our error handler.
+    frameworkErrors: sendError,
     schemaController,
   }).withTypeProvider<TypeBoxTypeProvider>()
 
@@ -67,6 +69,8 @@ export async function buildApp(config: Config, db: Kysely<Tables>, logger: Fasti
   app.decorateRequest('account')
   app.decorateRequest('deadline', 0)
   setErrorHandlers(app)
+  // Fastify's own parser for plain text would make a 400 of what is a 415.
+  app.removeContentTypeParser('text/plain')
 
   await origins.refresh()
   origins.watch((error) =>

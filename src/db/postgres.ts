@@ -47,6 +47,9 @@ export function postgresPool(url: string, { poolSize, statementMs, onLostConnect
   function newPool(): pg.Pool {
     const fresh = new pg.Pool(options)
     fresh.on('error', (error) => onLostConnection?.(error))
+    // The pool listens to idle connections only. One that breaks while it is lent out tells its statement, and also says
+    // so as an event, which without a listener would end the process.
+    fresh.on('connect', (client) => client.on('error', () => {}))
     return fresh
   }
 

@@ -1,11 +1,12 @@
 import { createPublicKey, type webcrypto } from 'node:crypto'
+import { ApiError } from '../errors.ts'
 import { inTime } from './deadline.ts'
 
 /** Keys older than this are read again, in ms, while the known ones go on. */
 const FRESH_MS = 5 * 60_000
 /** Between two readings, in ms: tokens with made-up key ids cost Clerk at most one call in this time. */
 const COOLDOWN_MS = 10_000
-/** The same after a reading that failed, when there may be no key at all. */
+/** The same after a reading that failed. */
 const RETRY_MS = 2_000
 
 type Jwk = webcrypto.JsonWebKey & { kid?: string }
@@ -38,8 +39,8 @@ export function clerkKeys(read: () => Promise<Jwk[]>): ClerkKeys {
     try {
       const signing = (await read()).filter(({ kty }) => kty === 'RSA')
       known = new Map(signing.map((jwk) => [String(jwk.kid), pemOf(jwk)]))
-      readAt = performance.now()
-      nextAt = readAt + COOLDOWN_MS
+      readAt = Date.now()
+      nextAt = performance.now() + COOLDOWN_MS
       failure = undefined
     } catch (error) {
       nextAt = performance.now() + RETRY_MS
@@ -52,14 +53,16 @@ export function clerkKeys(read: () => Promise<Jwk[]>): ClerkKeys {
 
   return {
     async find(kid, deadline) {
-      const now = performance.now()
+      const mayRead = performance.now() >= nextAt
       const key = known.get(kid)
       if (key) {
         // Whoever is known does not wait, nor fail with the reading: a key that Clerk withdrew goes with the next one.
-        if (now - readAt > FRESH_MS && now >= nextAt) refresh().catch(() => {})
+        if (Date.now() - readAt > FRESH_MS && (mayRead || !failure)) refresh().catch(() => {})
         return key
       }
-      if (now < nextAt && !reading) {
+      // While Clerk is down, the circuit breaker says who asks.
+      const isDown = failure?.error instanceof ApiError && failure.error.statusCode === 503
+      if (!mayRead && !reading && !isDown) {
         if (failure) throw failure.error
         return undefined
       }

@@ -162,9 +162,13 @@ export interface Adjustment {
  * @throws {ApiError} 409 reference_reused, 409 would_go_negative, 409 balance_out_of_range, 403 account_closed
  */
 export async function adjust(db: Db, wish: Adjustment): Promise<EntryRow> {
-  const [entry] = await retried(() => sql.adjust(db, wish)).catch((error) =>
-    isDuplicate(error, 'ledger_entries_reference') ? [] : refuseRange(error),
-  )
+  let outOfRange = false
+  const [entry] = await retried(() => sql.adjust(db, wish)).catch((error) => {
+    // A repeat of what filled the account meets its limit before it meets its own reference.
+    outOfRange = isOutOfRange(error)
+    if (outOfRange || isDuplicate(error, 'ledger_entries_reference')) return []
+    throw error
+  })
   if (entry) return entry
 
   const [earlier] = await retried(() => sql.findEntry(db, wish))
@@ -175,6 +179,7 @@ export async function adjust(db: Db, wish: Adjustment): Promise<EntryRow> {
       entry: earlier,
     })
   }
+  if (outOfRange) throw balanceOutOfRange()
   const [balance] = await sql.readBalance(db, wish)
   if (!balance || balance.closed) throw accountClosed()
   throw new ApiError(409, 'would_go_negative', `The account has ${balance.credits} credits; nothing was moved.`, {
@@ -184,15 +189,14 @@ export async function adjust(db: Db, wish: Adjustment): Promise<EntryRow> {
 
 const accountClosed = () => new ApiError(403, 'account_closed', 'This account is closed; nothing is posted to it.')
 
+const balanceOutOfRange = () =>
+  new ApiError(409, 'balance_out_of_range', 'The balance would leave the range of ±(2^53 - 1); nothing was moved.')
+
+const isOutOfRange = (error: unknown): boolean =>
+  error instanceof Error && sqlState(error) === '23514' && constraintOf(error).startsWith('accounts_range')
+
 function refuseRange(error: unknown): never {
-  if (error instanceof Error && sqlState(error) === '23514' && constraintOf(error).startsWith('accounts_range')) {
-    throw new ApiError(
-      409,
-      'balance_out_of_range',
-      'The balance would leave the range of ±(2^53 - 1); nothing was moved.',
-    )
-  }
-  throw error
+  throw isOutOfRange(error) ? balanceOutOfRange() : error
 }
 
 /**
