@@ -12,6 +12,7 @@ import type { Config } from './config.ts'
 import type { Tables } from './db/tables.ts'
 import { registerDocs } from './docs.ts'
 import { sendError, setErrorHandlers } from './errors.ts'
+import { answerBy } from './identity/deadline.ts'
 import { onlyThisMachine } from './identity/fence.ts'
 import { createIdentity, type Identity } from './identity/index.ts'
 import { createOrigins, type Origins } from './origins.ts'
@@ -20,9 +21,11 @@ import { authRoutes } from './routes/auth.ts'
 import { deviceRoutes } from './routes/device.ts'
 import { healthRoutes } from './routes/health.ts'
 import { jobRoutes } from './routes/jobs.ts'
+import { oauthRoutes } from './routes/oauth.ts'
 import { pageRoutes } from './routes/pages.ts'
 import { tokenRoutes } from './routes/tokens.ts'
 import { walletRoutes } from './routes/wallet.ts'
+import { webhookRoutes } from './routes/webhooks.ts'
 import { components } from './schemas.ts'
 import { refuseUnstorable, schemaController } from './validation.ts'
 
@@ -35,6 +38,8 @@ declare module 'fastify' {
   }
   interface FastifyRequest {
     account: Caller
+    /** When what is asked of the identity for this request has to be answered, in ms since 1970 */
+    deadline: number
   }
 }
 
@@ -65,6 +70,7 @@ export async function buildApp(config: Config, db: Kysely<Tables>, logger: Fasti
   app.decorate('identity', await createIdentity(config, db, app.log))
   app.decorate('origins', origins)
   app.decorateRequest('account')
+  app.decorateRequest('deadline', 0)
   setErrorHandlers(app)
   // Fastify's own parser for plain text would make a 400 of what is a 415.
   app.removeContentTypeParser('text/plain')
@@ -87,6 +93,10 @@ export async function buildApp(config: Config, db: Kysely<Tables>, logger: Fasti
     done(null, payload)
   })
 
+  app.addHook('onRequest', (request, _reply, next) => {
+    request.deadline = answerBy()
+    next()
+  })
   if (app.identity.mode === 'local' && config.localIdentity === 'loopback') app.addHook('onRequest', onlyThisMachine)
   app.addHook('preValidation', refuseUnstorable)
 
@@ -116,7 +126,9 @@ export async function buildApp(config: Config, db: Kysely<Tables>, logger: Fasti
   await app.register(walletRoutes)
   await app.register(jobRoutes)
   await app.register(deviceRoutes)
+  await app.register(oauthRoutes)
   await app.register(adminRoutes)
+  await app.register(webhookRoutes)
   await app.register(pageRoutes)
   return app
 }

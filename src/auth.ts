@@ -125,7 +125,7 @@ async function byPat(request: FastifyRequest, token: string): Promise<Caller> {
 /** A caller by a session JWT, its party, audience and status checked. @throws {ApiError} 401 */
 export async function bySessionJwt(request: FastifyRequest, token: string, via: Caller['via']): Promise<Caller> {
   const { config, identity, origins } = request.server
-  const claims = await identity.verify(token)
+  const claims = await identity.verify(token, request.deadline)
   if (claims.azp === undefined ? via === 'cookie' : !origins.isAllowed(claims.azp)) throw invalidToken()
   if (claims.aud !== undefined && ![claims.aud].flat().includes(config.publicUrl)) throw invalidToken()
   if (claims.sts === 'pending') {
@@ -154,6 +154,11 @@ export async function bySessionCookie(request: FastifyRequest): Promise<Caller |
     .select(['accounts.id', 'accounts.clerk_id', 'sessions.clerk_sid', 'sessions.name'])
     .where('session_hash', '=', hashOf(secret))
     .where('sessions.expires_at', '>', new Date())
+    .where('accounts.closed_at', 'is', null)
+    // A session may be stored after the identity has ended it: its token lives for a minute more.
+    .where(({ not, exists, selectFrom }) =>
+      not(exists(selectFrom('webhook_deliveries').whereRef('ended_sid', '=', 'sessions.clerk_sid'))),
+    )
     .executeTakeFirst()
   if (!session) return undefined
   const { id, clerk_id, clerk_sid: sid, name } = session
@@ -162,7 +167,10 @@ export async function bySessionCookie(request: FastifyRequest): Promise<Caller |
   return { id, clerk_id, sid, jwt: null, via: 'cookie', name, ...person }
 }
 
-/** Signs a browser in: stores a session of ours for a session of the identity, and sets its cookie. */
+/**
+ * Signs a browser in: stores a session of ours for a session of the identity, and sets its cookie.
+ * @throws {ApiError} 403 account_closed
+ */
 export async function openSession(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -173,6 +181,9 @@ export async function openSession(
   const account_id = accountIdOf(owner.clerkId)
   const expires_at = new Date(Date.now() + SESSION_SECONDS * 1000)
   await openAccount(db, account_id, owner.clerkId)
+  const account = db.selectFrom('accounts').select('closed_at').where('id', '=', account_id)
+  if ((await account.executeTakeFirst())?.closed_at)
+    throw new ApiError(403, 'account_closed', 'This account is closed.')
   await db
     .insertInto('sessions')
     .values({ session_hash: hashOf(secret), account_id, clerk_sid: owner.sid, name: owner.name ?? null, expires_at })

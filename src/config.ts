@@ -34,6 +34,8 @@ export interface Config {
   clerk: ClerkConfig | undefined
   /** `loopback`: the local identity answers this machine alone; `expose`: whoever reaches it */
   localIdentity: 'loopback' | 'expose'
+  /** Tokens that the local identity answers for everybody, by OAuth provider */
+  localOauthTokens: Map<string, string>
   allowedOrigins: string[]
   adminClerkIds: string[]
   xApiUrl: string
@@ -130,6 +132,17 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     localIdentity: read('LOCAL_IDENTITY', 'loopback', 'expose, or absent', (value) =>
       value === 'expose' ? value : undefined,
     ),
+    localOauthTokens: read(
+      'LOCAL_OAUTH_TOKENS',
+      new Map(),
+      'a comma-separated list such as x=token,google=token',
+      (value) => {
+        const pairs = value
+          .split(',')
+          .map((item) => /^\s*(?:oauth_)?([a-z0-9_-]+)=(\S+)\s*$/.exec(item)?.slice(1) as [string, string])
+        return pairs.every(Boolean) ? new Map(pairs) : undefined
+      },
+    ),
     allowedOrigins: list('ALLOWED_ORIGINS', 'exact origins such as https://app.example.com (no path)', isOrigin),
     adminClerkIds: list('ADMIN_CLERK_IDS', 'Clerk user ids (user_…)', (item) => /^user_[\w-]{1,64}$/.test(item)),
     xApiUrl: base('X_API_URL') ?? 'https://api.twitter.com',
@@ -152,7 +165,13 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     const jwtKey = read<string | undefined>('CLERK_JWT_KEY', undefined, 'a PEM public key', parsePublicKey)
     const apiUrl = base('CLERK_API_URL')
     const issuer = base('CLERK_ISSUER')
-    const webhookSecret = text('CLERK_WEBHOOK_SECRET')
+    const webhookSecret = read<string | undefined>(
+      'CLERK_WEBHOOK_SECRET',
+      undefined,
+      'a signing secret such as whsec_…',
+      (value) =>
+        /^whsec_(?=.)([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(value) ? value : undefined,
+    )
     if (!secretKey && !publishableKey) return undefined
     if (!secretKey) faults.push('CLERK_SECRET_KEY is missing (CLERK_PUBLISHABLE_KEY is set; they belong together)')
     if (!publishableKey) faults.push('CLERK_PUBLISHABLE_KEY is missing (CLERK_SECRET_KEY is set; they belong together)')

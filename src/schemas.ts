@@ -301,6 +301,7 @@ export const failures = {
     message: 'cost_estimate must be integer',
     field: 'cost_estimate',
   }),
+  badRequest: (error: string, message: string) => failure(ErrorBody, 'Bad request', { error, message }),
   unauthorized: failure(SessionUnauthorized, 'Unauthorized', SessionUnauthorized.examples[0]),
   forbidden: (error: string, message: string) => failure(ErrorBody, 'Forbidden', { error, message }),
   insufficient: failure(ErrorBody, 'Insufficient credits', {
@@ -326,6 +327,11 @@ export const failures = {
     message: 'Send the body as Content-Type: application/json.',
   }),
   limited: failure(ErrorBody, 'Too many requests', { error: 'rate_limited', message: 'Slow down.' }, retryAfter),
+  upstream: failure(ErrorBody, 'The other side failed; `upstream_status` is what it answered, null where it did not', {
+    error: 'upstream_error',
+    message: 'X answered with status 503.',
+    upstream_status: 503,
+  }),
   internal: failure(ErrorBody, 'Error', {
     error: 'internal_error',
     message: 'Something went wrong on our side. It is logged under this request_id.',

@@ -37,6 +37,7 @@ t.test('without any environment the defaults are those of the documentation', as
     database: { url: undefined, dataDir: './data', poolSize: 6, migrateOnStart: true, migrateUrl: undefined },
     clerk: undefined,
     localIdentity: 'loopback',
+    localOauthTokens: new Map(),
     allowedOrigins: [],
     adminClerkIds: [],
     xApiUrl: 'https://api.twitter.com',
@@ -133,7 +134,15 @@ const table: Record<
   },
   CLERK_API_URL: { taken: [['http://127.0.0.1:4010/', 'http://127.0.0.1:4010', clerk]], refused: ['api.clerk.com'] },
   CLERK_ISSUER: { taken: [['https://clerk.example.org', 'https://clerk.example.org', clerk]], refused: ['clerk'] },
-  CLERK_WEBHOOK_SECRET: { taken: [['whsec_1', 'whsec_1', clerk]], refused: [] },
+  CLERK_WEBHOOK_SECRET: {
+    taken: [['whsec_dGVzdA==', 'whsec_dGVzdA==', clerk]],
+    refused: [
+      ['whsec_', clerk],
+      ['whsec_1', clerk],
+      ['dGVzdA==', clerk],
+      ['sk_live_1', clerk],
+    ],
+  },
   ALLOWED_ORIGINS: {
     taken: [['https://a.example.com, http://localhost:5173', ['https://a.example.com', 'http://localhost:5173']]],
     refused: [
@@ -150,6 +159,18 @@ const table: Record<
     ],
   },
   LOCAL_IDENTITY: { taken: [['expose', 'expose']], refused: ['true', 'loopback', 'EXPOSE'] },
+  LOCAL_OAUTH_TOKENS: {
+    taken: [
+      [
+        'x=a=b, oauth_google=c',
+        new Map([
+          ['x', 'a=b'],
+          ['google', 'c'],
+        ]),
+      ],
+    ],
+    refused: ['token', 'x=', '=token', 'x=a b', 'x=a,', 'X=a'],
+  },
   ADMIN_CLERK_IDS: {
     taken: [['user_2abc,user_2def', ['user_2abc', 'user_2def']]],
     refused: ['ada@example.com', 'user_', 'user_2abc;user_2def', '*'],

@@ -108,6 +108,12 @@ export interface Tables {
     made_at: Date[]
     expires_at: Date
   }
+  webhook_deliveries: {
+    id: string
+    /** The identity's session that it ended */
+    ended_sid: string | null
+    received_at: Timestamp
+  }
   settings: { name: string; value: string }
 }
 

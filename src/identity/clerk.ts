@@ -1,18 +1,20 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import { createClerkClient, verifyToken } from '@clerk/backend'
 import { TokenVerificationError } from '@clerk/backend/errors'
+import { verifyWebhook } from '@clerk/backend/webhooks'
 import type { FastifyBaseLogger } from 'fastify'
 import { decodeProtectedHeader } from 'jose'
 import type { ClerkConfig } from '../config.ts'
 import { ApiError } from '../errors.ts'
-import type { Claims, Identity } from './index.ts'
-import { invalidToken, providerUnavailable, tokenExpired, tokenNotActiveYet } from './refusals.ts'
+import { clerkCalls, codesOf, isRefusal } from './clerk-calls.ts'
+import { clerkKeys } from './clerk-keys.ts'
+import { answerBy } from './deadline.ts'
+import type { Claims, Identity, IdentityEvent, OauthToken } from './index.ts'
+import { invalidToken, reconnectRequired, tokenExpired, tokenNotActiveYet, unknownProvider } from './refusals.ts'
 
-/** What all calls of one answer may take together, in ms: the SDK has no time-out of its own. */
-const CLERK_MS = 5_000
-
-/** Clerk as the identity: session JWTs by its key, minting through its Backend API. */
+/** Clerk as the identity: session JWTs by its key, minting and providers' tokens through its Backend API. */
 export function clerkIdentity(config: ClerkConfig, log: FastifyBaseLogger): Identity {
-  const { secretKey, publishableKey, jwtKey, apiUrl, issuer } = config
+  const { secretKey, publishableKey, jwtKey, apiUrl, issuer, webhookSecret } = config
   const clerk = createClerkClient({
     secretKey,
     publishableKey,
@@ -20,18 +22,24 @@ export function clerkIdentity(config: ClerkConfig, log: FastifyBaseLogger): Iden
     ...(apiUrl && { apiUrl }),
     telemetry: { disabled: true },
   })
+  const call = clerkCalls(log)
+  const keys = clerkKeys(async () => {
+    const isKeys = (answer: { keys?: unknown }) => Array.isArray(answer?.keys) && answer.keys.length > 0
+    const answer = await call(() => clerk.jwks.getJwks(), answerBy(), isKeys).catch((error) => {
+      log.error("Clerk's keys could not be read; with CLERK_JWT_KEY nobody has to")
+      throw error
+    })
+    return answer.keys ?? []
+  })
 
-  async function verify(token: string): Promise<Claims> {
+  async function verify(token: string, deadline = answerBy()): Promise<Claims> {
     try {
-      // What is no JWT at all costs no call, and what fails from here on without a reason of the SDK's is that call.
-      decodeProtectedHeader(token)
-    } catch {
-      throw invalidToken()
-    }
-    try {
+      // The SDK would ask Clerk for its keys at every key id that it does not know.
+      const { kid } = decodeProtectedHeader(token)
+      const key = jwtKey ?? (kid && (await keys.find(kid, deadline)))
+      if (!key) throw invalidToken()
       // authorizedParties is not given: it refuses tokens without azp, which Clerk's backend mints. auth.ts checks azp.
-      const check = verifyToken(token, { issuer, secretKey, ...(jwtKey && { jwtKey }), ...(apiUrl && { apiUrl }) })
-      const claims = await (jwtKey ? check : withinTime(check))
+      const claims = await verifyToken(token, { issuer, jwtKey: key })
       if (typeof claims.sub !== 'string' || !claims.sub || typeof claims.exp !== 'number') throw invalidToken()
       return claims as unknown as Claims
     } catch (error) {
@@ -39,30 +47,14 @@ export function clerkIdentity(config: ClerkConfig, log: FastifyBaseLogger): Iden
     }
   }
 
-  function refusal(error: unknown): unknown {
-    if (error instanceof ApiError) return error
-    switch (error instanceof TokenVerificationError ? error.reason : 'jwk-remote-failed-to-load') {
-      case 'token-expired':
-        return tokenExpired()
-      case 'token-not-active-yet':
-      case 'token-iat-in-the-future':
-        return tokenNotActiveYet()
-      case 'jwk-remote-failed-to-load':
-      case 'jwk-failed-to-resolve':
-        log.error({ err: error }, 'Clerk answers no keys; set CLERK_JWT_KEY to verify without it')
-        return providerUnavailable()
-      case 'secret-key-invalid':
-        return keyRefused(401)
-      default:
-        return invalidToken()
-    }
-  }
-
-  async function mint(session: { sid: string }, template?: string): Promise<string | undefined> {
-    const deadline = Date.now() + CLERK_MS
+  async function mint(session: { sid: string }, template?: string, deadline = answerBy()): Promise<string | undefined> {
     try {
-      const { jwt } = await call(deadline, () => clerk.sessions.getToken(session.sid, template))
-      return jwt
+      const minted = await call(
+        () => clerk.sessions.getToken(session.sid, template),
+        deadline,
+        (answer) => typeof answer?.jwt === 'string',
+      )
+      return minted.jwt
     } catch (error) {
       if (!isRefusal(error)) throw error
       // Clerk says the same of a session that has ended and of a template that never was.
@@ -75,56 +67,106 @@ export function clerkIdentity(config: ClerkConfig, log: FastifyBaseLogger): Iden
 
   async function isActive(sid: string, deadline: number): Promise<boolean> {
     try {
-      return (await call(deadline, () => clerk.sessions.getSession(sid))).status === 'active'
+      const session = await call(
+        () => clerk.sessions.getSession(sid),
+        deadline,
+        (answer) => typeof answer?.status === 'string',
+      )
+      return session.status === 'active'
     } catch (error) {
       if (isRefusal(error)) return false
       throw error
     }
   }
 
-  /** One Backend API call until `deadline`, one retry on network failure or 5xx within it. Other 4xx are the caller's to read. */
-  async function call<T>(deadline: number, request: () => Promise<T>): Promise<T> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await withinTime(request(), deadline)
-      } catch (error) {
-        if (error instanceof ApiError) throw error
-        const { status = 0, retryAfter } = error as { status?: number; retryAfter?: number }
-        if (status === 401 || status === 403) {
-          throw keyRefused(status)
-        }
-        if (status === 429) {
-          const headers = { 'retry-after': String(retryAfter ?? 1) }
-          throw new ApiError(429, 'rate_limited', 'The identity provider asks us to slow down.', {}, headers)
-        }
-        if (isRefusal(error)) throw error
-        if (attempt === 2) throw providerUnavailable()
+  async function oauthAccessTokens(clerkId: string, provider: string, deadline = answerBy()): Promise<OauthToken[]> {
+    try {
+      const { data } = await call(
+        () => clerk.users.getUserOauthAccessToken(clerkId, provider as OauthProvider),
+        deadline,
+        (answer) => Array.isArray(answer?.data),
+      )
+      return data.map(({ token, scopes = [], expiresAt, externalAccountId }) => ({
+        token,
+        scopes: scopes ?? [],
+        expires_at: expiresAt ? new Date(inMilliseconds(expiresAt)) : null,
+        external_account_id: externalAccountId,
+      }))
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+      const codes = codesOf(error)
+      if (codes.some((code) => NOT_OFFERED.has(code))) throw unknownProvider()
+      if (codes.some((code) => RECONNECT.has(code))) throw reconnectRequired()
+      if (error.status === 404) {
+        throw new ApiError(401, 'user_not_found', 'The identity provider does not know you any more; sign in again.')
       }
+      log.error({ status: error.status, codes }, 'Clerk refuses an OAuth token for a reason that we do not know')
+      throw new ApiError(500, 'internal_error', 'Something went wrong on our side. It is logged under this request_id.')
     }
   }
 
-  function keyRefused(status: number): ApiError {
-    log.error({ status }, 'Clerk refuses our secret key: CLERK_SECRET_KEY is misconfigured')
-    return new ApiError(500, 'internal_error', 'Something went wrong on our side.')
+  /** verifyWebhook reads a Fetch request; its address plays no part. */
+  async function readWebhook(
+    headers: IncomingHttpHeaders,
+    body: string,
+    signingSecret: string,
+  ): Promise<IdentityEvent> {
+    const signed = ['svix-id', 'svix-timestamp', 'svix-signature'].map((name) => [name, String(headers[name] ?? '')])
+    const delivery = new Request(issuer, { method: 'POST', headers: Object.fromEntries(signed), body })
+    const event = await verifyWebhook(delivery, { signingSecret }).catch(() => {
+      throw new ApiError(400, 'invalid_signature', 'This is not signed with our webhook secret, or not just now.')
+    })
+    return { id: String(headers['svix-id']).trim(), ...meaningOf(event) }
   }
 
-  return { mode: 'clerk', administrators: new Set(), verify, mint }
+  return {
+    mode: 'clerk',
+    issuer,
+    administrators: new Set(),
+    verify,
+    mint,
+    oauthAccessTokens,
+    ...(webhookSecret && { readWebhook: (headers, body) => readWebhook(headers, body, webhookSecret) }),
+  }
 }
 
-/** A 4xx of Clerk's: it answered, and said no. */
-const isRefusal = (error: unknown): boolean => {
-  const status = (error as { status?: number } | null)?.status ?? 0
-  return status >= 400 && status < 500
+type OauthProvider = Parameters<ReturnType<typeof createClerkClient>['users']['getUserOauthAccessToken']>[1]
+
+const NOT_OFFERED = new Set(['oauth_token_provider_not_enabled', 'oauth_unsupported_provider'])
+const RECONNECT = new Set(['oauth_missing_access_token', 'oauth_missing_refresh_token', 'oauth_token_retrieval_error'])
+
+/** Clerk says "Unix timestamp", and its other times are milliseconds. */
+const inMilliseconds = (time: number): number => (time > 1e11 ? time : time * 1000)
+
+/** Clerk tells of a ban in user.updated; `user.banned` is understood should it come to say so by name. */
+function meaningOf(event: { type: string; data?: unknown }): { person_gone?: string; session_ended?: string } {
+  const { id, banned } = (event.data ?? {}) as { id?: unknown; banned?: unknown }
+  if (typeof id !== 'string') return {}
+  switch (event.type) {
+    case 'user.deleted':
+    case 'user.banned':
+      return { person_gone: id }
+    case 'user.updated':
+      return banned === true ? { person_gone: id } : {}
+    case 'session.ended':
+    case 'session.removed':
+    case 'session.revoked':
+      return { session_ended: id }
+    default:
+      return {}
+  }
 }
 
-async function withinTime<T>(work: Promise<T>, deadline = Date.now() + CLERK_MS): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(providerUnavailable()), deadline - Date.now())
-  })
-  try {
-    return await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
+function refusal(error: unknown): unknown {
+  if (error instanceof ApiError) return error
+  if (!(error instanceof TokenVerificationError)) return invalidToken()
+  switch (error.reason) {
+    case 'token-expired':
+      return tokenExpired()
+    case 'token-not-active-yet':
+    case 'token-iat-in-the-future':
+      return tokenNotActiveYet()
+    default:
+      return invalidToken()
   }
 }

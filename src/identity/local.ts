@@ -6,7 +6,7 @@ import type { Config } from '../config.ts'
 import { keptSetting } from '../db/settings.ts'
 import type { Tables } from '../db/tables.ts'
 import { ApiError } from '../errors.ts'
-import type { Claims, Identity, SessionOwner } from './index.ts'
+import type { Claims, Identity, OauthToken, SessionOwner } from './index.ts'
 import { invalidToken, tokenExpired, tokenNotActiveYet } from './refusals.ts'
 
 /** As long as Clerk's, in seconds: what works with these works with those. */
@@ -52,8 +52,14 @@ export async function localIdentity(config: Config, db: Kysely<Tables>): Promise
       .sign(privateKey)
   }
 
+  /** Nobody is connected to anything here; for developing, the operator may set one token per provider for everybody. */
+  async function oauthAccessTokens(_clerkId: string, provider: string): Promise<OauthToken[]> {
+    const token = config.localOauthTokens.get(provider)
+    return token ? [{ token, scopes: [], expires_at: null, external_account_id: 'local' }] : []
+  }
+
   const builtIn = config.localIdentity === 'expose' ? [] : [localClerkId('admin@example.com')]
-  return { mode: 'local', administrators: new Set(builtIn), verify, mint }
+  return { mode: 'local', issuer, administrators: new Set(builtIn), verify, mint, oauthAccessTokens }
 }
 
 /** The user id of an e-mail address, always the same: `user_` and 27 base62 characters, like Clerk's. */

@@ -11,11 +11,25 @@ export const tokenExpired = () =>
 export const tokenNotActiveYet = () =>
   new ApiError(401, 'token_not_active_yet', 'The token is not valid yet; check the clock of whoever issued it.')
 
-export const providerUnavailable = () =>
+/** @param waitMs after how long it is worth trying again */
+export const providerUnavailable = (waitMs = 2_000) =>
   new ApiError(
     503,
     'identity_provider_unavailable',
     'The identity provider does not answer; try again shortly.',
     {},
-    { 'retry-after': '2' },
+    { 'retry-after': String(Math.max(Math.ceil(waitMs / 1000), 1)) },
   )
+
+export const unknownProvider = () =>
+  new ApiError(
+    404,
+    'unknown_provider',
+    'There is no such provider here, such as x or google; the operator sets them up.',
+  )
+
+export const notConnected = () =>
+  new ApiError(404, 'not_connected', 'You have no account of this provider connected; connect one first.')
+
+export const reconnectRequired = () =>
+  new ApiError(404, 'reconnect_required', 'The provider takes your connection no more; connect your account again.')

@@ -217,10 +217,10 @@ export const lockAccount = statement<{ account_id: string }, { id: string }>(
 export const rememberApp = statement<{ account_id: string; app: string; limit: number }, { app_slug: string }>(
   'remember_app',
   `insert into app_grants (account_id, app_slug)
-  select $account_id::uuid, $app
-  where exists (select from apps where slug = $app)
+  select id, $app from accounts
+  where id = $account_id::uuid and closed_at is null and (exists (select from apps where slug = $app)
     or (select count(*) from app_grants where account_id = $account_id::uuid and granted_at is null
-      and not exists (select from apps where slug = app_slug)) < $limit::int
+      and not exists (select from apps where slug = app_slug)) < $limit::int)
   on conflict (account_id, app_slug) do nothing
   returning app_slug`,
 )

@@ -1,5 +1,6 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { accountIdOf, CLERK_USER_ID, requireAdmin } from '../auth.ts'
+import { ERASED, eraseAccount } from '../closing.ts'
 import { ApiError, badField } from '../errors.ts'
 import { adjust, openAccount } from '../ledger/post.ts'
 import { MAX_CREDITS, STARTER_REFERENCE } from '../ledger/rules.ts'
@@ -20,6 +21,8 @@ import {
 import { revokeTokens } from '../tokens.ts'
 
 const ClerkId = Type.String({ pattern: CLERK_USER_ID, description: 'The Clerk user id' })
+
+const ERASED_EXAMPLE = { ...Account.examples[0], clerk_id: ERASED }
 
 const forbidden = failures.forbidden('not_an_administrator', 'Only an administrator may do this.')
 const adminFailures = { ...protectedFailures, 403: forbidden }
@@ -181,6 +184,32 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { id } = await findAccount(accountIdOf(request.body.clerk_id))
       return { revoked: await revokeTokens(app.db, id) }
+    },
+  )
+
+  app.post(
+    '/api/admin/accounts/erase',
+    {
+      schema: {
+        tags: ['Admin'],
+        summary:
+          'Forget a person on their request: close the account, clear job metadata and the Clerk id; the ledger stays',
+        body: Type.Object({ clerk_id: ClerkId }, { examples: [{ clerk_id: 'user_2abc' }] }),
+        response: {
+          200: Type.Object(
+            { account: ref(Account) },
+            { description: 'Erased, also where it was before', examples: [{ account: ERASED_EXAMPLE }] },
+          ),
+          404: failures.notFound('account_not_found', 'Nobody with this Clerk id has an account.'),
+          ...adminBodyFailures,
+        },
+      },
+    },
+    async (request) => {
+      const { clerk_id } = request.body
+      const { id } = await findAccount(accountIdOf(clerk_id))
+      await eraseAccount(app.db, id, clerk_id)
+      return { account: await findAccount(id) }
     },
   )
 

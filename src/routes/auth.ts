@@ -70,7 +70,7 @@ export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
           'This token belongs to no session, so there is none to mint from.',
         )
       }
-      const token = await app.identity.mint({ sid, clerkId: clerk_id }, template)
+      const token = await app.identity.mint({ sid, clerkId: clerk_id }, template, request.deadline)
       if (token) return tokenOf(token)
       if (!jwt) await closeSession(request, reply)
       throw new ApiError(401, 'session_ended', 'The session has ended; sign in again.')

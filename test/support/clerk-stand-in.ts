@@ -42,7 +42,7 @@ export async function startClerk(t: Test, publicUrl = 'http://localhost:3000') {
   const { publicKey, privateKey } = await generateKeyPair('RS256', { extractable: true })
   const kid = unique('ins')
   const secretKey = `sk_test_${unique('secret')}`
-  const jwks = { keys: [{ ...(await exportJWK(publicKey)), kid, alg: 'RS256', use: 'sig' }] }
+  const jwks: { keys: object[] } = { keys: [{ ...(await exportJWK(publicKey)), kid, alg: 'RS256', use: 'sig' }] }
 
   const calls: string[] = []
   const faults: { where: RegExp; fault: Fault; left: number }[] = []
@@ -57,10 +57,11 @@ export async function startClerk(t: Test, publicUrl = 'http://localhost:3000') {
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   const issuer = `https://127.0.0.1:${port}`
-  t.teardown(() => {
+  const stop = () => {
     server.closeAllConnections()
     server.close()
-  })
+  }
+  t.teardown(stop)
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const call = `${request.method} ${request.url?.split('?', 1)[0]}`
@@ -118,6 +119,8 @@ export async function startClerk(t: Test, publicUrl = 'http://localhost:3000') {
       PUBLIC_URL: publicUrl,
     },
     jwtKey: await exportSPKI(publicKey),
+    /** What /v1/jwks answers; its keys may be changed */
+    jwks,
     issuer,
     secretKey,
     /** Every call so far, as `POST /v1/sessions/sess_1/tokens` */
@@ -140,13 +143,18 @@ export async function startClerk(t: Test, publicUrl = 'http://localhost:3000') {
     fail(where: RegExp, fault: Fault, times = Number.POSITIVE_INFINITY): void {
       faults.push({ where, fault, left: times })
     },
+    /** So many calls matched so far */
+    count: (where: RegExp): number => calls.filter((call) => where.test(call)).length,
+    /** Nobody listens any more */
+    stop,
     heal(): void {
       faults.length = 0
     },
   }
 }
 
-const errorBody = (code: string, message: string): string =>
+/** How Clerk says no. */
+export const errorBody = (code: string, message: string): string =>
   JSON.stringify({ errors: [{ code, message, long_message: message }], clerk_trace_id: 'trace' })
 
 function send(response: ServerResponse, status: number, body: string, headers: Record<string, string> = {}): void {

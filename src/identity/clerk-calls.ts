@@ -1,0 +1,87 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { FastifyBaseLogger } from 'fastify'
+import { ApiError } from '../errors.ts'
+import { createBreaker } from './breaker.ts'
+import { inTime } from './deadline.ts'
+import { providerUnavailable } from './refusals.ts'
+
+/** Between an attempt that failed and the second one, in ms. */
+const RETRY_MS = 100
+
+/**
+ * One request to Clerk's Backend API, in time, repeated once after a network failure, a 5xx or an answer that is not
+ * Clerk's, and not sent at all while Clerk is down.
+ * @param deadline ms since 1970
+ * @param check what an answer has to be: a proxy in between may say anything with status 200
+ * @throws {ApiError} 503 identity_provider_unavailable, 429 rate_limited, 500 where our own key is wrong
+ * @throws whatever else the SDK throws for a 4xx: `isRefusal` tells
+ */
+type ClerkCall = <T>(request: () => Promise<T>, deadline: number, check: (answer: T) => boolean) => Promise<T>
+
+export function clerkCalls(log: FastifyBaseLogger): ClerkCall {
+  const breaker = createBreaker((open) =>
+    open ? log.warn('Clerk does not answer; it is asked again every few seconds') : log.info('Clerk answers again'),
+  )
+
+  return async (request, deadline, check) => {
+    for (let attempt = 1; ; attempt++) {
+      const wait = breaker.wait()
+      if (wait > 0 || Date.now() >= deadline) throw providerUnavailable(wait)
+      try {
+        const answer = await inTime(request(), deadline)
+        if (!check(answer)) throw new Error('Clerk answered something that is not its API.')
+        breaker.answered()
+        return answer
+      } catch (error) {
+        if (!isAnswer(error)) {
+          breaker.failed()
+          log.warn({ reason: reasonOf(error), attempt }, 'a call to Clerk failed')
+          const late = error instanceof ApiError || Date.now() + RETRY_MS >= deadline
+          if (attempt === 2 || late) throw providerUnavailable()
+          await sleep(RETRY_MS)
+          continue
+        }
+        breaker.answered()
+        throw explained(error)
+      }
+    }
+  }
+
+  function explained(error: Refusal): unknown {
+    const { status, retryAfter } = error
+    if (status === 401 || status === 403) {
+      log.error({ status, clerk_trace_id: error.clerkTraceId }, 'Clerk refuses us: CLERK_SECRET_KEY is misconfigured')
+      return new ApiError(
+        500,
+        'internal_error',
+        'Something went wrong on our side. It is logged under this request_id.',
+      )
+    }
+    if (status === 429) {
+      const headers = { 'retry-after': String(Math.max(retryAfter ?? 1, 1)) }
+      return new ApiError(429, 'rate_limited', 'The identity provider asks us to slow down.', {}, headers)
+    }
+    return error
+  }
+}
+
+/** What the SDK throws for an answer of Clerk's; without a status there was none. */
+type Refusal = { status: number; retryAfter?: number; clerkTraceId?: string; errors?: { code?: string }[] }
+
+const isAnswer = (error: unknown): error is Refusal => {
+  const { status } = error as Partial<Refusal>
+  return typeof status === 'number' && status >= 400 && status < 500
+}
+
+/** A 4xx of Clerk's that is the caller's to read: it answered, and said no. */
+export const isRefusal = (error: unknown): error is Refusal => !(error instanceof ApiError) && isAnswer(error)
+
+/** Clerk's codes for what went wrong. */
+export const codesOf = (refusal: Refusal): string[] => refusal.errors?.map(({ code }) => code ?? '') ?? []
+
+/** For the log: never a body of theirs. */
+function reasonOf(error: unknown): string | number {
+  if (error instanceof ApiError) return 'no answer in time'
+  const { status, message } = error as { status?: number; message?: string }
+  return status ?? message ?? 'unknown'
+}

@@ -1,0 +1,173 @@
+import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
+import { requireAccount } from '../auth.ts'
+import { ApiError } from '../errors.ts'
+import type { OauthToken } from '../identity/index.ts'
+import { notConnected, unknownProvider } from '../identity/refusals.ts'
+import { failures, NullableTimestamp, protectedFailures } from '../schemas.ts'
+import { createX } from '../x.ts'
+
+const ProviderToken = Type.Object(
+  {
+    token: Type.String({ description: "The provider's access token" }),
+    provider: Type.String({ description: 'Without oauth_' }),
+    scopes: Type.Array(Type.String()),
+    expires_at: NullableTimestamp,
+  },
+  {
+    description: 'OK',
+    examples: [
+      {
+        token: 'VGNibzFWSWREZm01bjN1N3dicWlNUG1oa2xRRVNNdmVHelJG',
+        provider: 'x',
+        scopes: ['tweet.read', 'users.read'],
+        expires_at: '2026-11-21T14:00:00.000Z',
+      },
+    ],
+  },
+)
+
+const ExternalAccountId = Type.Optional(
+  Type.String({ maxLength: 100, description: 'Which one of several connected accounts; the first where absent' }),
+)
+
+const tokenFailures = {
+  ...protectedFailures,
+  404: failures.notFound('not_connected', 'You have no account of this provider connected; connect one first.'),
+  429: failures.limited,
+}
+
+/** Of several providers that refuse, what helps the person most is said. */
+const BY_USE = ['unknown_provider', 'not_connected', 'reconnect_required']
+
+export const oauthRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  app.get(
+    '/api/oauthToken/:provider',
+    {
+      onRequest: [requireAccount],
+      schema: {
+        tags: ['OAuth Tokens'],
+        summary: 'Fetch OAuth access token for a provider via Clerk',
+        params: Type.Object({
+          provider: Type.String({ description: 'Such as x, google or github, with or without oauth_' }),
+        }),
+        querystring: Type.Object({ external_account_id: ExternalAccountId }),
+        response: { 200: ProviderToken, ...tokenFailures },
+      },
+    },
+    async (request, reply) => {
+      reply.header('cache-control', 'no-store')
+      const provider = /^(?:oauth_)?(?!oauth_)([a-z0-9_-]{1,64})$/.exec(request.params.provider)?.[1]
+      if (!provider) throw unknownProvider()
+      return tokenOf(request, [provider], request.query.external_account_id)
+    },
+  )
+
+  app.get(
+    '/api/xToken',
+    {
+      onRequest: [requireAccount],
+      schema: {
+        tags: ['X Integration'],
+        summary: 'Fetch X/Twitter OAuth access token via Clerk',
+        querystring: Type.Object({ external_account_id: ExternalAccountId }),
+        response: { 200: ProviderToken, ...tokenFailures },
+      },
+    },
+    async (request, reply) => {
+      reply.header('cache-control', 'no-store')
+      // X had the other name, and connections of that time still have it.
+      return tokenOf(request, ['x', 'twitter'], request.query.external_account_id)
+    },
+  )
+
+  /** The caller's token at the first of the providers that has one. @throws {ApiError} 404 with why none has */
+  async function tokenOf(request: FastifyRequest, providers: string[], external_account_id: string | undefined) {
+    let refusal: ApiError | undefined
+    for (const provider of providers) {
+      try {
+        const { clerk_id } = request.account
+        const tokens = await app.identity.oauthAccessTokens(clerk_id, provider, request.deadline)
+        const isWanted = (token: OauthToken) => token.external_account_id === external_account_id
+        const found = external_account_id === undefined ? tokens[0] : tokens.find(isWanted)
+        if (!found) throw notConnected()
+        const { token, scopes, expires_at } = found
+        return { token, provider, scopes, expires_at }
+      } catch (error) {
+        if (!(error instanceof ApiError && error.statusCode === 404)) throw error
+        if (!refusal || BY_USE.indexOf(error.code) > BY_USE.indexOf(refusal.code)) refusal = error
+      }
+    }
+    throw refusal
+  }
+
+  const x = createX(app.config.xApiUrl)
+  app.addHook('onClose', () => x.close())
+
+  app.get(
+    '/api/xMe',
+    {
+      schema: {
+        tags: ['X Integration'],
+        summary: 'Proxy to https://api.twitter.com/2/users/me',
+        description: "Takes X's own bearer token, such as /api/xToken answers it; ours and Clerk's are never sent on.",
+        security: [{ twitterBearer: [] }],
+        querystring: Type.Object({
+          'user.fields': Type.Optional(Type.String({ maxLength: 2_048 })),
+          expansions: Type.Optional(Type.String({ maxLength: 2_048 })),
+          'tweet.fields': Type.Optional(Type.String({ maxLength: 2_048 })),
+        }),
+        response: {
+          200: {
+            description: "X's answer as it is",
+            content: {
+              'application/json': {
+                schema: { type: 'object', additionalProperties: true },
+                example: { data: { id: '2244994945', name: 'X Dev', username: 'TwitterDev' } },
+              },
+            },
+          },
+          400: failures.badRequest('x_token_required', "Send X's own token as Authorization: Bearer <token>."),
+          429: failures.limited,
+          500: failures.internal,
+          502: failures.upstream,
+        },
+      },
+    },
+    async (request, reply) => {
+      reply.header('cache-control', 'no-store')
+      const token = foreignBearer(request)
+      const { 'user.fields': userFields, expansions, 'tweet.fields': tweetFields } = request.query
+      const query = { 'user.fields': userFields, expansions, 'tweet.fields': tweetFields }
+      return reply.type('application/json; charset=utf-8').send(await x.me(token, query))
+    },
+  )
+
+  /** A token that neither we nor our identity made. @throws {ApiError} 400: whoever we would send ours to could use it */
+  function foreignBearer(request: FastifyRequest): string {
+    const token = /^bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1]
+    if (!token) {
+      throw new ApiError(400, 'x_token_required', "Send X's own token as Authorization: Bearer <token>.")
+    }
+    if (OURS.test(token) || issuerOf(token) === app.identity.issuer) {
+      throw new ApiError(
+        400,
+        'x_token_required',
+        "This is not a token of X, and was not sent on. Get X's own from /api/xToken.",
+      )
+    }
+    return token
+  }
+}
+
+/** Personal access tokens, and what Clerk calls by a prefix: secret, API and machine keys, and OAuth tokens. */
+const OURS = /^(focus_pat_|sk_(test|live)_|ak_|mt_|oat_)/
+
+/** The `iss` of something that has the shape of a JWT, valid or not. */
+function issuerOf(token: string): unknown {
+  try {
+    return JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()).iss
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,71 @@
+import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
+import { accountIdOf } from '../auth.ts'
+import { closeAccount } from '../closing.ts'
+import { statement } from '../db/statement.ts'
+import { ApiError } from '../errors.ts'
+import { failures } from '../schemas.ts'
+
+const notEnabled = () => new ApiError(404, 'not_found', 'No webhook is set up here.')
+
+/** Whether this delivery is new; one of the same id that is under way is waited for. */
+const receive = statement<{ id: string; ended_sid: string | null }, { id: string }>(
+  'receive_webhook',
+  `insert into webhook_deliveries (id, ended_sid) values ($id, $ended_sid) on conflict (id) do nothing returning id`,
+)
+
+const endSession = statement<{ clerk_sid: string }, never>(
+  'end_clerk_session',
+  'delete from sessions where clerk_sid = $clerk_sid',
+)
+
+/** Clerk repeats a delivery for some days at most; to do an older one again changes nothing anyway. */
+const forgetOld = statement<Record<never, never>, never>(
+  'forget_webhooks',
+  `delete from webhook_deliveries where received_at < now() - interval '30 days'`,
+)
+
+export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  // The signature is over the body as it came, to the byte.
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => done(null, body))
+
+  app.post(
+    '/api/webhooks/clerk',
+    {
+      onRequest: async () => {
+        if (!app.identity.readWebhook) throw notEnabled()
+      },
+      schema: {
+        tags: ['Webhooks'],
+        summary: "Clerk's events, signed: who was deleted or banned, and which session has ended",
+        security: [],
+        response: {
+          200: Type.Object(
+            { ok: Type.Boolean() },
+            { description: 'Dealt with, also where it is a repetition', examples: [{ ok: true }] },
+          ),
+          400: failures.badRequest('invalid_signature', 'This is not signed with our webhook secret, or not just now.'),
+          404: failures.notFound('not_found', 'No webhook is set up here.'),
+          413: failures.tooLarge,
+          415: failures.unsupported,
+          500: failures.internal,
+          503: failures.unavailable,
+        },
+      },
+    },
+    async (request) => {
+      if (!app.identity.readWebhook) throw notEnabled()
+      const event = await app.identity.readWebhook(request.headers, String(request.body ?? ''))
+      const { id, person_gone, session_ended } = event
+      // All or nothing: what fails half-way is delivered again, and is then new.
+      await app.db.transaction().execute(async (trx) => {
+        const isNew = (await receive(trx, { id, ended_sid: session_ended ?? null })).length > 0
+        if (!isNew) return
+        if (person_gone) await closeAccount(trx, accountIdOf(person_gone), person_gone)
+        if (session_ended) await endSession(trx, { clerk_sid: session_ended })
+      })
+      await forgetOld(app.db, {})
+      return { ok: true }
+    },
+  )
+}
