@@ -1,6 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 import { statement } from './db/statement.ts'
 import type { Tables } from './db/tables.ts'
+import { revokeTokens } from './tokens.ts'
 
 /** The end of an account: nothing is posted to it any more, nobody gets in; its ledger stays as it is. */
 
@@ -22,16 +23,6 @@ const close = statement<{ account_id: string; clerk_id: string }, never>(
   on conflict (id) do update set closed_at = coalesce(accounts.closed_at, excluded.closed_at)`,
 )
 
-const revokeTokens = statement<{ account_id: string }, never>(
-  'close_tokens',
-  'update tokens set revoked_at = now() where account_id = $account_id::uuid and revoked_at is null',
-)
-
-const endDeviceLogins = statement<{ account_id: string }, never>(
-  'close_device_codes',
-  `update device_codes set status = 'denied' where account_id = $account_id::uuid and status in ('pending', 'approved')`,
-)
-
 const endSessions = statement<{ account_id: string }, never>(
   'close_sessions',
   'delete from sessions where account_id = $account_id::uuid',
@@ -44,8 +35,7 @@ const endSessions = statement<{ account_id: string }, never>(
 export async function closeAccount(trx: Db, accountId: string, clerkId: string): Promise<void> {
   const account_id = accountId
   await close(trx, { account_id, clerk_id: clerkId })
-  await revokeTokens(trx, { account_id })
-  await endDeviceLogins(trx, { account_id })
+  await revokeTokens(trx, account_id)
   await endSessions(trx, { account_id })
 }
 

@@ -1,6 +1,6 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
-import { requireAccount } from '../auth.ts'
+import { requireOauth } from '../auth.ts'
 import { ApiError } from '../errors.ts'
 import type { OauthToken } from '../identity/index.ts'
 import { notConnected, unknownProvider } from '../identity/refusals.ts'
@@ -44,7 +44,7 @@ export const oauthRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/api/oauthToken/:provider',
     {
-      onRequest: [requireAccount],
+      onRequest: requireOauth,
       schema: {
         tags: ['OAuth Tokens'],
         summary: 'Fetch OAuth access token for a provider via Clerk',
@@ -66,7 +66,7 @@ export const oauthRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/api/xToken',
     {
-      onRequest: [requireAccount],
+      onRequest: requireOauth,
       schema: {
         tags: ['X Integration'],
         summary: 'Fetch X/Twitter OAuth access token via Clerk',
