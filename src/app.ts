@@ -13,12 +13,14 @@ import { registerDocs } from './docs.ts'
 import { setErrorHandlers } from './errors.ts'
 import { onlyThisMachine } from './identity/fence.ts'
 import { createIdentity, type Identity } from './identity/index.ts'
+import { startSweeper } from './ledger/sweeper.ts'
 import { createOrigins, type Origins } from './origins.ts'
 import { adminRoutes } from './routes/admin.ts'
 import { authRoutes } from './routes/auth.ts'
 import { healthRoutes } from './routes/health.ts'
 import { jobRoutes } from './routes/jobs.ts'
 import { pageRoutes } from './routes/pages.ts'
+import { settleRoutes } from './routes/settle.ts'
 import { walletRoutes } from './routes/wallet.ts'
 import { components } from './schemas.ts'
 import { refuseUnstorable, schemaController } from './validation.ts'
@@ -67,6 +69,8 @@ export async function buildApp(config: Config, db: Kysely<Tables>, logger: Fasti
     app.log.warn({ err: error }, "could not read the apps' origins; those of before stay allowed"),
   )
   app.addHook('onClose', async () => origins.stop())
+  const sweeper = startSweeper(db, (error, job) => app.log.warn({ err: error, ...job }, 'could not give back a hold'))
+  app.addHook('onClose', () => sweeper.stop())
 
   if (app.identity.mode === 'local' && config.localIdentity === 'loopback') app.addHook('onRequest', onlyThisMachine)
   app.addHook('preValidation', refuseUnstorable)
@@ -95,6 +99,7 @@ export async function buildApp(config: Config, db: Kysely<Tables>, logger: Fasti
   await app.register(authRoutes)
   await app.register(walletRoutes)
   await app.register(jobRoutes)
+  await app.register(settleRoutes)
   await app.register(adminRoutes)
   await app.register(pageRoutes)
   return app

@@ -1,5 +1,5 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox'
-import { MAX_CREDITS } from './ledger/rules.ts'
+import { MAX_CREDITS, TTL_SECONDS } from './ledger/rules.ts'
 
 /**
  * The named components of the published contract, and the pieces they are made of. OpenAPI 3.0.3 says `nullable` and
@@ -124,12 +124,19 @@ export const WalletResponse = Type.Object(
   },
 )
 
+const Ttl = (description: string) => Type.Integer({ minimum: TTL_SECONDS.min, maximum: TTL_SECONDS.max, description })
+
 export const JobStartRequest = Type.Object(
   {
     app: Slug,
     action: Type.String({ minLength: 1, maxLength: 200 }),
     cost_estimate: Credits({ description: 'Credits to reserve' }),
     metadata: Type.Optional(Metadata),
+    ttl_seconds: Type.Optional(
+      Ttl(
+        'How long the hold lives unless the job ends or sends a heartbeat; absent: as the operator has set it (a day)',
+      ),
+    ),
   },
   {
     $id: 'JobStartRequest',
@@ -162,6 +169,14 @@ export const JobFailRequest = Type.Object(
   { $id: 'JobFailRequest', examples: [{ job_id: EXAMPLE_ID, refund: true }] },
 )
 
+/** The body may be absent. */
+export const HeartbeatRequest = nullable(
+  Type.Object(
+    { ttl_seconds: Type.Optional(Ttl('From now; absent: as long as the job was created with')) },
+    { $id: 'HeartbeatRequest', examples: [{ ttl_seconds: 600 }] },
+  ),
+)
+
 export const Job = Type.Object(
   {
     id: Id,
@@ -171,8 +186,13 @@ export const Job = Type.Object(
     reserved: Credits(),
     actual_cost: Credits({ description: '0 while the job is under way' }),
     metadata: nullable(Metadata),
-    failure_reason: nullable(Type.String()),
-    expires_at: Timestamp,
+    failure_reason: nullable(
+      Type.String({ description: 'expired: the hold was given back; it stays when the job is completed late' }),
+    ),
+    expires_at: Type.Unsafe<Date>({
+      ...Timestamp,
+      description: 'When the hold is given back unless the job has ended',
+    }),
     created_at: Timestamp,
     updated_at: Timestamp,
   },
@@ -276,6 +296,7 @@ export const components = [
   JobStartResponse,
   JobCompleteRequest,
   JobFailRequest,
+  HeartbeatRequest,
   ErrorBody,
   SessionUnauthorized,
   Job,

@@ -1,0 +1,98 @@
+import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
+import { requireAccount } from '../auth.ts'
+import { completion, failure } from '../ledger/rules.ts'
+import { heartbeat, type Settled, settle } from '../ledger/settle.ts'
+import {
+  bodyFailures,
+  failures,
+  HeartbeatRequest,
+  Job,
+  JobCompleteRequest,
+  JobFailRequest,
+  JobSettled,
+  ref,
+  Uuid,
+} from '../schemas.ts'
+import { metadataText } from '../validation.ts'
+
+const settleFailures = {
+  ...bodyFailures,
+  403: failures.forbidden('account_closed', 'This account is closed; nothing is posted to it.'),
+  404: failures.notFound('job_not_found', 'You have no job with this job_id.'),
+  409: failures.conflict('job_already_ended', 'This job is completed already, at a cost of 3. Nothing was changed.'),
+}
+
+/** What an app says of a job that it works on: done, failed, or still alive. */
+export const settleRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  app.addHook('onRequest', requireAccount)
+
+  app.post(
+    '/api/jobs/complete',
+    {
+      schema: {
+        tags: ['Jobs'],
+        summary: 'Complete a job and settle credits',
+        body: ref(JobCompleteRequest),
+        response: {
+          200: { ...ref(JobSettled), description: 'OK; a repeat of the same call moves nothing' },
+          ...settleFailures,
+        },
+      },
+    },
+    async (request) => {
+      const { job_id, actual_cost, metadata } = request.body
+      const job = { account_id: request.account.id, job_id }
+      return answer(await settle(app.db, job, completion(actual_cost), metadataText(metadata)))
+    },
+  )
+
+  app.post(
+    '/api/jobs/fail',
+    {
+      schema: {
+        tags: ['Jobs'],
+        summary: 'Fail a job and optionally refund the reserve',
+        body: ref(JobFailRequest),
+        response: {
+          200: { ...ref(JobSettled), description: 'OK; a repeat of the same call moves nothing' },
+          ...settleFailures,
+        },
+      },
+    },
+    async (request) => {
+      const { job_id, refund = true } = request.body
+      return answer(await settle(app.db, { account_id: request.account.id, job_id }, failure(refund)))
+    },
+  )
+
+  app.post(
+    '/api/jobs/:id/heartbeat',
+    {
+      schema: {
+        tags: ['Jobs'],
+        summary: 'Say that a job is alive: its hold lives on from now',
+        params: Type.Object({ id: Uuid }),
+        body: ref(HeartbeatRequest),
+        response: {
+          200: Type.Object({ job: ref(Job) }, { description: 'OK', examples: [{ job: heartbeatExample }] }),
+          ...settleFailures,
+        },
+      },
+    },
+    async (request) => {
+      const job = { account_id: request.account.id, job_id: request.params.id }
+      return { job: await heartbeat(app.db, job, request.body?.ttl_seconds ?? null, app.config.jobTtlSeconds) }
+    },
+  )
+}
+
+const heartbeatExample = { ...Job.examples[0], status: 'started', actual_cost: 0 }
+
+const answer = ({ job, movement, balance, metadata_kept }: Settled) => ({
+  job,
+  moved: movement,
+  ...balance,
+  ...(metadata_kept && {
+    warning: 'The job is settled; its metadata was kept as it was, because with yours it would pass 16 KiB.',
+  }),
+})
