@@ -11,7 +11,8 @@ export const nameOf = (text: string): string | undefined => names.get(text)
  * and plans it once per connection: measured, that is half of a short statement's cost.
  * @param name its name on the server, unique in the service
  * @param text SQL with parameters by name (`$account_id`), each of which may stand more than once
- * @returns a function that runs it on a database or a transaction and resolves to its rows
+ * @returns a function that runs it on a database or a transaction and resolves to its rows; it carries the SQL and
+ *   the order of its parameters for whoever measures or explains it
  */
 export function statement<Params extends Record<string, unknown>, Row>(name: string, text: string) {
   const order: (keyof Params & string)[] = []
@@ -20,13 +21,10 @@ export function statement<Params extends Record<string, unknown>, Row>(name: str
     return `$${known < 0 ? order.push(param) : known + 1}`
   })
   names.set(sql, name)
-  return async (db: Kysely<Tables>, params: Params): Promise<Row[]> => {
-    const { rows } = await db.executeQuery<Row>(
-      CompiledQuery.raw(
-        sql,
-        order.map((param) => params[param]),
-      ),
-    )
+  async function run(db: Kysely<Tables>, params: Params): Promise<Row[]> {
+    const values = order.map((param) => params[param])
+    const { rows } = await db.executeQuery<Row>(CompiledQuery.raw(sql, values))
     return rows
   }
+  return Object.assign(run, { sql, order })
 }

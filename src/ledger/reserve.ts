@@ -73,7 +73,7 @@ export async function reserve(db: Db, clerkId: string, wish: Reservation): Promi
 }
 
 /** No row: short of credits, unknown or closed account. A repeated key raises 23505 and rolls all of it back. */
-const reserveHold = statement<
+export const reserveHold = statement<
   {
     account_id: string
     job_id: string

@@ -48,10 +48,9 @@ export async function settle(
   if (found?.chargeable && ending.status === 'completed') {
     const charge = { account_id, job_id, actual_cost: ending.actual_cost ?? found.reserved, metadata }
     const [charged] = await retried(() => chargeLate(db, charge)).catch(refuseRange)
-    if (charged)
-      return settled(charged)
-      // Somebody else was faster.
-    ;[found] = await retried(() => findEnded(db, wish))
+    if (charged) return settled(charged)
+    // Somebody else was faster.
+    found = (await retried(() => findEnded(db, wish)))[0]
   }
   if (!found) throw jobNotFound()
   const mayNotEnd = found.status === 'started' || (found.chargeable && ending.status === 'completed')
@@ -119,7 +118,7 @@ const METADATA_KEPT = `$metadata::jsonb is not null
  * Ends a started job: complete, fail and expire are this one statement, so no two of them can both give back.
  * No row: the job is unknown or has ended, or its account is closed; or it should expire, and a heartbeat was faster.
  */
-const end = statement<
+export const end = statement<
   {
     account_id: string
     job_id: string
@@ -141,7 +140,7 @@ const end = statement<
       metadata = case when $metadata::jsonb is null then jobs.metadata
         else merge_metadata(jobs.metadata, $metadata::jsonb) end
     from account
-    where jobs.account_id = account.id and jobs.id = $job_id::uuid and jobs.status = 'started'
+    where jobs.account_id = $account_id::uuid and jobs.id = $job_id::uuid and jobs.status = 'started'
       and ($failure_reason::text is distinct from 'expired' or jobs.expires_at <= now())
     returning ${JOB}, ${METADATA_KEPT}
   ), balance as (
@@ -176,7 +175,7 @@ const chargeLate = statement<
       metadata = case when $metadata::jsonb is null then jobs.metadata
         else merge_metadata(jobs.metadata, $metadata::jsonb) end
     from account
-    where jobs.account_id = account.id and jobs.id = $job_id::uuid and ${CHARGEABLE}
+    where jobs.account_id = $account_id::uuid and jobs.id = $job_id::uuid and ${CHARGEABLE}
     returning ${JOB}, ${METADATA_KEPT}
   ), balance as (
     update accounts set credits = credits - job.actual_cost, seq = seq + (job.actual_cost > 0)::int
@@ -201,7 +200,7 @@ const extend = statement<
     now() + make_interval(secs => coalesce($ttl_seconds::int, jobs.ttl_seconds, $default_seconds::int)))
   from accounts
   where accounts.id = $account_id::uuid and accounts.closed_at is null
-    and jobs.account_id = accounts.id and jobs.id = $job_id::uuid and jobs.status = 'started'
+    and jobs.account_id = $account_id::uuid and jobs.id = $job_id::uuid and jobs.status = 'started'
   returning ${JOB}`,
 )
 

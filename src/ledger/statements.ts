@@ -6,6 +6,9 @@ import type { EntryKind, JobStatus } from './rules.ts'
  *
  * Locks are taken in one order everywhere, the account and then its jobs; what a job holds is read only from the
  * guarded UPDATE that ends it, never from a SELECT before it: two calls that both read "5 held" would refund 10.
+ *
+ * Every table is found by parameters, never through a CTE's output: Postgres keeps the plan of a named statement, and
+ * one made while the tables were still empty would join by scanning them, for as long as the connection lives.
  */
 
 export type JobRow = {

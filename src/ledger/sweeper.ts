@@ -86,7 +86,7 @@ const overdue = statement<OverdueKey & { limit: number }, OverdueKey>(
   'overdue',
   `select jobs.account_id, jobs.id as job_id, jobs.expires_at::text as expires_at
   from jobs join accounts on accounts.id = jobs.account_id and accounts.closed_at is null
-  where jobs.status = 'started' and jobs.expires_at <= now()
+  where jobs.status = 'started' and jobs.actual_cost = 0 and jobs.expires_at <= now()
     and (jobs.expires_at, jobs.account_id, jobs.id) > ($expires_at::timestamptz, $account_id::uuid, $job_id::uuid)
   order by jobs.expires_at, jobs.account_id, jobs.id
   limit $limit::int`,

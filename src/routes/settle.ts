@@ -65,6 +65,16 @@ export const settleRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
   )
 
+  app.register(heartbeatRoute)
+}
+
+const heartbeatRoute: FastifyPluginAsyncTypebox = async (app) => {
+  // Nothing needs to be said; clients that call everything JSON say nothing as JSON.
+  const parse = app.getDefaultJsonParser('ignore', 'ignore')
+  app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) =>
+    body === '' ? done(null, null) : parse(request, body, done),
+  )
+
   app.post(
     '/api/jobs/:id/heartbeat',
     {
