@@ -87,11 +87,13 @@ export function readConfig(env: Record<string, string | undefined>): Config {
       /^\d{1,15}$/.test(value) && Number(value) >= min && Number(value) <= max ? Number(value) : undefined,
     )
   const flag = (name: string, fallback: boolean) =>
-    read(name, fallback, 'true or false', (value) => ({ true: true, false: false })[value])
+    read(name, fallback, 'true or false', (value) => (value === 'true' ? true : value === 'false' ? false : undefined))
   const url = (name: string, protocols: RegExp, wanted: string) =>
     read<string | undefined>(name, undefined, wanted, (value) =>
-      protocols.test(URL.parse(value)?.protocol ?? '') ? value.replace(/\/+$/, '') : undefined,
+      protocols.test(URL.parse(value)?.protocol ?? '') ? value : undefined,
     )
+  /** A URL that paths are appended to */
+  const base = (name: string) => url(name, web, 'an http(s) URL')?.replace(/\/+$/, '')
   const list = (name: string, wanted: string, valid: (item: string) => boolean) =>
     read<string[]>(name, [], `a comma-separated list of ${wanted}`, (value) => {
       const items = value.split(',').map((item) => item.trim())
@@ -104,7 +106,9 @@ export function readConfig(env: Record<string, string | undefined>): Config {
   const port = integer('PORT', 3000, 1, 65535)
   const config: Config = {
     production,
-    host: text('HOST') ?? '127.0.0.1',
+    host: read('HOST', '127.0.0.1', 'an IP address or a host name', (value) =>
+      isIP(value) || /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i.test(value) ? value : undefined,
+    ),
     port,
     publicUrl: read(
       'PUBLIC_URL',
@@ -128,7 +132,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     ),
     allowedOrigins: list('ALLOWED_ORIGINS', 'exact origins such as https://app.example.com (no path)', isOrigin),
     adminClerkIds: list('ADMIN_CLERK_IDS', 'Clerk user ids (user_…)', (item) => /^user_[\w-]{1,64}$/.test(item)),
-    xApiUrl: url('X_API_URL', web, 'an http(s) URL') ?? 'https://api.twitter.com',
+    xApiUrl: base('X_API_URL') ?? 'https://api.twitter.com',
     tokenSecret: read<string | undefined>('TOKEN_SECRET', undefined, 'at least 32 characters long', (value) =>
       value.length >= 32 ? value : undefined,
     ),
@@ -146,8 +150,8 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     const secretKey = text('CLERK_SECRET_KEY')
     const publishableKey = text('CLERK_PUBLISHABLE_KEY')
     const jwtKey = read<string | undefined>('CLERK_JWT_KEY', undefined, 'a PEM public key', parsePublicKey)
-    const apiUrl = url('CLERK_API_URL', web, 'an http(s) URL')
-    const issuer = url('CLERK_ISSUER', web, 'an http(s) URL')
+    const apiUrl = base('CLERK_API_URL')
+    const issuer = base('CLERK_ISSUER')
     const webhookSecret = text('CLERK_WEBHOOK_SECRET')
     if (!secretKey && !publishableKey) return undefined
     if (!secretKey) faults.push('CLERK_SECRET_KEY is missing (CLERK_PUBLISHABLE_KEY is set; they belong together)')

@@ -43,7 +43,13 @@ export async function registerDocs(app: FastifyInstance): Promise<void> {
     },
   })
   app.get('/api/openapi.json', { schema: { hide: true } }, () => app.swagger())
-  await app.register(swaggerUi, { routePrefix: '/api/docs', staticCSP: true })
+  await app.register(swaggerUi, {
+    routePrefix: '/api/docs',
+    staticCSP: true,
+    // Where there is no https, a browser that upgrades finds no script of the page.
+    transformStaticCSP: (policy) =>
+      app.config.publicUrl.startsWith('http:') ? policy.replace(/\s*upgrade-insecure-requests;?/, '') : policy,
+  })
 }
 
 /** A response that is a component shows the component's example: readers of the document look for it there. */

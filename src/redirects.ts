@@ -28,12 +28,12 @@ export function safeRedirect(
 /** The same place with the session token added; one that is there already is replaced, the rest is kept. */
 export function withToken(target: URL, token: string, tokenIn: TokenIn): string {
   const url = new URL(target)
-  // By hand: URLSearchParams would rewrite what else stands there, such as a route in the fragment.
+  // By hand: URLSearchParams as a whole would rewrite what else stands there, such as a route in the fragment.
   const put = (part: string) => {
     const kept = part
       .slice(1)
       .split('&')
-      .filter((pair) => pair && !/^token(=|$)/.test(pair))
+      .filter((pair) => pair && !new URLSearchParams(pair).has('token'))
     return [...kept, `token=${token}`].join('&')
   }
   if (tokenIn === 'query') url.search = put(url.search)
@@ -65,5 +65,6 @@ export function isLoopback(hostname: string): boolean {
 /** Whether `value` is an exact http(s) origin as browsers send it: no path, no default port, lower case. */
 export function isOrigin(value: string): boolean {
   const url = URL.parse(value)
-  return url !== null && /^https?:$/.test(url.protocol) && url.origin === value
+  // A wildcard parses as a host name, and would silently match nothing.
+  return url !== null && /^https?:$/.test(url.protocol) && url.origin === value && !value.includes('*')
 }

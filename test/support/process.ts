@@ -1,0 +1,71 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
+
+const SERVER = fileURLToPath(new URL('../../src/server.ts', import.meta.url))
+
+/** A folder that is gone after the test. */
+export async function temporaryFolder(t: Test): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'focus-test-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }))
+  return folder
+}
+
+/** A port that nobody listens on now. */
+export async function freePort(): Promise<number> {
+  const listener = createServer().listen(0, '127.0.0.1')
+  await once(listener, 'listening')
+  const { port } = listener.address() as AddressInfo
+  listener.close()
+  await once(listener, 'close')
+  return port
+}
+
+/**
+ * The service as a process, in a folder of its own and with this environment alone; it ends with the test.
+ * @param nodeArgs given to node before the script
+ */
+export async function launch(t: Test, env: Record<string, string> = {}, nodeArgs: string[] = []) {
+  const port = Number(env.PORT ?? (await freePort()))
+  const child = spawn(process.execPath, [...nodeArgs, SERVER], {
+    cwd: await temporaryFolder(t),
+    // Nothing of the test run's own: tap puts its hooks into NODE_OPTIONS.
+    env: { PATH: process.env.PATH, PORT: String(port), LOG_LEVEL: 'silent', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output += text
+    })
+  }
+  const closed = once(child, 'close').then(([code, signal]) => ({ code, signal, output }))
+  t.teardown(async () => {
+    child.kill('SIGKILL')
+    await closed
+  })
+
+  return {
+    port,
+    url: `http://localhost:${port}`,
+    /** When it has ended: exit code or signal, and everything it printed */
+    closed,
+    kill: (signal: NodeJS.Signals) => child.kill(signal),
+    /** Resolves once it has printed this. @throws when it ends without */
+    async said(pattern: RegExp): Promise<void> {
+      while (!pattern.test(output)) {
+        const event = await Promise.race([
+          once(child.stderr, 'data'),
+          once(child.stdout, 'data'),
+          closed.then(() => 'ended' as const),
+        ])
+        if (event === 'ended' && !pattern.test(output)) throw new Error(`It never said ${pattern}:\n${output}`)
+      }
+    },
+  }
+}
