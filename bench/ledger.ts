@@ -108,6 +108,7 @@ async function pgbench(accountIds: string[]): Promise<number> {
     action: `'render'`,
     cost: '5',
     ttl_seconds: '86400',
+    ttl_without_key: 'false',
     status: `'completed'`,
     actual_cost: '3',
     refund_kind: `'job_refund'`,

@@ -34,6 +34,8 @@ declare module 'fastify' {
   }
   interface FastifyRequest {
     account: Caller
+    /** The app whose settle key the request shows */
+    keyOf: string | null
   }
 }
 
@@ -62,6 +64,7 @@ export async function buildApp(config: Config, db: Kysely<Tables>, logger: Fasti
   app.decorate('identity', await createIdentity(config, db, app.log))
   app.decorate('origins', origins)
   app.decorateRequest('account')
+  app.decorateRequest('keyOf', null)
   setErrorHandlers(app)
 
   await origins.refresh()

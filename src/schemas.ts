@@ -153,9 +153,15 @@ export const JobStartResponse = Type.Object(
   { $id: 'JobStartResponse', examples: [{ job_id: EXAMPLE_ID, account_id: EXAMPLE_ID, expires_at: EXAMPLE_TIME }] },
 )
 
+const settledAccount = Type.Optional({
+  ...Uuid,
+  description: "Beside X-App-Key, whose job it is (POST /api/jobs answers it): then the person's token is not needed",
+})
+
 export const JobCompleteRequest = Type.Object(
   {
     job_id: Uuid,
+    account_id: settledAccount,
     actual_cost: Credits({ description: 'Credits that the job really cost' }),
     metadata: Type.Optional(
       Type.Unsafe<Record<string, unknown>>({ ...Metadata, description: "Merged into the job's; new keys win" }),
@@ -165,14 +171,17 @@ export const JobCompleteRequest = Type.Object(
 )
 
 export const JobFailRequest = Type.Object(
-  { job_id: Uuid, refund: Type.Optional(Type.Boolean({ default: true })) },
+  { job_id: Uuid, account_id: settledAccount, refund: Type.Optional(Type.Boolean({ default: true })) },
   { $id: 'JobFailRequest', examples: [{ job_id: EXAMPLE_ID, refund: true }] },
 )
 
 /** The body may be absent. */
 export const HeartbeatRequest = nullable(
   Type.Object(
-    { ttl_seconds: Type.Optional(Ttl('From now; absent: as long as the job was created with')) },
+    {
+      ttl_seconds: Type.Optional(Ttl('From now; absent: as long as the job was created with')),
+      account_id: settledAccount,
+    },
     { $id: 'HeartbeatRequest', examples: [{ ttl_seconds: 600 }] },
   ),
 )
@@ -271,6 +280,10 @@ export const App = Type.Object(
     name: nullable(Type.String()),
     starter_credits: Credits(),
     origins: Type.Array(Type.String()),
+    has_settle_key: Type.Boolean({ description: "A person's token alone does not settle the app's jobs" }),
+    settle_key: Type.Optional(
+      Type.String({ description: 'The new key, in the answer to its rotation and never again; keep it on a server' }),
+    ),
     created_at: Timestamp,
   },
   {
@@ -281,6 +294,7 @@ export const App = Type.Object(
         name: 'Video',
         starter_credits: 20,
         origins: ['https://video.example.com'],
+        has_settle_key: false,
         created_at: EXAMPLE_TIME,
       },
     ],
@@ -372,3 +386,11 @@ export const protectedFailures = {
 
 /** The same with a JSON body. */
 export const bodyFailures = { ...protectedFailures, 413: failures.tooLarge, 415: failures.unsupported }
+
+/** What an app's settle key opens beside a person's token. */
+export const settleSecurity = [{ bearerAuth: [] }, { sessionCookie: [] }, { appKey: [] }]
+
+export const settleKeyFailure = failures.forbidden(
+  'settle_key_required',
+  "This app's jobs are settled by its server, which sends X-App-Key. Nothing was changed.",
+)

@@ -2,6 +2,7 @@ import { statement } from '../db/statement.ts'
 import { ApiError } from '../errors.ts'
 import { type Db, openAccount } from './post.ts'
 import { accountClosed, isDuplicate, retried } from './retry.ts'
+import { settleKeyRequired } from './settle.ts'
 import { type Balance, readBalance } from './statements.ts'
 import { releaseOverdue } from './sweeper.ts'
 
@@ -20,6 +21,8 @@ export interface Reservation {
   request_hash: string | null
   /** How long the hold lives unless the job ends or says that it is alive */
   ttl_seconds: number
+  /** The caller asks for a life of the hold without a settle key: where the app has one, that is not theirs to say */
+  ttl_without_key: boolean
 }
 
 export interface Reserved {
@@ -31,7 +34,7 @@ export interface Reserved {
 /**
  * Reserves credits for a new job. Where they are short, the account's own overdue holds are given back before that is
  * said, and the reserve is tried once more.
- * @throws {ApiError} 402 insufficient_credits with `required` and `available`, 403 account_closed,
+ * @throws {ApiError} 402 insufficient_credits with `required` and `available`, 403 settle_key_required, 403 account_closed,
  *   422 idempotency_key_reused
  */
 export async function reserve(db: Db, clerkId: string, wish: Reservation): Promise<Reserved> {
@@ -42,6 +45,8 @@ export async function reserve(db: Db, clerkId: string, wish: Reservation): Promi
       throw error
     })
     if (held[0]) return { job_id: wish.job_id, expires_at: held[0].expires_at, replayed: false }
+
+    if (wish.ttl_without_key && (await keyed(db, wish)).length > 0) throw settleKeyRequired()
 
     // Only a new statement sees what a racing request has committed. It comes before any 402: the hold of the very
     // request that is repeated may be what emptied the wallet.
@@ -84,6 +89,7 @@ export const reserveHold = statement<
     idempotency_key: string | null
     request_hash: string | null
     ttl_seconds: number
+    ttl_without_key: boolean
   },
   Balance & { expires_at: Date }
 >(
@@ -92,6 +98,7 @@ export const reserveHold = statement<
     update accounts
     set credits = credits - $cost::bigint, held = held + $cost::bigint, seq = seq + ($cost::bigint > 0)::int
     where id = $account_id::uuid and credits >= $cost::bigint and closed_at is null
+      and not ($ttl_without_key::boolean and exists (select from apps where slug = $app and settle_key_hash is not null))
     returning credits, held, seq
   ), job as (
     insert into jobs (account_id, id, app_slug, action, reserved, metadata, idempotency_key, request_hash, ttl_seconds,
@@ -106,6 +113,11 @@ export const reserveHold = statement<
     from debit where $cost::bigint > 0
   )
   select credits, held, expires_at from debit, job`,
+)
+
+const keyed = statement<{ app: string }, { slug: string }>(
+  'keyed_app',
+  `select slug from apps where slug = $app and settle_key_hash is not null`,
 )
 
 /** The job that an earlier request made: by its idempotency key, or by its id where a commit's answer was lost. */

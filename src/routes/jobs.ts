@@ -15,8 +15,10 @@ import {
   protectedFailures,
   ref,
   Slug,
+  settleKeyFailure,
   Uuid,
 } from '../schemas.ts'
+import { readAppKey, settleKeyInvalid } from '../settle-keys.ts'
 import { metadataText } from '../validation.ts'
 
 /** The same JSON whatever the order of its keys, so that equal requests have equal hashes. */
@@ -30,6 +32,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/api/jobs',
     {
+      onRequest: readAppKey,
       schema: {
         tags: ['Jobs'],
         summary: 'Create job (reserve credits)',
@@ -52,11 +55,13 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
           402: failures.insufficient,
           422: failures.keyReused,
           ...bodyFailures,
+          403: settleKeyFailure,
         },
       },
     },
     async (request, reply) => {
       const { app: slug, action, cost_estimate, metadata, ttl_seconds } = request.body
+      if (request.keyOf !== null && request.keyOf !== slug) throw settleKeyInvalid()
       const idempotency_key = request.headers['idempotency-key'] ?? null
       const asked = canonicalJson({ app: slug, action, cost_estimate, metadata: metadata ?? null, ttl_seconds }) ?? ''
       const { job_id, expires_at, replayed } = await reserve(app.db, request.account.clerk_id, {
@@ -69,6 +74,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
         idempotency_key,
         request_hash: idempotency_key && createHash('sha256').update(asked).digest('base64url'),
         ttl_seconds: ttl_seconds ?? app.config.jobTtlSeconds,
+        ttl_without_key: ttl_seconds !== undefined && request.keyOf === null,
       })
       if (replayed) reply.header('idempotency-replayed', 'true')
       return { job_id, account_id: request.account.id, expires_at }

@@ -1,5 +1,4 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
-import { requireAccount } from '../auth.ts'
 import { completion, failure } from '../ledger/rules.ts'
 import { heartbeat, type Settled, settle } from '../ledger/settle.ts'
 import {
@@ -11,26 +10,30 @@ import {
   JobFailRequest,
   JobSettled,
   ref,
+  settleKeyFailure,
+  settleSecurity,
   Uuid,
 } from '../schemas.ts'
+import { requireAccountOrKey, settler } from '../settle-keys.ts'
 import { metadataText } from '../validation.ts'
 
 const settleFailures = {
   ...bodyFailures,
-  403: failures.forbidden('account_closed', 'This account is closed; nothing is posted to it.'),
+  403: settleKeyFailure,
   404: failures.notFound('job_not_found', 'You have no job with this job_id.'),
   409: failures.conflict('job_already_ended', 'This job is completed already, at a cost of 3. Nothing was changed.'),
 }
 
 /** What an app says of a job that it works on: done, failed, or still alive. */
 export const settleRoutes: FastifyPluginAsyncTypebox = async (app) => {
-  app.addHook('onRequest', requireAccount)
+  app.addHook('onRequest', requireAccountOrKey)
 
   app.post(
     '/api/jobs/complete',
     {
       schema: {
         tags: ['Jobs'],
+        security: settleSecurity,
         summary: 'Complete a job and settle credits',
         body: ref(JobCompleteRequest),
         response: {
@@ -40,8 +43,8 @@ export const settleRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { job_id, actual_cost, metadata } = request.body
-      const job = { account_id: request.account.id, job_id }
+      const { job_id, account_id, actual_cost, metadata } = request.body
+      const job = { job_id, ...(await settler(request, account_id)) }
       return answer(await settle(app.db, job, completion(actual_cost), metadataText(metadata)))
     },
   )
@@ -51,6 +54,7 @@ export const settleRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         tags: ['Jobs'],
+        security: settleSecurity,
         summary: 'Fail a job and optionally refund the reserve',
         body: ref(JobFailRequest),
         response: {
@@ -60,8 +64,9 @@ export const settleRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { job_id, refund = true } = request.body
-      return answer(await settle(app.db, { account_id: request.account.id, job_id }, failure(refund)))
+      const { job_id, account_id, refund = true } = request.body
+      const job = { job_id, ...(await settler(request, account_id)) }
+      return answer(await settle(app.db, job, failure(refund)))
     },
   )
 
@@ -80,6 +85,7 @@ const heartbeatRoute: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         tags: ['Jobs'],
+        security: settleSecurity,
         summary: 'Say that a job is alive: its hold lives on from now',
         params: Type.Object({ id: Uuid }),
         body: ref(HeartbeatRequest),
@@ -90,8 +96,9 @@ const heartbeatRoute: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const job = { account_id: request.account.id, job_id: request.params.id }
-      return { job: await heartbeat(app.db, job, request.body?.ttl_seconds ?? null, app.config.jobTtlSeconds) }
+      const { ttl_seconds = null, account_id } = request.body ?? {}
+      const job = { job_id: request.params.id, ...(await settler(request, account_id)) }
+      return { job: await heartbeat(app.db, job, ttl_seconds, app.config.jobTtlSeconds) }
     },
   )
 }
