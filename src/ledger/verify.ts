@@ -8,7 +8,7 @@ const EXAMPLES = 10
 /**
  * The invariants. Each is a query that returns no row while the ledger is right; what it returns names the culprit.
  */
-const CHECKS: Record<string, string> = {
+export const CHECKS: Record<string, string> = {
   'credits equal the sum of the entries': `
     select a.id as account_id, a.credits, coalesce(e.total, 0)::text as entries
     from accounts a left join (select account_id, sum(amount) as total from ledger_entries group by account_id) e
