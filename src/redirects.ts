@@ -50,7 +50,8 @@ export function signinUrl(
   from: (string | undefined)[],
   isAllowed: (origin: string) => boolean,
 ): string {
-  const caller = from.find((url) => url && isAllowed(URL.parse(url)?.origin ?? ''))
+  const loopbackHttp = isLoopback(new URL(publicUrl).hostname)
+  const caller = from.find((url) => safeRedirect(url, { isAllowed, loopbackHttp }))
   const url = new URL('/signin', publicUrl)
   if (caller) url.searchParams.set('redirect_to', caller)
   return url.href

@@ -22,7 +22,7 @@ export async function localIdentity(config: Config, db: Kysely<Tables>): Promise
   async function verify(token: string): Promise<Claims> {
     try {
       const { payload } = await jwtVerify(token, publicKey, { issuer, algorithms: ['RS256'], clockTolerance: 5 })
-      if (typeof payload.sub !== 'string' || typeof payload.exp !== 'number') throw invalidToken()
+      if (typeof payload.sub !== 'string' || !payload.sub || typeof payload.exp !== 'number') throw invalidToken()
       return payload as unknown as Claims
     } catch (error) {
       if (error instanceof errors.JWTExpired) throw tokenExpired()

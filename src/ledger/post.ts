@@ -1,7 +1,7 @@
 import type { Kysely, Transaction } from 'kysely'
 import type { Tables } from '../db/tables.ts'
 import { ApiError } from '../errors.ts'
-import { accountClosed, isDuplicate, refuseRange, retried } from './retry.ts'
+import { accountClosed, balanceOutOfRange, isDuplicate, isOutOfRange, refuseRange, retried } from './retry.ts'
 import { type EntryKind, MAX_UNREGISTERED_APPS, STARTER_REFERENCE } from './rules.ts'
 import type { EntryRow } from './statements.ts'
 import * as sql from './statements.ts'
@@ -54,9 +54,13 @@ export interface Adjustment {
  * @throws {ApiError} 409 reference_reused, 409 would_go_negative, 409 balance_out_of_range, 403 account_closed
  */
 export async function adjust(db: Db, wish: Adjustment): Promise<EntryRow> {
-  const [entry] = await retried(() => sql.adjust(db, wish)).catch((error) =>
-    isDuplicate(error, 'ledger_entries_reference') ? [] : refuseRange(error),
-  )
+  let outOfRange = false
+  const [entry] = await retried(() => sql.adjust(db, wish)).catch((error) => {
+    // A repeat of what filled the account meets its limit before it meets its own reference.
+    outOfRange = isOutOfRange(error)
+    if (outOfRange || isDuplicate(error, 'ledger_entries_reference')) return []
+    throw error
+  })
   if (entry) return entry
 
   const [earlier] = await retried(() => sql.findEntry(db, wish))
@@ -67,6 +71,7 @@ export async function adjust(db: Db, wish: Adjustment): Promise<EntryRow> {
       entry: earlier,
     })
   }
+  if (outOfRange) throw balanceOutOfRange()
   const [balance] = await sql.readBalance(db, wish)
   if (!balance || balance.closed) throw accountClosed()
   throw new ApiError(409, 'would_go_negative', `The account has ${balance.credits} credits; nothing was moved.`, {

@@ -30,17 +30,17 @@ export const isDuplicate = (error: unknown, ...constraints: string[]): boolean =
   sqlState(error) === '23505' &&
   constraints.some((name) => constraintOf(error).startsWith(name))
 
+/** Whether a balance would have left the safe integers. */
+export const isOutOfRange = (error: unknown): boolean =>
+  error instanceof Error && sqlState(error) === '23514' && constraintOf(error).startsWith('accounts_range')
+
 /** Rethrows, a balance beyond the safe integers as what it means to the caller. @throws {ApiError} 409 balance_out_of_range */
 export function refuseRange(error: unknown): never {
-  if (error instanceof Error && sqlState(error) === '23514' && constraintOf(error).startsWith('accounts_range')) {
-    throw new ApiError(
-      409,
-      'balance_out_of_range',
-      'The balance would leave the range of ±(2^53 - 1); nothing was moved.',
-    )
-  }
-  throw error
+  throw isOutOfRange(error) ? balanceOutOfRange() : error
 }
+
+export const balanceOutOfRange = () =>
+  new ApiError(409, 'balance_out_of_range', 'The balance would leave the range of ±(2^53 - 1); nothing was moved.')
 
 export const accountClosed = () =>
   new ApiError(403, 'account_closed', 'This account is closed; nothing is posted to it.')

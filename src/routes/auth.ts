@@ -2,6 +2,8 @@ import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typ
 import { decodeJwt } from 'jose'
 import { authenticate, bySessionJwt, closeSession, openSession, originNotAllowed } from '../auth.ts'
 import { ApiError } from '../errors.ts'
+import type { Claims } from '../identity/index.ts'
+import { tokenExpired } from '../identity/refusals.ts'
 import { bodyFailures, failures, protectedFailures, Timestamp } from '../schemas.ts'
 
 /** A token with less than this left, in seconds, is replaced by a fresh one where we can mint. */
@@ -16,6 +18,11 @@ const SessionToken = Type.Object(
 )
 
 const tokenOf = (token: string, exp = Number(decodeJwt(token).exp)) => ({ token, expires_at: new Date(exp * 1000) })
+
+/** A clock skew is forgiven where a token is only read; where a new one comes of it, that would lengthen its life. */
+function refuseExpired({ exp }: Claims): void {
+  if (exp * 1000 <= Date.now()) throw tokenExpired()
+}
 
 export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
@@ -45,6 +52,7 @@ export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
       reply.header('cache-control', 'no-store')
       if (origin !== undefined && !app.origins.isAllowed(origin)) throw originNotAllowed()
       const { clerk_id, sid, jwt } = await authenticate(request)
+      if (jwt) refuseExpired(jwt.claims)
       // Anything else would reach another path of Clerk's API.
       if (template !== undefined && !/^[A-Za-z0-9_-]{1,64}$/.test(template)) {
         throw new ApiError(404, 'template_not_found', 'There is no JWT template of this name.')
@@ -88,7 +96,8 @@ export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request, reply) => {
       if (!app.origins.isOurs(request.headers.origin)) throw originNotAllowed()
-      const { clerk_id, sid } = await bySessionJwt(request, request.body.token, 'header')
+      const { clerk_id, sid, jwt } = await bySessionJwt(request, request.body.token, 'header')
+      if (jwt) refuseExpired(jwt.claims)
       if (!sid) throw new ApiError(401, 'invalid_token', 'This token belongs to no session.')
       return openSession(request, reply, { clerkId: clerk_id, sid })
     },

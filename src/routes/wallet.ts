@@ -146,8 +146,8 @@ const csvOf = (entries: { reference: string | null; reason: string | null }[]): 
     columns: ['seq', 'created_at', 'kind', 'amount', 'balance_after', 'job_id', 'reference', 'reason'],
     cast: {
       date: (date) => date.toISOString(),
-      // Only texts: an amount of -5 is a number, not a formula.
-      string: (text) => (/^[=+\-@\t\r]/.test(text) ? `'${text}` : text),
+      // Only texts: an amount of -5 is a number, not a formula. Full-width signs start one where Japanese or Chinese is set.
+      string: (text) => (/^[=+\-@\t\r\n＝＋－＠]/.test(text) ? `'${text}` : text),
     },
   })
 
