@@ -24,6 +24,15 @@ const html = (description: string) => ({
   description,
   content: { 'text/html': { schema: { type: 'string' }, example: '<!doctype html>…' } },
 })
+type Failure = (typeof failures)['invalid']
+/** The same failures, told to whoever sent a form on a page. */
+const alsoAsPages = (responses: Record<number, Failure>) =>
+  Object.fromEntries(
+    Object.entries(responses).map(([status, failure]) => [
+      status,
+      { ...failure, content: { ...failure.content, ...html('').content } },
+    ]),
+  )
 const found = { description: 'Signed in: on to redirect_to with the token, or to the account page', type: 'null' }
 
 interface SigninForm {
@@ -62,7 +71,7 @@ export const pageRoutes: FastifyPluginAsyncTypebox = async (app) => {
           200: html('HTML sign-in UI'),
           303: found,
           400: html('redirect_to is not a place that we send people to'),
-          403: failures.forbidden('local_identity', 'The local identity answers only this machine.'),
+          403: html('The local identity answers only this machine'),
           503: html('Something that we need does not answer'),
         },
       },
@@ -97,8 +106,7 @@ export const pageRoutes: FastifyPluginAsyncTypebox = async (app) => {
         ),
         response: {
           303: found,
-          ...bodyFailures,
-          404: failures.notFound('not_found', 'People sign in with Clerk here.'),
+          ...alsoAsPages({ ...bodyFailures, 404: failures.notFound('not_found', 'People sign in with Clerk here.') }),
         },
       },
     },
@@ -120,8 +128,8 @@ export const pageRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get('/account', { schema: { hide: true } }, async (request, reply) => {
     const caller = await bySessionCookie(request)
-    if (!caller)
-      return reply.redirect(`/signin?redirect_to=${encodeURIComponent(`${app.config.publicUrl}/account`)}`, 303)
+    // Without redirect_to a sign-in ends here again, also where our own address is one that people are not sent to.
+    if (!caller) return reply.redirect('/signin', 303)
     const { account } = await readWallet(app.db, caller.id)
     return page(reply, 'account', { title: 'Your account', account, local: app.identity.mode === 'local' })
   })
