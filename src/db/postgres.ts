@@ -62,8 +62,11 @@ export function postgresPool(url: string, { poolSize, statementMs, onLostConnect
     try {
       client = await home.connect()
     } catch (error) {
-      throw new DatabaseUnavailable(error as Error)
+      throw new DatabaseUnavailable(error as Error, /timeout/.test((error as Error).message))
     }
+    // A connection that breaks amid a statement says so twice: to the statement, and as an event of its own, which
+    // would end the process. The pool listens only while the connection is idle.
+    client.on('error', ignore)
     let broken = false
     let patience = 0
     return {
@@ -81,7 +84,7 @@ export function postgresPool(url: string, { poolSize, statementMs, onLostConnect
           })
         } catch (error) {
           if (error instanceof pg.DatabaseError) {
-            if (isServerTrouble(error.code)) throw new DatabaseUnavailable(error)
+            if (isServerTrouble(error.code)) throw new DatabaseUnavailable(error, error.code === '57014')
             throw error
           }
           if (error instanceof RangeError) throw error
@@ -91,12 +94,18 @@ export function postgresPool(url: string, { poolSize, statementMs, onLostConnect
           throw new DatabaseUnavailable(error as Error, timedOut)
         }
       },
-      release: (destroy?: boolean) => client.release(destroy || broken),
+      release: (destroy?: boolean) => {
+        client.release(destroy || broken)
+        // A client that was given away hears no more from us; one that was destroyed may still break.
+        if (!destroy && !broken) client.off('error', ignore)
+      },
     } as unknown as PostgresPoolClient
   }
 
   return { connect, end: () => pool.end(), options }
 }
+
+const ignore = () => {}
 
 /** pg-pool has one time-out for connecting and for waiting in its queue; a dead network must not take as long as a full pool may. */
 class QuickToConnect extends pg.Client {
