@@ -59,13 +59,15 @@ export async function reserve(db: Db, clerkId: string, wish: Reservation): Promi
       return { job_id: earlier.id, expires_at: earlier.expires_at, replayed: !ours }
     }
 
-    const [balance] = await readBalance(db, wish)
+    let [balance] = await readBalance(db, wish)
+    if (balance && balance.credits < wish.cost && !released) {
+      released = true
+      await releaseOverdue(db, wish.account_id, wish.cost - balance.credits)
+      // Read again whoever gave them back: a sweeper may have been faster.
+      balance = (await readBalance(db, wish))[0]
+    }
     if (balance?.closed) throw accountClosed()
     const available = balance?.credits ?? 0
-    if (balance && available < wish.cost && !released) {
-      released = true
-      if (await releaseOverdue(db, wish.account_id, wish.cost - available)) continue
-    }
     if (attempt >= 3 || available < wish.cost) {
       throw new ApiError(402, 'insufficient_credits', `This needs ${wish.cost} credits; ${available} are available.`, {
         required: wish.cost,

@@ -43,9 +43,8 @@ export async function sweep(db: Db, { onFailure, signal }: SweepOptions = {}): P
 /**
  * Gives an account's own overdue holds back, the largest first, until so many credits have come back.
  * @param credits above 0
- * @returns whether any hold was given back, by whomever
  */
-export async function releaseOverdue(db: Db, accountId: string, credits: number): Promise<boolean> {
+export async function releaseOverdue(db: Db, accountId: string, credits: number): Promise<void> {
   const jobs = await overdueOf(db, { account_id: accountId, limit: OWN_BATCH })
   let missing = credits
   for (const { job_id, reserved } of jobs) {
@@ -53,7 +52,6 @@ export async function releaseOverdue(db: Db, accountId: string, credits: number)
     await expire(db, { account_id: accountId, job_id })
     missing -= reserved
   }
-  return jobs.length > 0
 }
 
 /** Sweeps from time to time until it is stopped; two sweeps of one sweeper never overlap. */
@@ -96,5 +94,5 @@ const overdueOf = statement<{ account_id: string; limit: number }, { job_id: str
   'overdue_of',
   `select id as job_id, reserved from jobs
   where account_id = $account_id::uuid and status = 'started' and expires_at <= now() and reserved > 0
-  order by reserved desc limit $limit::int`,
+  order by reserved desc, id limit $limit::int`,
 )
