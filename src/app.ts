@@ -10,7 +10,7 @@ import type { Caller } from './auth.ts'
 import type { Config } from './config.ts'
 import type { Tables } from './db/tables.ts'
 import { registerDocs } from './docs.ts'
-import { setErrorHandlers } from './errors.ts'
+import { sendError, setErrorHandlers } from './errors.ts'
 import { onlyThisMachine } from './identity/fence.ts'
 import { createIdentity, type Identity } from './identity/index.ts'
 import { startSweeper } from './ledger/sweeper.ts'
@@ -55,6 +55,8 @@ export async function buildApp(config: Config, db: Kysely<Tables>, logger: Fasti
     // "__proto__" is a legal key of somebody's metadata. JSON.parse makes it a plain property, and we never merge bodies.
     onProtoPoisoning: 'ignore',
     onConstructorPoisoning: 'ignore',
+    // Paths that the router cannot read come before our error handler.
+    frameworkErrors: sendError,
     schemaController,
   }).withTypeProvider<TypeBoxTypeProvider>()
 
@@ -66,6 +68,8 @@ export async function buildApp(config: Config, db: Kysely<Tables>, logger: Fasti
   app.decorateRequest('account')
   app.decorateRequest('keyOf', null)
   setErrorHandlers(app)
+  // Fastify's own parser for plain text would make a 400 of what is a 415.
+  app.removeContentTypeParser('text/plain')
 
   await origins.refresh()
   origins.watch((error) =>
@@ -74,6 +78,16 @@ export async function buildApp(config: Config, db: Kysely<Tables>, logger: Fasti
   app.addHook('onClose', async () => origins.stop())
   const sweeper = startSweeper(db, (error, job) => app.log.warn({ err: error, ...job }, 'could not give back a hold'))
   app.addHook('onClose', () => sweeper.stop())
+
+  // A request that runs while we close keeps its connection, and us, waiting for a next one unless it is told otherwise.
+  let closing = false
+  app.addHook('preClose', async () => {
+    closing = true
+  })
+  app.addHook('onSend', (_, reply, payload, done) => {
+    if (closing) reply.header('connection', 'close')
+    done(null, payload)
+  })
 
   if (app.identity.mode === 'local' && config.localIdentity === 'loopback') app.addHook('onRequest', onlyThisMachine)
   app.addHook('preValidation', refuseUnstorable)

@@ -16,7 +16,14 @@ export const schemaController: NonNullable<FastifyServerOptions['schemaControlle
       const build = (coerceTypes: boolean) =>
         AjvCompiler()(components, {
           ...options,
-          customOptions: { ...options.customOptions, coerceTypes, removeAdditional: false, useDefaults: true },
+          customOptions: {
+            ...options.customOptions,
+            coerceTypes,
+            // Else Ajv coerces "Infinity" to a number and then leaves it out of maximum and minimum.
+            strictNumbers: !coerceTypes,
+            removeAdditional: false,
+            useDefaults: true,
+          },
         })
       const [strict, coercing] = [build(false), build(true)]
       return (route: RouteSchema) => (route.httpPart === 'body' ? strict : coercing)(route)

@@ -43,10 +43,15 @@ export function postgresPool(url: string, { poolSize, statementMs, onLostConnect
     }),
   }
   let pool = newPool()
+  /** Those who wait for a connection of `pool`; calling one sends it away */
+  const waiting = new Set<() => void>()
 
   function newPool(): pg.Pool {
     const fresh = new pg.Pool(options)
     fresh.on('error', (error) => onLostConnection?.(error))
+    // The pool listens to idle connections only. One that breaks while it is lent out tells its statement, and also says
+    // so as an event, which without a listener would end the process.
+    fresh.on('connect', (client) => client.on('error', () => {}))
     return fresh
   }
 
@@ -54,19 +59,50 @@ export function postgresPool(url: string, { poolSize, statementMs, onLostConnect
     if (dead !== pool) return
     pool = newPool()
     dead.end().catch(() => {})
+    for (const leave of [...waiting]) leave()
+  }
+
+  /** A connection of `home`; undefined when that was abandoned meanwhile, or after `patience` ms where given. */
+  function lend(home: pg.Pool, patience?: number): Promise<pg.PoolClient | undefined> {
+    const { promise, resolve, reject } = Promise.withResolvers<pg.PoolClient | undefined>()
+    const leave = () => {
+      clearTimeout(timer)
+      if (waiting.delete(leave)) resolve(undefined)
+    }
+    const timer = patience === undefined ? undefined : setTimeout(leave, patience)
+    waiting.add(leave)
+    home.connect().then(
+      (client) => {
+        clearTimeout(timer)
+        if (waiting.delete(leave)) resolve(client)
+        else client.release(home !== pool)
+      },
+      (error) => {
+        clearTimeout(timer)
+        waiting.delete(leave)
+        reject(error)
+      },
+    )
+    return promise
+  }
+
+  /** Who waits for an abandoned pool goes on waiting for the new one: all in all for one statement's time. */
+  async function borrow(): Promise<{ home: pg.Pool; client: pg.PoolClient }> {
+    const began = Date.now()
+    let patience: number | undefined
+    do {
+      const home = pool
+      const client = await lend(home, patience).catch((error) => {
+        throw new DatabaseUnavailable(error, Date.now() - began >= CONNECT_MS)
+      })
+      if (client) return { home, client }
+      patience = began + statementMs - Date.now()
+    } while (patience > 0)
+    throw new DatabaseUnavailable(new Error('no connection within the time of a statement'), true)
   }
 
   async function connect(): Promise<PostgresPoolClient> {
-    const home = pool
-    let client: pg.PoolClient
-    try {
-      client = await home.connect()
-    } catch (error) {
-      throw new DatabaseUnavailable(error as Error, /timeout/.test((error as Error).message))
-    }
-    // A connection that breaks amid a statement says so twice: to the statement, and as an event of its own, which
-    // would end the process. The pool listens only while the connection is idle.
-    client.on('error', ignore)
+    const { home, client } = await borrow()
     let broken = false
     let patience = 0
     return {
@@ -84,8 +120,11 @@ export function postgresPool(url: string, { poolSize, statementMs, onLostConnect
           })
         } catch (error) {
           if (error instanceof pg.DatabaseError) {
-            if (isServerTrouble(error.code)) throw new DatabaseUnavailable(error, error.code === '57014')
-            throw error
+            if (!isServerTrouble(error.code)) throw error
+            // All but a statement that took too long end the connection, or make it useless: nobody gets it again.
+            const tookTooLong = error.code === '57014'
+            broken = !tookTooLong
+            throw new DatabaseUnavailable(error, tookTooLong)
           }
           if (error instanceof RangeError) throw error
           broken = true
@@ -94,18 +133,12 @@ export function postgresPool(url: string, { poolSize, statementMs, onLostConnect
           throw new DatabaseUnavailable(error as Error, timedOut)
         }
       },
-      release: (destroy?: boolean) => {
-        client.release(destroy || broken)
-        // A client that was given away hears no more from us; one that was destroyed may still break.
-        if (!destroy && !broken) client.off('error', ignore)
-      },
+      release: (destroy?: boolean) => client.release(destroy || broken),
     } as unknown as PostgresPoolClient
   }
 
   return { connect, end: () => pool.end(), options }
 }
-
-const ignore = () => {}
 
 /** pg-pool has one time-out for connecting and for waiting in its queue; a dead network must not take as long as a full pool may. */
 class QuickToConnect extends pg.Client {
