@@ -12,7 +12,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import autocannon from 'autocannon'
-import * as sql from '../src/ledger/statements.ts'
+import { reserveHold } from '../src/ledger/reserve.ts'
+import { end } from '../src/ledger/settle.ts'
 import { query } from '../test/support/database.ts'
 import { startPostgres } from '../test/support/postgres.ts'
 
@@ -107,6 +108,7 @@ async function pgbench(accountIds: string[]): Promise<number> {
     action: `'render'`,
     cost: '5',
     ttl_seconds: '86400',
+    ttl_without_key: 'false',
     status: `'completed'`,
     actual_cost: '3',
     refund_kind: `'job_refund'`,
@@ -116,8 +118,8 @@ async function pgbench(accountIds: string[]): Promise<number> {
   const lines = [
     `\\set who random(1, ${accountIds.length})`,
     '\\set job random(1, 281474976710655)',
-    `${filled(sql.reserve).replaceAll('\n', ' ')};`,
-    `${filled(sql.end).replaceAll('\n', ' ')};`,
+    `${filled(reserveHold).replaceAll('\n', ' ')};`,
+    `${filled(end).replaceAll('\n', ' ')};`,
   ]
   await writeFile(script, `${lines.join('\n')}\n`)
   const { stdout } = await promisify(execFile)('pgbench', [

@@ -15,6 +15,7 @@ import { sendError, setErrorHandlers } from './errors.ts'
 import { answerBy } from './identity/deadline.ts'
 import { onlyThisMachine } from './identity/fence.ts'
 import { createIdentity, type Identity } from './identity/index.ts'
+import { startSweeper } from './ledger/sweeper.ts'
 import { createOrigins, type Origins } from './origins.ts'
 import { adminRoutes } from './routes/admin.ts'
 import { authRoutes } from './routes/auth.ts'
@@ -23,6 +24,7 @@ import { healthRoutes } from './routes/health.ts'
 import { jobRoutes } from './routes/jobs.ts'
 import { oauthRoutes } from './routes/oauth.ts'
 import { pageRoutes } from './routes/pages.ts'
+import { settleRoutes } from './routes/settle.ts'
 import { tokenRoutes } from './routes/tokens.ts'
 import { walletRoutes } from './routes/wallet.ts'
 import { webhookRoutes } from './routes/webhooks.ts'
@@ -40,6 +42,8 @@ declare module 'fastify' {
     account: Caller
     /** When what is asked of the identity for this request has to be answered, in ms since 1970 */
     deadline: number
+    /** The app whose settle key the request shows */
+    keyOf: string | null
   }
 }
 
@@ -71,6 +75,7 @@ export async function buildApp(config: Config, db: Kysely<Tables>, logger: Fasti
   app.decorate('origins', origins)
   app.decorateRequest('account')
   app.decorateRequest('deadline', 0)
+  app.decorateRequest('keyOf', null)
   setErrorHandlers(app)
   // Fastify's own parser for plain text would make a 400 of what is a 415.
   app.removeContentTypeParser('text/plain')
@@ -82,6 +87,8 @@ export async function buildApp(config: Config, db: Kysely<Tables>, logger: Fasti
   app.addHook('onClose', async () => origins.stop())
   const stopCleaning = startCleaning(db, (error) => app.log.warn({ err: error }, 'could not delete old rows'))
   app.addHook('onClose', stopCleaning)
+  const sweeper = startSweeper(db, (error, job) => app.log.warn({ err: error, ...job }, 'could not give back a hold'))
+  app.addHook('onClose', () => sweeper.stop())
 
   // A request that runs while we close keeps its connection, and us, waiting for a next one unless it is told otherwise.
   let closing = false
@@ -127,6 +134,7 @@ export async function buildApp(config: Config, db: Kysely<Tables>, logger: Fasti
   await app.register(jobRoutes)
   await app.register(deviceRoutes)
   await app.register(oauthRoutes)
+  await app.register(settleRoutes)
   await app.register(adminRoutes)
   await app.register(webhookRoutes)
   await app.register(pageRoutes)

@@ -28,6 +28,12 @@ export async function registerDocs(app: FastifyInstance): Promise<void> {
         securitySchemes: {
           bearerAuth: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
           twitterBearer: { type: 'http', scheme: 'bearer' },
+          appKey: {
+            type: 'apiKey',
+            in: 'header',
+            name: 'X-App-Key',
+            description: "An app's settle key, from its server",
+          },
           sessionCookie: {
             type: 'apiKey',
             in: 'cookie',

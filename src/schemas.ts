@@ -1,5 +1,5 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox'
-import { MAX_CREDITS } from './ledger/rules.ts'
+import { MAX_CREDITS, TTL_SECONDS } from './ledger/rules.ts'
 
 /**
  * The named components of the published contract, and the pieces they are made of. OpenAPI 3.0.3 says `nullable` and
@@ -125,12 +125,19 @@ export const WalletResponse = Type.Object(
   },
 )
 
+const Ttl = (description: string) => Type.Integer({ minimum: TTL_SECONDS.min, maximum: TTL_SECONDS.max, description })
+
 export const JobStartRequest = Type.Object(
   {
     app: Slug,
     action: Type.String({ minLength: 1, maxLength: 200 }),
     cost_estimate: Credits({ description: 'Credits to reserve' }),
     metadata: Type.Optional(Metadata),
+    ttl_seconds: Type.Optional(
+      Ttl(
+        'How long the hold lives unless the job ends or sends a heartbeat; absent: as the operator has set it (a day)',
+      ),
+    ),
   },
   {
     $id: 'JobStartRequest',
@@ -147,9 +154,15 @@ export const JobStartResponse = Type.Object(
   { $id: 'JobStartResponse', examples: [{ job_id: EXAMPLE_ID, account_id: EXAMPLE_ID, expires_at: EXAMPLE_TIME }] },
 )
 
+const settledAccount = Type.Optional({
+  ...Uuid,
+  description: "Beside X-App-Key, whose job it is (POST /api/jobs answers it): then the person's token is not needed",
+})
+
 export const JobCompleteRequest = Type.Object(
   {
     job_id: Uuid,
+    account_id: settledAccount,
     actual_cost: Credits({ description: 'Credits that the job really cost' }),
     metadata: Type.Optional(
       Type.Unsafe<Record<string, unknown>>({ ...Metadata, description: "Merged into the job's; new keys win" }),
@@ -159,8 +172,19 @@ export const JobCompleteRequest = Type.Object(
 )
 
 export const JobFailRequest = Type.Object(
-  { job_id: Uuid, refund: Type.Optional(Type.Boolean({ default: true })) },
+  { job_id: Uuid, account_id: settledAccount, refund: Type.Optional(Type.Boolean({ default: true })) },
   { $id: 'JobFailRequest', examples: [{ job_id: EXAMPLE_ID, refund: true }] },
+)
+
+/** The body may be absent. */
+export const HeartbeatRequest = nullable(
+  Type.Object(
+    {
+      ttl_seconds: Type.Optional(Ttl('From now; absent: as long as the job was created with')),
+      account_id: settledAccount,
+    },
+    { $id: 'HeartbeatRequest', examples: [{ ttl_seconds: 600 }] },
+  ),
 )
 
 export const Job = Type.Object(
@@ -172,8 +196,13 @@ export const Job = Type.Object(
     reserved: Credits(),
     actual_cost: Credits({ description: '0 while the job is under way' }),
     metadata: nullable(Metadata),
-    failure_reason: nullable(Type.String()),
-    expires_at: Timestamp,
+    failure_reason: nullable(
+      Type.String({ description: 'expired: the hold was given back; it stays when the job is completed late' }),
+    ),
+    expires_at: Type.Unsafe<Date>({
+      ...Timestamp,
+      description: 'When the hold is given back unless the job has ended',
+    }),
     created_at: Timestamp,
     updated_at: Timestamp,
   },
@@ -252,6 +281,10 @@ export const App = Type.Object(
     name: nullable(Type.String()),
     starter_credits: Credits(),
     origins: Type.Array(Type.String()),
+    has_settle_key: Type.Boolean({ description: "A person's token alone does not settle the app's jobs" }),
+    settle_key: Type.Optional(
+      Type.String({ description: 'The new key, in the answer to its rotation and never again; keep it on a server' }),
+    ),
     created_at: Timestamp,
   },
   {
@@ -262,6 +295,7 @@ export const App = Type.Object(
         name: 'Video',
         starter_credits: 20,
         origins: ['https://video.example.com'],
+        has_settle_key: false,
         created_at: EXAMPLE_TIME,
       },
     ],
@@ -277,6 +311,7 @@ export const components = [
   JobStartResponse,
   JobCompleteRequest,
   JobFailRequest,
+  HeartbeatRequest,
   ErrorBody,
   SessionUnauthorized,
   Job,
@@ -359,3 +394,11 @@ export const protectedFailures = {
 
 /** The same with a JSON body. */
 export const bodyFailures = { ...protectedFailures, 413: failures.tooLarge, 415: failures.unsupported }
+
+/** What an app's settle key opens beside a person's token. */
+export const settleSecurity = [{ bearerAuth: [] }, { sessionCookie: [] }, { appKey: [] }]
+
+export const settleKeyFailure = failures.forbidden(
+  'settle_key_required',
+  "This app's jobs are settled by its server, which sends X-App-Key. Nothing was changed.",
+)

@@ -215,3 +215,48 @@ t.test('a page of many entries is read from the index, without a sort', async (t
   t.notMatch(plan, /"Node Type":"(Incremental )?(Sort|Seq Scan|Bitmap Heap Scan)"/)
   t.equal((await page(ada, 'limit=200&cursor=4000')).entries[0]?.seq, 3999)
 })
+
+t.test('until= lists what was there at a time, the balance at that time first', async (t) => {
+  const { app, db, admin } = await start(t)
+  const [operator, ada] = [await admin(), await personWith(app, 10)]
+  for (let i = 0; i < 4; i++) await give(operator, ada, {})
+  const { entries } = await page(ada)
+  const [, , third] = entries
+  if (!third) throw new Error('no entry')
+
+  const then = await page(ada, `until=${third.created_at}`)
+  t.strictSame(then.entries, entries.slice(2), 'an entry belongs to the moment that it says')
+  t.equal(then.entries[0]?.balance_after, 12)
+  const before = new Date(Date.parse(third.created_at) - 1).toISOString()
+  t.equal((await page(ada, `until=${before}`)).entries[0]?.balance_after, 11)
+  t.strictSame(await page(ada, 'until=2020-01-01T00:00:00Z'), { entries: [], next_cursor: null })
+  t.equal((await page(ada, 'until=2999-01-01T00:00:00%2B01:00')).entries.length, 5)
+
+  const first = await page(ada, `limit=2&until=${third.created_at}`)
+  t.strictSame(first.entries, entries.slice(2, 4))
+  const next = await page(ada, `limit=2&until=${third.created_at}&cursor=${first.next_cursor}`)
+  t.strictSame(next, { entries: entries.slice(4), next_cursor: null })
+  const csv = await csvPage(ada, `limit=2&until=${third.created_at}`)
+  const link = /<([^>]+)>/.exec(String(csv.headers.link))?.[1] ?? ''
+  t.equal(new URL(link).searchParams.get('until'), third.created_at, 'the next page is of the same time')
+
+  // A statement that began earlier and waited for the account has a later number and an earlier time.
+  await sql`alter table ledger_entries disable trigger user`.execute(db)
+  await sql`update ledger_entries set created_at = created_at + interval '1 hour'
+    where account_id = ${ada.id} and seq = 2`.execute(db)
+  await sql`alter table ledger_entries enable trigger user`.execute(db)
+  t.strictSame(
+    (await page(ada, `until=${third.created_at}`)).entries.map(({ seq }) => seq),
+    [3, 2, 1],
+    'no gap: what came before counts',
+  )
+})
+
+t.test('until= is a moment', async (t) => {
+  const { app } = await start(t)
+  const ada = await personWith(app, 10)
+  for (const odd of ['yesterday', '2026-11-21', '2026-02-30T00:00:00Z', '2016-12-31T23:59:60Z', '1e9', '']) {
+    const refused = await ada.get(`/api/wallet/entries?until=${odd}`)
+    t.match([refused.statusCode, refused.json().field], [400, 'until'], odd)
+  }
+})

@@ -1,133 +1,157 @@
 import { strictEqual } from 'node:assert/strict'
 import fc from 'fast-check'
+import { sql } from 'kysely'
 import t from 'tap'
+import { sweep } from '../src/ledger/sweeper.ts'
 import { verify } from '../src/ledger/verify.ts'
+import { Model } from './support/model.ts'
 import { type Person, start, unique } from './support/start.ts'
 
 /** One step of somebody's life. Jobs, keys and references are picked by number, so that a shorter list still makes sense. */
 type Step =
   | { do: 'visit'; app: number }
-  | { do: 'reserve'; cost: number; key: number | null }
-  | { do: 'complete'; job: number; cost: number }
-  | { do: 'fail'; job: number; refund: boolean }
+  | { do: 'reserve'; cost: number; key: number | null; keyed: boolean; ttl: number | null; server: boolean }
+  | { do: 'complete'; job: number; cost: number; server: boolean }
+  | { do: 'fail'; job: number; refund: boolean; server: boolean }
+  | { do: 'heartbeat'; job: number; ttl: number | null; server: boolean }
   | { do: 'adjust'; amount: number; reference: number; allow_negative: boolean }
+  | { do: 'pass'; seconds: number }
+  | { do: 'sweep' }
 
 const STARTER = [0, 7, 30]
 // Few amounts, so that repeats happen.
 const small = fc.constantFrom(0, 1, 2, 5, 40)
 const pick = fc.nat(4)
-const steps: fc.Arbitrary<Step[]> = fc.array(
-  fc.oneof(
-    fc.record({ do: fc.constant('visit' as const), app: fc.nat(2) }),
-    { weight: 4, arbitrary: fc.record({ do: fc.constant('reserve' as const), cost: small, key: fc.option(pick) }) },
-    { weight: 4, arbitrary: fc.record({ do: fc.constant('complete' as const), job: pick, cost: small }) },
-    { weight: 2, arbitrary: fc.record({ do: fc.constant('fail' as const), job: pick, refund: fc.boolean() }) },
-    fc.record({
-      do: fc.constant('adjust' as const),
-      amount: fc.constantFrom(-20, -1, 1, 20),
-      reference: pick,
-      allow_negative: fc.boolean(),
-    }),
-  ),
-  { minLength: 1, maxLength: 30, size: 'max' },
+// No sum of these is within minutes of a ttl, or of a ttl and seven days: how fast the test runs does not matter.
+const ttl = fc.option(fc.constantFrom(600, 86_400), { freq: 2 })
+const seconds = fc.constantFrom(1_000, 50_000, 400_000)
+const server = fc.boolean()
+const is = <T extends string>(name: T) => fc.constant(name)
+const step: fc.Arbitrary<Step> = fc.oneof(
+  fc.record({ do: is('visit'), app: fc.nat(2) }),
+  {
+    weight: 5,
+    arbitrary: fc.record({ do: is('reserve'), cost: small, key: fc.option(pick), keyed: fc.boolean(), ttl, server }),
+  },
+  { weight: 5, arbitrary: fc.record({ do: is('complete'), job: pick, cost: small, server }) },
+  { weight: 2, arbitrary: fc.record({ do: is('fail'), job: pick, refund: fc.boolean(), server }) },
+  { weight: 2, arbitrary: fc.record({ do: is('heartbeat'), job: pick, ttl, server }) },
+  fc.record({
+    do: is('adjust'),
+    amount: fc.constantFrom(-20, -1, 1, 20),
+    reference: pick,
+    allow_negative: fc.boolean(),
+  }),
+  { weight: 2, arbitrary: fc.record({ do: is('pass'), seconds }) },
+  fc.record({ do: is('sweep') }),
 )
+const LIFE = 50
+const lives = fc.array(step, { minLength: LIFE, maxLength: LIFE })
 
-/** What the ledger should do, in so few lines that they can be believed. Each step answers the status to expect. */
-class Model {
-  credits = 0
-  entries = 0
-  granted = new Set<number>()
-  jobs: { id: string; reserved: number; ended?: string }[] = []
-  keys = new Map<number, { cost: number; job: number }>()
-  references = new Map<number, number>()
-
-  move(amount: number): void {
-    this.credits += amount
-    if (amount !== 0) this.entries++
-  }
-  get held(): number {
-    return this.jobs.reduce((sum, job) => sum + (job.ended ? 0 : job.reserved), 0)
-  }
-  visit(app: number): number {
-    if (!this.granted.has(app)) this.move(STARTER[app] ?? 0)
-    this.granted.add(app)
-    return 200
-  }
-  reserve(cost: number, key: number | null): number {
-    const earlier = key === null ? undefined : this.keys.get(key)
-    if (earlier) return earlier.cost === cost ? 200 : 422
-    if (this.credits < cost) return 402
-    this.move(-cost)
-    if (key !== null) this.keys.set(key, { cost, job: this.jobs.length })
-    this.jobs.push({ id: '', reserved: cost })
-    return 200
-  }
-  end(job: { reserved: number; ended?: string }, how: string, cost: number): number {
-    if (job.ended) return job.ended === `${how} ${cost}` ? 200 : 409
-    job.ended = `${how} ${cost}`
-    this.move(job.reserved - cost)
-    return 200
-  }
-  adjust(amount: number, reference: number, allowNegative: boolean): number {
-    const earlier = this.references.get(reference)
-    if (earlier !== undefined) return earlier === amount ? 200 : 409
-    if (amount < 0 && this.credits + amount < 0 && !allowNegative) return 409
-    this.references.set(reference, amount)
-    this.move(amount)
-    return 200
-  }
+interface World {
+  db: Awaited<ReturnType<typeof start>>['db']
+  ada: Person
+  admin: Person
+  apps: string[]
+  /** An app with a settle key, and the key */
+  keyed: { slug: string; key: string }
 }
 
 /** Takes one step over HTTP and in the model, and compares what both say. */
-async function take(step: Step, model: Model, ada: Person, admin: Person, apps: string[]): Promise<void> {
-  const job = 'job' in step ? model.jobs[step.job % Math.max(model.jobs.length, 1)] : undefined
+async function take(step: Step, model: Model, { db, ada, admin, apps, keyed }: World): Promise<void> {
+  // The latest jobs are picked from: those of long ago would all have ended.
+  const job = 'job' in step ? model.jobs.at(-1 - (step.job % Math.max(model.jobs.length, 1))) : undefined
   if ('job' in step && !job) return
+  const id = job?.id ?? ''
+  const header: Record<string, string> = 'server' in step && step.server ? { 'x-app-key': keyed.key } : {}
   switch (step.do) {
     case 'visit': {
       const reply = await ada.get(`/api/wallet?app=${apps[step.app]}`)
-      return strictEqual(reply.statusCode, model.visit(step.app))
+      return strictEqual(reply.statusCode, model.visit(apps[step.app] ?? '', STARTER[step.app] ?? 0))
     }
     case 'reserve': {
+      const server = step.server && step.keyed
+      const key = step.key === null ? {} : { key: `key ${step.key}` }
+      const ttl = step.ttl === null ? {} : { ttl: step.ttl }
       const before = model.jobs.length
-      const reply = await ada.reserve(step.cost, step.key === null ? {} : { 'idempotency-key': `key ${step.key}` })
-      strictEqual(reply.statusCode, model.reserve(step.cost, step.key), reply.body)
+      const reply = await ada.post(
+        '/api/jobs',
+        {
+          app: step.keyed ? keyed.slug : 'video',
+          action: 'render',
+          cost_estimate: step.cost,
+          ...(step.ttl !== null && { ttl_seconds: step.ttl }),
+        },
+        { ...(key.key !== undefined && { 'idempotency-key': key.key }), ...(server && header) },
+      )
+      const expected = model.reserve(step.cost, { ...key, ...ttl, keyed: step.keyed, server })
+      strictEqual(reply.statusCode, expected, reply.body)
       if (reply.statusCode !== 200) return
       const replayed = model.jobs.length === before
       strictEqual(reply.headers['idempotency-replayed'], replayed ? 'true' : undefined)
-      const known = replayed ? model.jobs[model.keys.get(step.key ?? -1)?.job ?? -1] : model.jobs.at(-1)
+      const known = replayed ? model.keys.get(key.key ?? '')?.job : model.jobs.at(-1)
       if (known) known.id ||= reply.json().job_id
       return strictEqual(reply.json().job_id, known?.id)
     }
     case 'complete': {
-      const reply = await ada.complete(job?.id ?? '', step.cost)
-      return strictEqual(reply.statusCode, job && model.end(job, 'completed', step.cost), reply.body)
+      const reply = await ada.post('/api/jobs/complete', { job_id: id, actual_cost: step.cost }, header)
+      return strictEqual(reply.statusCode, job && model.complete(job, step.cost, step.server), reply.body)
     }
     case 'fail': {
-      const reply = await ada.fail(job?.id ?? '', step.refund)
-      return strictEqual(reply.statusCode, job && model.end(job, 'failed', step.refund ? 0 : job.reserved), reply.body)
+      const reply = await ada.post('/api/jobs/fail', { job_id: id, refund: step.refund }, header)
+      return strictEqual(reply.statusCode, job && model.fail(job, step.refund, step.server), reply.body)
+    }
+    case 'heartbeat': {
+      const body = step.ttl === null ? {} : { ttl_seconds: step.ttl }
+      const reply = await ada.post(`/api/jobs/${id}/heartbeat`, body, header)
+      return strictEqual(reply.statusCode, job && model.heartbeat(job, step.ttl ?? job.ttl, step.server), reply.body)
     }
     case 'adjust': {
       const { amount, allow_negative } = step
-      const wish = { clerk_id: ada.clerkId, amount, kind: 'adjustment', reason: 'a step', allow_negative }
-      const reply = await admin.post('/api/admin/credits', { ...wish, reference: `step ${step.reference}` })
-      return strictEqual(reply.statusCode, model.adjust(amount, step.reference, allow_negative), reply.body)
+      const reference = `step ${step.reference}`
+      const wish = { clerk_id: ada.clerkId, amount, kind: 'adjustment', reason: 'a step', allow_negative, reference }
+      const reply = await admin.post('/api/admin/credits', wish)
+      return strictEqual(reply.statusCode, model.adjust(amount, reference, allow_negative), reply.body)
+    }
+    case 'pass': {
+      model.now += step.seconds
+      await sql`update jobs set expires_at = expires_at - make_interval(secs => ${step.seconds})
+        where account_id = ${ada.id}`.execute(db)
+      return
+    }
+    case 'sweep': {
+      model.sweep()
+      await sweep(db)
     }
   }
 }
 
-// A failure prints its seed and path: FC_SEED=… FC_PATH=… npm test -- test/ledger-model.test.ts runs it again.
-const { FC_SEED, FC_PATH, FC_RUNS = '20' } = process.env
+// A failure prints its seed and path at once: FC_SEED=… FC_PATH=… npm test -- test/ledger-model.test.ts runs it again, and
+// takes the time to make it shorter. npm run test:soak goes on for as long as one likes.
+const { FC_SEED, FC_PATH, FC_RUNS = '42', FC_MINUTES } = process.env
+const seed = Number(FC_SEED ?? Date.now() % 2 ** 31)
+const minutes = Number(FC_MINUTES ?? 0)
+t.setTimeout(minutes * 60_000 + 300_000)
 
 t.test('whatever people do, the ledger does what the model says, and every invariant holds', async (t) => {
+  t.comment(`FC_SEED=${seed}`)
+  t.setTimeout(minutes * 60_000 + 300_000)
   const { db, person, admin } = await start(t)
   const apps = STARTER.map(() => unique('app'))
   const operator = await admin()
   for (const [n, slug] of apps.entries()) await operator.put(`/api/admin/apps/${slug}`, { starter_credits: STARTER[n] })
+  const slug = unique('keyed')
+  const { settle_key } = (
+    await operator.put(`/api/admin/apps/${slug}`, { starter_credits: 0, settle_key: 'rotate' })
+  ).json().app
 
-  const property = fc.asyncProperty(steps, async (life) => {
+  let steps = 0
+  const property = fc.asyncProperty(lives, async (life) => {
     const [ada, administrator, model] = [await person(), await admin(), new Model()]
+    const world = { db, ada, admin: administrator, apps, keyed: { slug, key: settle_key } }
     for (const step of life) {
-      await take(step, model, ada, administrator, apps)
+      await take(step, model, world)
+      steps++
       const { credits, held } = await ada.balance()
       strictEqual(credits, model.credits, `credits after ${JSON.stringify(step)}`)
       strictEqual(held, model.held, `held after ${JSON.stringify(step)}`)
@@ -136,11 +160,20 @@ t.test('whatever people do, the ledger does what the model says, and every invar
     }
     const { entries } = (await ada.get('/api/wallet/entries?limit=200')).json()
     strictEqual(entries.length, model.entries)
-    strictEqual((await ada.get('/api/jobs?limit=200')).json().jobs.length, model.jobs.length)
+    const { jobs } = (await ada.get('/api/jobs?limit=200')).json()
+    strictEqual(jobs.length, model.jobs.length)
+    for (const { id, status, actual_cost, failure_reason } of jobs) {
+      const job = model.jobs.find((job) => job.id === id)
+      strictEqual(status === 'started' ? undefined : `${status} ${actual_cost}`, job?.ended)
+      strictEqual(failure_reason, job?.expired ? 'expired' : null)
+    }
   })
   await fc.assert(property, {
-    numRuns: Number(FC_RUNS),
-    ...(FC_SEED && { seed: Number(FC_SEED) }),
+    seed,
+    endOnFailure: !FC_PATH,
     ...(FC_PATH && { path: FC_PATH }),
+    ...(minutes ? { numRuns: 1e9, interruptAfterTimeLimit: minutes * 60_000 } : { numRuns: Number(FC_RUNS) }),
   })
+  t.comment(`${steps} steps`)
+  if (!FC_PATH && !minutes) t.ok(steps >= 2_000, `${steps} steps`)
 })

@@ -49,7 +49,7 @@ t.test('the document is the committed one in every configuration, but for the se
 
 t.test('it is OpenAPI 3.0.3 with readable names, both ways to sign in, and every tag declared', async (t) => {
   t.equal(snapshot.openapi, '3.0.3')
-  t.match(Object.keys(snapshot.components.securitySchemes), ['bearerAuth', 'twitterBearer', 'sessionCookie'])
+  t.match(Object.keys(snapshot.components.securitySchemes), ['bearerAuth', 'twitterBearer', 'appKey', 'sessionCookie'])
   t.strictSame(
     Object.keys(snapshot.components.schemas).filter((name) => !/^[A-Z]\w+$/.test(name)),
     [],

@@ -122,8 +122,9 @@ export function postgresPool(url: string, { poolSize, statementMs, onLostConnect
           if (error instanceof pg.DatabaseError) {
             if (!isServerTrouble(error.code)) throw error
             // All but a statement that took too long end the connection, or make it useless: nobody gets it again.
-            broken = error.code !== '57014'
-            throw new DatabaseUnavailable(error)
+            const tookTooLong = error.code === '57014'
+            broken = !tookTooLong
+            throw new DatabaseUnavailable(error, tookTooLong)
           }
           if (error instanceof RangeError) throw error
           broken = true

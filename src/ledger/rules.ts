@@ -54,6 +54,15 @@ export const failure = (refund: boolean): Ending => ({
   failure_reason: null,
 })
 
+/** The hold's time is over and nobody has said how the job ended: everything comes back. */
+export const EXPIRY: Ending = { status: 'failed', actual_cost: 0, failure_reason: 'expired' }
+
+/** How long a hold may live, in seconds. */
+export const TTL_SECONDS = { min: 60, max: 604_800 } as const
+
+/** How long after its expiry a job may still be completed, and is charged for it, in days. */
+export const LATE_DAYS = 7
+
 /** The kind of entry by which an ending gives back what the hold has left. */
 export function refundKind(ending: { status: JobStatus; failure_reason: string | null }): EntryKind {
   if (ending.status === 'completed') return 'job_refund'
@@ -62,7 +71,8 @@ export function refundKind(ending: { status: JobStatus; failure_reason: string |
 
 /**
  * What ending a job moves: what is left of the hold comes back, what it lacks is charged, below zero if need be
- * (the work is done). Null where nothing moves: zero amounts write no entry.
+ * (the work is done). After its expiry a job has no hold: its completion is a charge of all that it cost.
+ * Null where nothing moves: zero amounts write no entry.
  */
 export function settlement(job: {
   status: JobStatus
@@ -70,13 +80,22 @@ export function settlement(job: {
   reserved: number
   actual_cost: number
 }): Movement | null {
-  const amount = job.reserved - job.actual_cost
+  const late = job.status === 'completed' && job.failure_reason === 'expired'
+  const amount = (late ? 0 : job.reserved) - job.actual_cost
   if (job.status === 'started' || amount === 0) return null
+  if (late) return { kind: 'job_late_charge', amount }
   return { kind: amount > 0 ? refundKind(job) : 'job_overage', amount }
 }
 
-/** Whether an ended job ended just so: then the call is a repeat, and moves nothing. */
-export function isRepeat(job: { status: JobStatus; reserved: number; actual_cost: number }, ending: Ending): boolean {
+/**
+ * Whether an ended job ended just so: then the call is a repeat, and moves nothing. A hold that has expired was given
+ * back; to keep it is another ending, even where it was worth nothing.
+ */
+export function isRepeat(
+  job: { status: JobStatus; failure_reason: string | null; reserved: number; actual_cost: number },
+  ending: Ending,
+): boolean {
+  if (job.failure_reason === 'expired' && ending.actual_cost === null) return false
   return job.status === ending.status && job.actual_cost === (ending.actual_cost ?? job.reserved)
 }
 

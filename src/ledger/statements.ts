@@ -2,7 +2,7 @@ import { statement } from '../db/statement.ts'
 import type { EntryKind, JobStatus } from './rules.ts'
 
 /**
- * The SQL of the ledger: each operation is one statement, so one round trip and one commit, and cannot be half done.
+ * The SQL of the ledger, but for a job's, which is beside its functions in reserve.ts and settle.ts: each operation is one statement, so one round trip and one commit, and cannot be half done.
  *
  * Locks are taken in one order everywhere, the account and then its jobs; what a job holds is read only from the
  * guarded UPDATE that ends it, never from a SELECT before it: two calls that both read "5 held" would refund 10.
@@ -39,7 +39,7 @@ export type EntryRow = {
   created_at: Date
 }
 
-const JOB = `jobs.id, jobs.app_slug, jobs.action, jobs.status, jobs.reserved, jobs.actual_cost, jobs.metadata,
+export const JOB = `jobs.id, jobs.app_slug, jobs.action, jobs.status, jobs.reserved, jobs.actual_cost, jobs.metadata,
   jobs.failure_reason, jobs.expires_at, jobs.created_at, jobs.updated_at`
 
 export const openAccount = statement<{ account_id: string; clerk_id: string }, { id: string }>(
@@ -50,107 +50,6 @@ export const openAccount = statement<{ account_id: string; clerk_id: string }, {
 export const readBalance = statement<{ account_id: string }, Balance & { closed: boolean }>(
   'read_balance',
   `select credits, held, closed_at is not null as closed from accounts where id = $account_id`,
-)
-
-/** No row: short of credits, unknown or closed account. A repeated key raises 23505 and rolls all of it back. */
-export const reserve = statement<
-  {
-    account_id: string
-    job_id: string
-    app: string
-    action: string
-    cost: number
-    metadata: string | null
-    idempotency_key: string | null
-    request_hash: string | null
-    ttl_seconds: number
-  },
-  Balance & { expires_at: Date }
->(
-  'reserve',
-  `with debit as (
-    update accounts
-    set credits = credits - $cost::bigint, held = held + $cost::bigint, seq = seq + ($cost::bigint > 0)::int
-    where id = $account_id::uuid and credits >= $cost::bigint and closed_at is null
-    returning credits, held, seq
-  ), job as (
-    insert into jobs (account_id, id, app_slug, action, reserved, metadata, idempotency_key, request_hash, expires_at)
-    select $account_id::uuid, $job_id::uuid, $app, $action, $cost::bigint, $metadata::jsonb, $idempotency_key,
-      $request_hash, now() + make_interval(secs => $ttl_seconds::int)
-    from debit
-    returning expires_at
-  ), entry as (
-    insert into ledger_entries (account_id, seq, job_id, kind, amount, balance_after)
-    select $account_id::uuid, seq, $job_id::uuid, 'job_reserve', -$cost::bigint, credits
-    from debit where $cost::bigint > 0
-  )
-  select credits, held, expires_at from debit, job`,
-)
-
-/** The job that an earlier request made: by its idempotency key, or by its id where a commit's answer was lost. */
-export const findReserved = statement<
-  { account_id: string; job_id: string; idempotency_key: string | null },
-  { id: string; request_hash: string | null; expires_at: Date }
->(
-  'find_reserved',
-  `select id, request_hash, expires_at from jobs
-  where account_id = $account_id::uuid and (id = $job_id::uuid or idempotency_key = $idempotency_key)`,
-)
-
-/**
- * Ends a started job: complete, fail and expire are this one statement, so no two of them can both give back.
- * No row: the job is unknown or has ended, or its account is closed.
- */
-export const end = statement<
-  {
-    account_id: string
-    job_id: string
-    status: JobStatus
-    actual_cost: number | null
-    refund_kind: EntryKind
-    failure_reason: string | null
-    metadata: string | null
-  },
-  JobRow & Balance & { metadata_kept: boolean }
->(
-  'end_job',
-  `with account as (
-    select id from accounts where id = $account_id::uuid and closed_at is null for no key update
-  ), job as (
-    update jobs
-    set status = $status, actual_cost = coalesce($actual_cost::bigint, jobs.reserved),
-      failure_reason = $failure_reason, updated_at = now(),
-      metadata = case when $metadata::jsonb is null then jobs.metadata
-        else merge_metadata(jobs.metadata, $metadata::jsonb) end
-    from account
-    where jobs.account_id = $account_id::uuid and jobs.id = $job_id::uuid and jobs.status = 'started'
-    returning ${JOB}, $metadata::jsonb is not null and coalesce(jobs.metadata, '{}') || $metadata::jsonb is distinct from jobs.metadata as metadata_kept
-  ), balance as (
-    update accounts
-    set credits = credits + job.reserved - job.actual_cost, held = held - job.reserved,
-      seq = seq + (job.reserved <> job.actual_cost)::int
-    from job where accounts.id = $account_id::uuid
-    returning credits, held, seq
-  ), entry as (
-    insert into ledger_entries (account_id, seq, job_id, kind, amount, balance_after)
-    select $account_id::uuid, seq, id, case when reserved > actual_cost then $refund_kind else 'job_overage' end,
-      reserved - actual_cost, credits
-    from job, balance where reserved <> actual_cost
-  )
-  select job.*, credits, held from job, balance`,
-)
-
-/** A job that a call could not end, and whether the call's metadata is in it already (or was too much for it). */
-export const findEnded = statement<
-  { account_id: string; job_id: string; metadata: string | null },
-  JobRow & Balance & { closed: boolean; metadata_same: boolean; metadata_kept: boolean }
->(
-  'find_ended',
-  `select ${JOB}, accounts.credits, accounts.held, accounts.closed_at is not null as closed,
-    merge_metadata(jobs.metadata, $metadata::jsonb) is not distinct from jobs.metadata as metadata_same,
-    $metadata::jsonb is not null and coalesce(jobs.metadata, '{}') || $metadata::jsonb is distinct from jobs.metadata as metadata_kept
-  from jobs join accounts on accounts.id = jobs.account_id
-  where jobs.account_id = $account_id::uuid and jobs.id = $job_id::uuid`,
 )
 
 /** Grants an app's starter credits once: the row of app_grants is the guard, however many requests race. */

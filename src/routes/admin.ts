@@ -1,4 +1,5 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
+import { sql } from 'kysely'
 import { accountIdOf, CLERK_USER_ID, requireAdmin } from '../auth.ts'
 import { ERASED, eraseAccount } from '../closing.ts'
 import { ApiError, badField } from '../errors.ts'
@@ -18,6 +19,7 @@ import {
   ref,
   Slug,
 } from '../schemas.ts'
+import { mintSettleKey, OVERLAP_MINUTES } from '../settle-keys.ts'
 import { revokeTokens } from '../tokens.ts'
 
 const ClerkId = Type.String({ pattern: CLERK_USER_ID, description: 'The Clerk user id' })
@@ -31,7 +33,14 @@ const adminBodyFailures = { ...bodyFailures, 403: forbidden }
 export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.addHook('onRequest', requireAdmin)
 
-  const columns = ['slug', 'name', 'starter_credits', 'origins', 'created_at'] as const
+  const columns = [
+    'slug',
+    'name',
+    'starter_credits',
+    'origins',
+    sql<boolean>`settle_key_hash is not null`.as('has_settle_key'),
+    'created_at',
+  ] as const
 
   app.put(
     '/api/admin/apps/:slug',
@@ -50,6 +59,15 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
                 description: 'Exact web origins; each is trusted with the whole account of whoever uses it',
               }),
             ),
+            settle_key: Type.Optional(
+              Type.Unsafe<'rotate' | 'remove'>({
+                type: 'string',
+                enum: ['rotate', 'remove'],
+                description:
+                  'rotate: a new settle key, answered once; the one before stays good for ten minutes. ' +
+                  "remove: every key ends at once, and a person's token settles the app's jobs again",
+              }),
+            ),
           },
           { examples: [{ name: 'Video', starter_credits: 20, origins: ['https://video.example.com'] }] },
         ),
@@ -59,20 +77,37 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
         },
       },
     },
-    async (request) => {
-      const { name, starter_credits, origins } = request.body
+    async (request, reply) => {
+      const { name, starter_credits, origins, settle_key } = request.body
       const odd = origins?.find((origin) => !isOrigin(origin))
       if (odd !== undefined)
         throw badField('origins', `must be exact origins such as https://app.example.com, not ${odd}`)
-      const given = { starter_credits, ...(name !== undefined && { name }), ...(origins && { origins }) }
+      const { slug } = request.params
+      const minted = settle_key === 'rotate' ? mintSettleKey(slug) : undefined
+      const given = {
+        starter_credits,
+        ...(name !== undefined && { name }),
+        ...(origins && { origins }),
+        ...(settle_key && { settle_key_hash: minted?.hash ?? null }),
+      }
+      const overlap = sql<Date>`now() + make_interval(mins => ${OVERLAP_MINUTES})`
       const saved = await app.db
         .insertInto('apps')
-        .values({ slug: request.params.slug, ...given })
-        .onConflict((conflict) => conflict.column('slug').doUpdateSet(given))
+        .values({ slug, ...given })
+        .onConflict((conflict) =>
+          conflict.column('slug').doUpdateSet((row) => ({
+            ...given,
+            ...(settle_key && {
+              previous_settle_key_hash: minted ? row.ref('apps.settle_key_hash') : null,
+              previous_settle_key_until: minted ? overlap : null,
+            }),
+          })),
+        )
         .returning(columns)
         .executeTakeFirstOrThrow()
       await app.origins.refresh()
-      return { app: saved }
+      if (minted) reply.header('cache-control', 'no-store')
+      return { app: { ...saved, ...(minted && { settle_key: minted.key }) } }
     },
   )
 

@@ -4,23 +4,21 @@ import { configure } from 'safe-stable-stringify'
 import { v7 as uuidv7 } from 'uuid'
 import { requireAccount } from '../auth.ts'
 import { ApiError } from '../errors.ts'
-import { reserve, type Settled, settle } from '../ledger/post.ts'
-import { completion, failure } from '../ledger/rules.ts'
+import { reserve } from '../ledger/reserve.ts'
 import {
   bodyFailures,
   failures,
   Job,
-  JobCompleteRequest,
-  JobFailRequest,
-  JobSettled,
   JobStartRequest,
   JobStartResponse,
   JobStatus,
   protectedFailures,
   ref,
   Slug,
+  settleKeyFailure,
   Uuid,
 } from '../schemas.ts'
+import { readAppKey, settleKeyInvalid } from '../settle-keys.ts'
 import { metadataText } from '../validation.ts'
 
 /** The same JSON whatever the order of its keys, so that equal requests have equal hashes. */
@@ -28,19 +26,13 @@ const canonicalJson = configure({ deterministic: true })
 
 const jobNotFound = () => new ApiError(404, 'job_not_found', 'You have no job with this id.')
 
-const settleFailures = {
-  ...bodyFailures,
-  403: failures.forbidden('account_closed', 'This account is closed; nothing is posted to it.'),
-  404: failures.notFound('job_not_found', 'You have no job with this job_id.'),
-  409: failures.conflict('job_already_ended', 'This job is completed already, at a cost of 3. Nothing was changed.'),
-}
-
 export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.addHook('onRequest', requireAccount)
 
   app.post(
     '/api/jobs',
     {
+      onRequest: readAppKey,
       schema: {
         tags: ['Jobs'],
         summary: 'Create job (reserve credits)',
@@ -63,13 +55,15 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
           402: failures.insufficient,
           422: failures.keyReused,
           ...bodyFailures,
+          403: settleKeyFailure,
         },
       },
     },
     async (request, reply) => {
-      const { app: slug, action, cost_estimate, metadata } = request.body
+      const { app: slug, action, cost_estimate, metadata, ttl_seconds } = request.body
+      if (request.keyOf !== null && request.keyOf !== slug) throw settleKeyInvalid()
       const idempotency_key = request.headers['idempotency-key'] ?? null
-      const asked = canonicalJson({ app: slug, action, cost_estimate, metadata: metadata ?? null }) ?? ''
+      const asked = canonicalJson({ app: slug, action, cost_estimate, metadata: metadata ?? null, ttl_seconds }) ?? ''
       const { job_id, expires_at, replayed } = await reserve(app.db, request.account.clerk_id, {
         account_id: request.account.id,
         job_id: uuidv7(),
@@ -79,49 +73,11 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
         metadata: metadataText(metadata),
         idempotency_key,
         request_hash: idempotency_key && createHash('sha256').update(asked).digest('base64url'),
-        ttl_seconds: app.config.jobTtlSeconds,
+        ttl_seconds: ttl_seconds ?? app.config.jobTtlSeconds,
+        ttl_without_key: ttl_seconds !== undefined && request.keyOf === null,
       })
       if (replayed) reply.header('idempotency-replayed', 'true')
       return { job_id, account_id: request.account.id, expires_at }
-    },
-  )
-
-  app.post(
-    '/api/jobs/complete',
-    {
-      schema: {
-        tags: ['Jobs'],
-        summary: 'Complete a job and settle credits',
-        body: ref(JobCompleteRequest),
-        response: {
-          200: { ...ref(JobSettled), description: 'OK; a repeat of the same call moves nothing' },
-          ...settleFailures,
-        },
-      },
-    },
-    async (request) => {
-      const { job_id, actual_cost, metadata } = request.body
-      const job = { account_id: request.account.id, job_id }
-      return answer(await settle(app.db, job, completion(actual_cost), metadataText(metadata)))
-    },
-  )
-
-  app.post(
-    '/api/jobs/fail',
-    {
-      schema: {
-        tags: ['Jobs'],
-        summary: 'Fail a job and optionally refund the reserve',
-        body: ref(JobFailRequest),
-        response: {
-          200: { ...ref(JobSettled), description: 'OK; a repeat of the same call moves nothing' },
-          ...settleFailures,
-        },
-      },
-    },
-    async (request) => {
-      const { job_id, refund = true } = request.body
-      return answer(await settle(app.db, { account_id: request.account.id, job_id }, failure(refund)))
     },
   )
 
@@ -197,12 +153,3 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
       .select(['expires_at', 'created_at', 'updated_at'])
       .where('account_id', '=', accountId)
 }
-
-const answer = ({ job, movement, balance, metadata_kept }: Settled) => ({
-  job,
-  moved: movement,
-  ...balance,
-  ...(metadata_kept && {
-    warning: 'The job is settled; its metadata was kept as it was, because with yours it would pass 16 KiB.',
-  }),
-})

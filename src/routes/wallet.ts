@@ -2,6 +2,7 @@ import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typ
 import { stringify } from 'csv-stringify/sync'
 import type { FastifyRequest } from 'fastify'
 import { requireAccount } from '../auth.ts'
+import { badField } from '../errors.ts'
 import { grantStarter, openAccount, rememberApp } from '../ledger/post.ts'
 import { readWallet, type Wallet } from '../ledger/wallet.ts'
 import { Entry, failures, protectedFailures, ref, Slug, WalletResponse } from '../schemas.ts'
@@ -63,6 +64,12 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
           cursor: Type.Optional(
             Type.String({ pattern: '^[1-9][0-9]{0,15}$', description: 'next_cursor of the page before' }),
           ),
+          until: Type.Optional(
+            Type.String({
+              format: 'date-time',
+              description: 'Only entries up to this moment: the first one says the balance at that time (none: 0)',
+            }),
+          ),
         }),
         response: {
           200: {
@@ -86,12 +93,14 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      const { limit = 50, cursor } = request.query
+      const { limit = 50, cursor, until } = request.query
+      const newest = until === undefined ? undefined : await lastSeq(request.account.id, momentOf(until))
       const rows = await app.db
         .selectFrom('ledger_entries')
         .select(['seq', 'created_at', 'kind', 'amount', 'balance_after', 'job_id', 'reference', 'reason'])
         .where('account_id', '=', request.account.id)
         .$if(cursor !== undefined, (entries) => entries.where('seq', '<', Number(cursor)))
+        .$if(newest !== undefined, (entries) => entries.where('seq', '<=', newest ?? 0))
         .orderBy('seq', 'desc')
         .limit(limit + 1)
         .execute()
@@ -101,12 +110,37 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
       if (request.accepts().type(['application/json', 'text/csv']) !== 'text/csv') return { entries, next_cursor }
 
       if (next_cursor) {
-        const next = new URL(`/api/wallet/entries?limit=${limit}&cursor=${next_cursor}`, app.config.publicUrl)
+        const query = new URLSearchParams({ limit: String(limit), cursor: next_cursor, ...(until && { until }) })
+        const next = new URL(`/api/wallet/entries?${query}`, app.config.publicUrl)
         reply.header('link', `<${next}>; rel="next"`)
       }
       return reply.type('text/csv; charset=utf-8').send(csvOf(entries))
     },
   )
+
+  /**
+   * The number of the last entry up to a moment, 0 where there is none. Entries are numbered in the order of their locks
+   * and timed by the start of their statements: filtering by time alone could leave a gap in a list of balances.
+   */
+  async function lastSeq(accountId: string, until: Date): Promise<number> {
+    const last = await app.db
+      .selectFrom('ledger_entries')
+      .select('seq')
+      .where('account_id', '=', accountId)
+      // Answers say milliseconds: what they say belongs to the moment that they say.
+      .where('created_at', '<', new Date(until.getTime() + 1))
+      .orderBy('seq', 'desc')
+      .limit(1)
+      .executeTakeFirst()
+    return last?.seq ?? 0
+  }
+}
+
+/** @throws {ApiError} 400 for a moment that the format allows and no calendar has, such as a leap second */
+function momentOf(until: string): Date {
+  const moment = new Date(until)
+  if (Number.isNaN(moment.getTime())) throw badField('until', 'must be a moment such as 2026-11-21T12:00:00Z')
+  return moment
 }
 
 /** RFC 4180 with a header line. Texts that a spreadsheet would run as a formula are defused. */

@@ -1,0 +1,74 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Test } from 'tap'
+import { query } from './database.ts'
+
+/**
+ * Where a connection breaks: before the statement reaches the server; when the server has run it and has not been told
+ * to commit; when it has committed and its answer is on the way.
+ */
+export type Point = 'before' | 'between' | 'after'
+export const POINTS: Point[] = ['before', 'between', 'after']
+
+/** The end of a request in Postgres' protocol: a statement that came by itself commits at this message. */
+const SYNC = Buffer.from([0x53, 0, 0, 0, 4])
+
+/** A network between the service and a Postgres server that breaks the connection at a chosen statement. */
+export async function startFaults(t: Test, target: string) {
+  const { hostname, port } = new URL(target)
+  let armed = { marker: '', point: 'before' as Point, times: 0 }
+  let cuts = 0
+  const listener = createServer((client) => {
+    const server = connect(Number(port), hostname)
+    client.on('error', () => {}).on('close', () => server.destroy())
+    server.on('error', () => {}).on('close', () => client.destroy())
+    server.on('data', (bytes) => client.write(bytes))
+    client.on('data', (bytes: Buffer) => {
+      if (armed.times === 0 || !bytes.includes(armed.marker)) return server.write(bytes)
+      armed.times--
+      cuts++
+      breakAt(armed.point, bytes, client, server).catch((error) => t.fail(error))
+    })
+  })
+  listener.listen(0, '127.0.0.1')
+  await once(listener, 'listening')
+  t.teardown(() => listener.close())
+
+  async function breakAt(point: Point, bytes: Buffer, client: Socket, server: Socket): Promise<void> {
+    server.removeAllListeners('data')
+    if (point === 'between') {
+      server.write(bytes.subarray(0, bytes.lastIndexOf(SYNC)))
+      await hasWritten()
+    }
+    if (point === 'after') {
+      server.write(bytes)
+      await once(server, 'data')
+    }
+    client.destroy()
+  }
+
+  /** The server has done what the statement says, in a transaction that is still open. */
+  async function hasWritten(): Promise<void> {
+    const open = `select from pg_stat_activity
+      where datname = current_database() and application_name = 'focus-api' and backend_xid is not null`
+    for (let i = 0; i < 500; i++) {
+      if ((await query(target, open)).length > 0) return
+      await sleep(5)
+    }
+    throw new Error('The statement wrote nothing.')
+  }
+
+  const url = new URL(target)
+  url.host = `127.0.0.1:${(listener.address() as AddressInfo).port}`
+  return {
+    url: url.href,
+    /** Breaks the connection so many times when a statement of this name, or one without parameters of this text, is sent */
+    arm(statement: string, point: Point, times: number): void {
+      armed = { marker: `${statement}\0`, point, times }
+      cuts = 0
+    },
+    /** How many times it did */
+    cuts: () => cuts,
+  }
+}
