@@ -33,7 +33,7 @@ async function openSession(clerk) {
   const response = await fetch('/api/session', {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ token, ...(name && { name: name.slice(0, 254) }) }),
+    body: JSON.stringify({ token, ...(name && { name: [...name].slice(0, 120).join('') }) }),
     signal: AbortSignal.timeout(PATIENCE_MS),
   })
   if (response.ok) return location.replace(onward)

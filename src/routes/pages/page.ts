@@ -29,7 +29,7 @@ function contentSecurityPolicy({ formTarget, clerkHost }: Needs): string {
     'default-src': ["'none'"],
     'style-src': clerk ? ["'self'", "'unsafe-inline'"] : ["'self'"],
     'script-src': clerk ? ["'self'", clerk, captcha, protect] : ["'self'"],
-    'img-src': clerk ? ["'self'", 'data:', 'https://img.clerk.com'] : ["'self'"],
+    'img-src': clerk ? ["'self'", 'https://img.clerk.com'] : ["'self'"],
     'connect-src': clerk ? ["'self'", clerk, `${protect}:*`] : ["'self'"],
     ...(clerk && { 'frame-src': [captcha, protect], 'worker-src': ["'self'", 'blob:'] }),
     'base-uri': ["'none'"],

@@ -111,7 +111,8 @@ export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
     async (request, reply) => {
       const { target } = returnOf({ redirect_to: request.body?.redirect_to ?? '' })
       await closeSession(request, reply)
-      reply.setCookie(SIGNED_OUT, '1', { path: '/signin', httpOnly: true, sameSite: 'lax', maxAge: 60 })
+      const secure = app.config.publicUrl.startsWith('https:')
+      reply.setCookie(SIGNED_OUT, '1', { path: '/signin', httpOnly: true, secure, sameSite: 'lax', maxAge: 60 })
       return reply.redirect(signinAddress({ target, tokenIn: 'query' }), 303)
     },
   )
