@@ -45,8 +45,13 @@ function requests(app: App, ada: Person, admin: Person, job_id: string) {
   }
 }
 
-/** Sends every kind of request at once; each must be answered 503, saying when to come back. */
+/**
+ * Sends every kind of request at once; each must be answered 503, saying when to come back, not much later than a timer
+ * of so many seconds goes off: on a busy machine that is late too.
+ */
 async function expectUnavailable(t: Test, kinds: ReturnType<typeof requests>, withinSeconds: number) {
+  const began = performance.now()
+  const timer = sleep(withinSeconds * 1000).then(() => (performance.now() - began) / 1000)
   await Promise.all(
     Object.entries(kinds).map(async ([kind, send]) => {
       const before = performance.now()
@@ -54,7 +59,7 @@ async function expectUnavailable(t: Test, kinds: ReturnType<typeof requests>, wi
       const took = (performance.now() - before) / 1000
       t.match([reply.statusCode, reply.json().error], [503, 'database_unavailable'], kind)
       t.match(reply.headers['retry-after'], /^[1-9]\d*$/, kind)
-      t.ok(took < withinSeconds, `${kind} after ${took.toFixed(2)} s`)
+      t.ok(took < (await timer) + 1.5, `${kind} after ${took.toFixed(2)} s`)
       t.notMatch(reply.body, /ECONN|timeout|postgres|127\.0\.0\.1/i, 'no detail leaves')
     }),
   )
@@ -71,7 +76,7 @@ t.test('a database that is gone is a 503 at once, and served again as soon as it
   const { proxy, app, ada, admin, job_id } = await setUp(t)
   const kinds = requests(app, ada, admin, job_id)
   await proxy.refuse()
-  await expectUnavailable(t, kinds, 3)
+  await expectUnavailable(t, kinds, 1)
   t.equal((await app.inject('/healthz')).statusCode, 200, 'the process is alive')
   const page = await app.inject({ url: '/account', headers: { cookie: ada.cookie } })
   t.match([page.statusCode, page.headers['retry-after']], [503, /^\d+$/])
@@ -125,16 +130,16 @@ t.test('a network that drops every byte costs five seconds, and nothing after it
 
   // These queue behind them; the later ones find a pool that is known to be dead.
   await Promise.all([
-    expectUnavailable(t, kinds, 6.5),
-    sleep(2_000).then(() => expectUnavailable(t, kinds, 6.5)),
-    sleep(4_500).then(() => expectUnavailable(t, kinds, 6.5)),
+    expectUnavailable(t, kinds, 5),
+    sleep(2_000).then(() => expectUnavailable(t, kinds, 5)),
+    sleep(4_500).then(() => expectUnavailable(t, kinds, 5)),
     running.then((replies) => {
       t.strictSame(new Set(replies.map(({ statusCode }) => statusCode)), new Set([503]))
       const took = (performance.now() - began) / 1000
-      t.ok(took < 6.5, `those amid a statement after ${took} s`)
+      t.ok(took < 8, `those amid a statement after ${took} s`)
     }),
   ])
-  await expectUnavailable(t, kinds, 6.5)
+  await expectUnavailable(t, kinds, 5)
   t.equal((await app.inject('/healthz')).statusCode, 200)
 
   // Somebody keeps asking while it comes back.
