@@ -18,6 +18,7 @@ import { createIdentity, type Identity } from './identity/index.ts'
 import { startSweeper } from './ledger/sweeper.ts'
 import { createOrigins, type Origins } from './origins.ts'
 import { adminRoutes } from './routes/admin.ts'
+import { adminWebhookRoutes } from './routes/admin-webhooks.ts'
 import { authRoutes } from './routes/auth.ts'
 import { deviceRoutes } from './routes/device.ts'
 import { healthRoutes } from './routes/health.ts'
@@ -30,6 +31,7 @@ import { walletRoutes } from './routes/wallet.ts'
 import { webhookRoutes } from './routes/webhooks.ts'
 import { components } from './schemas.ts'
 import { refuseUnstorable, schemaController } from './validation.ts'
+import { startDispatcher } from './webhooks/dispatcher.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -89,6 +91,10 @@ export async function buildApp(config: Config, db: Kysely<Tables>, logger: Fasti
   app.addHook('onClose', stopCleaning)
   const sweeper = startSweeper(db, (error, job) => app.log.warn({ err: error, ...job }, 'could not give back a hold'))
   app.addHook('onClose', () => sweeper.stop())
+  const dispatcher = startDispatcher(db, config.production, (error) =>
+    app.log.warn({ err: error }, 'could not deliver webhooks'),
+  )
+  app.addHook('onClose', () => dispatcher.stop())
 
   // A request that runs while we close keeps its connection, and us, waiting for a next one unless it is told otherwise.
   let closing = false
@@ -137,6 +143,7 @@ export async function buildApp(config: Config, db: Kysely<Tables>, logger: Fasti
   await app.register(settleRoutes)
   await app.register(adminRoutes)
   await app.register(webhookRoutes)
+  await app.register(adminWebhookRoutes)
   await app.register(pageRoutes)
   return app
 }

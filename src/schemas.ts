@@ -1,5 +1,6 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox'
 import { MAX_CREDITS, TTL_SECONDS } from './ledger/rules.ts'
+import { EVENTS } from './webhooks/outbox.ts'
 
 /**
  * The named components of the published contract, and the pieces they are made of. OpenAPI 3.0.3 says `nullable` and
@@ -302,6 +303,60 @@ export const App = Type.Object(
   },
 )
 
+export const WebhookEvent = oneOf(EVENTS)
+
+export const WebhookEndpoint = Type.Object(
+  {
+    id: Id,
+    app_slug: Type.String(),
+    url: Type.String(),
+    events: Type.Array(WebhookEvent),
+    low_credits: Credits({ description: 'account.low is sent when the spendable credits fall below it' }),
+    created_at: Timestamp,
+  },
+  {
+    $id: 'WebhookEndpoint',
+    examples: [
+      {
+        id: EXAMPLE_ID,
+        app_slug: 'video',
+        url: 'https://video.example.com/hooks/focus',
+        events: ['job.completed', 'job.failed'],
+        low_credits: 0,
+        created_at: EXAMPLE_TIME,
+      },
+    ],
+  },
+)
+
+export const WebhookMessage = Type.Object(
+  {
+    id: Type.String({ format: 'uuid', description: 'The webhook-id of every attempt' }),
+    account_id: Id,
+    endpoint_id: Id,
+    event: WebhookEvent,
+    payload: Metadata,
+    attempts: Type.Integer(),
+    last_error: nullable(Type.String()),
+    created_at: Timestamp,
+  },
+  {
+    $id: 'WebhookMessage',
+    examples: [
+      {
+        id: EXAMPLE_ID,
+        account_id: EXAMPLE_ID,
+        endpoint_id: EXAMPLE_ID,
+        event: 'job.failed',
+        payload: { type: 'job.failed', timestamp: EXAMPLE_TIME, data: { account_id: EXAMPLE_ID, credits: 5 } },
+        attempts: 18,
+        last_error: 'Answered 500.',
+        created_at: EXAMPLE_TIME,
+      },
+    ],
+  },
+)
+
 /** Every component, in the order of the document. */
 export const components = [
   Account,
@@ -318,6 +373,8 @@ export const components = [
   JobSettled,
   Entry,
   App,
+  WebhookEndpoint,
+  WebhookMessage,
 ]
 
 /** A response that is not JSON of a component: an error with its code, for the document. */

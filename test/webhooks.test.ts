@@ -1,325 +1,331 @@
-import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer, type IncomingHttpHeaders } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { sql } from 'kysely'
+import { Webhook } from 'standardwebhooks'
 import t, { type Test } from 'tap'
-import { accountIdOf } from '../src/auth.ts'
-import { startClerk } from './support/clerk-stand-in.ts'
-import { type DeliveryChanges, deliver, webhookSecret } from './support/clerk-webhook.ts'
-import { query } from './support/database.ts'
-import { type App, databaseUrl, start, unique } from './support/start.ts'
+import { sweep } from '../src/ledger/sweeper.ts'
+import { deliver, isPublic } from '../src/webhooks/deliver.ts'
+import { dispatch } from '../src/webhooks/dispatcher.ts'
+import { type Person, personWith, start, unique } from './support/start.ts'
 
-interface Owner {
-  sub: string
-  sid: string
+interface Received {
+  headers: IncomingHttpHeaders
+  body: string
 }
 
-const gone = ({ sub }: Owner, type = 'user.deleted') => ({ type, data: { id: sub, object: 'user', deleted: true } })
+/** Somebody's server: it keeps what it receives, and answers as it is told. */
+async function receiver(t: Test, status: () => number = () => 204) {
+  const received: Received[] = []
+  const server = createServer(async (request, response) => {
+    let body = ''
+    for await (const chunk of request) body += chunk
+    received.push({ headers: request.headers, body })
+    response.writeHead(status(), { location: '/elsewhere' }).end()
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  return { received, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hooks` }
+}
 
-/** The service with a Clerk that posts its events, an administrator there, and an app with starter credits. */
-async function withWebhook(t: Test) {
-  const clerk = await startClerk(t)
-  const boss = clerk.signIn()
-  const env = {
-    ...clerk.env,
-    CLERK_JWT_KEY: clerk.jwtKey,
-    CLERK_WEBHOOK_SECRET: webhookSecret,
-    ADMIN_CLERK_IDS: boss.sub,
-  }
-  const { app } = await start(t, env)
-  const as = async (owner: Owner) => {
-    const headers = { authorization: `Bearer ${await clerk.token({ ...owner })}` }
-    return {
-      get: (url: string) => app.inject({ url, headers }),
-      post: (url: string, payload: object) => app.inject({ method: 'POST', url, headers, payload }),
-      put: (url: string, payload: object) => app.inject({ method: 'PUT', url, headers, payload }),
+/** An app that listens to everything, and somebody with 20 credits. */
+async function setUp(t: Test, status?: () => number, endpoint: object = {}) {
+  const { app, db, admin } = await start(t)
+  const operator = await admin()
+  const slug = unique('hooked')
+  await operator.put(`/api/admin/apps/${slug}`, { starter_credits: 0 })
+  const { received, url } = await receiver(t, status)
+  const events = ['job.completed', 'job.failed', 'account.negative', 'account.low']
+  const made = await operator.post(`/api/admin/apps/${slug}/webhooks`, { url, events, low_credits: 10, ...endpoint })
+  const { secret, endpoint: registered } = made.json()
+  const ada = await personWith(app, 20)
+  const reserve = async (cost_estimate: number): Promise<string> =>
+    (await ada.post('/api/jobs', { app: slug, action: 'render', cost_estimate })).json().job_id
+  const types = () => received.map(({ body }) => JSON.parse(body).type)
+  const messages = () =>
+    db.selectFrom('webhook_messages').selectAll().where('account_id', '=', ada.id).orderBy('created_at').execute()
+  /** Delivers, or waits until the service's own dispatcher has done so */
+  const settle = async () => {
+    for (let i = 0; i < 500 && (await messages()).length > 0; i++) {
+      await dispatch(db, { publicOnly: false })
+      await sleep(10)
     }
   }
-  const slug = unique('video')
-  await (await as(boss)).put(`/api/admin/apps/${slug}`, { starter_credits: 20 })
-
-  /** A browser that has signed in: its cookie header */
-  async function signedIn(owner: Owner): Promise<string> {
-    const { PUBLIC_URL: origin } = clerk.env
-    const payload = { token: await clerk.token({ ...owner }) }
-    const reply = await app.inject({ method: 'POST', url: '/api/session', headers: { origin }, payload })
-    return reply.cookies.map(({ name, value }) => `${name}=${value}`).join('; ')
-  }
-  const opens = async (cookie: string, on: App = app) =>
-    (await on.inject({ url: '/api/wallet', headers: { cookie } })).statusCode === 200
-
-  return { app, env, clerk, as, boss, slug, signedIn, opens }
+  return { app, db, operator, slug, received, secret, endpoint: registered, ada, reserve, types, messages, settle, url }
 }
 
-/** What the database has of somebody. */
-async function stateOf({ sub }: Owner) {
-  const url = await databaseUrl()
-  const id = accountIdOf(sub)
-  const [account] = await query<{ clerk_id: string; closed_at: Date | null; credits: string; seq: string }>(
-    url,
-    'select clerk_id, closed_at, credits, seq from accounts where id = $1',
-    [id],
-  )
-  const tokens = await query<{ revoked: boolean }>(
-    url,
-    'select revoked_at is not null as revoked from tokens where account_id = $1 order by revoked_at, id',
-    [id],
-  )
-  const codes = await query<{ status: string }>(
-    url,
-    'select status from device_codes where account_id = $1 order by created_at, status',
-    [id],
-  )
-  const sessions = await query(url, 'select 1 from sessions where account_id = $1', [id])
-  return {
-    account,
-    live_tokens: tokens.filter(({ revoked }) => !revoked).length,
-    codes: codes.map(({ status }) => status).sort(),
-    sessions: sessions.length,
-  }
-}
-
-async function giveTokensAndCodes({ sub }: Owner) {
-  const url = await databaseUrl()
-  const id = accountIdOf(sub)
-  for (const name of ['laptop', 'server']) {
-    await query(
-      url,
-      `insert into tokens (id, token_hash, account_id, name, last_four, scopes, expires_at)
-      values ($1, $2, $3, $4, 'abcd', '{account}', now() + interval '1 day')`,
-      [randomUUID(), randomUUID(), id, name],
-    )
-  }
-  for (const status of ['pending', 'approved', 'delivered']) {
-    await query(
-      url,
-      `insert into device_codes (device_code_hash, user_code, status, account_id, scopes, client_name, expires_at)
-      values ($1, $2, $3, $4, '{account}', 'laptop', now() + interval '1 day')`,
-      [randomUUID(), unique('CODE'), status, id],
-    )
-  }
-}
-
-t.test('without a secret, and with the local identity, there is no such route', async (t) => {
-  const clerk = await startClerk(t)
-  const { app } = await start(t, { ...clerk.env, CLERK_JWT_KEY: clerk.jwtKey })
-  const local = await start(t, { CLERK_WEBHOOK_SECRET: webhookSecret })
-  for (const service of [app, local.app]) {
-    const reply = await deliver(service, gone({ sub: 'user_1', sid: '' }))
-    t.equal(reply.statusCode, 404)
-    t.equal(reply.json().error, 'not_found')
-  }
-})
-
-t.test('what is not signed just now, with our secret, over exactly this, changes nothing', async (t) => {
-  const { app, clerk, as } = await withWebhook(t)
-  const somebody = clerk.signIn()
-  await (await as(somebody)).get('/api/wallet')
-  const event = gone(somebody)
-  const other = `whsec_${Buffer.from('another secret').toString('base64')}`
-  const wrong: Record<string, DeliveryChanges> = {
-    'another secret': { secret: other },
-    'another body': { body: JSON.stringify(gone(somebody)) },
-    'no body': { body: '' },
-    'no id': { headers: { 'svix-id': undefined } },
-    'another id': { headers: { 'svix-id': 'msg_other' } },
-    'no time': { headers: { 'svix-timestamp': undefined } },
-    'another time': { headers: { 'svix-timestamp': String(Math.floor(Date.now() / 1000) - 1) } },
-    'no signature': { headers: { 'svix-signature': undefined } },
-    'an empty signature': { headers: { 'svix-signature': 'v1,' } },
-    'another version': { headers: { 'svix-signature': 'v2,abc' } },
-    'six minutes ago': { age: -360 },
-    'in six minutes': { age: 360 },
-  }
-  for (const [name, changes] of Object.entries(wrong)) {
-    const reply = await deliver(app, event, changes)
-    t.equal(reply.statusCode, 400, name)
-    t.equal(reply.json().error, 'invalid_signature', name)
-  }
-  const form = await deliver(app, event, { headers: { 'content-type': 'text/plain' } })
-  t.equal(form.statusCode, 415)
-  const large = await deliver(app, { ...event, data: 'x'.repeat(70_000) })
-  t.equal(large.statusCode, 413)
-  t.equal((await stateOf(somebody)).account?.closed_at, null)
-  t.equal((await deliver(app, event, { age: -240 })).statusCode, 200, 'four minutes ago is just now')
-})
-
-for (const [name, event] of [
-  ['user.deleted', (owner: Owner) => gone(owner)],
-  ['user.banned', (owner: Owner) => ({ type: 'user.banned', data: { id: owner.sub } })],
-  ['a ban in user.updated', (owner: Owner) => ({ type: 'user.updated', data: { id: owner.sub, banned: true } })],
-] as const) {
-  t.test(`${name}: tokens, device logins and sessions end at once, and nothing is posted any more`, async (t) => {
-    const { app, clerk, as, boss, slug, signedIn, opens } = await withWebhook(t)
-    const [somebody, neighbour] = [clerk.signIn(), clerk.signIn()]
-    const person = await as(somebody)
-    await person.get(`/api/wallet?app=${slug}`)
-    const cookie = await signedIn(somebody)
-    const cookieNextDoor = await signedIn(neighbour)
-    await giveTokensAndCodes(somebody)
-    const job = { app: slug, action: 'render', cost_estimate: 5 }
-    const { job_id } = (await person.post('/api/jobs', job)).json()
-    const before = await stateOf(somebody)
-    t.match(before, { live_tokens: 2, codes: ['approved', 'delivered', 'pending'], sessions: 1 })
-    t.ok(await opens(cookie))
-
-    t.equal((await deliver(app, event(somebody))).statusCode, 200)
-
-    const after = await stateOf(somebody)
-    t.match(after, { live_tokens: 0, codes: ['delivered', 'denied', 'denied'], sessions: 0 })
-    t.ok(after.account?.closed_at)
-    t.notOk(await opens(cookie))
-    t.ok(await opens(cookieNextDoor), 'nobody else is signed out')
-
-    const closed = { error: 'account_closed' }
-    t.match((await person.post('/api/jobs', job)).json(), closed)
-    t.match((await person.post('/api/jobs', { ...job, cost_estimate: 0 })).json(), closed)
-    t.match((await person.post('/api/jobs/complete', { job_id, actual_cost: 1 })).json(), closed)
-    t.match((await person.post('/api/jobs/fail', { job_id })).json(), closed)
-    const more = { clerk_id: somebody.sub, amount: 5, kind: 'topup', reference: unique('r'), reason: 'too late' }
-    t.match((await (await as(boss)).post('/api/admin/credits', more)).json(), closed)
-    const { PUBLIC_URL: origin } = clerk.env
-    const payload = { token: await clerk.token({ ...somebody }) }
-    const again = await app.inject({ method: 'POST', url: '/api/session', headers: { origin }, payload })
-    t.match(again.json(), closed)
-    t.notOk(again.headers['set-cookie'])
-    t.strictSame((await stateOf(somebody)).account, after.account, 'the ledger stands still')
+const credit = (operator: Person, ada: Person, amount: number) =>
+  operator.post('/api/admin/credits', {
+    ...{ clerk_id: ada.clerkId, amount, kind: 'adjustment', reference: unique('ref'), reason: 'a test' },
+    allow_negative: true,
   })
-}
 
-t.test('other events, and those of nobody, are taken and change nothing', async (t) => {
-  const { app, clerk, as } = await withWebhook(t)
-  const somebody = clerk.signIn()
-  await (await as(somebody)).get('/api/wallet')
-  for (const event of [
-    { type: 'user.updated', data: { id: somebody.sub, banned: false } },
-    { type: 'user.created', data: { id: somebody.sub } },
-    { type: 'session.created', data: { id: somebody.sid, user_id: somebody.sub } },
-    { type: 'email.created', data: { id: 'ema_1' } },
-    { type: 'user.deleted', data: {} },
-    { type: 'user.deleted', data: null },
-    { type: 'session.ended', data: { id: 'sess_nobody' } },
-  ]) {
-    t.equal((await deliver(app, event)).statusCode, 200, event.type)
-  }
-  t.equal((await stateOf(somebody)).account?.closed_at, null)
-})
+t.test('an app hears of its jobs, signed, once per event', async (t) => {
+  const { ada, db, reserve, received, secret, settle, types } = await setUp(t, undefined, { low_credits: 0 })
+  const [done, failed, expired] = [await reserve(5), await reserve(5), await reserve(5)]
+  await ada.complete(done, 3, { frames: 24 })
+  await ada.complete(done, 3, { frames: 24 })
+  await settle()
+  await ada.fail(failed)
+  await settle()
+  await sql`update jobs set expires_at = now() where id = ${expired}`.execute(db)
+  await sweep(db)
+  await settle()
+  await ada.complete(expired, 1)
+  await settle()
+  t.strictSame(types(), ['job.completed', 'job.failed', 'job.failed', 'job.completed'])
 
-t.test('an event that comes again is taken again and moves nothing', async (t) => {
-  const { app, clerk, as } = await withWebhook(t)
-  const somebody = clerk.signIn()
-  await (await as(somebody)).get('/api/wallet')
-  const id = unique('msg')
-  await deliver(app, gone(somebody), { id })
-  const { account } = await stateOf(somebody)
-  await giveTokensAndCodes(somebody)
-  t.equal((await deliver(app, gone(somebody), { id })).statusCode, 200)
-  t.strictSame((await stateOf(somebody)).account, account)
-  t.equal((await stateOf(somebody)).live_tokens, 2, 'this delivery was dealt with before')
-  t.equal((await deliver(app, gone(somebody))).statusCode, 200, 'another one of the same')
-  t.strictSame((await stateOf(somebody)).account, account, 'closed when it was closed')
-  t.equal((await stateOf(somebody)).live_tokens, 0)
-})
-
-t.test('the same event at two instances at once is dealt with once, and both say so', async (t) => {
-  const { app, env, clerk, as } = await withWebhook(t)
-  const other = await start(t, env)
-  const somebody = clerk.signIn()
-  await (await as(somebody)).get('/api/wallet')
-  const id = unique('msg')
-  const replies = await Promise.all(
-    Array.from({ length: 12 }, (_, i) => deliver(i % 2 ? app : other.app, gone(somebody), { id })),
-  )
-  for (const reply of replies) t.equal(reply.statusCode, 200)
-  t.equal((await query(await databaseUrl(), 'select 1 from webhook_deliveries where id = $1', [id])).length, 1)
-})
-
-t.test('somebody who was never here cannot come with a token of the last minute', async (t) => {
-  const { app, clerk, as, slug } = await withWebhook(t)
-  const somebody = clerk.signIn()
-  t.equal((await deliver(app, gone(somebody))).statusCode, 200)
-  const person = await as(somebody)
-  const wallet = (await person.get(`/api/wallet?app=${slug}`)).json()
-  t.match(wallet, { account: { credits: 0, held: 0 }, app_grant: { granted: false } })
-  t.equal((await person.post('/api/jobs', { app: slug, action: 'render', cost_estimate: 0 })).statusCode, 403)
-  await person.get('/api/wallet?app=some-new-slug')
-  t.equal(
-    (await query(await databaseUrl(), 'select 1 from app_grants where account_id = $1', [accountIdOf(somebody.sub)]))
-      .length,
-    0,
-  )
-})
-
-t.test('a failure half-way leaves nothing behind, and the next delivery completes it', async (t) => {
-  const { app, clerk, as, signedIn } = await withWebhook(t)
-  const somebody = clerk.signIn()
-  await (await as(somebody)).get('/api/wallet')
-  await signedIn(somebody)
-  await giveTokensAndCodes(somebody)
-  const before = await stateOf(somebody)
-  const url = await databaseUrl()
-  const id = unique('msg')
-  await query(url, 'alter table sessions rename to sessions_away')
-  try {
-    t.equal((await deliver(app, gone(somebody), { id })).statusCode, 500)
-  } finally {
-    await query(url, 'alter table sessions_away rename to sessions')
-  }
-  t.strictSame(await stateOf(somebody), before, 'all of it was taken back')
-  t.equal((await deliver(app, gone(somebody), { id })).statusCode, 200)
-  t.match(await stateOf(somebody), { live_tokens: 0, sessions: 0, account: { closed_at: Date } })
-})
-
-for (const type of ['session.ended', 'session.removed', 'session.revoked']) {
-  t.test(`${type} ends our session of that session, and no other`, async (t) => {
-    const { app, env, clerk, signedIn, opens } = await withWebhook(t)
-    const other = await start(t, env)
-    const here = clerk.signIn()
-    const there = { ...here, sid: unique('sess') }
-    const [cookie, elsewhere] = [await signedIn(here), await signedIn(there)]
-    t.ok((await opens(cookie, other.app)) && (await opens(elsewhere)))
-    t.equal((await deliver(app, { type, data: { id: here.sid, user_id: here.sub } })).statusCode, 200)
-    t.notOk(await opens(cookie))
-    t.notOk(await opens(cookie, other.app), 'at once, on every instance')
-    t.ok(await opens(elsewhere))
-
-    t.notOk(await opens(await signedIn(here)), 'its token of the last minute opens none')
-    t.equal((await stateOf(here)).account?.closed_at, null)
+  const [first, , third] = received
+  if (!first || !third) throw new Error('not received')
+  const message = new Webhook(secret).verify(first.body, first.headers as Record<string, string>)
+  t.match(message, {
+    type: 'job.completed',
+    timestamp: /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/,
+    data: {
+      account_id: ada.id,
+      credits: 7,
+      job: { id: done, status: 'completed', actual_cost: 3, metadata: { frames: 24 } },
+    },
   })
-}
+  t.match(JSON.parse(third.body).data.job, { id: expired, failure_reason: 'expired' })
+  t.throws(() => new Webhook(secret).verify(`${first.body} `, first.headers as Record<string, string>))
+  t.equal(new Set(received.map(({ headers }) => headers['webhook-id'])).size, 4)
+})
 
-t.test('however postings race with the closing, none comes after it', async (t) => {
-  const { app, env, clerk, as, boss } = await withWebhook(t)
-  const other = await start(t, env)
-  for (let round = 0; round < 5; round++) {
-    const somebody = clerk.signIn()
-    const more = { clerk_id: somebody.sub, amount: 100, kind: 'topup', reference: unique('r'), reason: 'to spend' }
-    await (await as(boss)).post('/api/admin/credits', more)
-    const headers = { authorization: `Bearer ${await clerk.token({ ...somebody })}` }
-    const payload = { app: 'video', action: 'render', cost_estimate: 1 }
-    const reserve = (on: App) => on.inject({ method: 'POST', url: '/api/jobs', headers, payload })
-    const statuses: number[] = []
-    const racing = Array.from({ length: 20 }, async (_, i) => {
-      statuses.push((await reserve(i % 2 ? app : other.app)).statusCode)
+t.test('account.low and account.negative are said when the credits cross the line, by whatever they do', async (t) => {
+  const { ada, operator, reserve, settle, types } = await setUp(t, undefined, {
+    events: ['account.low', 'account.negative'],
+  })
+  const job = await reserve(11)
+  await settle()
+  t.strictSame(types(), ['account.low'], '20 → 9')
+  await reserve(1)
+  await settle()
+  t.equal(types().length, 1, '9 → 8 crosses nothing')
+  await ada.complete(job, 40)
+  await settle()
+  t.strictSame(types(), ['account.low', 'account.negative'], '8 → -21')
+  await credit(operator, ada, 100)
+  await settle()
+  t.equal(types().length, 2)
+})
+
+t.test('an adjustment tells the apps that the account has used', async (t) => {
+  const { ada, operator, slug, settle, types } = await setUp(t)
+  await credit(operator, ada, -15)
+  await settle()
+  t.strictSame(types(), [], 'it has used none')
+  await ada.get(`/api/wallet?app=${slug}`)
+  await credit(operator, ada, 15)
+  await credit(operator, ada, -30)
+  await settle()
+  t.strictSame(types().sort(), ['account.low', 'account.negative'])
+})
+
+t.test('nothing is written where nobody listens, nor for what moves nothing', async (t) => {
+  const { ada, messages, operator, reserve } = await setUp(t, undefined, { events: ['job.failed'] })
+  await ada.complete(await reserve(5), 5)
+  await ada.complete((await ada.reserve(5)).json().job_id, 5)
+  const failed = await reserve(1)
+  t.equal((await ada.complete(failed, -1)).statusCode, 400)
+  t.strictSame(await messages(), [])
+  const gone = await operator.post('/api/admin/webhooks/replay', { endpoint_id: failed })
+  t.match([gone.statusCode, gone.json().error], [404, 'endpoint_not_found'])
+})
+
+t.test(
+  'what is not taken is tried again, later and later, under the same id, and is dead after three days',
+  async (t) => {
+    let status = 500
+    const { ada, db, endpoint, messages, operator, received, reserve, settle } = await setUp(t, () => status, {
+      events: ['job.completed'],
     })
-    t.equal((await deliver(app, gone(somebody))).statusCode, 200)
-    const { account } = await stateOf(somebody)
-    await Promise.all(racing)
-    t.strictSame((await stateOf(somebody)).account, account, 'nothing after the answer')
-    t.ok(statuses.every((status) => status === 200 || status === 403))
-    t.equal(Number(account?.credits), 100 - statuses.filter((status) => status === 200).length)
-    t.equal((await reserve(other.app)).statusCode, 403)
-  }
+    const attempt = async (n: number) => {
+      await sql`update webhook_messages set next_attempt_at = now() where account_id = ${ada.id}`.execute(db)
+      for (let i = 0; i < 500 && ((await messages())[0]?.attempts ?? 0) < n; i++) {
+        await dispatch(db, { publicOnly: false })
+        await sleep(10)
+      }
+      for (let i = 0; i < 500 && !(await messages())[0]?.last_error; i++) await sleep(10)
+    }
+    await ada.complete(await reserve(5), 5)
+    await attempt(1)
+    const delays: number[] = []
+    for (let n = 2; n <= 9; n++) {
+      await attempt(n)
+      for (let i = 0; i < 500; i++) {
+        const [message] = await messages()
+        const seconds = Math.round((Number(message?.next_attempt_at) - Date.now()) / 1000)
+        // The lease of an attempt that is under way is 60.
+        if (received.length >= n && ![59, 60].includes(seconds)) {
+          delays.push(seconds)
+          break
+        }
+        await sleep(10)
+      }
+    }
+    for (const [n, expected] of [20, 80, 320, 1280, 5120, 20480, 21600, 21600].entries()) {
+      t.ok(Math.abs((delays[n] ?? 0) - expected) <= 3, `attempt ${n + 2}: again after ${delays[n]} s`)
+    }
+    t.equal(new Set(received.map(({ headers }) => headers['webhook-id'])).size, 1)
+    t.match((await messages())[0], { status: 'pending', last_error: 'Answered 500.' })
+
+    await sql`update webhook_messages set give_up_at = now() where account_id = ${ada.id}`.execute(db)
+    await attempt(10)
+    for (let i = 0; i < 500 && (await messages())[0]?.status !== 'dead'; i++) await sleep(10)
+    const listed = (await operator.get(`/api/admin/webhooks/dead?endpoint_id=${endpoint.id}`)).json().messages
+    t.match(listed, [{ event: 'job.completed', account_id: ada.id, attempts: 10, last_error: 'Answered 500.' }])
+    t.equal(listed.length, 1)
+    const count = received.length
+    await sql`update webhook_messages set next_attempt_at = now() where account_id = ${ada.id}`.execute(db)
+    t.equal(await dispatch(db, { publicOnly: false }), 0)
+    t.equal(received.length, count, 'a dead one rests')
+
+    status = 200
+    const replayed = await operator.post('/api/admin/webhooks/replay', {
+      endpoint_id: endpoint.id,
+      message_id: listed[0].id,
+    })
+    t.strictSame(replayed.json(), { replayed: 1 })
+    await settle()
+    t.strictSame(await messages(), [])
+    t.equal(received.at(-1)?.headers['webhook-id'], listed[0].id)
+  },
+)
+
+t.test('a redirect is not followed', async (t) => {
+  const { received, url } = await receiver(t, () => 302)
+  await t.rejects(deliver({ url, secret: 'whsec_c2VjcmV0', id: 'x', payload: {} }, false), {
+    message: 'Answered 302, a redirect.',
+  })
+  t.equal(received.length, 1)
 })
 
-t.test('deliveries are forgotten after a month', async (t) => {
-  const { app } = await withWebhook(t)
-  const url = await databaseUrl()
-  const [old, recent] = [unique('msg'), unique('msg')]
-  await query(
-    url,
-    `insert into webhook_deliveries (id, received_at)
-    values ($1, now() - interval '31 days'), ($2, now() - interval '29 days')`,
-    [old, recent],
+t.test('a message whose process died is delivered by the next', async (t) => {
+  const { ada, db, messages, received, reserve, settle } = await setUp(t, undefined, { events: ['job.completed'] })
+  await ada.complete(await reserve(5), 5)
+  // As a claim leaves it, when nobody comes back.
+  await sql`update webhook_messages set attempts = 7, next_attempt_at = now() - interval '1 second'
+    where account_id = ${ada.id}`.execute(db)
+  await settle()
+  t.equal(received.length, 1)
+  t.strictSame(await messages(), [])
+})
+
+t.test('two dispatchers deliver a message once', async (t) => {
+  const { ada, db, received, reserve, settle } = await setUp(t, undefined, { events: ['job.completed'] })
+  const jobs = await Promise.all(Array.from({ length: 20 }, () => reserve(1)))
+  await Promise.all(jobs.map((job) => ada.complete(job, 1)))
+  await Promise.all(Array.from({ length: 4 }, () => dispatch(db, { publicOnly: false })))
+  await settle()
+  t.equal(received.length, 20)
+})
+
+t.test('in production only https to public addresses is connected to', async (t) => {
+  const { received, url } = await receiver(t)
+  const { port } = new URL(url)
+  const post = (to: string) => deliver({ url: to, secret: 'whsec_c2VjcmV0', id: 'x', payload: {} }, true)
+  await t.rejects(post(url), { message: 'The URL is not https.' })
+  for (const host of [
+    '127.0.0.1',
+    '[::1]',
+    '10.0.0.1',
+    '169.254.169.254',
+    '[::ffff:127.0.0.1]',
+    '0.0.0.0',
+    '2130706433',
+    '0x7f.1',
+  ]) {
+    await t.rejects(post(`https://${host}:${port}/`), { message: /^The address .* is not a public one\.$/ }, host)
+  }
+  // A name is looked up by the connection itself: what it resolves to there is what counts, so it cannot change in between.
+  await t.rejects(post(`https://localhost:${port}/`), {
+    message: /^The address (127\.0\.0\.1|::1) is not a public one\.$/,
+  })
+  t.equal(received.length, 0)
+})
+
+t.test('public is what the internet routes', async (t) => {
+  for (const address of ['93.184.215.14', '8.8.8.8', '2606:4700::1111']) t.ok(isPublic(address), address)
+  const special = [
+    '127.0.0.1',
+    '10.1.2.3',
+    '172.16.0.1',
+    '192.168.1.1',
+    '169.254.1.1',
+    '100.64.0.1',
+    '0.0.0.0',
+    '224.0.0.1',
+  ]
+  special.push(
+    '255.255.255.255',
+    '192.0.2.1',
+    '198.18.0.1',
+    '::',
+    '::1',
+    'fe80::1',
+    'fc00::1',
+    'ff02::1',
+    '::ffff:10.0.0.1',
   )
-  await deliver(app, { type: 'user.created', data: { id: 'user_1' } })
-  const left = await query<{ id: string }>(url, 'select id from webhook_deliveries where id = any($1)', [[old, recent]])
-  t.strictSame(left, [{ id: recent }])
+  special.push('64:ff9b::7f00:1', '2002:7f00:1::', '2001:db8::1', 'fe80::1%eth0', 'nonsense')
+  for (const address of special) t.notOk(isPublic(address), address)
+})
+
+t.test('only an administrator arranges endpoints, and the secret is shown once', async (t) => {
+  const { ada, endpoint, operator, secret, slug, url } = await setUp(t)
+  t.match(secret, /^whsec_[A-Za-z0-9+/]{43}=$/)
+  t.match(endpoint, { app_slug: slug, url, low_credits: 10 })
+  const listed = await operator.get(`/api/admin/apps/${slug}/webhooks`)
+  t.strictSame(listed.json(), { endpoints: [endpoint] })
+  t.notMatch(listed.body, secret)
+
+  const path = `/api/admin/apps/${slug}/webhooks`
+  for (const answer of [
+    await ada.post(path, { url, events: ['job.failed'] }),
+    await ada.get(path),
+    await ada.get('/api/admin/webhooks/dead'),
+    await ada.post('/api/admin/webhooks/replay', { endpoint_id: endpoint.id }),
+  ]) {
+    t.match([answer.statusCode, answer.json().error], [403, 'not_an_administrator'])
+  }
+  for (const [field, body] of [
+    ['url', { url: 'ftp://example.com', events: ['job.failed'] }],
+    ['url', { url: 'https://user:pass@example.com', events: ['job.failed'] }],
+    ['url', { url: 'hooks', events: ['job.failed'] }],
+    ['events', { url, events: [] }],
+    ['events.0', { url, events: ['job.started'] }],
+  ] as const) {
+    const refused = await operator.post(path, body)
+    t.match([refused.statusCode, refused.json().field], [400, field])
+  }
+  const unknown = await operator.post('/api/admin/apps/nobody-has-this/webhooks', { url, events: ['job.failed'] })
+  t.match([unknown.statusCode, unknown.json().error], [404, 'app_not_found'])
+  t.equal((await operator.get('/api/admin/apps/nobody-has-this/webhooks')).statusCode, 404)
+})
+
+t.test('an endpoint that is removed receives nothing more', async (t) => {
+  const { app, ada, db, endpoint, messages, operator, received, reserve } = await setUp(t, undefined, {
+    events: ['job.completed'],
+  })
+  const { authorization } = operator
+  const remove = () =>
+    app.inject({ method: 'DELETE', url: `/api/admin/webhooks/${endpoint.id}`, headers: { authorization } })
+  await sql`insert into webhook_messages (account_id, endpoint_id, event, payload, next_attempt_at)
+    values (${ada.id}, ${endpoint.id}, 'job.completed', '{}', now() + interval '1 hour')`.execute(db)
+  t.equal((await remove()).statusCode, 204)
+  t.equal((await remove()).statusCode, 404)
+  t.strictSame(await messages(), [])
+  await ada.complete(await reserve(5), 5)
+  t.strictSame(await messages(), [])
+  // Written by a statement that began before the removal.
+  await sql`insert into webhook_messages (account_id, endpoint_id, event, payload)
+    values (${ada.id}, ${endpoint.id}, 'job.completed', '{}')`.execute(db)
+  for (let i = 0; i < 500 && (await messages()).length > 0; i++) {
+    await dispatch(db, { publicOnly: false })
+    await sleep(10)
+  }
+  t.strictSame(await messages(), [])
+  t.equal(received.length, 0)
 })

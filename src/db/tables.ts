@@ -114,6 +114,28 @@ export interface Tables {
     ended_sid: string | null
     received_at: Timestamp
   }
+  webhook_endpoints: {
+    id: string
+    app_slug: string
+    url: string
+    secret: string
+    events: string[]
+    low_credits: Generated<number>
+    created_at: Timestamp
+  }
+  webhook_messages: {
+    account_id: string
+    id: Generated<string>
+    endpoint_id: string
+    event: string
+    payload: Json
+    status: Generated<'pending' | 'dead'>
+    attempts: Generated<number>
+    next_attempt_at: Timestamp
+    give_up_at: Timestamp
+    last_error: string | null
+    created_at: Timestamp
+  }
   settings: { name: string; value: string }
 }
 

@@ -1,5 +1,6 @@
 import { statement } from '../db/statement.ts'
 import { ApiError } from '../errors.ts'
+import { announce } from '../webhooks/outbox.ts'
 import { type Db, openAccount } from './post.ts'
 import { accountClosed, isDuplicate, retried } from './retry.ts'
 import { settleKeyRequired } from './settle.ts'
@@ -113,6 +114,7 @@ export const reserveHold = statement<
     insert into ledger_entries (account_id, seq, job_id, kind, amount, balance_after)
     select $account_id::uuid, seq, $job_id::uuid, 'job_reserve', -$cost::bigint, credits
     from debit where $cost::bigint > 0
+  ), told as (${announce('debit', 'endpoint.app_slug = $app', { after: 'debit.credits', before: '(debit.credits + $cost::bigint)' })}
   )
   select credits, held, expires_at from debit, job`,
 )

@@ -1,5 +1,6 @@
 import { statement } from '../db/statement.ts'
 import { ApiError } from '../errors.ts'
+import { announce } from '../webhooks/outbox.ts'
 import type { Db } from './post.ts'
 import { accountClosed, refuseRange, retried } from './retry.ts'
 import {
@@ -129,6 +130,14 @@ const settled = ({ credits, held, metadata_kept, ...job }: JobRow & Balance & { 
 const KEYED = `exists (select from apps where apps.slug = jobs.app_slug and apps.settle_key_hash is not null)`
 const MAY_SETTLE = `case when $key_of::text is null then not ${KEYED} else jobs.app_slug = $key_of end`
 
+const announceJob = (creditsBefore: string) =>
+  announce(
+    'job, balance',
+    'endpoint.app_slug = job.app_slug',
+    { after: 'balance.credits', before: creditsBefore },
+    { json: `to_jsonb(job) - 'metadata_kept'`, status: 'job.status' },
+  )
+
 /** A job that has expired, while its completion is still charged. */
 const CHARGEABLE = `(jobs.status = 'failed' and jobs.failure_reason = 'expired'
   and jobs.expires_at > now() - interval '${LATE_DAYS} days')`
@@ -178,6 +187,7 @@ export const end = statement<
     select $account_id::uuid, seq, id, case when reserved > actual_cost then $refund_kind else 'job_overage' end,
       reserved - actual_cost, credits
     from job, balance where reserved <> actual_cost
+  ), told as (${announceJob('(balance.credits - job.reserved + job.actual_cost)')}
   )
   select job.*, credits, held from job, balance`,
 )
@@ -210,6 +220,7 @@ const chargeLate = statement<
     insert into ledger_entries (account_id, seq, job_id, kind, amount, balance_after)
     select $account_id::uuid, seq, id, 'job_late_charge', -actual_cost, credits
     from job, balance where actual_cost > 0
+  ), told as (${announceJob('(balance.credits + job.actual_cost)')}
   )
   select job.*, credits, held from job, balance`,
 )

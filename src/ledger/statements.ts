@@ -1,4 +1,5 @@
 import { statement } from '../db/statement.ts'
+import { announce } from '../webhooks/outbox.ts'
 import type { EntryKind, JobStatus } from './rules.ts'
 
 /**
@@ -76,6 +77,10 @@ export const grantStarter = statement<{ account_id: string; app: string; referen
   select credits from granted`,
 )
 
+/** No app is behind it: those that the account has used hear of it. */
+const USED_BY_ACCOUNT = `exists (select from app_grants
+  where app_grants.account_id = $account_id::uuid and app_grants.app_slug = endpoint.app_slug)`
+
 /** Credits given or taken by an administrator. No row: it would go negative, or the account is unknown or closed. */
 export const adjust = statement<
   {
@@ -95,6 +100,7 @@ export const adjust = statement<
     where id = $account_id::uuid and closed_at is null
       and ($amount::bigint > 0 or $allow_negative::boolean or credits + $amount::bigint >= 0)
     returning credits, seq
+  ), told as (${announce('balance', USED_BY_ACCOUNT, { after: 'balance.credits', before: '(balance.credits - $amount::bigint)' })}
   )
   insert into ledger_entries (account_id, seq, kind, amount, balance_after, reference, reason, actor)
   select $account_id::uuid, seq, $kind, $amount::bigint, credits, $reference, $reason, $actor from balance

@@ -1,0 +1,229 @@
+import { randomBytes } from 'node:crypto'
+import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
+import { sql } from 'kysely'
+import { v7 as uuidv7 } from 'uuid'
+import { requireAdmin } from '../auth.ts'
+import { ApiError, badField } from '../errors.ts'
+import {
+  bodyFailures,
+  Credits,
+  failures,
+  protectedFailures,
+  ref,
+  Slug,
+  Uuid,
+  WebhookEndpoint,
+  WebhookEvent,
+  WebhookMessage,
+} from '../schemas.ts'
+
+const forbidden = failures.forbidden('not_an_administrator', 'Only an administrator may do this.')
+const appNotFound = failures.notFound('app_not_found', 'There is no registered app with this slug.')
+const endpointNotFound = failures.notFound('endpoint_not_found', 'There is no webhook endpoint with this id.')
+
+/** Where an app hears of its jobs, and what could not be delivered. */
+export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  app.addHook('onRequest', requireAdmin)
+
+  const columns = ['id', 'app_slug', 'url', 'events', 'low_credits', 'created_at'] as const
+  const params = Type.Object({ slug: Slug })
+
+  app.post(
+    '/api/admin/apps/:slug/webhooks',
+    {
+      schema: {
+        tags: ['Admin'],
+        summary: 'Send webhooks (Standard Webhooks) to an endpoint of an app',
+        params,
+        body: Type.Object(
+          {
+            url: Type.String({ maxLength: 2048, description: 'https; in production at a public address' }),
+            events: Type.Array(WebhookEvent, { minItems: 1, maxItems: 10 }),
+            low_credits: Type.Optional(Credits({ default: 0 })),
+          },
+          { examples: [{ url: 'https://video.example.com/hooks/focus', events: ['job.completed', 'job.failed'] }] },
+        ),
+        response: {
+          200: Type.Object(
+            {
+              endpoint: ref(WebhookEndpoint),
+              secret: Type.String({ description: 'Checks the signatures; shown once' }),
+            },
+            { description: 'OK', examples: [{ endpoint: WebhookEndpoint.examples[0], secret: 'whsec_c2VjcmV0' }] },
+          ),
+          404: appNotFound,
+          ...bodyFailures,
+          403: forbidden,
+        },
+      },
+    },
+    async (request, reply) => {
+      const { events, low_credits = 0 } = request.body
+      const url = endpointUrl(request.body.url)
+      await findApp(request.params.slug)
+      const secret = `whsec_${randomBytes(32).toString('base64')}`
+      const endpoint = await app.db
+        .insertInto('webhook_endpoints')
+        .values({ id: uuidv7(), app_slug: request.params.slug, url, secret, events: [...new Set(events)], low_credits })
+        .returning(columns)
+        .executeTakeFirstOrThrow()
+      reply.header('cache-control', 'no-store')
+      return { endpoint: typed(endpoint), secret }
+    },
+  )
+
+  app.get(
+    '/api/admin/apps/:slug/webhooks',
+    {
+      schema: {
+        tags: ['Admin'],
+        summary: "List an app's webhook endpoints",
+        params,
+        response: {
+          200: Type.Object(
+            { endpoints: Type.Array(ref(WebhookEndpoint)) },
+            { description: 'OK', examples: [{ endpoints: WebhookEndpoint.examples }] },
+          ),
+          404: appNotFound,
+          ...protectedFailures,
+          403: forbidden,
+        },
+      },
+    },
+    async (request) => {
+      await findApp(request.params.slug)
+      const endpoints = await app.db
+        .selectFrom('webhook_endpoints')
+        .select(columns)
+        .where('app_slug', '=', request.params.slug)
+        .orderBy('id')
+        .execute()
+      return { endpoints: endpoints.map(typed) }
+    },
+  )
+
+  app.delete(
+    '/api/admin/webhooks/:id',
+    {
+      schema: {
+        tags: ['Admin'],
+        summary: 'Remove a webhook endpoint, and what it has not received',
+        params: Type.Object({ id: Uuid }),
+        response: {
+          204: { type: 'null', description: 'Removed' },
+          404: endpointNotFound,
+          ...protectedFailures,
+          403: forbidden,
+        },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params
+      const removed = await app.db.deleteFrom('webhook_endpoints').where('id', '=', id).executeTakeFirst()
+      if (!removed.numDeletedRows) throw noEndpoint()
+      await app.db.deleteFrom('webhook_messages').where('endpoint_id', '=', id).execute()
+      return reply.code(204).send(null)
+    },
+  )
+
+  app.get(
+    '/api/admin/webhooks/dead',
+    {
+      schema: {
+        tags: ['Admin'],
+        summary: 'List messages that no attempt of three days has delivered, the oldest first',
+        querystring: Type.Object({
+          endpoint_id: Type.Optional(Uuid),
+          limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 200, default: 50 })),
+        }),
+        response: {
+          200: Type.Object(
+            { messages: Type.Array(ref(WebhookMessage)) },
+            { description: 'OK', examples: [{ messages: WebhookMessage.examples }] },
+          ),
+          ...protectedFailures,
+          403: forbidden,
+        },
+      },
+    },
+    async (request) => {
+      const { endpoint_id, limit = 50 } = request.query
+      const messages = await app.db
+        .selectFrom('webhook_messages')
+        .select(['id', 'account_id', 'endpoint_id', 'event', 'payload', 'attempts', 'last_error', 'created_at'])
+        .where('status', '=', 'dead')
+        .$if(endpoint_id !== undefined, (dead) => dead.where('endpoint_id', '=', endpoint_id ?? ''))
+        .orderBy('created_at')
+        .limit(limit)
+        .execute()
+      return { messages: messages as unknown as (typeof WebhookMessage)['static'][] }
+    },
+  )
+
+  app.post(
+    '/api/admin/webhooks/replay',
+    {
+      schema: {
+        tags: ['Admin'],
+        summary: "Try an endpoint's dead messages again, for three days more",
+        body: Type.Object(
+          { endpoint_id: Uuid, message_id: Type.Optional({ ...Uuid, description: 'Only this one' }) },
+          { examples: [{ endpoint_id: WebhookEndpoint.examples[0]?.id }] },
+        ),
+        response: {
+          200: Type.Object(
+            { replayed: Type.Integer({ description: 'How many will be tried again' }) },
+            { description: 'OK', examples: [{ replayed: 3 }] },
+          ),
+          404: endpointNotFound,
+          ...bodyFailures,
+          403: forbidden,
+        },
+      },
+    },
+    async (request) => {
+      const { endpoint_id, message_id } = request.body
+      const endpoint = await app.db
+        .selectFrom('webhook_endpoints')
+        .select('id')
+        .where('id', '=', endpoint_id)
+        .executeTakeFirst()
+      if (!endpoint) throw noEndpoint()
+      const { numUpdatedRows } = await app.db
+        .updateTable('webhook_messages')
+        .set({
+          status: 'pending',
+          attempts: 0,
+          next_attempt_at: sql<Date>`now()`,
+          give_up_at: sql<Date>`now() + interval '3 days'`,
+        })
+        .where('status', '=', 'dead')
+        .where('endpoint_id', '=', endpoint_id)
+        .$if(message_id !== undefined, (dead) => dead.where('id', '=', message_id ?? ''))
+        .executeTakeFirst()
+      return { replayed: Number(numUpdatedRows) }
+    },
+  )
+
+  async function findApp(slug: string): Promise<void> {
+    const found = await app.db.selectFrom('apps').select('slug').where('slug', '=', slug).executeTakeFirst()
+    if (!found) throw new ApiError(404, 'app_not_found', 'There is no registered app with this slug.')
+  }
+
+  /** @throws {ApiError} 400 for what is no URL that we would post to */
+  function endpointUrl(text: string): string {
+    const url = URL.parse(text)
+    const fine = url && (url.protocol === 'https:' || (url.protocol === 'http:' && !app.config.production))
+    if (!fine || url.username || url.password)
+      throw badField('url', 'must be an https:// URL without a user or password')
+    return url.href
+  }
+}
+
+const noEndpoint = () => new ApiError(404, 'endpoint_not_found', 'There is no webhook endpoint with this id.')
+
+/** The table's own check keeps the events to those that there are. */
+const typed = <T extends { events: string[] }>(endpoint: T) => ({
+  ...endpoint,
+  events: endpoint.events as (typeof WebhookEvent)['static'][],
+})

@@ -1,0 +1,84 @@
+import { statement } from '../db/statement.ts'
+
+/** The outbox: what apps are to be told, written by the very statement that makes it true. */
+
+export const EVENTS = ['job.completed', 'job.failed', 'account.negative', 'account.low'] as const
+export type Event = (typeof EVENTS)[number]
+
+/**
+ * SQL of an INSERT for a CTE of a ledger statement: one message for each event that happened and each endpoint that
+ * subscribes to it; no row where none does.
+ * @param from the statement's CTEs that it reads
+ * @param endpoints SQL condition: which endpoints hear of it
+ * @param credits SQL: spendable credits, after and before
+ * @param job SQL of the job as JSON, and its status; absent: an account's event without a job
+ */
+export const announce = (
+  from: string,
+  endpoints: string,
+  credits: { after: string; before: string },
+  job?: { json: string; status: string },
+): string => `
+    insert into webhook_messages (account_id, endpoint_id, event, payload)
+    select $account_id::uuid, endpoint.id, happened.event, jsonb_build_object(
+      'type', happened.event, 'timestamp', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+      'data', jsonb_build_object('account_id', $account_id::uuid, 'credits', ${credits.after}
+        ${job ? `, 'job', ${job.json}` : ''}))
+    from ${from}, webhook_endpoints endpoint cross join lateral (values
+      ${job ? `('job.' || ${job.status}, true),` : ''}
+      ('account.negative', ${credits.after} < 0 and ${credits.before} >= 0),
+      ('account.low', ${credits.after} < endpoint.low_credits and ${credits.before} >= endpoint.low_credits)
+    ) as happened (event, yes)
+    where ${endpoints} and happened.yes and happened.event = any(endpoint.events)`
+
+export interface Claimed {
+  account_id: string
+  id: string
+  attempts: number
+  url: string
+  secret: string
+  payload: Record<string, unknown>
+}
+
+type Due = { account_id: string; id: string; attempts: number }
+
+/** Messages whose time has come, read without a lock: whoever claims one first has it. */
+export const dueMessages = statement<{ limit: number }, Due>(
+  'webhooks_due',
+  `select account_id, id, attempts from webhook_messages
+  where status = 'pending' and next_attempt_at <= now() order by next_attempt_at limit $limit::int`,
+)
+
+/** Takes a message for so many seconds; after them, it is due again: the process that has it may be gone. */
+export const claim = statement<Due & { seconds: number }, Claimed>(
+  'webhook_claim',
+  `update webhook_messages message
+  set attempts = message.attempts + 1, next_attempt_at = now() + make_interval(secs => $seconds::int)
+  from webhook_endpoints endpoint
+  where message.account_id = $account_id::uuid and message.id = $id::uuid and message.attempts = $attempts::int
+    and message.status = 'pending' and message.next_attempt_at <= now() and endpoint.id = message.endpoint_id
+  returning message.account_id, message.id, message.attempts, message.payload, endpoint.url, endpoint.secret`,
+)
+
+export const arrived = statement<Due, { id: string }>(
+  'webhook_arrived',
+  `delete from webhook_messages
+  where account_id = $account_id::uuid and id = $id::uuid and attempts = $attempts::int returning id`,
+)
+
+/** Later again, or dead when its days are over. */
+export const failed = statement<Due & { seconds: number; error: string }, { status: string }>(
+  'webhook_failed',
+  `update webhook_messages
+  set last_error = $error, next_attempt_at = now() + make_interval(secs => $seconds::int),
+    status = case when now() + make_interval(secs => $seconds::int) > give_up_at then 'dead' else 'pending' end
+  where account_id = $account_id::uuid and id = $id::uuid and attempts = $attempts::int and status = 'pending'
+  returning status`,
+)
+
+/** A message to an endpoint that was removed while the message was written: there is nobody to tell. */
+export const dropOrphan = statement<Due, { id: string }>(
+  'webhook_orphan',
+  `delete from webhook_messages message where account_id = $account_id::uuid and id = $id::uuid
+    and not exists (select from webhook_endpoints where id = message.endpoint_id) returning id`,
+)
