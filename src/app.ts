@@ -78,6 +78,16 @@ export async function buildApp(config: Config, db: Kysely<Tables>, logger: Fasti
   )
   app.addHook('onClose', async () => origins.stop())
 
+  // A request that runs while we close keeps its connection, and us, waiting for a next one unless it is told otherwise.
+  let closing = false
+  app.addHook('preClose', async () => {
+    closing = true
+  })
+  app.addHook('onSend', (_, reply, payload, done) => {
+    if (closing) reply.header('connection', 'close')
+    done(null, payload)
+  })
+
   app.addHook('onRequest', (request, _reply, next) => {
     request.deadline = answerBy()
     next()

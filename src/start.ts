@@ -63,8 +63,25 @@ export function explain(error: unknown): unknown {
     const reason = (error.cause as Error).message || (error.cause as NodeJS.ErrnoException).code
     return `The database did not answer within 30 s (${reason}). Is DATABASE_URL right, and is the server running?`
   }
-  const { code, port, address } = error as NodeJS.ErrnoException & { port?: number; address?: string }
-  if (code === 'EADDRINUSE') return `Port ${port} of ${address} is taken. Stop what listens there, or set PORT.`
+  const { code, port, address, hostname, path } = error as Partial<NodeJS.ErrnoException & Record<string, string>>
+  switch (code) {
+    case 'EADDRINUSE':
+      return `Port ${port} of ${address} is taken. Stop what listens there, or set PORT.`
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return `There is no address ${address ?? hostname} here to listen on (${code}). Set HOST to one that this machine has.`
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+    case 'EEXIST':
+    case 'ENOTDIR':
+      if (path)
+        return `${path} cannot be used as data folder (${code}). Set DATA_DIR to one that this process may write to.`
+      return `This process may not listen on port ${port} (${code}). Set PORT to another, 1024 or above.`
+    case '42P01':
+    case '42703':
+      return `The database lacks something of this release's schema (${(error as Error).message}). Run \`npm run migrate\`.`
+  }
   return error
 }
 

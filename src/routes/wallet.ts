@@ -4,7 +4,7 @@ import type { FastifyRequest } from 'fastify'
 import { requireAccount } from '../auth.ts'
 import { grantStarter, openAccount, rememberApp } from '../ledger/post.ts'
 import { readWallet, type Wallet } from '../ledger/wallet.ts'
-import { Entry, protectedFailures, ref, Slug, WalletResponse } from '../schemas.ts'
+import { Entry, failures, protectedFailures, ref, Slug, WalletResponse } from '../schemas.ts'
 
 export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
@@ -17,7 +17,11 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
         querystring: Type.Object({
           app: Type.Optional({ ...Slug, description: 'App slug to upsert and possibly grant starter credits' }),
         }),
-        response: { 200: { ...ref(WalletResponse), description: 'OK' }, ...protectedFailures },
+        response: {
+          200: { ...ref(WalletResponse), description: 'OK' },
+          409: failures.conflict('balance_out_of_range', 'The balance would leave the range of ±(2^53 - 1).'),
+          ...protectedFailures,
+        },
       },
     },
     async (request) => {

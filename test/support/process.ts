@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import { createTemplate, dropTemplate } from './database.ts'
 
 const SERVER = fileURLToPath(new URL('../../src/server.ts', import.meta.url))
 
@@ -25,6 +26,32 @@ export async function freePort(): Promise<number> {
   await once(listener, 'close')
   return port
 }
+
+/** An empty database on the test server. */
+export async function emptyDatabase(t: Test): Promise<string> {
+  const server = process.env.TEST_DATABASE_URL ?? ''
+  const { name, url } = await createTemplate(server)
+  t.teardown(() => dropTemplate(server, name))
+  return url
+}
+
+/** Signs in over the wire; what to send along from then on. */
+export async function signIn(url: string): Promise<{ cookie: string; authorization: string }> {
+  const reply = await fetch(`${url}/signin`, {
+    method: 'POST',
+    redirect: 'manual',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ email: 'ada@example.com' }),
+  })
+  const cookie = reply.headers.getSetCookie()[0]?.split(';', 1)[0] ?? ''
+  const { token } = (await (await fetch(`${url}/api/sessionToken`, { headers: { cookie } })).json()) as {
+    token: string
+  }
+  return { cookie, authorization: `Bearer ${token}` }
+}
+
+/** What it says once requests are served. */
+export const LISTENING = /listens on/
 
 /**
  * The service as a process, in a folder of its own and with this environment alone; it ends with the test.
@@ -53,6 +80,8 @@ export async function launch(t: Test, env: Record<string, string> = {}, nodeArgs
   return {
     port,
     url: `http://localhost:${port}`,
+    /** What it has printed so far */
+    output: () => output,
     /** When it has ended: exit code or signal, and everything it printed */
     closed,
     kill: (signal: NodeJS.Signals) => child.kill(signal),

@@ -1,0 +1,38 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import type { Test } from 'tap'
+
+/** Holds an account's row in the file's database, so that whatever writes to it waits there. */
+export async function holdAccount(t: Test, url: string, accountId: string) {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  t.teardown(() => client.end())
+  await client.query('begin')
+  await client.query('select from accounts where id = $1 for update', [accountId])
+
+  /** The service's backends that wait for a lock now; a transaction would otherwise see the same ones for ever. */
+  async function waitingBackends(): Promise<number[]> {
+    await client.query('select pg_stat_clear_snapshot()')
+    const { rows } = await client.query<{ pid: number }>(
+      `select pid from pg_stat_activity where datname = current_database() and application_name = 'focus-api'
+       and wait_event_type = 'Lock'`,
+    )
+    return rows.map(({ pid }) => pid)
+  }
+
+  return {
+    /** Resolves with the backends that wait, once there are so many that were not there before */
+    async waiting(count: number, before: number[] = []): Promise<number[]> {
+      for (;;) {
+        const pids = (await waitingBackends()).filter((pid) => !before.includes(pid))
+        if (pids.length >= count) return pids
+        await sleep(10)
+      }
+    },
+    /** As an operator's `pg_terminate_backend` */
+    async terminate(pids: number[]): Promise<void> {
+      await client.query('select pg_terminate_backend(pid) from unnest($1::int[]) as pid', [pids])
+    },
+    release: () => client.query('commit'),
+  }
+}
