@@ -18,7 +18,7 @@ const CONNECTIONS = 16
 const ACCOUNTS = 50
 const TOKENS_PER_SECOND = 10
 const ROUND_SECONDS = 8
-const ROUNDS = 3
+const ROUNDS = 7
 
 const { publicKey, privateKey } = await generateKeyPair('RS256', { extractable: true })
 let hanging = false
