@@ -21,7 +21,7 @@ export const announce = (
 ): string => `
     insert into webhook_messages (account_id, endpoint_id, event, payload)
     select $account_id::uuid, endpoint.id, happened.event, jsonb_build_object(
-      'type', happened.event, 'timestamp', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+      'type', happened.event, 'timestamp', now(),
       'data', jsonb_build_object('account_id', $account_id::uuid, 'credits', ${credits.after}
         ${job ? `, 'job', ${job.json}` : ''}))
     from ${from}, webhook_endpoints endpoint cross join lateral (values
