@@ -26,6 +26,7 @@ import { walletRoutes } from './routes/wallet.ts'
 import { components } from './schemas.ts'
 import { refuseUnstorable, schemaController } from './validation.ts'
 import { startDispatcher } from './webhooks/dispatcher.ts'
+import { readEndpoints } from './webhooks/outbox.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -80,6 +81,7 @@ export async function buildApp(config: Config, db: Kysely<Tables>, logger: Fasti
   app.addHook('onClose', async () => origins.stop())
   const sweeper = startSweeper(db, (error, job) => app.log.warn({ err: error, ...job }, 'could not give back a hold'))
   app.addHook('onClose', () => sweeper.stop())
+  await readEndpoints(db)
   const dispatcher = startDispatcher(db, config.production, (error) =>
     app.log.warn({ err: error }, 'could not deliver webhooks'),
   )
