@@ -157,3 +157,22 @@ t.test('a network that drops every byte costs five seconds, and nothing after it
   t.equal(held, 10 + 5 * POOL_SIZE)
   t.equal(credits, 90 - 5 * POOL_SIZE)
 })
+
+t.test(
+  'who waits for a connection when the dead ones are noticed gets a new one, and not its own time-out',
+  async (t) => {
+    const { proxy, ada } = await setUp(t)
+    const hold = await holdAccount(t, await databaseUrl(), ada.id)
+    const running = Promise.all(Array.from({ length: POOL_SIZE }, () => ada.reserve(0)))
+    await hold.waiting(POOL_SIZE)
+    proxy.silence()
+    await hold.release()
+    // The network is back at once, but not for the connections that it had dropped.
+    await proxy.pass()
+    // Half of the time that those take to be noticed is over.
+    await sleep(2_500)
+    const patient = await Promise.all(Array.from({ length: POOL_SIZE }, () => ada.get('/api/wallet')))
+    t.strictSame(new Set(patient.map(({ statusCode }) => statusCode)), new Set([200]))
+    t.strictSame(new Set((await running).map(({ statusCode }) => statusCode)), new Set([503]))
+  },
+)
