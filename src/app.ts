@@ -32,6 +32,7 @@ import { webhookRoutes } from './routes/webhooks.ts'
 import { components } from './schemas.ts'
 import { refuseUnstorable, schemaController } from './validation.ts'
 import { startDispatcher } from './webhooks/dispatcher.ts'
+import { readEndpoints } from './webhooks/outbox.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -91,6 +92,7 @@ export async function buildApp(config: Config, db: Kysely<Tables>, logger: Fasti
   app.addHook('onClose', stopCleaning)
   const sweeper = startSweeper(db, (error, job) => app.log.warn({ err: error, ...job }, 'could not give back a hold'))
   app.addHook('onClose', () => sweeper.stop())
+  await readEndpoints(db)
   const dispatcher = startDispatcher(db, config.production, (error) =>
     app.log.warn({ err: error }, 'could not deliver webhooks'),
   )

@@ -1,6 +1,6 @@
 import { statement } from '../db/statement.ts'
 import { ApiError } from '../errors.ts'
-import { announce } from '../webhooks/outbox.ts'
+import { announce, announcing } from '../webhooks/outbox.ts'
 import { type Db, openAccount } from './post.ts'
 import { accountClosed, isDuplicate, retried } from './retry.ts'
 import { settleKeyRequired } from './settle.ts'
@@ -81,7 +81,7 @@ export async function reserve(db: Db, clerkId: string, wish: Reservation): Promi
 }
 
 /** No row: short of credits, unknown or closed account. A repeated key raises 23505 and rolls all of it back. */
-export const reserveHold = statement<
+export const reserveHold = announcing<
   {
     account_id: string
     job_id: string
@@ -97,7 +97,7 @@ export const reserveHold = statement<
   Balance & { expires_at: Date }
 >(
   'reserve',
-  `with debit as (
+  (told) => `with debit as (
     update accounts
     set credits = credits - $cost::bigint, held = held + $cost::bigint, seq = seq + ($cost::bigint > 0)::int
     where id = $account_id::uuid and credits >= $cost::bigint and closed_at is null
@@ -114,9 +114,9 @@ export const reserveHold = statement<
     insert into ledger_entries (account_id, seq, job_id, kind, amount, balance_after)
     select $account_id::uuid, seq, $job_id::uuid, 'job_reserve', -$cost::bigint, credits
     from debit where $cost::bigint > 0
-  ), told as (${announce('debit', 'endpoint.app_slug = $app', { after: 'debit.credits', before: '(debit.credits + $cost::bigint)' })}
-  )
+  )${told}
   select credits, held, expires_at from debit, job`,
+  announce('debit', 'endpoint.app_slug = $app', { after: 'debit.credits', before: '(debit.credits + $cost::bigint)' }),
 )
 
 const keyed = statement<{ app: string }, { slug: string }>(

@@ -1,6 +1,6 @@
 import { statement } from '../db/statement.ts'
 import { ApiError } from '../errors.ts'
-import { announce } from '../webhooks/outbox.ts'
+import { announce, announcing } from '../webhooks/outbox.ts'
 import type { Db } from './post.ts'
 import { accountClosed, refuseRange, retried } from './retry.ts'
 import {
@@ -150,7 +150,7 @@ const METADATA_KEPT = `$metadata::jsonb is not null
  * No row: the job is unknown, has ended or is not the caller's to settle, or its account is closed; or it should expire,
  * and a heartbeat was faster.
  */
-export const end = statement<
+export const end = announcing<
   {
     account_id: string
     job_id: string
@@ -164,7 +164,7 @@ export const end = statement<
   JobRow & Balance & { metadata_kept: boolean }
 >(
   'end_job',
-  `with account as (
+  (told) => `with account as (
     select id from accounts where id = $account_id::uuid and closed_at is null for no key update
   ), job as (
     update jobs
@@ -187,21 +187,21 @@ export const end = statement<
     select $account_id::uuid, seq, id, case when reserved > actual_cost then $refund_kind else 'job_overage' end,
       reserved - actual_cost, credits
     from job, balance where reserved <> actual_cost
-  ), told as (${announceJob('(balance.credits - job.reserved + job.actual_cost)')}
-  )
+  )${told}
   select job.*, credits, held from job, balance`,
+  announceJob('(balance.credits - job.reserved + job.actual_cost)'),
 )
 
 /**
  * Completes a job whose hold has expired and charges what it cost, below zero if need be: once, because it is failed no
  * more. No row: the job is something else by now, its time is over, or its account is closed.
  */
-const chargeLate = statement<
+const chargeLate = announcing<
   { account_id: string; job_id: string; key_of: string | null; actual_cost: number; metadata: string | null },
   JobRow & Balance & { metadata_kept: boolean }
 >(
   'charge_late',
-  `with account as (
+  (told) => `with account as (
     select id from accounts where id = $account_id::uuid and closed_at is null for no key update
   ), job as (
     update jobs
@@ -220,9 +220,9 @@ const chargeLate = statement<
     insert into ledger_entries (account_id, seq, job_id, kind, amount, balance_after)
     select $account_id::uuid, seq, id, 'job_late_charge', -actual_cost, credits
     from job, balance where actual_cost > 0
-  ), told as (${announceJob('(balance.credits + job.actual_cost)')}
-  )
+  )${told}
   select job.*, credits, held from job, balance`,
+  announceJob('(balance.credits + job.actual_cost)'),
 )
 
 /** No row: the job is unknown or has ended, or its account is closed. It locks nothing but the job, and so needs no order. */

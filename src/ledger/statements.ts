@@ -1,5 +1,5 @@
 import { statement } from '../db/statement.ts'
-import { announce } from '../webhooks/outbox.ts'
+import { announce, announcing } from '../webhooks/outbox.ts'
 import type { EntryKind, JobStatus } from './rules.ts'
 
 /**
@@ -82,7 +82,7 @@ const USED_BY_ACCOUNT = `exists (select from app_grants
   where app_grants.account_id = $account_id::uuid and app_grants.app_slug = endpoint.app_slug)`
 
 /** Credits given or taken by an administrator. No row: it would go negative, or the account is unknown or closed. */
-export const adjust = statement<
+export const adjust = announcing<
   {
     account_id: string
     amount: number
@@ -95,16 +95,16 @@ export const adjust = statement<
   EntryRow
 >(
   'adjust',
-  `with balance as (
+  (told) => `with balance as (
     update accounts set credits = credits + $amount::bigint, seq = seq + 1
     where id = $account_id::uuid and closed_at is null
       and ($amount::bigint > 0 or $allow_negative::boolean or credits + $amount::bigint >= 0)
     returning credits, seq
-  ), told as (${announce('balance', USED_BY_ACCOUNT, { after: 'balance.credits', before: '(balance.credits - $amount::bigint)' })}
-  )
+  )${told}
   insert into ledger_entries (account_id, seq, kind, amount, balance_after, reference, reason, actor)
   select $account_id::uuid, seq, $kind, $amount::bigint, credits, $reference, $reason, $actor from balance
   returning seq, job_id, kind, amount, balance_after, reference, reason, actor, created_at`,
+  announce('balance', USED_BY_ACCOUNT, { after: 'balance.credits', before: '(balance.credits - $amount::bigint)' }),
 )
 
 export const findEntry = statement<{ account_id: string; reference: string }, EntryRow>(

@@ -16,6 +16,7 @@ import {
   WebhookEvent,
   WebhookMessage,
 } from '../schemas.ts'
+import { readEndpoints } from '../webhooks/outbox.ts'
 
 const forbidden = failures.forbidden('not_an_administrator', 'Only an administrator may do this.')
 const appNotFound = failures.notFound('app_not_found', 'There is no registered app with this slug.')
@@ -33,7 +34,8 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         tags: ['Admin'],
-        summary: 'Send webhooks (Standard Webhooks) to an endpoint of an app',
+        summary:
+          'Send webhooks (Standard Webhooks) to an endpoint of an app; it hears of what happens two seconds from now',
         params,
         body: Type.Object(
           {
@@ -67,6 +69,7 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
         .values({ id: uuidv7(), app_slug: request.params.slug, url, secret, events: [...new Set(events)], low_credits })
         .returning(columns)
         .executeTakeFirstOrThrow()
+      await readEndpoints(app.db)
       reply.header('cache-control', 'no-store')
       return { endpoint: typed(endpoint), secret }
     },

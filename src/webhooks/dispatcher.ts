@@ -1,6 +1,6 @@
 import type { Db } from '../ledger/post.ts'
 import { deliver } from './deliver.ts'
-import { arrived, claim, dropOrphan, dueMessages, failed } from './outbox.ts'
+import { arrived, claim, dropOrphan, dueMessages, failed, readEndpoints } from './outbox.ts'
 
 /** How often each replica looks for messages that are due, in ms. */
 const EVERY_MS = 2_000
@@ -69,7 +69,8 @@ export function startDispatcher(
   const stopping = new AbortController()
   let running: Promise<unknown> | undefined
   const timer = setInterval(() => {
-    running ??= dispatch(db, { publicOnly, signal: stopping.signal })
+    running ??= readEndpoints(db)
+      .then(() => dispatch(db, { publicOnly, signal: stopping.signal }))
       .catch(onFailure)
       .finally(() => {
         running = undefined

@@ -1,4 +1,6 @@
+import type { Kysely } from 'kysely'
 import { statement } from '../db/statement.ts'
+import type { Tables } from '../db/tables.ts'
 
 /** The outbox: what apps are to be told, written by the very statement that makes it true. */
 
@@ -21,7 +23,7 @@ export const announce = (
 ): string => `
     insert into webhook_messages (account_id, endpoint_id, event, payload)
     select $account_id::uuid, endpoint.id, happened.event, jsonb_build_object(
-      'type', happened.event, 'timestamp', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+      'type', happened.event, 'timestamp', now(),
       'data', jsonb_build_object('account_id', $account_id::uuid, 'credits', ${credits.after}
         ${job ? `, 'job', ${job.json}` : ''}))
     from ${from}, webhook_endpoints endpoint cross join lateral (values
@@ -30,6 +32,35 @@ export const announce = (
       ('account.low', ${credits.after} < endpoint.low_credits and ${credits.before} >= endpoint.low_credits)
     ) as happened (event, yes)
     where ${endpoints} and happened.yes and happened.event = any(endpoint.events)`
+
+/** Whether anybody listens, per database, as it was last read. */
+const heard = new WeakMap<Kysely<Tables>, boolean>()
+
+const anyEndpoint = statement<Record<never, never>, { id: string }>(
+  'webhook_any',
+  'select id from webhook_endpoints limit 1',
+)
+
+/** Reads whether anybody listens; every replica does so every two seconds. */
+export async function readEndpoints(db: Kysely<Tables>): Promise<void> {
+  heard.set(db, (await anyEndpoint(db, {})).length > 0)
+}
+
+/**
+ * A ledger statement that writes the outbox too: but not while nobody listens, because looking for endpoints costs a
+ * sixth of the statement. Before it is known, somebody may listen.
+ * @param text its SQL, with the place where the outbox's CTE goes
+ */
+export function announcing<Params extends Record<string, unknown>, Row>(
+  name: string,
+  text: (told: string) => string,
+  announcement: string,
+) {
+  const quiet = statement<Params, Row>(name, text(''))
+  const telling = statement<Params, Row>(`${name}_told`, text(`, told as (${announcement}\n  )`))
+  const run = (db: Kysely<Tables>, params: Params) => (heard.get(db) === false ? quiet : telling)(db, params)
+  return Object.assign(run, { sql: quiet.sql, order: quiet.order })
+}
 
 export interface Claimed {
   account_id: string
