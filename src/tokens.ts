@@ -110,7 +110,7 @@ export async function revokeToken(db: Db, accountId: string, id: string): Promis
 
 const cancelUnfetched = statement<{ account_id: string }, never>(
   'cancel_unfetched_logins',
-  `update device_codes set status = 'denied' where account_id = $account_id::uuid and status = 'approved'`,
+  `update device_codes set status = 'denied' where account_id = $account_id::uuid and status in ('pending', 'approved')`,
 )
 
 const revokeLive = statement<{ account_id: string }, { revoked: number }>(

@@ -70,7 +70,12 @@ t.test('an app is registered, changed, and listed; what is not given stays', asy
   const created = await put({ starter_credits: 5 })
   t.match(created, { slug, name: null, starter_credits: 5, origins: [] })
   const { created_at } = created
-  const full = { name: 'Größe', starter_credits: 6, origins: ['https://a.example.com', 'http://localhost:5173'] }
+  const full = {
+    name: 'Größe',
+    has_settle_key: false,
+    starter_credits: 6,
+    origins: ['https://a.example.com', 'http://localhost:5173'],
+  }
   t.strictSame(await put(full), { slug, ...full, created_at })
   t.strictSame(await put({ starter_credits: 0 }), { slug, ...full, starter_credits: 0, created_at })
   t.strictSame(await put({ starter_credits: 1, origins: [] }), {
