@@ -11,7 +11,7 @@ import { startCleaning } from './cleaning.ts'
 import type { Config } from './config.ts'
 import type { Tables } from './db/tables.ts'
 import { registerDocs } from './docs.ts'
-import { sendError, setErrorHandlers } from './errors.ts'
+import { refuseUnreadable, sendError, setErrorHandlers } from './errors.ts'
 import { answerBy } from './identity/deadline.ts'
 import { onlyThisMachine } from './identity/fence.ts'
 import { createIdentity, type Identity } from './identity/index.ts'
@@ -59,6 +59,11 @@ export async function buildApp(config: Config, db: Kysely<Tables>, logger: Fasti
   const app = Fastify({
     logger,
     bodyLimit: 65_536,
+    // Fastify turns Node's off; a request that is not here by then never will be.
+    requestTimeout: 30_000,
+    // What still comes on a living connection while we close is answered, not refused.
+    return503OnClosing: false,
+    clientErrorHandler: refuseUnreadable,
     trustProxy: config.trustProxy.length ? config.trustProxy : false,
     genReqId: () => randomUUID(),
     // A line per request costs more than the request; ask for it with LOG_LEVEL=debug.

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { DatabaseUnavailable } from './db/postgres.ts'
 import { signinUrl } from './redirects.ts'
@@ -97,4 +98,18 @@ export function setErrorHandlers(app: FastifyInstance): void {
   app.setNotFoundHandler((request) => {
     throw new ApiError(404, 'not_found', `There is no ${request.method} ${request.url.split('?', 1)[0]} here.`)
   })
+}
+
+/** What is not even HTTP, or too large a header: Node has no request for it, so the answer is written by hand. */
+export function refuseUnreadable(error: Error & { code?: string }, socket: Socket): void {
+  if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy()
+  const [status, code, message] =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? ['431 Request Header Fields Too Large', 'headers_too_large', 'The headers of the request are too large.']
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? ['408 Request Timeout', 'request_timeout', 'The request did not arrive in time.']
+        : ['400 Bad Request', 'bad_request', 'This is not a request that can be read.']
+  const body = JSON.stringify({ error: code, message })
+  const headers = `Content-Type: application/json; charset=utf-8\r\nContent-Length: ${body.length}\r\nConnection: close`
+  socket.end(`HTTP/1.1 ${status}\r\n${headers}\r\n\r\n${body}`)
 }

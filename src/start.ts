@@ -3,9 +3,12 @@ import pretty from 'pino-pretty'
 import { buildApp } from './app.ts'
 import { type Config, ConfigError, processConfig } from './config.ts'
 import { connect, connectForMigration } from './db/connect.ts'
-import { migrateToLatest, waitForDatabase } from './db/migrate.ts'
+import { isRefusal, migrateToLatest, waitForDatabase } from './db/migrate.ts'
 import { FolderInUse } from './db/pglite.ts'
 import { DatabaseUnavailable } from './db/postgres.ts'
+
+/** After this, in ms, a stop waits for no request any more; the process itself gives up after 10 s. */
+const CUT_OFF_MS = 8_000
 
 /**
  * Starts the service: configuration, database, schema, listener.
@@ -26,13 +29,19 @@ export async function start(signal: AbortSignal): Promise<{ close(): Promise<voi
   })
   let app: Awaited<ReturnType<typeof buildApp>> | undefined
   const close = async () => {
+    // Whoever has sent half a request and goes silent does not keep the database from being closed.
+    const cutOff = setTimeout(() => app?.server.closeAllConnections(), CUT_OFF_MS)
     await app?.close()
+    clearTimeout(cutOff)
     await db.destroy()
   }
+  const stopped = new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
   try {
     if (signal.aborted) return void (await close())
     await waitForDatabase(db, say, signal)
-    if (config.database.migrateOnStart) await migrate()
+    // Another replica's migration may take its time: a stop does not wait for it.
+    if (config.database.migrateOnStart) await Promise.race([migrate(), stopped])
+    if (signal.aborted) return void (await close())
     app = await buildApp(config, db, loggerOf(config))
     if (signal.aborted) return void (await close())
     await app.listen({ host: config.host, port: config.port })
@@ -45,8 +54,8 @@ export async function start(signal: AbortSignal): Promise<{ close(): Promise<voi
   }
 
   async function migrate() {
-    const { migrateUrl } = config.database
-    const owner = migrateUrl ? connectForMigration(migrateUrl) : db
+    const { url, migrateUrl } = config.database
+    const owner = url ? connectForMigration(migrateUrl ?? url) : db
     try {
       const ran = await migrateToLatest(owner)
       if (ran.length) say(`Migrated the database: ${ran.join(', ')}`)
@@ -61,6 +70,7 @@ export function explain(error: unknown): unknown {
   if (error instanceof ConfigError || error instanceof FolderInUse) return error.message
   if (error instanceof DatabaseUnavailable) {
     const reason = (error.cause as Error).message || (error.cause as NodeJS.ErrnoException).code
+    if (isRefusal(error)) return `The database refuses us: ${reason}. Is DATABASE_URL right?`
     return `The database did not answer within 30 s (${reason}). Is DATABASE_URL right, and is the server running?`
   }
   const { code, port, address, hostname, path } = error as Partial<NodeJS.ErrnoException & Record<string, string>>

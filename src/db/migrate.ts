@@ -46,7 +46,8 @@ export async function waitForDatabase<T>(
       await sql`select 1`.execute(db)
       return
     } catch (error) {
-      if (!(error instanceof DatabaseUnavailable) || signal?.aborted || Date.now() > giveUp) throw error
+      if (!(error instanceof DatabaseUnavailable) || isRefusal(error) || signal?.aborted || Date.now() > giveUp)
+        throw error
       const left = Math.max(0, Math.round((giveUp - Date.now()) / 1000))
       say(
         `The database does not answer yet (${(error.cause as Error).message || error.message}); trying for ${left} s more.`,
@@ -54,6 +55,12 @@ export async function waitForDatabase<T>(
       await sleep(1_000, undefined, { signal }).catch(() => {})
     }
   }
+}
+
+/** Whether the server answered, and does not let us in: a wrong password or database does not mend itself. */
+export function isRefusal(error: DatabaseUnavailable): boolean {
+  const { code = '' } = error.cause as { code?: string }
+  return code.startsWith('28') || code === '3D000'
 }
 
 /** `npm run migrate`: the owner's connection where there is one, else the service's. */

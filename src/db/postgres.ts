@@ -107,6 +107,8 @@ export function postgresPool(url: string, { poolSize, statementMs, onLostConnect
     let patience = 0
     return {
       async query(text: string, values: unknown[]) {
+        // Such as the ROLLBACK after a time-out: it would wait as long again.
+        if (broken) throw new DatabaseUnavailable(new Error('the connection is broken'), true)
         const name = nameOf(text)
         // A report may take longer: our patience follows what its transaction told the server.
         const told = /^set local statement_timeout = (\d+)$/.exec(text)?.[1]

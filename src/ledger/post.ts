@@ -1,7 +1,7 @@
 import type { Kysely, Transaction } from 'kysely'
 import type { Tables } from '../db/tables.ts'
 import { ApiError } from '../errors.ts'
-import { accountClosed, balanceOutOfRange, isDuplicate, isOutOfRange, refuseRange, retried } from './retry.ts'
+import { accountClosed, balanceOutOfRange, isDuplicate, isOutOfRange, retried } from './retry.ts'
 import { type EntryKind, MAX_UNREGISTERED_APPS, STARTER_REFERENCE } from './rules.ts'
 import type { EntryRow } from './statements.ts'
 import * as sql from './statements.ts'
@@ -18,10 +18,15 @@ export async function openAccount(db: Db, accountId: string, clerkId: string): P
   await retried(() => sql.openAccount(db, { account_id: accountId, clerk_id: clerkId }))
 }
 
-/** Grants a registered app's starter credits, once per account and app; nothing happens where there is nothing to grant. */
+/**
+ * Grants a registered app's starter credits, once per account and app. Nothing happens where there is nothing to grant,
+ * nor where the balance has no room for it: looking at a wallet does not fail.
+ */
 export async function grantStarter(db: Db, accountId: string, app: string): Promise<void> {
   const wish = { account_id: accountId, app, reference: `${STARTER_REFERENCE}${app}` }
-  await retried(() => sql.grantStarter(db, wish)).catch(refuseRange)
+  await retried(() => sql.grantStarter(db, wish)).catch((error) => {
+    if (!isOutOfRange(error)) throw error
+  })
 }
 
 /**

@@ -69,12 +69,14 @@ export async function reserve(db: Db, clerkId: string, wish: Reservation): Promi
     }
     if (balance?.closed) throw accountClosed()
     const available = balance?.credits ?? 0
-    if (attempt >= 3 || available < wish.cost) {
+    if (available < wish.cost) {
       throw new ApiError(402, 'insufficient_credits', `This needs ${wish.cost} credits; ${available} are available.`, {
         required: wish.cost,
         available,
       })
     }
+    // Credits that come and go with every look: the client's next attempt is as good as ours.
+    if (attempt >= 3) throw new ApiError(503, 'busy', 'This account is busy; try again.', {}, { 'retry-after': '1' })
     // Credits arrived in between, or a person's first request is a job that costs nothing.
     if (!balance) await openAccount(db, wish.account_id, clerkId)
   }

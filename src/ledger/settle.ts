@@ -66,7 +66,7 @@ export async function settle(
   // A key that was removed since the statement looked: it was required when it did.
   if (open) throw found.closed ? accountClosed() : settleKeyRequired()
   if (isRepeat(found, ending) && found.metadata_same) return settled(found)
-  throw alreadyEnded(found)
+  throw alreadyEnded(found, isRepeat(found, ending) ? ', with other metadata' : '')
 }
 
 /**
@@ -111,11 +111,11 @@ export const settleKeyRequired = () =>
     "This app's jobs are settled by its server, which sends X-App-Key. Nothing was changed.",
   )
 
-const alreadyEnded = ({ status, actual_cost, failure_reason }: JobRow) =>
+const alreadyEnded = ({ status, actual_cost, failure_reason }: JobRow, other = '') =>
   new ApiError(
     409,
     'job_already_ended',
-    `This job is ${status} already${failure_reason ? ` (${failure_reason})` : ''}, at a cost of ${actual_cost}. Nothing was changed.`,
+    `This job is ${status} already${failure_reason ? ` (${failure_reason})` : ''}, at a cost of ${actual_cost}${other}. Nothing was changed.`,
     { status, actual_cost, failure_reason },
   )
 

@@ -4,6 +4,8 @@ import { failures } from '../schemas.ts'
 
 const Ok = Type.Object({ status: Type.String() }, { examples: [{ status: 'ok' }] })
 
+const elsewhere = failures.forbidden('local_identity', 'The local identity answers only this machine.')
+
 export const healthRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/healthz',
@@ -12,7 +14,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['Health'],
         summary: 'The process is alive',
         security: [],
-        response: { 200: { ...Ok, description: 'Alive' } },
+        response: { 200: { ...Ok, description: 'Alive' }, 403: elsewhere },
       },
     },
     async () => ({ status: 'ok' }),
@@ -25,7 +27,12 @@ export const healthRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['Health'],
         summary: 'Requests can be served: the database answers',
         security: [],
-        response: { 200: { ...Ok, description: 'Ready' }, 503: failures.unavailable },
+        response: {
+          200: { ...Ok, description: 'Ready' },
+          403: elsewhere,
+          500: failures.internal,
+          503: failures.unavailable,
+        },
       },
     },
     async () => {

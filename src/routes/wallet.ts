@@ -5,7 +5,7 @@ import { requireAccount } from '../auth.ts'
 import { badField } from '../errors.ts'
 import { grantStarter, openAccount, rememberApp } from '../ledger/post.ts'
 import { readWallet, type Wallet } from '../ledger/wallet.ts'
-import { Entry, failures, protectedFailures, ref, Slug, WalletResponse } from '../schemas.ts'
+import { Entry, protectedFailures, ref, Slug, WalletResponse } from '../schemas.ts'
 
 export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
@@ -20,7 +20,6 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
         }),
         response: {
           200: { ...ref(WalletResponse), description: 'OK' },
-          409: failures.conflict('balance_out_of_range', 'The balance would leave the range of ±(2^53 - 1).'),
           ...protectedFailures,
         },
       },
@@ -106,7 +105,7 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
         .execute()
       const entries = rows.slice(0, limit)
       const next_cursor = rows.length > limit ? String(entries.at(-1)?.seq) : null
-      reply.header('vary', 'accept')
+      reply.header('vary', [reply.getHeader('vary'), 'Accept'].filter(Boolean).join(', '))
       if (request.accepts().type(['application/json', 'text/csv']) !== 'text/csv') return { entries, next_cursor }
 
       if (next_cursor) {

@@ -49,6 +49,8 @@ export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
           303: found,
           400: html('redirect_to is not a place that we send people to'),
           403: html('The local identity answers only this machine'),
+          429: html('The identity provider asks us to slow down'),
+          500: html('Something went wrong on our side'),
           503: html('Something that we need does not answer'),
         },
       },
