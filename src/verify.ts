@@ -18,7 +18,10 @@ async function main(): Promise<void> {
 }
 
 function report({ ok, checks }: Verification): void {
-  if (ok) return console.log(`The ledger is right: all ${checks.length} checks hold.`)
+  if (ok) {
+    console.log(`The ledger is right: all ${checks.length} checks hold.`)
+    return
+  }
   process.exitCode = 1
   const broken = checks.filter(({ violations }) => violations > 0)
   console.error(`The ledger is broken: ${broken.length} of ${checks.length} checks do not hold. See docs/ledger.md.`)

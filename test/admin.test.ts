@@ -71,19 +71,20 @@ t.test('an app is registered, changed, and listed; what is not given stays', asy
   t.match(created, { slug, name: null, starter_credits: 5, origins: [] })
   const { created_at } = created
   const full = { name: 'Größe', starter_credits: 6, origins: ['https://a.example.com', 'http://localhost:5173'] }
-  t.strictSame(await put(full), { slug, ...full, created_at })
-  t.strictSame(await put({ starter_credits: 0 }), { slug, ...full, starter_credits: 0, created_at })
+  const kept = { created_at, has_settle_key: false }
+  t.strictSame(await put(full), { slug, ...full, ...kept })
+  t.strictSame(await put({ starter_credits: 0 }), { slug, ...full, starter_credits: 0, ...kept })
   t.strictSame(await put({ starter_credits: 1, origins: [] }), {
     slug,
     ...full,
     starter_credits: 1,
     origins: [],
-    created_at,
+    ...kept,
   })
   const { apps } = (await operator.get(APP)).json()
   t.strictSame(
     apps.filter((app: { slug: string }) => app.slug === slug),
-    [{ slug, ...full, starter_credits: 1, origins: [], created_at }],
+    [{ slug, ...full, starter_credits: 1, origins: [], ...kept }],
   )
   const slugs = apps.map((app: { slug: string }) => app.slug)
   t.strictSame(slugs, slugs.toSorted())
