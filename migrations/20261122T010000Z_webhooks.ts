@@ -18,7 +18,7 @@ const statements = [
   `create index webhook_endpoints_by_app on webhook_endpoints (app_slug)`,
 
   `create table webhook_messages (
-    account_id uuid not null references accounts (id),
+    account_id uuid not null,
     id uuid not null default gen_random_uuid(),
     endpoint_id uuid not null,
     event text not null,

@@ -1,4 +1,5 @@
 import { strictEqual } from 'node:assert/strict'
+import { mock } from 'node:test'
 import fc from 'fast-check'
 import { sql } from 'kysely'
 import t from 'tap'
@@ -125,6 +126,9 @@ async function take(step: Step, model: Model, { db, ada, admin, apps, keyed }: W
     }
   }
 }
+
+// The service's own sweeper would come in between, once a minute.
+mock.timers.enable({ apis: ['setInterval'] })
 
 // A failure prints its seed and path at once: FC_SEED=… FC_PATH=… npm test -- test/ledger-model.test.ts runs it again, and
 // takes the time to make it shorter. npm run test:soak goes on for as long as one likes.
