@@ -1,38 +1,9 @@
-import AjvCompiler, { type BuildCompilerFromPool } from '@fastify/ajv-compiler'
-import type { FastifyRequest, FastifyServerOptions } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import { badField } from './errors.ts'
 import { MAX_METADATA_BYTES } from './ledger/rules.ts'
 
 /** Deeper than anybody nests by hand, and shallow enough for every parser and database that it passes. */
 const MAX_DEPTH = 500
-
-/**
- * Bodies are taken as they are: Ajv's coercion would make `cost_estimate: null` a free job. Queries, paths and headers
- * are text by nature and are coerced.
- */
-export const schemaController: NonNullable<FastifyServerOptions['schemaController']> = {
-  compilersFactory: {
-    buildValidator: (components: Components, options: { customOptions?: object } = {}) => {
-      const build = (coerceTypes: boolean) =>
-        AjvCompiler()(components, {
-          ...options,
-          customOptions: {
-            ...options.customOptions,
-            coerceTypes,
-            // Else Ajv coerces "Infinity" to a number and then leaves it out of maximum and minimum.
-            strictNumbers: !coerceTypes,
-            removeAdditional: false,
-            useDefaults: true,
-          },
-        })
-      const [strict, coercing] = [build(false), build(true)]
-      return (route: RouteSchema) => (route.httpPart === 'body' ? strict : coercing)(route)
-    },
-  },
-}
-
-type Components = Parameters<BuildCompilerFromPool>[0]
-type RouteSchema = Parameters<ReturnType<BuildCompilerFromPool>>[0] & { httpPart?: string }
 
 /**
  * A hook for every body: Postgres stores neither NUL nor a lone surrogate, and a number beyond doubles would come
