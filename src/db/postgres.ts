@@ -92,8 +92,11 @@ export function postgresPool(url: string, { poolSize, statementMs, onLostConnect
     let patience: number | undefined
     do {
       const home = pool
-      const client = await lend(home, patience).catch((error) => {
-        throw new DatabaseUnavailable(error, Date.now() - began >= CONNECT_MS)
+      const client = await lend(home, patience).catch((error: Error) => {
+        const waited = Date.now() - began
+        // One attempt is short, so that a dead one ends soon; a busy machine may need another.
+        if (/time-?out/i.test(error.message) && waited + CONNECT_MS <= statementMs) return undefined
+        throw new DatabaseUnavailable(error, waited >= CONNECT_MS)
       })
       if (client) return { home, client }
       patience = began + statementMs - Date.now()
@@ -103,12 +106,12 @@ export function postgresPool(url: string, { poolSize, statementMs, onLostConnect
 
   async function connect(): Promise<PostgresPoolClient> {
     const { home, client } = await borrow()
-    let broken = false
+    let broken: DatabaseUnavailable | undefined
     let patience = 0
     return {
       async query(text: string, values: unknown[]) {
         // Such as the ROLLBACK after a time-out: it would wait as long again.
-        if (broken) throw new DatabaseUnavailable(new Error('the connection is broken'), true)
+        if (broken) throw broken
         const name = nameOf(text)
         // A report may take longer: our patience follows what its transaction told the server.
         const told = /^set local statement_timeout = (\d+)$/.exec(text)?.[1]
@@ -124,18 +127,17 @@ export function postgresPool(url: string, { poolSize, statementMs, onLostConnect
           if (error instanceof pg.DatabaseError) {
             if (!isServerTrouble(error.code)) throw error
             // All but a statement that took too long end the connection, or make it useless: nobody gets it again.
-            const tookTooLong = error.code === '57014'
-            broken = !tookTooLong
-            throw new DatabaseUnavailable(error, tookTooLong)
+            if (error.code === '57014') throw new DatabaseUnavailable(error, true)
+            broken = new DatabaseUnavailable(error)
+            throw broken
           }
           if (error instanceof RangeError) throw error
-          broken = true
-          const timedOut = (error as Error).message === 'Query read timeout'
-          if (timedOut) abandon(home)
-          throw new DatabaseUnavailable(error as Error, timedOut)
+          broken = new DatabaseUnavailable(error as Error, (error as Error).message === 'Query read timeout')
+          if (broken.timedOut) abandon(home)
+          throw broken
         }
       },
-      release: (destroy?: boolean) => client.release(destroy || broken),
+      release: (destroy?: boolean) => client.release(destroy || broken !== undefined),
     } as unknown as PostgresPoolClient
   }
 
