@@ -33,7 +33,6 @@ import { webhookRoutes } from './routes/webhooks.ts'
 import { components } from './schemas.ts'
 import { refuseUnstorable } from './validation.ts'
 import { startDispatcher } from './webhooks/dispatcher.ts'
-import { readEndpoints } from './webhooks/outbox.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -94,15 +93,10 @@ export async function buildApp(config: Config, db: Kysely<Tables>, logger: Fasti
     app.log.warn({ err: error }, "could not read the apps' origins; those of before stay allowed"),
   )
   app.addHook('onClose', async () => origins.stop())
-  const stopCleaning = startCleaning(db, (error) => app.log.warn({ err: error }, 'could not delete old rows'))
-  app.addHook('onClose', stopCleaning)
-  const sweeper = startSweeper(db, (error, job) => app.log.warn({ err: error, ...job }, 'could not give back a hold'))
-  app.addHook('onClose', () => sweeper.stop())
-  await readEndpoints(db)
-  const dispatcher = startDispatcher(db, config.production, (error) =>
-    app.log.warn({ err: error }, 'could not deliver webhooks'),
-  )
-  app.addHook('onClose', () => dispatcher.stop())
+  const warn = (message: string) => (error: Error, job?: object) => app.log.warn({ err: error, ...job }, message)
+  app.addHook('onClose', startCleaning(db, warn('could not delete old rows')))
+  app.addHook('onClose', startSweeper(db, warn('could not give back a hold')))
+  app.addHook('onClose', startDispatcher(db, config.production, warn('could not deliver webhooks')))
 
   // A request that runs while we close keeps its connection, and us, waiting for a next one unless it is told otherwise.
   let closing = false

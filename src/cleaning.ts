@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely'
 import { statement } from './db/statement.ts'
 import type { Tables } from './db/tables.ts'
+import { repeat } from './repeat.ts'
 
 /**
  * Old rows are deleted in the background. Each is kept for as long as it has something to say: a device code for a
@@ -60,19 +61,5 @@ export async function clean(db: Kysely<Tables>, signal?: AbortSignal): Promise<R
  * @returns stops it, and resolves when no pass is under way any more
  */
 export function startCleaning(db: Kysely<Tables>, onFailure: (error: Error) => void): () => Promise<void> {
-  const stopping = new AbortController()
-  let pass: Promise<unknown> | undefined
-  const timer = setInterval(() => {
-    pass ??= clean(db, stopping.signal)
-      .catch(onFailure)
-      .finally(() => {
-        pass = undefined
-      })
-  }, EVERY_MS)
-  timer.unref()
-  return async () => {
-    clearInterval(timer)
-    stopping.abort()
-    await pass
-  }
+  return repeat(EVERY_MS, (signal) => clean(db, signal), onFailure)
 }

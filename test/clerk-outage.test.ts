@@ -1,5 +1,6 @@
 import t from 'tap'
 import { errorBody, type Fault } from './support/clerk-stand-in.ts'
+import { startLogin } from './support/device.ts'
 import { until, withClerk } from './support/with-clerk.ts'
 
 const ALL = /./
@@ -172,7 +173,7 @@ t.test('refusals do not open the circuit: Clerk is there', async (t) => {
 
 for (const withKey of [true, false]) {
   t.test(
-    `wallet and jobs go on while Clerk is silent, ${withKey ? 'with CLERK_JWT_KEY' : 'with a key read before'}`,
+    `wallet, jobs, PATs and device polling go on while Clerk is silent, ${withKey ? 'with CLERK_JWT_KEY' : 'with a key read before'}`,
     async (t) => {
       const { app, clerk, bearer, timed } = await withClerk(t, { withKey })
       await timed('/api/wallet')
@@ -181,10 +182,15 @@ for (const withKey of [true, false]) {
       const payload = { token: authorization.slice('Bearer '.length) }
       const signin = await app.inject({ method: 'POST', url: '/api/session', headers: { origin }, payload })
       const cookie = signin.cookies.map(({ name, value }) => `${name}=${value}`).join('; ')
+      const { user_code, poll } = await startLogin(app)
+      const approval = { method: 'POST', url: '/api/device/complete', headers: { authorization } } as const
+      t.equal((await app.inject({ ...approval, payload: { user_code } })).statusCode, 200)
+      const pat = { authorization: `Bearer ${(await poll()).json().token}` }
+      const pending = await startLogin(app)
       clerk.fail(ALL, { instead: 'silent' })
       const waiting = Array.from({ length: 20 }, () => timed('/api/xToken'))
 
-      for (const headers of [{ authorization }, await bearer(), { cookie, origin }]) {
+      for (const headers of [{ authorization }, await bearer(), { cookie, origin }, pat]) {
         const began = performance.now()
         t.equal((await app.inject({ url: '/api/wallet', headers })).statusCode, 200)
         const job = { app: 'video', action: 'render', cost_estimate: 0 }
@@ -196,6 +202,7 @@ for (const withKey of [true, false]) {
         t.equal(completed.statusCode, 200)
         t.ok(performance.now() - began < 3_000, 'without waiting for Clerk')
       }
+      t.equal((await pending.poll()).statusCode, 202, 'devices poll on')
       for (const { reply } of await Promise.all(waiting)) t.equal(reply.statusCode, 503)
     },
   )

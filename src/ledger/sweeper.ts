@@ -1,5 +1,6 @@
 import { DatabaseUnavailable } from '../db/postgres.ts'
 import { statement } from '../db/statement.ts'
+import { repeat } from '../repeat.ts'
 import type { Db } from './post.ts'
 import { expire, type JobKey } from './settle.ts'
 
@@ -55,24 +56,8 @@ export async function releaseOverdue(db: Db, accountId: string, credits: number)
 }
 
 /** Sweeps from time to time until it is stopped; two sweeps of one sweeper never overlap. */
-export function startSweeper(db: Db, onFailure: (error: Error, job?: JobKey) => void): { stop(): Promise<void> } {
-  const stopping = new AbortController()
-  let running: Promise<unknown> | undefined
-  const timer = setInterval(() => {
-    running ??= sweep(db, { onFailure, signal: stopping.signal })
-      .catch(onFailure)
-      .finally(() => {
-        running = undefined
-      })
-  }, EVERY_MS)
-  timer.unref()
-  return {
-    async stop() {
-      clearInterval(timer)
-      stopping.abort()
-      await running
-    },
-  }
+export function startSweeper(db: Db, onFailure: (error: Error, job?: JobKey) => void): () => Promise<void> {
+  return repeat(EVERY_MS, (signal) => sweep(db, { onFailure, signal }), onFailure)
 }
 
 /** The place of a hold in the order of expiry; the time is text, because a Date would lose its microseconds. */

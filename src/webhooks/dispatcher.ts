@@ -1,4 +1,5 @@
 import type { Db } from '../ledger/post.ts'
+import { repeat } from '../repeat.ts'
 import { deliver } from './deliver.ts'
 import { arrived, claim, dropOrphan, dueMessages, failed, readEndpoints } from './outbox.ts'
 
@@ -61,27 +62,10 @@ const reason = (error: unknown) =>
   String((error as Error).message || (error as NodeJS.ErrnoException).code).slice(0, 300)
 
 /** Delivers from time to time until it is stopped; what is under way then is cut off, and tried again by whoever comes next. */
-export function startDispatcher(
-  db: Db,
-  publicOnly: boolean,
-  onFailure: (error: Error) => void,
-): { stop(): Promise<void> } {
-  const stopping = new AbortController()
-  let running: Promise<unknown> | undefined
-  const timer = setInterval(() => {
-    running ??= readEndpoints(db)
-      .then(() => dispatch(db, { publicOnly, signal: stopping.signal }))
-      .catch(onFailure)
-      .finally(() => {
-        running = undefined
-      })
-  }, EVERY_MS)
-  timer.unref()
-  return {
-    async stop() {
-      clearInterval(timer)
-      stopping.abort()
-      await running
-    },
+export function startDispatcher(db: Db, publicOnly: boolean, onFailure: (error: Error) => void): () => Promise<void> {
+  const look = async (signal: AbortSignal) => {
+    await readEndpoints(db)
+    await dispatch(db, { publicOnly, signal })
   }
+  return repeat(EVERY_MS, look, onFailure)
 }
