@@ -7,7 +7,7 @@ import { settleKeyRequired } from './settle.ts'
 import { type Balance, readBalance } from './statements.ts'
 import { releaseOverdue } from './sweeper.ts'
 
-export interface Reservation {
+export type Reservation = {
   account_id: string
   /** Made once per request and kept in its retries, so that a commit whose answer was lost is found again */
   job_id: string
@@ -83,21 +83,7 @@ export async function reserve(db: Db, clerkId: string, wish: Reservation): Promi
 }
 
 /** No row: short of credits, unknown or closed account. A repeated key raises 23505 and rolls all of it back. */
-export const reserveHold = announcing<
-  {
-    account_id: string
-    job_id: string
-    app: string
-    action: string
-    cost: number
-    metadata: string | null
-    idempotency_key: string | null
-    request_hash: string | null
-    ttl_seconds: number
-    ttl_without_key: boolean
-  },
-  Balance & { expires_at: Date }
->(
+export const reserveHold = announcing<Reservation, Balance & { expires_at: Date }>(
   'reserve',
   (told) => `with debit as (
     update accounts
