@@ -33,6 +33,7 @@ import { webhookRoutes } from './routes/webhooks.ts'
 import { components } from './schemas.ts'
 import { refuseUnstorable } from './validation.ts'
 import { startDispatcher } from './webhooks/dispatcher.ts'
+import { readEndpoints } from './webhooks/outbox.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -96,6 +97,7 @@ export async function buildApp(config: Config, db: Kysely<Tables>, logger: Fasti
   const warn = (message: string) => (error: Error, job?: object) => app.log.warn({ err: error, ...job }, message)
   app.addHook('onClose', startCleaning(db, warn('could not delete old rows')))
   app.addHook('onClose', startSweeper(db, warn('could not give back a hold')))
+  await readEndpoints(db)
   app.addHook('onClose', startDispatcher(db, config.production, warn('could not deliver webhooks')))
 
   // A request that runs while we close keeps its connection, and us, waiting for a next one unless it is told otherwise.
