@@ -13,6 +13,7 @@ import autocannon from 'autocannon'
 import { exportSPKI, generateKeyPair, SignJWT } from 'jose'
 import { Agent } from 'undici'
 import { startPostgres } from '../test/support/postgres.ts'
+import { freePort } from '../test/support/process.ts'
 
 const CONNECTIONS = 16
 const ACCOUNTS = 50
@@ -129,12 +130,4 @@ async function until(holds: () => Promise<boolean>): Promise<void> {
     await sleep(100)
   }
   throw new Error('It did not come to hold within 30 s.')
-}
-
-async function freePort(): Promise<number> {
-  const listener = createServer().listen(0, '127.0.0.1')
-  await once(listener, 'listening')
-  const { port } = listener.address() as AddressInfo
-  listener.close()
-  return port
 }

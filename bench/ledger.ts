@@ -6,7 +6,6 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -16,6 +15,7 @@ import { reserveHold } from '../src/ledger/reserve.ts'
 import { end } from '../src/ledger/settle.ts'
 import { query } from '../test/support/database.ts'
 import { startPostgres } from '../test/support/postgres.ts'
+import { freePort } from '../test/support/process.ts'
 
 const CONNECTIONS = 32
 const ACCOUNTS = 200
@@ -157,12 +157,4 @@ async function until(ready: () => Promise<boolean>): Promise<void> {
     await sleep(100)
   }
   throw new Error('The service did not come up.')
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  return port
 }

@@ -5,7 +5,6 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -15,6 +14,7 @@ import { connect } from '../src/db/connect.ts'
 import { verify } from '../src/ledger/verify.ts'
 import { Model, type ModelJob } from './support/model.ts'
 import { startPostgres } from './support/postgres.ts'
+import { freePort } from './support/process.ts'
 
 const CLIENTS = 8
 const { values } = parseArgs({ options: { seconds: { type: 'string' }, seed: { type: 'string' } } })
@@ -221,13 +221,4 @@ function randomness(stream: number): (below: number) => number {
   const values = fc.sample(fc.nat(2 ** 30), { seed: seed + stream, numRuns: 10_000 })
   let next = 0
   return (below) => (values[next++ % values.length] ?? 0) % below
-}
-
-async function freePort(): Promise<number> {
-  const listener = createServer().listen(0, '127.0.0.1')
-  await once(listener, 'listening')
-  const { port } = listener.address() as AddressInfo
-  listener.close()
-  await once(listener, 'close')
-  return port
 }

@@ -5,6 +5,7 @@ import { ApiError } from '../errors.ts'
 import type { OauthToken } from '../identity/index.ts'
 import { notConnected, unknownProvider } from '../identity/refusals.ts'
 import { failures, NullableTimestamp, protectedFailures } from '../schemas.ts'
+import { isPat } from '../tokens.ts'
 import { createX } from '../x.ts'
 
 const ProviderToken = Type.Object(
@@ -149,7 +150,7 @@ export const oauthRoutes: FastifyPluginAsyncTypebox = async (app) => {
     if (!token) {
       throw new ApiError(400, 'x_token_required', "Send X's own token as Authorization: Bearer <token>.")
     }
-    if (OURS.test(token) || issuerOf(token) === app.identity.issuer) {
+    if (isPat(token) || CLERKS.test(token) || issuerOf(token) === app.identity.issuer) {
       throw new ApiError(
         400,
         'x_token_required',
@@ -160,8 +161,8 @@ export const oauthRoutes: FastifyPluginAsyncTypebox = async (app) => {
   }
 }
 
-/** Personal access tokens, and what Clerk calls by a prefix: secret, API and machine keys, and OAuth tokens. */
-const OURS = /^(focus_pat_|sk_(test|live)_|ak_|mt_|oat_)/
+/** What Clerk calls by a prefix: secret, API and machine keys, and OAuth tokens. */
+const CLERKS = /^(sk_(test|live)_|ak_|mt_|oat_)/
 
 /** The `iss` of something that has the shape of a JWT, valid or not. */
 function issuerOf(token: string): unknown {
