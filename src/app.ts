@@ -35,6 +35,7 @@ import { tokenRoutes } from './routes/tokens.ts'
 import { walletRoutes } from './routes/wallet.ts'
 import { webhookRoutes } from './routes/webhooks.ts'
 import { components } from './schemas.ts'
+import { type Pats, rememberPats } from './tokens.ts'
 import { refuseUnstorable } from './validation.ts'
 import { startDispatcher } from './webhooks/dispatcher.ts'
 import { readEndpoints } from './webhooks/outbox.ts'
@@ -45,6 +46,7 @@ declare module 'fastify' {
     db: Kysely<Tables>
     ledger: Ledger
     identity: Identity
+    pats: Pats
     origins: Origins
   }
   interface FastifyRequest {
@@ -95,6 +97,7 @@ export async function buildApp(
   app.decorate('ledger', { db, post })
   app.addHook('onClose', () => post.close())
   app.decorate('identity', await createIdentity(config, db, app.log))
+  app.decorate('pats', rememberPats(db))
   app.decorate('origins', origins)
   app.decorateRequest('account')
   app.decorateRequest('deadline', 0)

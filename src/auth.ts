@@ -7,7 +7,7 @@ import type { Claims } from './identity/index.ts'
 import { isLocalSid } from './identity/local.ts'
 import { invalidToken } from './identity/refusals.ts'
 import { openAccount } from './ledger/post.ts'
-import { hashOf, isPat, lookUpPat } from './tokens.ts'
+import { hashOf, isPat } from './tokens.ts'
 
 /** Who is asking: set by the hooks below, which every protected route names. */
 export interface Caller {
@@ -118,7 +118,7 @@ export async function authenticate(request: FastifyRequest): Promise<Caller> {
 }
 
 async function byPat(request: FastifyRequest, token: string): Promise<Caller> {
-  const { id, account_id, clerk_id, scopes } = await lookUpPat(request.server.db, token)
+  const { id, account_id, clerk_id, scopes } = await request.server.pats.lookUp(token)
   return { id: account_id, clerk_id, sid: null, jwt: null, via: 'header', token_id: id, scopes }
 }
 

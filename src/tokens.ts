@@ -1,6 +1,7 @@
 import { createHash, createHmac, randomBytes } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import type { Kysely } from 'kysely'
+import { LRUCache } from 'lru-cache'
 import { base62 } from './base62.ts'
 import type { Config } from './config.ts'
 import { keptSetting } from './db/settings.ts'
@@ -49,9 +50,10 @@ export interface Pat {
   scopes: Scope[]
 }
 
-const findPat = statement<{ token_hash: string }, Pat & { expired: boolean; revoked: boolean; use_unnoted: boolean }>(
+const findPat = statement<{ token_hash: string }, Pat & { ms_left: number; revoked: boolean; use_unnoted: boolean }>(
   'find_pat',
-  `select t.id, t.account_id, a.clerk_id, t.scopes, t.expires_at <= now() as expired,
+  `select t.id, t.account_id, a.clerk_id, t.scopes,
+    floor(extract(epoch from t.expires_at - now()) * 1000)::bigint as ms_left,
     t.revoked_at is not null or a.closed_at is not null as revoked,
     coalesce(t.last_used_at <= now() - interval '1 minute', true) as use_unnoted
   from tokens t join accounts a on a.id = t.account_id
@@ -65,17 +67,48 @@ const noteUse = statement<{ id: string }, never>(
   where id = $id::uuid and coalesce(last_used_at <= now() - interval '1 minute', true)`,
 )
 
-/**
- * Whose token it is and what it may be used for; its use is noted, at most once a minute.
- * @throws {ApiError} 401 invalid_token, token_revoked or token_expired
- */
-export async function lookUpPat(db: Db, token: string): Promise<Pat> {
-  if (!isWellFormed(token)) throw invalidToken()
-  const [found] = await findPat(db, { token_hash: hashOf(token) })
+/** How long a look-up is believed, in ms: so much later a token that another replica has revoked ends here. */
+const REMEMBERED_MS = 5_000
+/** Longer than a revocation, or a look-up that began before it, may still be under way. */
+const WARY_MS = 15_000
+const REMEMBERED = 10_000
+
+export interface Pats {
+  /**
+   * Whose token it is and what it may be used for; its use is noted, at most once a minute.
+   * @throws {ApiError} 401 invalid_token, token_revoked or token_expired
+   */
+  lookUp(token: string): Promise<Pat>
+  /** To be called before tokens of the account are revoked: from then on its tokens are looked up every time, for a while. */
+  forget(accountId: string): void
+}
+
+/** Tokens that are in use are looked up every few seconds, not for every request. */
+export function rememberPats(db: Db): Pats {
+  const known = new LRUCache<string, Pat>({ max: REMEMBERED, ttl: REMEMBERED_MS })
+  const wary = new LRUCache<string, true>({ max: REMEMBERED, ttl: WARY_MS })
+  return {
+    async lookUp(token) {
+      const hash = hashOf(token)
+      const hit = known.get(hash)
+      if (hit && !wary.has(hit.account_id)) return hit
+      if (!isWellFormed(token)) throw invalidToken()
+      const { ms_left, ...pat } = await lookUpPat(db, hash)
+      if (!wary.has(pat.account_id)) known.set(hash, pat, { ttl: Math.min(REMEMBERED_MS, ms_left) })
+      return pat
+    },
+    forget: (accountId) => wary.set(accountId, true),
+  }
+}
+
+async function lookUpPat(db: Db, token_hash: string): Promise<Pat & { ms_left: number }> {
+  const [found] = await findPat(db, { token_hash })
   if (!found) throw invalidToken()
-  const { expired, revoked, use_unnoted, ...pat } = found
+  const { revoked, use_unnoted, ...pat } = found
   if (revoked) throw new ApiError(401, 'token_revoked', 'This token was revoked; get a new one with `focus login`.')
-  if (expired) throw new ApiError(401, 'token_expired', 'This token has expired; get a new one with `focus login`.')
+  if (pat.ms_left <= 0) {
+    throw new ApiError(401, 'token_expired', 'This token has expired; get a new one with `focus login`.')
+  }
   if (use_unnoted) await noteUse(db, { id: pat.id })
   return pat
 }

@@ -218,6 +218,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request) => {
       const { id } = await findAccount(accountIdOf(request.body.clerk_id))
+      app.pats.forget(id)
       return { revoked: await revokeTokens(app.db, id) }
     },
   )
@@ -243,6 +244,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { clerk_id } = request.body
       const { id } = await findAccount(accountIdOf(clerk_id))
+      app.pats.forget(id)
       await eraseAccount(app.db, id, clerk_id)
       return { account: await findAccount(id) }
     },

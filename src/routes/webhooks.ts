@@ -57,6 +57,7 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       if (!app.identity.readWebhook) throw notEnabled()
       const event = await app.identity.readWebhook(request.headers, String(request.body ?? ''))
       const { id, person_gone, session_ended } = event
+      if (person_gone) app.pats.forget(accountIdOf(person_gone))
       // All or nothing: what fails half-way is delivered again, and is then new.
       await app.db.transaction().execute(async (trx) => {
         const isNew = (await receive(trx, { id, ended_sid: session_ended ?? null })).length > 0
