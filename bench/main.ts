@@ -5,16 +5,18 @@
  *   npm run bench                 posting, reads, tokens, start-up
  *   npm run bench -- --growth     a thousand and a million jobs; lists of 100 and 100,000
  *   npm run bench -- --memory     memory over a million requests
- *   … --rounds 5                  more rounds: steadier medians
+ *   … --rounds 7                  steadier medians
  */
 import { parseArgs } from 'node:util'
+import { mustBeRight } from './database.ts'
+import { measureGrowth } from './growth.ts'
+import { measureLists } from './lists.ts'
+import { measureMemory } from './memory.ts'
 import { measurePosting } from './posting.ts'
 import { measureReads, measureTokens } from './reads.ts'
 import { goals, report } from './results.ts'
 import { measureStart } from './startup.ts'
-import { inWorld } from './world.ts'
-
-const ACCOUNTS = 2_000
+import { inWorld, type World } from './world.ts'
 
 const { values } = parseArgs({
   options: {
@@ -25,7 +27,11 @@ const { values } = parseArgs({
 })
 const rounds = Math.max(1, Number(values.rounds))
 
-await inWorld(ACCOUNTS, async (world) => {
+if (values.growth) await inWorld(1_000, growth)
+else if (values.memory) await inWorld(2_000, memory)
+else await inWorld(2_000, speed)
+
+async function speed(world: World): Promise<void> {
   const url = await world.database('bench', 10)
   const service = await world.service(url)
   const posting = await measurePosting(world, url, service, rounds)
@@ -34,4 +40,21 @@ await inWorld(ACCOUNTS, async (world) => {
   const start = await measureStart(world, url)
   const figures = goals([...posting.figures, ...reads.figures, ...start])
   await report('npm run bench', url, world.pgbench, [figures, posting.part, reads.part, tokens])
-})
+}
+
+async function growth(world: World): Promise<void> {
+  const small = await world.database('thousand', 1)
+  const large = await world.database('million', 1_000)
+  const posting = await measureGrowth(world, small, large, rounds)
+  const lists = await measureLists(world, large, rounds)
+  await mustBeRight(large)
+  const figures = goals([...posting.figures, ...lists.figures])
+  await report('npm run bench -- --growth', large, world.pgbench, [figures, posting.part, lists.part])
+}
+
+async function memory(world: World): Promise<void> {
+  const url = await world.database('bench', 10)
+  const { figures, part } = await measureMemory(world, await world.service(url))
+  await mustBeRight(url)
+  await report('npm run bench -- --memory', url, undefined, [goals(figures), part])
+}

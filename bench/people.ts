@@ -23,13 +23,11 @@ export interface Person {
   accountId: string
 }
 
+export const person = (clerkId: string): Person => ({ clerkId, accountId: accountIdOf(clerkId) })
+
 /** The same people every time, by number. */
-export function peopleOf(count: number): Person[] {
-  return Array.from({ length: count }, (_, i) => {
-    const clerkId = `user_${String(i).padStart(27, '0')}`
-    return { clerkId, accountId: accountIdOf(clerkId) }
-  })
-}
+export const peopleOf = (count: number): Person[] =>
+  Array.from({ length: count }, (_, i) => person(`user_${String(i).padStart(27, '0')}`))
 
 let minted = 0
 
