@@ -19,6 +19,8 @@ export interface PostgresOptions {
   poolSize: number
   /** What one statement may take on our side, in ms; 0: no limit (migrations) */
   statementMs: number
+  /** Of the server, for these connections, such as enable_seqscan */
+  settings?: Record<string, string>
   onLostConnection?: (error: Error) => void
 }
 
@@ -27,7 +29,10 @@ export interface PostgresOptions {
  * end to waiting. A server that no longer answers is noticed by our own clock: the connection is destroyed, and so
  * are the idle ones beside it, which the same dead network would cost 5 s each.
  */
-export function postgresPool(url: string, { poolSize, statementMs, onLostConnection }: PostgresOptions): PostgresPool {
+export function postgresPool(
+  url: string,
+  { poolSize, statementMs, settings = {}, onLostConnection }: PostgresOptions,
+): PostgresPool {
   const options: pg.PoolConfig = {
     connectionString: url,
     max: poolSize,
@@ -35,6 +40,9 @@ export function postgresPool(url: string, { poolSize, statementMs, onLostConnect
     Client: QuickToConnect as unknown as NonNullable<pg.PoolConfig['Client']>,
     types: { getTypeParser: (oid, format) => (oid === 20 ? safeInteger : pg.types.getTypeParser(oid, format)) },
     application_name: 'focus-api',
+    options: Object.entries(settings)
+      .map(([name, value]) => `-c ${name}=${value}`)
+      .join(' '),
     // The server gives up a little before we do: then the outcome of a slow statement is known.
     ...(statementMs && {
       query_timeout: statementMs,

@@ -34,6 +34,12 @@ export const isDuplicate = (error: unknown, ...constraints: string[]): boolean =
 export const isOutOfRange = (error: unknown): boolean =>
   error instanceof Error && sqlState(error) === '23514' && constraintOf(error).startsWith('accounts_range')
 
+/** Whether the statement gave up waiting for somebody's lock, as its connection's lock_timeout says. */
+export const isLockTimeout = (error: unknown): boolean => error instanceof Error && sqlState(error) === '55P03'
+
+/** Whether the database cannot do such a statement at all: a sharded one, row locks over many shards. */
+export const isUnsupported = (error: unknown): boolean => error instanceof Error && sqlState(error) === '0A000'
+
 /** Rethrows, a balance beyond the safe integers as what it means to the caller. @throws {ApiError} 409 balance_out_of_range */
 export function refuseRange(error: unknown): never {
   throw isOutOfRange(error) ? balanceOutOfRange() : error
