@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { LRUCache } from 'lru-cache'
 import { v5 as uuidv5 } from 'uuid'
 import type { Scope } from './db/tables.ts'
 import { ApiError } from './errors.ts'
@@ -32,7 +33,15 @@ const USER_ID = new RegExp(CLERK_USER_ID)
 
 /** Ids are derived, not looked up: no query and no race on somebody's first request. The namespace is ours, for ever. */
 const ACCOUNT_NAMESPACE = '6f1f7f0e-54c8-4a37-9a55-2d5ad6a25e0b'
-export const accountIdOf = (clerkId: string): string => uuidv5(clerkId, ACCOUNT_NAMESPACE)
+export function accountIdOf(clerkId: string): string {
+  let id = accountIds.get(clerkId)
+  if (id === undefined) {
+    id = uuidv5(clerkId, ACCOUNT_NAMESPACE)
+    accountIds.set(clerkId, id)
+  }
+  return id
+}
+const accountIds = new LRUCache<string, string>({ max: 10_000 })
 
 const SESSION_SECONDS = 7 * 86_400
 

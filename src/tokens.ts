@@ -1,4 +1,4 @@
-import { createHash, createHmac, randomBytes } from 'node:crypto'
+import { createHmac, hash, randomBytes } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import type { Kysely } from 'kysely'
 import { LRUCache } from 'lru-cache'
@@ -21,7 +21,7 @@ const SHAPE = /^focus_pat_[0-9A-Za-z]{49}$/
 export const isPat = (token: string): boolean => token.startsWith(PREFIX)
 
 /** Found by hash: secrets have 256 bits, so neither the stored value nor the time of a look-up tells them. */
-export const hashOf = (secret: string): string => createHash('sha256').update(secret).digest('base64url')
+export const hashOf = (secret: string): string => hash('sha256', secret, 'base64url')
 
 /** What tokens are derived with: the operator's TOKEN_SECRET, or one that is made once and kept in the database. */
 export async function tokenSecret(config: Config, db: Db): Promise<string> {
@@ -89,12 +89,12 @@ export function rememberPats(db: Db): Pats {
   const wary = new LRUCache<string, true>({ max: REMEMBERED, ttl: WARY_MS })
   return {
     async lookUp(token) {
-      const hash = hashOf(token)
-      const hit = known.get(hash)
+      const key = hashOf(token)
+      const hit = known.get(key)
       if (hit && !wary.has(hit.account_id)) return hit
       if (!isWellFormed(token)) throw invalidToken()
-      const { ms_left, ...pat } = await lookUpPat(db, hash)
-      if (!wary.has(pat.account_id)) known.set(hash, pat, { ttl: Math.min(REMEMBERED_MS, ms_left) })
+      const { ms_left, ...pat } = await lookUpPat(db, key)
+      if (!wary.has(pat.account_id)) known.set(key, pat, { ttl: Math.min(REMEMBERED_MS, ms_left) })
       return pat
     },
     forget: (accountId) => wary.set(accountId, true),
