@@ -1,6 +1,6 @@
-import { memoryOf } from './processes.ts'
 import type { Measurement } from './results.ts'
 import { median } from './rounds.ts'
+import { memoryOf } from './usage.ts'
 import type { World } from './world.ts'
 
 const STARTS = 5
