@@ -26,7 +26,10 @@ const rethrow = (error: Error) => {
 }
 
 /** Does something with a database as the service has it. */
-async function withDatabase<Result>(url: string, act: (db: Awaited<ReturnType<typeof connect>>) => Promise<Result>) {
+export async function withDatabase<Result>(
+  url: string,
+  act: (db: Awaited<ReturnType<typeof connect>>) => Promise<Result>,
+) {
   const db = await connect(readConfig({ DATABASE_URL: url }).database, {
     lostConnection: rethrow,
     lostFolder: rethrow,

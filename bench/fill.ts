@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import type { Person } from './people.ts'
 
@@ -56,7 +55,3 @@ const statements = (jobsEach: number) => [
     from (select account_id, sum(reserved) as total from jobs where status = 'started' group by account_id) open
     where open.account_id = id`,
 ]
-
-/** People of no token, for filling alone. */
-export const strangers = (count: number): Person[] =>
-  Array.from({ length: count }, (_, i) => ({ clerkId: `user_${i}`, accountId: randomUUID() }))

@@ -7,9 +7,12 @@ import { once } from 'node:events'
 import { connect, type OnReadOpts, type Socket } from 'node:net'
 import { createHistogram } from 'node:perf_hooks'
 import { JOB_ID } from './requests.ts'
+import { cpuSecondsOf, cpuSecondsOfAll } from './usage.ts'
 
 export interface Load {
   port: number
+  /** The process that answers */
+  pid: number
   connections: number
   /** When to stop asking; running requests end */
   seconds: number
@@ -29,8 +32,8 @@ export interface Measured {
   /** ms */
   p50: number
   p99: number
-  /** CPU of this process */
-  cpuSeconds: number
+  /** Seconds of CPU meanwhile: of the process that answers, of this one, and of the whole machine */
+  cpu: { server: number; load: number; all: number }
 }
 
 interface FollowUp {
@@ -47,7 +50,7 @@ process.on('message', async (load: Load) => {
 })
 process.on('disconnect', () => process.exit())
 
-async function run({ port, connections, seconds, expected, inOrder, ...texts }: Load): Promise<Measured> {
+async function run({ port, pid, connections, seconds, expected, inOrder, ...texts }: Load): Promise<Measured> {
   const requests = texts.requests.map((text) => Buffer.from(text))
   const followUps = texts.followUps?.map((text) => ({ bytes: Buffer.from(text), at: text.indexOf(JOB_ID) }))
   // µs
@@ -59,7 +62,7 @@ async function run({ port, connections, seconds, expected, inOrder, ...texts }: 
   let deadline = Number.POSITIVE_INFINITY
 
   const clients = await Promise.all(Array.from({ length: connections }, () => client()))
-  const cpu = process.cpuUsage()
+  const used = usage()
   const begun = performance.now()
   deadline = begun + seconds * 1000
   try {
@@ -67,13 +70,19 @@ async function run({ port, connections, seconds, expected, inOrder, ...texts }: 
   } finally {
     for (const { socket } of clients) socket.destroy()
   }
-  const { user, system } = process.cpuUsage(cpu)
+  const elapsed = (performance.now() - begun) / 1000
+  const now = usage()
   return {
     requests: answered,
-    seconds: (performance.now() - begun) / 1000,
+    seconds: elapsed,
     p50: latencies.percentile(50) / 1000,
     p99: latencies.percentile(99) / 1000,
-    cpuSeconds: (user + system) / 1e6,
+    cpu: { server: now.server - used.server, load: now.load - used.load, all: now.all - used.all },
+  }
+
+  function usage() {
+    const { user, system } = process.cpuUsage()
+    return { server: cpuSecondsOf(pid), load: (user + system) / 1e6, all: cpuSecondsOfAll() }
   }
 
   function next(): number {

@@ -1,7 +1,8 @@
-import { memoryOf, type Running } from './processes.ts'
+import type { Running } from './processes.ts'
 import { jobsOf, readsOf } from './requests.ts'
 import { type Figure, table } from './results.ts'
-import type { World } from './world.ts'
+import { memoryOf } from './usage.ts'
+import { round, type World } from './world.ts'
 
 const MARKS = [0, 10_000, 100_000, 250_000, 500_000, 750_000, 1_000_000]
 const CONNECTIONS = 32
@@ -19,7 +20,7 @@ export async function measureMemory(world: World, service: Running) {
     while (done >= (MARKS[seen.length] ?? Number.POSITIVE_INFINITY)) seen.push([done, memoryOf(service.pid)])
     if (seen.length === MARKS.length) break
     const kind = kinds[turn % kinds.length]
-    if (kind) done += (await world.load.run({ ...kind, connections: CONNECTIONS, port: service.port })).requests
+    if (kind) done += (await round(world, service, { ...kind, connections: CONNECTIONS })).requests
     process.stderr.write(`\rmemory: ${done} requests`)
   }
   process.stderr.write('\n')

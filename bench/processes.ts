@@ -1,13 +1,11 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
 import { get } from 'node:http'
-import { cpus } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { freePort } from '../test/support/process.ts'
 
-/** The processes that are measured, each of its own, and what the system says of them. */
+/** The processes that are measured, each of its own. */
 
 export interface Running {
   pid: number
@@ -86,24 +84,4 @@ export function startWorker<Task extends object, Answer>(script: string): Worker
     },
     stop: () => stop(child),
   }
-}
-
-/** Seconds of CPU that a process has used; NaN where there is no /proc. */
-export function cpuSecondsOf(pid: number): number {
-  if (!existsSync('/proc/self/stat')) return Number.NaN
-  // Behind the command's name, which may hold spaces: fields 14 and 15, in hundredths of a second.
-  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? []
-  return (Number(fields[11]) + Number(fields[12])) / 100
-}
-
-/** Memory of a process in MB; NaN where there is no /proc. */
-export function memoryOf(pid: number): number {
-  if (!existsSync('/proc/self/stat')) return Number.NaN
-  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]) / 1024
-}
-
-/** Seconds of CPU that the whole machine has used. */
-export function cpuSecondsOfAll(): number {
-  const busy = cpus().map(({ times }) => times.user + times.nice + times.sys + times.irq)
-  return busy.reduce((sum, ms) => sum + ms, 0) / 1000
 }

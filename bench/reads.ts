@@ -91,11 +91,12 @@ export async function measureTokens(world: World, service: Running, rounds: numb
     warm: () => wallet(seen),
     cold: async () => wallet(await Promise.all(people.map(mint))),
   })
+  const head = ['', 'requests/s', 'p50 ms', 'p99 ms', 'CPU µs']
   const rows = ['warm', 'cold'].map((state) => [
     `${state} JWT`,
     ...[(r: Round) => r.perSecond, (r: Round) => r.p50, (r: Round) => r.p99, (r: Round) => r.cpu].map((value) =>
       typical(results, state, value),
     ),
   ])
-  return `### What a token costs, asking for the wallet\n\n${table(['', 'requests/s', 'p50 ms', 'p99 ms', 'CPU µs'], rows)}`
+  return { figures: [], part: `### What a token costs, asking for the wallet\n\n${table(head, rows)}` }
 }

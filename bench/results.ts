@@ -4,6 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { cpus, release, totalmem, type } from 'node:os'
 import { promisify } from 'node:util'
 import { query } from '../test/support/database.ts'
+import type { World } from './world.ts'
 
 const FILE = new URL('RESULTS.md', import.meta.url)
 const TITLE = `# What it does on one machine
@@ -14,8 +15,15 @@ Each section is written by the command above it. How to read them: [README.md](R
 /** A name, a value, and what it has to reach (`≥ 1.2`); without that it is only told. */
 export type Figure = [name: string, value: number, goal?: string]
 
+/** What was measured: figures for the first table, and more about them. */
+export interface Measurement {
+  figures: Figure[]
+  /** Markdown with a heading */
+  part?: string
+}
+
 /** The figures with their goals, and whether each is met. */
-export const goals = (figures: Figure[]): string =>
+const goals = (figures: Figure[]): string =>
   table(
     ['figure', 'measured', 'goal', ''],
     figures.map(([name, value, goal = '']) => [name, value, goal, verdict(value, goal)]),
@@ -42,17 +50,19 @@ function rounded(value: number): string {
 
 /**
  * Prints a section and puts it into RESULTS.md, in the place of an earlier one of the same command.
- * @param url of the Postgres that was used
+ * @param url of the database that was used
+ * @param keep false: only printed
  */
-export async function report(command: string, url: string, pgbench: string | undefined, parts: string[]) {
-  const section = `## \`${command}\`\n\n${[await circumstances(url, pgbench), ...parts].join('\n\n')}\n`
+export async function report(command: string, world: World, url: string, measured: Measurement[], keep = true) {
+  const figures = goals(measured.flatMap((measurement) => measurement.figures))
+  const parts = measured.flatMap(({ part }) => part ?? [])
+  const section = `## \`${command}\`\n\n${[await circumstances(url, world.pgbench), figures, ...parts].join('\n\n')}\n`
   console.log(`\n${section}`)
-  const [title = TITLE, ...others] = existsSync(FILE) ? (await readFile(FILE, 'utf8')).split(/^(?=## )/m) : []
-  const sections = [
-    section,
-    ...others.filter((other) => !other.startsWith(`## \`${command}\`\n`)).map((s) => `${s.trimEnd()}\n`),
-  ]
-  await writeFile(FILE, [`${title.trimEnd()}\n`, ...sections.sort()].join('\n'))
+  if (!keep) return
+  const sections = existsSync(FILE) ? (await readFile(FILE, 'utf8')).split(/^(?=## )/m).slice(1) : []
+  const others = sections.filter((other) => !other.startsWith(`## \`${command}\`\n`))
+  const all = [...others, section].sort().map((text) => text.trimEnd())
+  await writeFile(FILE, `${[TITLE.trimEnd(), ...all].join('\n\n')}\n`)
 }
 
 async function circumstances(url: string, pgbench: string | undefined): Promise<string> {

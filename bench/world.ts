@@ -8,7 +8,7 @@ import type { HandwrittenTask } from './handwritten.ts'
 import type { Load, Measured } from './load.ts'
 import { identityEnv, mint, type Person, peopleOf } from './people.ts'
 import { findPgbench, numberedAccounts } from './pgbench.ts'
-import { cpuSecondsOf, cpuSecondsOfAll, type Running, startServer, startWorker, type Worker } from './processes.ts'
+import { type Running, startServer, startWorker, type Worker } from './processes.ts'
 
 /** Everything that a measurement needs, and an end to all of it. */
 export interface World {
@@ -67,6 +67,7 @@ export async function inWorld(accounts: number, measure: (world: World) => Promi
 
 /** What a round says of a server. Times in ms, CPU in µs per request. */
 export interface Round {
+  requests: number
   perSecond: number
   p50: number
   p99: number
@@ -77,11 +78,16 @@ export interface Round {
 }
 
 /** One round of load on a server. */
-export async function round(world: World, server: Running, load: Omit<Load, 'port'>): Promise<Round> {
-  const [before, allBefore] = [cpuSecondsOf(server.pid), cpuSecondsOfAll()]
-  const { requests, seconds, p50, p99, cpuSeconds } = await world.load.run({ ...load, port: server.port })
-  const [used, all] = [cpuSecondsOf(server.pid) - before, cpuSecondsOfAll() - allBefore]
-  const each = (cpu: number) => (cpu / requests) * 1e6
-  const [cpu, loadCpu] = [each(used), each(cpuSeconds)]
-  return { perSecond: requests / seconds, p50, p99, cpu, loadCpu, otherCpu: each(all) - cpu - loadCpu }
+export async function round(world: World, { port, pid }: Running, load: Omit<Load, 'port' | 'pid'>): Promise<Round> {
+  const { requests, seconds, p50, p99, cpu } = await world.load.run({ ...load, port, pid })
+  const each = (cpuSeconds: number) => (cpuSeconds / requests) * 1e6
+  return {
+    requests,
+    perSecond: requests / seconds,
+    p50,
+    p99,
+    cpu: each(cpu.server),
+    loadCpu: each(cpu.load),
+    otherCpu: each(cpu.all - cpu.server - cpu.load),
+  }
 }
