@@ -19,15 +19,14 @@ export async function showCode(started: Started): Promise<void> {
     `│  ${bold(code)}  │`,
     `└${edge}┘`,
   ]
-  const qr = await qrCode(started.link, lines.length)
-  const above = qr.length - lines.length
+  const qr = await qrCode(started.link, lines)
   if (!qr.length) return remark(['', ...lines, ''].join('\n'))
-  const beside = [...Array<string>(Math.floor(above / 2)).fill(''), ...lines]
+  const beside = [...Array<string>(Math.floor((qr.length - lines.length) / 2)).fill(''), ...lines]
   remark(['', ...qr.map((row, i) => `  ${row}   ${beside[i] ?? ''}`.trimEnd()), ''].join('\n'))
 }
 
 /** Rows of half blocks; none where the terminal is no terminal, too small, or knows no such characters. */
-async function qrCode(link: string, besideRows: number): Promise<string[]> {
+async function qrCode(link: string, beside: string[]): Promise<string[]> {
   if (!stderr.isTTY || process.env.TERM === 'dumb' || process.env.TERM === 'linux') return []
   const [{ renderUnicodeCompact }, { default: isUnicodeSupported }, { default: width }] = await Promise.all([
     import('uqr'),
@@ -37,10 +36,9 @@ async function qrCode(link: string, besideRows: number): Promise<string[]> {
   const locale = process.env.LC_ALL || process.env.LC_CTYPE || process.env.LANG || ''
   if (!isUnicodeSupported() || (process.platform === 'linux' && !/utf-?8/i.test(locale))) return []
   const rows = renderUnicodeCompact(link, { border: 2 }).split('\n')
-  const room = { columns: stderr.columns || 80, rows: stderr.rows || 24 }
-  // The widest line beside it is the page's address; a few rows for what follows.
-  const needed = width(rows[0] ?? '') + 5 + 40
-  if (needed > room.columns || Math.max(rows.length, besideRows) + 5 > room.rows) return []
+  const columns = 5 + width(rows[0] ?? '') + Math.max(...beside.map((line) => width(line)))
+  // Empty lines around it, the browser that was opened, the time that is left.
+  if (columns > (stderr.columns || 80) || rows.length + 5 > (stderr.rows || 24)) return []
   // White on black whatever the terminal's colours are: scanners want the light parts light.
   const { bgBlack, whiteBright } = colours(stderr)
   return rows.map((row) => bgBlack(whiteBright(row)))
@@ -89,7 +87,13 @@ export async function showWaiting(expiresIn: number): Promise<Waiting> {
 
   const { default: ora } = await import('ora')
   const { yellow } = colours(stderr)
-  const spinner = ora({ text: text(), color: yellow('') ? 'cyan' : false, isEnabled: process.env.TERM !== 'dumb' })
+  const spinner = ora({
+    text: text(),
+    color: yellow('') ? 'cyan' : false,
+    isEnabled: process.env.TERM !== 'dumb',
+    // It would take Ctrl-C from the terminal, and Ctrl-Z with it.
+    discardStdin: false,
+  })
   spinner.start()
   const clock = setInterval(() => {
     spinner.text = text()
