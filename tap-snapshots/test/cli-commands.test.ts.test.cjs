@@ -16,17 +16,17 @@ Object {
       "plan": "string",
     },
   },
-  "admin apps list": Object {
-    "apps": Array [
-      Object {
-        "created_at": "string",
-        "has_settle_key": "boolean",
-        "name": "string",
-        "origins": Array [],
-        "slug": "string",
-        "starter_credits": "number",
-      },
-    ],
+  "admin apps set app-19100-5": Object {
+    "app": Object {
+      "created_at": "string",
+      "has_settle_key": "boolean",
+      "name": null,
+      "origins": Array [
+        "string",
+      ],
+      "slug": "string",
+      "starter_credits": "number",
+    },
   },
   "admin grant <id> 7": Object {
     "account": Object {
@@ -74,10 +74,10 @@ Object {
         "amount": "number",
         "balance_after": "number",
         "created_at": "string",
-        "job_id": null,
+        "job_id": "string",
         "kind": "string",
-        "reason": "string",
-        "reference": "string",
+        "reason": null,
+        "reference": null,
         "seq": "number",
       },
     ],

@@ -38,8 +38,10 @@ export interface Ended {
 /**
  * A person's machine on which `focus` runs: the real program, with a folder of its own for what it keeps.
  * @param env beside PATH, HOME, XDG_CONFIG_HOME and a UTF-8 locale
+ * @param installed a program and the Node that runs it, instead of the repository's
  */
-export async function machine(t: Test, env: Env = {}) {
+export async function machine(t: Test, env: Env = {}, installed = { node: process.execPath, program: PROGRAM }) {
+  const { node, program } = installed
   const home = await temporaryFolder(t)
   const config = join(home, 'config', 'focus')
   const environment = {
@@ -52,7 +54,7 @@ export async function machine(t: Test, env: Env = {}) {
   }
 
   function begin(args: string[], more: Env = {}) {
-    const child = spawn(process.execPath, [PROGRAM, ...args], { env: { ...environment, ...more }, cwd: home })
+    const child = spawn(node, [program, ...args], { env: { ...environment, ...more }, cwd: home })
     t.teardown(() => child.kill('SIGKILL'))
     let shown = ''
     child.stderr.setEncoding('utf8').on('data', (more: string) => {
@@ -96,7 +98,7 @@ export async function machine(t: Test, env: Env = {}) {
       return file
     },
     terminal: (args: string[], more: Env = {}) =>
-      openTerminal(t, args, { ...environment, TERM: 'xterm-256color', ...more }, home),
+      openTerminal(t, [node, program, ...args], { ...environment, TERM: 'xterm-256color', ...more }, home),
   }
 }
 
@@ -132,9 +134,9 @@ const COLUMNS = 80
 const ROWS = 30
 
 /** The program in a pseudo-terminal of 80 columns, and what a person sees there. */
-function openTerminal(t: Test, args: string[], env: Env, cwd: string) {
+function openTerminal(t: Test, [file = '', ...args]: string[], env: Env, cwd: string) {
   const screen = new Terminal({ cols: COLUMNS, rows: ROWS, allowProposedApi: true })
-  const pty: IPty = spawnPty(process.execPath, [PROGRAM, ...args], {
+  const pty: IPty = spawnPty(file, args, {
     cols: COLUMNS,
     rows: ROWS,
     env,
