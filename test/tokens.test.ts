@@ -135,8 +135,14 @@ t.test('people see their own live tokens and revoke them; strangers cannot', asy
 
   const { tokens } = (await bearer(app, first).get('/api/tokens')).json()
   t.match(tokens, [
-    { name: 'Unnamed device', last_four: second.slice(-4), scopes: ['account', 'oauth'], last_used_at: null },
-    { name: 'laptop', last_four: first.slice(-4), scopes: ['account'], last_used_at: String },
+    {
+      name: 'Unnamed device',
+      last_four: second.slice(-4),
+      scopes: ['account', 'oauth'],
+      last_used_at: null,
+      current: false,
+    },
+    { name: 'laptop', last_four: first.slice(-4), scopes: ['account'], last_used_at: String, current: true },
   ])
   t.equal(tokens.length, 2)
   t.strictSame(Object.keys(tokens[0]), [
@@ -147,6 +153,7 @@ t.test('people see their own live tokens and revoke them; strangers cannot', asy
     'created_at',
     'last_used_at',
     'expires_at',
+    'current',
   ])
   t.match(await whose(old, app), { error: 'token_expired' })
 
