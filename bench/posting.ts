@@ -10,12 +10,14 @@ const CONNECTIONS = [1, 8, 32, 128]
 /** At this many the goals are set. */
 const BUSY = 32
 const SECONDS = 2
+/** Connections of the hand-written service: what is usual, and as many as it has requests at once. */
+const POOLS = [10, BUSY]
 
 /** What has no HTTP has a rate alone. */
 const rate = (perSecond: number) => ({ perSecond }) as Round
 
 /**
- * Reserve + complete: the service against pgbench, against a transaction by hand, and against itself without batches.
+ * Reserve + complete: the service against pgbench, against a service written by hand, and against itself without batches.
  * @returns the figures with goals, and a table by connections
  */
 export async function measurePosting(world: World, url: string, service: Running, rounds: number) {
@@ -29,15 +31,13 @@ export async function measurePosting(world: World, url: string, service: Running
       round(world, server, { ...jobs, connections, seconds: SECONDS })
   const prepared = (accounts: number, connections: number) => async () =>
     rate(await pgbench({ ...world, url }, accounts, { connections, seconds: SECONDS }))
-  const accountIds = people.map(({ accountId }) => accountId)
-  const byHand = (poolSize: number) => async () =>
-    rate(await world.handwritten.run({ url, accountIds, connections: BUSY, poolSize, seconds: SECONDS }))
-
   const measures: Record<string, () => Promise<Round>> = {
     'service one': http(service, BUSY, somebody),
     'pgbench one': prepared(1, BUSY),
-    'by hand, pool of 10': byHand(10),
-    'by hand, pool of 32': byHand(BUSY),
+  }
+  for (const size of POOLS) {
+    const byHand = await world.server('handwritten.ts', { DATABASE_URL: url, POOL_SIZE: String(size) })
+    measures[`by hand ${size}`] = http(byHand, BUSY)
   }
   for (const connections of CONNECTIONS) {
     measures[`service ${connections}`] = http(service, connections)
@@ -52,13 +52,13 @@ export async function measurePosting(world: World, url: string, service: Running
   const speed = (r: Round) => r.perSecond
   const ratio = (one: string, other: string) => compared(results, one, other, speed)
   // Whichever suits it best.
-  const [hand = ''] = ['by hand, pool of 10', 'by hand, pool of 32'].sort((a, b) => of(b, speed) - of(a, speed))
+  const [pool] = POOLS.toSorted((a, b) => of(`by hand ${b}`, speed) - of(`by hand ${a}`, speed))
   const spread = (r: Round) => r.p99 / r.p50
   const busy = `service ${BUSY}`
   const figures: Figure[] = [
     [`requests ÷ pgbench operations, ${people.length} accounts`, ratio(busy, `pgbench ${BUSY}`), '≥ 1.2'],
     ['the same, one account', ratio('service one', 'pgbench one'), '≥ 7'],
-    [`requests ÷ hand-written transactions (${hand})`, ratio(busy, hand), '≥ 7'],
+    [`requests ÷ hand-written transactions, pool of ${pool}`, ratio(busy, `by hand ${pool}`), '≥ 7'],
     ['p99 ÷ p50', of(busy, spread), '≤ 2.5'],
     ['1 connection ÷ unbatched service', ratio('service 1', 'single 1'), '≥ 1.0'],
     ['8 connections ÷ unbatched service', ratio('service 8', 'single 8'), '≥ 1.0'],

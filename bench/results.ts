@@ -1,11 +1,13 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
-import { cpus, release, totalmem, type } from 'node:os'
+import { cpus, loadavg, release, totalmem, type } from 'node:os'
 import { promisify } from 'node:util'
 import { query } from '../test/support/database.ts'
 import type { World } from './world.ts'
 
+/** Before anything of ours runs. */
+const [busy = 0] = loadavg()
 const FILE = new URL('RESULTS.md', import.meta.url)
 const TITLE = `# What it does on one machine
 
@@ -72,7 +74,7 @@ async function circumstances(url: string, pgbench: string | undefined): Promise<
   const commit = await said('git', 'describe', '--always', '--dirty')
   return [
     `- ${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC${commit && `, commit ${commit}`}`,
-    `- ${cpus().length} × ${cpus()[0]?.model}, ${Math.round(totalmem() / 2 ** 30)} GB, ${type()} ${release()}`,
+    `- ${cpus().length} × ${cpus()[0]?.model}, ${Math.round(totalmem() / 2 ** 30)} GB, ${type()} ${release()}${busy > 1 ? `; **busy with other things** (load average ${rounded(busy)} before)` : ''}`,
     `- Node ${process.versions.node}, Postgres ${server?.server_version}, ${pgbench ? await said(pgbench, '--version') : 'no pgbench here'}`,
   ].join('\n')
 }

@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import type { Postgres } from '../test/support/postgres.ts'
 import { durablePostgres, migratedDatabase } from './database.ts'
 import { fill } from './fill.ts'
-import type { HandwrittenTask } from './handwritten.ts'
 import type { Load, Measured } from './load.ts'
 import { identityEnv, mint, type Person, peopleOf } from './people.ts'
 import { findPgbench, numberedAccounts } from './pgbench.ts'
@@ -17,7 +16,6 @@ export interface World {
   people: Person[]
   tokens: string[]
   load: Worker<Load, Measured>
-  handwritten: Worker<HandwrittenTask, number>
   /** undefined where it is not installed */
   pgbench: string | undefined
   /** For files; gone afterwards */
@@ -26,7 +24,8 @@ export interface World {
   database(name: string, jobsEach: number): Promise<string>
   /** The service on a database; `single`: each posting a statement of its own */
   service(url: string, posting?: 'single'): Promise<Running>
-  server(script: string): Promise<Running>
+  /** Another server, which answers on / */
+  server(script: string, env?: Record<string, string>): Promise<Running>
 }
 
 /** Makes the world, lets `measure` use it and takes it down again, whatever happens. */
@@ -46,7 +45,6 @@ export async function inWorld(accounts: number, measure: (world: World) => Promi
       people,
       tokens: await Promise.all(people.map(mint)),
       load: started(startWorker<Load, Measured>('load.ts')),
-      handwritten: started(startWorker<HandwrittenTask, number>('handwritten.ts')),
       pgbench: await findPgbench(),
       folder,
       async database(name, jobsEach) {
@@ -58,7 +56,7 @@ export async function inWorld(accounts: number, measure: (world: World) => Promi
         const env = { DATABASE_URL: url, LOG_LEVEL: 'fatal', RATE_LIMIT_MAX: '1000000', ...identityEnv }
         return started(await startServer(posting ? 'service.ts' : '../src/server.ts', env))
       },
-      server: async (script) => started(await startServer(script, {}, '/')),
+      server: async (script, env = {}) => started(await startServer(script, env, '/')),
     })
   } finally {
     for (const stop of stops) await stop().catch((error) => console.error(error))

@@ -17,58 +17,55 @@ export interface Wallet {
   }[]
 }
 
-const accountAndGrants = statement<
+// One statement, because a round trip costs more than what it asks: the account (none: only registered apps), beside
+// every app that is registered or its own.
+const accountAndApps = statement<
   { account_id: string },
   {
-    id: string
+    id: string | null
     clerk_id: string
     plan: string
     credits: number
     held: number
-    app_slug: string | null
-    granted: number
+    slug: string | null
+    starter_credits: number | null
+    granted: number | null
     granted_at: Date | null
+    seen: boolean
   }
 >(
   'wallet',
-  `select a.id, a.clerk_id, a.plan, a.credits, a.held, g.app_slug, g.credits as granted, g.granted_at
-  from accounts a left join app_grants g on g.account_id = a.id where a.id = $account_id::uuid`,
-)
-
-const registeredApps = statement<Record<never, never>, { slug: string; starter_credits: number }>(
-  'registered_apps',
-  'select slug, starter_credits from apps',
+  `select a.id, a.clerk_id, a.plan, a.credits, a.held, coalesce(apps.slug, g.app_slug) as slug, apps.starter_credits,
+    g.credits as granted, g.granted_at, g.app_slug is not null as seen
+  from (select) as one
+    left join accounts a on a.id = $account_id::uuid
+    left join (apps full join (select * from app_grants where account_id = $account_id::uuid) g on g.app_slug = apps.slug)
+      on true`,
 )
 
 /** Reads an account with its apps, registered ones and its own, by slug. */
 export async function readWallet(db: Db, accountId: string): Promise<Wallet> {
-  const [rows, registered] = await Promise.all([
-    accountAndGrants(db, { account_id: accountId }),
-    registeredApps(db, {}),
-  ])
+  const rows = await accountAndApps(db, { account_id: accountId })
   const [first] = rows
-  const account = first && {
-    id: first.id,
-    clerk_id: first.clerk_id,
-    plan: first.plan,
-    credits: first.credits,
-    held: first.held,
-  }
-  const grants = new Map(rows.flatMap((row) => (row.app_slug === null ? [] : [[row.app_slug, row] as const])))
-  const offers = new Map(registered.map((app) => [app.slug, app.starter_credits]))
-  const slugs = new Set([...offers.keys(), ...grants.keys()])
-  const apps = [...slugs].sort().map((slug) => {
-    const grant = grants.get(slug)
-    const granted_at = grant?.granted_at ?? null
-    const granted = granted_at !== null
-    return {
-      slug,
-      starter_credits: granted && grant ? grant.granted : (offers.get(slug) ?? 0),
-      granted,
-      granted_at,
-      registered: offers.has(slug),
-      seen: grant !== undefined,
-    }
-  })
+  const account = first?.id
+    ? { id: first.id, clerk_id: first.clerk_id, plan: first.plan, credits: first.credits, held: first.held }
+    : undefined
+  const apps = rows
+    .flatMap(({ slug, starter_credits, granted, granted_at, seen }) => {
+      if (slug === null) return []
+      const registered = starter_credits !== null
+      const offered = starter_credits ?? 0
+      return [
+        {
+          slug,
+          starter_credits: granted_at !== null ? (granted ?? 0) : offered,
+          granted: granted_at !== null,
+          granted_at,
+          registered,
+          seen,
+        },
+      ]
+    })
+    .sort((one, other) => (one.slug < other.slug ? -1 : 1))
   return { account, apps }
 }
