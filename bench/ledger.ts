@@ -27,7 +27,13 @@ const folder = await mkdtemp(join(tmpdir(), 'focus-bench-'))
 const port = await freePort()
 const base = `http://localhost:${port}`
 const service = spawn(process.execPath, ['src/server.ts'], {
-  env: { ...process.env, PORT: String(port), DATABASE_URL: postgres.url, LOG_LEVEL: 'warn' },
+  env: {
+    ...process.env,
+    PORT: String(port),
+    DATABASE_URL: postgres.url,
+    LOG_LEVEL: 'warn',
+    RATE_LIMIT_MAX: '1000000',
+  },
   stdio: ['ignore', 'ignore', 'inherit'],
 })
 

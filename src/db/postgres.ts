@@ -1,5 +1,6 @@
 import type { PostgresPool, PostgresPoolClient } from 'kysely'
 import pg from 'pg'
+import type { PoolUse } from './connect.ts'
 import { nameOf } from './statement.ts'
 import { safeInteger } from './tables.ts'
 
@@ -27,7 +28,10 @@ export interface PostgresOptions {
  * end to waiting. A server that no longer answers is noticed by our own clock: the connection is destroyed, and so
  * are the idle ones beside it, which the same dead network would cost 5 s each.
  */
-export function postgresPool(url: string, { poolSize, statementMs, onLostConnection }: PostgresOptions): PostgresPool {
+export function postgresPool(
+  url: string,
+  { poolSize, statementMs, onLostConnection }: PostgresOptions,
+): PostgresPool & { use: PoolUse } {
   const options: pg.PoolConfig = {
     connectionString: url,
     max: poolSize,
@@ -45,6 +49,7 @@ export function postgresPool(url: string, { poolSize, statementMs, onLostConnect
   let pool = newPool()
   /** Those who wait for a connection of `pool`; calling one sends it away */
   const waiting = new Set<() => void>()
+  let lent = 0
 
   function newPool(): pg.Pool {
     const fresh = new pg.Pool(options)
@@ -98,7 +103,10 @@ export function postgresPool(url: string, { poolSize, statementMs, onLostConnect
         if (/time-?out/i.test(error.message) && waited + CONNECT_MS <= statementMs) return undefined
         throw new DatabaseUnavailable(error, waited >= CONNECT_MS)
       })
-      if (client) return { home, client }
+      if (client) {
+        lent++
+        return { home, client }
+      }
       patience = began + statementMs - Date.now()
     } while (patience > 0)
     throw new DatabaseUnavailable(new Error('no connection within the time of a statement'), true)
@@ -141,7 +149,13 @@ export function postgresPool(url: string, { poolSize, statementMs, onLostConnect
     } as unknown as PostgresPoolClient
   }
 
-  return { connect, end: () => pool.end(), options }
+  const use: PoolUse = {
+    inUse: () => pool.totalCount - pool.idleCount,
+    idle: () => pool.idleCount,
+    waiting: () => waiting.size,
+    served: () => lent,
+  }
+  return { connect, end: () => pool.end(), options, use }
 }
 
 /** pg-pool has one time-out for connecting and for waiting in its queue; a dead network must not take as long as a full pool may. */

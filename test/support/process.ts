@@ -62,7 +62,7 @@ export async function launch(t: Test, env: Record<string, string> = {}, nodeArgs
   const child = spawn(process.execPath, [...nodeArgs, SERVER], {
     cwd: await temporaryFolder(t),
     // Nothing of the test run's own: tap puts its hooks into NODE_OPTIONS.
-    env: { PATH: process.env.PATH, PORT: String(port), LOG_LEVEL: 'silent', ...env },
+    env: { PATH: process.env.PATH, PORT: String(port), RATE_LIMIT_MAX: '1000000', DRAIN_SECONDS: '0', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let output = ''
