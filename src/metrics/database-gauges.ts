@@ -41,6 +41,9 @@ const deadMessages = statement<None, Counted>(
   from (select 1 from webhook_messages where status = 'dead' limit ${MOST}) as dead`,
 )
 
+/** The statements, for whoever explains them. */
+export const GAUGES = [openHolds, negativeAccounts, outbox, deadMessages]
+
 const READ = { holds: openHolds, negative: negativeAccounts, outbox, dead: deadMessages }
 type Read = Record<keyof typeof READ, Counted>
 
