@@ -14,7 +14,7 @@ import { poolUse } from './db/connect.ts'
 import type { Tables } from './db/tables.ts'
 import { registerDocs } from './docs.ts'
 import { registerDraining } from './draining.ts'
-import { refuseUnreadable, sendError, setErrorHandlers } from './errors.ts'
+import { refuseUnreadable, sendFrameworkError, setErrorHandlers } from './errors.ts'
 import { noteForwarded } from './forwarded.ts'
 import { answerBy } from './identity/deadline.ts'
 import { onlyThisMachine } from './identity/fence.ts'
@@ -90,7 +90,7 @@ export async function buildApp(
     onProtoPoisoning: 'ignore',
     onConstructorPoisoning: 'ignore',
     // Paths that the router cannot read come before our error handler.
-    frameworkErrors: sendError,
+    frameworkErrors: sendFrameworkError,
     schemaController,
   }).withTypeProvider<TypeBoxTypeProvider>()
 

@@ -108,7 +108,7 @@ export function sendError(error: FastifyError | Error, request: FastifyRequest, 
   if (answer.statusCode === 402 && config.topupUrl) details.topup_url = config.topupUrl
   return reply
     .code(answer.statusCode)
-    .headers(answer.headers)
+    .headers({ 'x-request-id': request.id, ...answer.headers })
     .type('application/json; charset=utf-8')
     .send({ error: answer.code, message: answer.message, ...details, request_id: request.id })
 }
@@ -120,6 +120,16 @@ export function setErrorHandlers(app: FastifyInstance): void {
     throw new ApiError(404, 'not_found', `There is no ${request.method} ${request.url.split('?', 1)[0]} here.`)
   })
 }
+
+/** For answers that no hook comes by: what helmet says elsewhere, as far as it matters to a JSON error. */
+const BARE_HEADERS = {
+  'x-content-type-options': 'nosniff',
+  'content-security-policy': "default-src 'none';frame-ancestors 'none'",
+}
+
+/** A path that the router cannot read. */
+export const sendFrameworkError = (error: FastifyError, request: FastifyRequest, reply: FastifyReply) =>
+  sendError(error, request, reply.headers(BARE_HEADERS))
 
 /** What is not even HTTP, or too large a header: Node has no request for it, so the answer is written by hand. */
 export function refuseUnreadable(this: FastifyInstance, error: Error & { code?: string }, socket: Socket): void {
@@ -133,6 +143,13 @@ export function refuseUnreadable(this: FastifyInstance, error: Error & { code?: 
   const request_id = randomUUID()
   this.log.debug({ request_id, reason: error.code }, code)
   const body = JSON.stringify({ error: code, message, request_id })
-  const headers = `Content-Type: application/json; charset=utf-8\r\nContent-Length: ${body.length}\r\nConnection: close\r\nX-Request-Id: ${request_id}`
-  socket.end(`HTTP/1.1 ${status}\r\n${headers}\r\n\r\n${body}`)
+  const headers = {
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': body.length,
+    connection: 'close',
+    'x-request-id': request_id,
+    ...BARE_HEADERS,
+  }
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  socket.end(`HTTP/1.1 ${status}\r\n${lines.join('')}\r\n${body}`)
 }

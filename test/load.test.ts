@@ -102,13 +102,13 @@ t.test('an instance that is busy for seconds, and moves, is not overloaded', asy
   t.strictSame(Object.keys(answers), ['200'], JSON.stringify(answers))
 })
 
-/** At SIGUSR2 everything that the process does costs it more than a second, for seven. */
+/** At SIGCONT everything that the process does costs it more than a second, for seven. */
 const SPINNER = `let turns = 0
 const spin = () => {
   for (const stop = performance.now() + 1_400; performance.now() < stop; );
   if (++turns < 5) setImmediate(spin)
 }
-process.on('SIGUSR2', spin)`
+process.on('SIGCONT', spin)`
 
 t.test('an event loop that gets nothing done refuses at once, and takes requests again when it does', async (t) => {
   const env = { DATABASE_URL: await databaseUrl(), LOG_LEVEL: 'warn', PUBLIC_URL: 'http://localhost:3000' }
@@ -116,7 +116,7 @@ t.test('an event loop that gets nothing done refuses at once, and takes requests
   await ready(service.url)
   const { cookie } = await signIn(service.url)
   const ask = () => fetch(`${service.url}/api/wallet`, { headers: { cookie } }).catch(() => undefined)
-  service.kill('SIGUSR2')
+  service.kill('SIGCONT')
   // Each takes several turns of the loop.
   const waiting = Array.from({ length: 20 }, ask)
   let refused: Response | undefined
