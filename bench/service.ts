@@ -11,7 +11,7 @@ const fail = (error: Error) => {
 }
 const config = processConfig()
 const db = await connect(config.database, { lostConnection: fail, lostFolder: fail })
-const app = await buildApp(config, db, false, { batches: false })
+const app = await buildApp(config, db, { batches: false })
 await app.listen({ host: config.host, port: config.port })
 process.once('SIGTERM', async () => {
   await app.close()

@@ -1,3 +1,4 @@
+import { isIPv4 } from 'node:net'
 import ipaddr from 'ipaddr.js'
 
 /** An address as people know it: IPv4 without the prefix that a dual-stack socket puts before it. */
@@ -5,6 +6,8 @@ export const plainAddress = (ip: string): string => (ipaddr.isValid(ip) ? ipaddr
 
 /** Whom attempts are counted for: one IPv4 address, or the /64 of an IPv6 one, of which everybody has 2^64. */
 export function addressOwner(ip: string): string {
+  // Nearly everybody; parsing costs ten times as much.
+  if (isIPv4(ip)) return ip
   if (!ipaddr.isValid(ip)) return ip
   const address = ipaddr.process(ip)
   return address instanceof ipaddr.IPv6

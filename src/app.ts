@@ -4,23 +4,27 @@ import cookie from '@fastify/cookie'
 import cors from '@fastify/cors'
 import helmet from '@fastify/helmet'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import Fastify, { type FastifyServerOptions, LogController } from 'fastify'
+import Fastify, { type FastifyBaseLogger, type FastifyServerOptions, LogController } from 'fastify'
 import type { Kysely } from 'kysely'
 import type { Caller } from './auth.ts'
 import { startCleaning } from './cleaning.ts'
 import { schemaController } from './compilers.ts'
 import type { Config } from './config.ts'
-import { connectForPosting } from './db/connect.ts'
+import { connectForPosting, poolUse } from './db/connect.ts'
 import type { Tables } from './db/tables.ts'
 import { registerDocs } from './docs.ts'
-import { refuseUnreadable, sendError, setErrorHandlers } from './errors.ts'
+import { registerDraining } from './draining.ts'
+import { refuseUnreadable, sendFrameworkError, setErrorHandlers } from './errors.ts'
+import { noteForwarded } from './forwarded.ts'
 import { answerBy } from './identity/deadline.ts'
 import { onlyThisMachine } from './identity/fence.ts'
 import { createIdentity, type Identity } from './identity/index.ts'
 import { postInBatches } from './ledger/batch.ts'
-import type { Ledger } from './ledger/posting.ts'
-import { postingSingly } from './ledger/posting.ts'
+import { type Ledger, postingSingly } from './ledger/posting.ts'
 import { startSweeper } from './ledger/sweeper.ts'
+import { registerLimits } from './limits.ts'
+import { registerLoad } from './load.ts'
+import { registerMetrics } from './metrics/index.ts'
 import { createOrigins, type Origins } from './origins.ts'
 import { adminRoutes } from './routes/admin.ts'
 import { adminWebhookRoutes } from './routes/admin-webhooks.ts'
@@ -36,6 +40,7 @@ import { walletRoutes } from './routes/wallet.ts'
 import { webhookRoutes } from './routes/webhooks.ts'
 import { components } from './schemas.ts'
 import { type Pats, rememberPats } from './tokens.ts'
+import type { Tracing } from './tracing.ts'
 import { refuseUnstorable } from './validation.ts'
 import { startDispatcher } from './webhooks/dispatcher.ts'
 import { readEndpoints } from './webhooks/outbox.ts'
@@ -55,53 +60,73 @@ declare module 'fastify' {
     deadline: number
     /** The app whose settle key the request shows */
     keyOf: string | null
+    /** The code of the error that was answered; '': none */
+    failure: string
   }
 }
 
 /**
  * The whole service, apart from its listener: everything it is made of stands in this list.
- * @param db migrated; it is the caller's to close
- * @param logger as Fastify takes it; absent: no log
- * @param options `batches: false` posts every operation by itself, for measuring and testing
+ * @param db migrated; opened by `connect`, it is the caller's to close
+ * @param how `log` is the log of the process, `logger` makes one as Fastify takes it; absent: no log. `batches: false`
+ *   posts every operation by itself, for measuring and testing
  */
 export async function buildApp(
   config: Config,
   db: Kysely<Tables>,
-  logger: FastifyServerOptions['logger'] = false,
-  { batches = true } = {},
+  how: {
+    log?: FastifyBaseLogger
+    logger?: FastifyServerOptions['logger']
+    tracing?: Tracing | undefined
+    batches?: boolean
+  } = {},
 ) {
   const app = Fastify({
-    logger,
+    ...(how.log ? { loggerInstance: how.log } : { logger: how.logger ?? false }),
     bodyLimit: 65_536,
-    // Fastify turns Node's off; a request that is not here by then never will be.
+    // Fastify turns Node's off; a request that is not here by then never will be. Node looks from time to time.
     requestTimeout: 30_000,
+    http: { headersTimeout: 10_000, connectionsCheckingInterval: 1_000 },
     // What still comes on a living connection while we close is answered, not refused.
     return503OnClosing: false,
     clientErrorHandler: refuseUnreadable,
     trustProxy: config.trustProxy.length ? config.trustProxy : false,
     genReqId: () => randomUUID(),
     // A line per request costs more than the request; ask for it with LOG_LEVEL=debug.
-    logController: new LogController({ disableRequestLogging: !['debug', 'trace'].includes(config.logLevel) }),
+    logController: new LogController({
+      disableRequestLogging: !['debug', 'trace'].includes(config.logLevel),
+      requestIdLogLabel: 'request_id',
+    }),
     // "__proto__" is a legal key of somebody's metadata. JSON.parse makes it a plain property, and we never merge bodies.
     onProtoPoisoning: 'ignore',
     onConstructorPoisoning: 'ignore',
     // Paths that the router cannot read come before our error handler.
-    frameworkErrors: sendError,
+    frameworkErrors: sendFrameworkError,
     schemaController,
   }).withTypeProvider<TypeBoxTypeProvider>()
 
-  const post = batches ? postInBatches(db, connectForPosting(config.database, db)) : postingSingly(db)
   const origins = createOrigins(config, db)
+  if (how.tracing) await app.register(how.tracing.plugin)
   app.decorate('config', config)
   app.decorate('db', db)
+  registerLoad(app)
+  const pool = poolUse(db)
+  if (pool) app.load.watch('database', pool)
+  await registerMetrics(app)
+  const post =
+    how.batches === false
+      ? postingSingly(db)
+      : postInBatches(db, connectForPosting(config.database, db), app.metrics.batch)
   app.decorate('ledger', { db, post })
+  app.load.watch('ledger', post)
   app.addHook('onClose', () => post.close())
-  app.decorate('identity', await createIdentity(config, db, app.log))
+  app.decorate('identity', await createIdentity(config, db, app.log, app.metrics))
   app.decorate('pats', rememberPats(db))
   app.decorate('origins', origins)
   app.decorateRequest('account')
   app.decorateRequest('deadline', 0)
   app.decorateRequest('keyOf', null)
+  app.decorateRequest('failure', '')
   setErrorHandlers(app)
   // Fastify's own parser for plain text would make a 400 of what is a 415.
   app.removeContentTypeParser('text/plain')
@@ -113,24 +138,17 @@ export async function buildApp(
   app.addHook('onClose', async () => origins.stop())
   const warn = (message: string) => (error: Error, job?: object) => app.log.warn({ err: error, ...job }, message)
   app.addHook('onClose', startCleaning(db, warn('could not delete old rows')))
-  app.addHook('onClose', startSweeper(db, warn('could not give back a hold')))
+  app.addHook('onClose', startSweeper(db, warn('could not give back a hold'), app.metrics.expired))
   await readEndpoints(db)
   app.addHook('onClose', startDispatcher(db, config.production, warn('could not deliver webhooks')))
 
-  // A request that runs while we close keeps its connection, and us, waiting for a next one unless it is told otherwise.
-  let closing = false
-  app.addHook('preClose', async () => {
-    closing = true
-  })
-  app.addHook('onSend', (_, reply, payload, done) => {
-    if (closing) reply.header('connection', 'close')
-    done(null, payload)
-  })
-
-  app.addHook('onRequest', (request, _reply, next) => {
+  registerDraining(app)
+  app.addHook('onRequest', (request, reply, next) => {
     request.deadline = answerBy()
+    reply.header('x-request-id', request.id)
     next()
   })
+  if (!config.trustProxy.length) app.addHook('onRequest', noteForwarded(app.log))
   if (app.identity.mode === 'local' && config.localIdentity === 'loopback') app.addHook('onRequest', onlyThisMachine)
   app.addHook('preValidation', refuseUnstorable)
 
@@ -146,11 +164,15 @@ export async function buildApp(
     origin: (origin, allow) => allow(null, origin !== undefined && origins.isAllowed(origin)),
     credentials: true,
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'],
-    exposedHeaders: ['Idempotency-Replayed', 'Retry-After', 'Link'],
+    exposedHeaders: [
+      ...['Idempotency-Replayed', 'Retry-After', 'Link', 'X-Request-Id'],
+      ...['RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset'],
+    ],
     maxAge: 600,
   })
   await app.register(cookie)
   await app.register(accepts)
+  await registerLimits(app)
 
   for (const component of components) app.addSchema(component)
   await registerDocs(app)

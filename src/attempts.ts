@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely'
 import { statement } from './db/statement.ts'
 import type { Tables } from './db/tables.ts'
-import { ApiError } from './errors.ts'
+import { tooMany } from './errors.ts'
 
 /**
  * Budgets of attempts that all replicas share: how many of a kind one subject (an account, an address) may make within
@@ -46,5 +46,5 @@ export async function tooManyAttempts(db: Kysely<Tables>, kind: Budget, subject:
   const [row] = await oldest(db, { kind, subject, seconds: BUDGETS[kind].seconds })
   const wait = Math.max(1, row?.wait ?? 1)
   const when = wait > 90 ? `${Math.ceil(wait / 60)} minutes` : `${wait} seconds`
-  return new ApiError(429, 'too_many_attempts', `${what} Try again in ${when}.`, {}, { 'retry-after': String(wait) })
+  return tooMany('too_many_attempts', `${what} Try again in ${when}.`, BUDGETS[kind].limit, wait)
 }

@@ -113,8 +113,18 @@ function checkScope({ scopes }: Caller, scope: Scope): void {
 export const originNotAllowed = () =>
   new ApiError(403, 'origin_not_allowed', 'Requests from this origin are not allowed; the operator has to add it.')
 
-/** The Authorization header decides where there is one; else a cookie. @throws {ApiError} 401 */
+/** The Authorization header decides where there is one; else a cookie. @throws {ApiError} 401, 429 */
 export async function authenticate(request: FastifyRequest): Promise<Caller> {
+  try {
+    return await findCaller(request)
+  } catch (error) {
+    // Nobody's account: the address answers for it.
+    if (error instanceof ApiError && error.statusCode === 401) await request.server.limits.anonymous(request)
+    throw error
+  }
+}
+
+async function findCaller(request: FastifyRequest): Promise<Caller> {
   const { authorization } = request.headers
   if (authorization !== undefined) {
     const token = /^bearer +(\S+) *$/i.exec(authorization)?.[1]
@@ -127,14 +137,17 @@ export async function authenticate(request: FastifyRequest): Promise<Caller> {
 }
 
 async function byPat(request: FastifyRequest, token: string): Promise<Caller> {
-  const { id, account_id, clerk_id, scopes } = await request.server.pats.lookUp(token)
+  const { limits, pats } = request.server
+  const pat = pats.known(token) ?? (await limits.verifying(request, () => pats.lookUp(token)))
+  const { id, account_id, clerk_id, scopes } = pat
   return { id: account_id, clerk_id, sid: null, jwt: null, via: 'header', token_id: id, scopes }
 }
 
-/** A caller by a session JWT, its party, audience and status checked. @throws {ApiError} 401 */
+/** A caller by a session JWT, its party, audience and status checked. @throws {ApiError} 401, 429 */
 export async function bySessionJwt(request: FastifyRequest, token: string, via: Caller['via']): Promise<Caller> {
-  const { config, identity, origins } = request.server
-  const claims = await identity.verify(token, request.deadline)
+  const { config, identity, limits, origins } = request.server
+  const verify = () => identity.verify(token, request.deadline)
+  const claims = identity.known(token) ?? (await limits.verifying(request, verify))
   if (claims.azp === undefined ? via === 'cookie' : !origins.isAllowed(claims.azp)) throw invalidToken()
   if (claims.aud !== undefined && ![claims.aud].flat().includes(config.publicUrl)) throw invalidToken()
   if (claims.sts === 'pending') {

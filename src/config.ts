@@ -48,6 +48,12 @@ export interface Config {
   logLevel: (typeof LOG_LEVELS)[number]
   /** Requests per account or address and minute */
   rateLimitMax: number
+  /** How long a SIGTERM leaves the listener open, in seconds, so that nobody is sent away */
+  drainSeconds: number
+  /** Where `GET /metrics` is answered; undefined: nowhere */
+  metricsPort: number | undefined
+  /** Base URL of an OpenTelemetry collector (OTLP by HTTP); undefined: no traces */
+  otlpEndpoint: string | undefined
 }
 
 /** Every fault of the environment at once, one readable line each. */
@@ -157,6 +163,9 @@ export function readConfig(env: Record<string, string | undefined>): Config {
       LOG_LEVELS.find((level) => level === value),
     ),
     rateLimitMax: integer('RATE_LIMIT_MAX', 300, 1, 1_000_000),
+    drainSeconds: integer('DRAIN_SECONDS', 1, 0, 5),
+    metricsPort: text('METRICS_PORT') ? integer('METRICS_PORT', 0, 1, 65535) : undefined,
+    otlpEndpoint: base('OTEL_EXPORTER_OTLP_ENDPOINT'),
   }
 
   function readClerk(): ClerkConfig | undefined {
@@ -180,6 +189,8 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     if (!secretKey || !publishableKey) return undefined
     return { secretKey, publishableKey, jwtKey, apiUrl, issuer: issuer ?? `https://${frontendHost}`, webhookSecret }
   }
+
+  if (config.metricsPort === port) faults.push('METRICS_PORT must be another port than PORT')
 
   const publicHost = new URL(config.publicUrl).hostname
   if (production) {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { DatabaseUnavailable } from './db/postgres.ts'
@@ -33,6 +34,25 @@ export class ApiError extends Error {
 /** 400 for a request whose shape is right and whose content is not. `field` is the name as sent. */
 export const badField = (field: string, message: string): ApiError =>
   new ApiError(400, 'invalid_request', `${field} ${message}`, { field })
+
+/**
+ * 429, with what the IETF draft calls RateLimit headers.
+ * @param limit how many there may be in a window
+ * @param seconds until the window ends
+ */
+export const tooMany = (code: string, message: string, limit: number, seconds: number): ApiError =>
+  new ApiError(
+    429,
+    code,
+    message,
+    {},
+    {
+      'retry-after': String(Math.max(1, seconds)),
+      'ratelimit-limit': String(limit),
+      'ratelimit-remaining': '0',
+      'ratelimit-reset': String(Math.max(1, seconds)),
+    },
+  )
 
 const FRAMEWORK_ERRORS: Record<string, [code: string, message: string]> = {
   FST_ERR_CTP_INVALID_JSON_BODY: ['invalid_json', 'The body is not valid JSON.'],
@@ -77,6 +97,7 @@ export function toApiError(error: FastifyError | Error): ApiError {
 /** Writes what was thrown: where to sign in with every 401, where to buy with every 402, the log for every 5xx. */
 export function sendError(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply) {
   const answer = toApiError(error)
+  request.failure = answer.code
   if (answer.statusCode >= 500) request.log.error({ err: error }, answer.code)
   const details = { ...answer.details }
   const { config, origins } = request.server
@@ -87,7 +108,7 @@ export function sendError(error: FastifyError | Error, request: FastifyRequest, 
   if (answer.statusCode === 402 && config.topupUrl) details.topup_url = config.topupUrl
   return reply
     .code(answer.statusCode)
-    .headers(answer.headers)
+    .headers({ 'x-request-id': request.id, ...answer.headers })
     .type('application/json; charset=utf-8')
     .send({ error: answer.code, message: answer.message, ...details, request_id: request.id })
 }
@@ -100,8 +121,18 @@ export function setErrorHandlers(app: FastifyInstance): void {
   })
 }
 
+/** For answers that no hook comes by: what helmet says elsewhere, as far as it matters to a JSON error. */
+const BARE_HEADERS = {
+  'x-content-type-options': 'nosniff',
+  'content-security-policy': "default-src 'none';frame-ancestors 'none'",
+}
+
+/** A path that the router cannot read. */
+export const sendFrameworkError = (error: FastifyError, request: FastifyRequest, reply: FastifyReply) =>
+  sendError(error, request, reply.headers(BARE_HEADERS))
+
 /** What is not even HTTP, or too large a header: Node has no request for it, so the answer is written by hand. */
-export function refuseUnreadable(error: Error & { code?: string }, socket: Socket): void {
+export function refuseUnreadable(this: FastifyInstance, error: Error & { code?: string }, socket: Socket): void {
   if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy()
   const [status, code, message] =
     error.code === 'HPE_HEADER_OVERFLOW'
@@ -109,7 +140,16 @@ export function refuseUnreadable(error: Error & { code?: string }, socket: Socke
       : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
         ? ['408 Request Timeout', 'request_timeout', 'The request did not arrive in time.']
         : ['400 Bad Request', 'bad_request', 'This is not a request that can be read.']
-  const body = JSON.stringify({ error: code, message })
-  const headers = `Content-Type: application/json; charset=utf-8\r\nContent-Length: ${body.length}\r\nConnection: close`
-  socket.end(`HTTP/1.1 ${status}\r\n${headers}\r\n\r\n${body}`)
+  const request_id = randomUUID()
+  this.log.debug({ request_id, reason: error.code }, code)
+  const body = JSON.stringify({ error: code, message, request_id })
+  const headers = {
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': body.length,
+    connection: 'close',
+    'x-request-id': request_id,
+    ...BARE_HEADERS,
+  }
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  socket.end(`HTTP/1.1 ${status}\r\n${lines.join('')}\r\n${body}`)
 }

@@ -384,6 +384,11 @@ const failure = (schema: TSchema, description: string, example: Record<string, u
   content: { 'application/json': { schema: ref(schema), example } },
 })
 
+const rateLimitHeaders = {
+  'RateLimit-Limit': { type: 'integer', description: 'Requests that you may send within the window' },
+  'RateLimit-Remaining': { type: 'integer', description: 'How many of them are left' },
+  'RateLimit-Reset': { type: 'integer', description: 'Seconds until the window begins anew' },
+}
 const retryAfter = { 'Retry-After': { type: 'integer', description: 'Seconds to wait' } }
 
 /** The errors that routes list among their responses, by status. */
@@ -418,7 +423,12 @@ export const failures = {
     error: 'unsupported_media_type',
     message: 'Send the body as Content-Type: application/json.',
   }),
-  limited: failure(ErrorBody, 'Too many requests', { error: 'rate_limited', message: 'Slow down.' }, retryAfter),
+  limited: failure(
+    ErrorBody,
+    'Too many requests; `error` says of what kind',
+    { error: 'rate_limited', message: 'Too many requests; try again in 12 seconds.' },
+    { ...retryAfter, ...rateLimitHeaders },
+  ),
   upstream: failure(ErrorBody, 'The other side failed; `upstream_status` is what it answered, null where it did not', {
     error: 'upstream_error',
     message: 'X answered with status 503.',
@@ -445,6 +455,7 @@ export const protectedFailures = {
     'origin_not_allowed',
     'Requests from this origin are not allowed; the operator has to add it.',
   ),
+  429: failures.limited,
   500: failures.internal,
   503: failures.unavailable,
 }

@@ -1,7 +1,9 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
+import type { Kysely } from 'kysely'
 import { requireAccount } from './auth.ts'
 import { statement } from './db/statement.ts'
+import type { Tables } from './db/tables.ts'
 import { ApiError, badField } from './errors.ts'
 
 /**
@@ -23,7 +25,7 @@ export function mintSettleKey(slug: string): { key: string; hash: string } {
 
 /**
  * A hook: which app a request speaks for, as `request.keyOf`; null without a key.
- * @throws {ApiError} 403 settle_key_invalid; 403 settle_key_in_browser where a web page sends one
+ * @throws {ApiError} 403 settle_key_invalid; 403 settle_key_in_browser where a web page sends one; 429
  */
 export async function readAppKey(request: FastifyRequest): Promise<void> {
   const shown = request.headers['x-app-key']
@@ -36,13 +38,19 @@ export async function readAppKey(request: FastifyRequest): Promise<void> {
       'X-App-Key is for servers: whoever opens a web page can read it there.',
     )
   }
-  const slug = KEY.exec(String(shown))?.[1]
+  const { db, limits } = request.server
+  request.keyOf = await limits.verifying(request, () => ownerOf(db, String(shown)))
+}
+
+/** The app that a settle key is of. @throws {ApiError} 403 settle_key_invalid */
+async function ownerOf(db: Kysely<Tables>, key: string): Promise<string> {
+  const slug = KEY.exec(key)?.[1]
   if (slug === undefined) throw settleKeyInvalid()
-  const hash = hashOf(String(shown))
-  const [app] = await keysOf(request.server.db, { slug })
+  const hash = hashOf(key)
+  const [app] = await keysOf(db, { slug })
   const good = [app?.settle_key_hash, app?.previous_settle_key_hash].filter((stored) => stored != null)
   if (!good.some((stored) => timingSafeEqual(hash, Buffer.from(stored, 'base64url')))) throw settleKeyInvalid()
-  request.keyOf = slug
+  return slug
 }
 
 /** A hook: a person, or an app by its key, who may speak for somebody else. @throws {ApiError} as readAppKey, requireAccount */

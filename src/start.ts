@@ -1,14 +1,22 @@
-import type { FastifyServerOptions } from 'fastify'
-import pretty from 'pino-pretty'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { buildApp } from './app.ts'
 import { type Config, ConfigError, processConfig } from './config.ts'
 import { connect, connectForMigration } from './db/connect.ts'
 import { isRefusal, migrateToLatest, waitForDatabase } from './db/migrate.ts'
 import { FolderInUse } from './db/pglite.ts'
 import { DatabaseUnavailable } from './db/postgres.ts'
+import { openLog, speaker } from './log.ts'
+import { listenForMetrics } from './metrics/listen.ts'
 
-/** After this, in ms, a stop waits for no request any more; the process itself gives up after 10 s. */
+/** After this, in ms, a stop waits for no request any more, … */
 const CUT_OFF_MS = 8_000
+/** … and after this not for the database either; the process itself gives up after 10 s. */
+const LEAVE_MS = 9_000
+
+export interface Service {
+  /** @param drain first says that it is going, and serves on for DRAIN_SECONDS: nobody is sent away by a closed door */
+  close(options?: { drain?: boolean }): Promise<void>
+}
 
 /**
  * Starts the service: configuration, database, schema, listener.
@@ -16,24 +24,37 @@ const CUT_OFF_MS = 8_000
  * @returns what to close; undefined when `signal` came first
  * @throws {ConfigError | FolderInUse | DatabaseUnavailable} what `explain` has a sentence for
  */
-export async function start(signal: AbortSignal): Promise<{ close(): Promise<void> } | undefined> {
+export async function start(signal: AbortSignal): Promise<Service | undefined> {
   const config = processConfig()
-  const say = (sentence: string) => console.error(sentence)
+  const log = openLog(config)
+  const say = speaker(config, log)
+  const tracing = config.otlpEndpoint ? (await import('./tracing.ts')).startTracing(config.otlpEndpoint) : undefined
   if (!config.database.url) say(`Opening the embedded database in ${config.database.dataDir} …`)
-  const db = await connect(config.database, {
-    lostConnection: (error) => say(`A database connection was lost: ${error.message}`),
+  const onTrouble = {
+    lostConnection: (error: Error) => log.warn(`A database connection was lost: ${error.message}`),
     lostFolder: () => {
-      say(`Another process has taken the data folder ${config.database.dataDir}; stopping before both write to it.`)
+      console.error(
+        `Another process has taken the data folder ${config.database.dataDir}; stopping before both write to it.`,
+      )
       process.exit(1)
     },
-  })
+  }
+  const db = await connect(config.database, onTrouble, tracing?.query)
   let app: Awaited<ReturnType<typeof buildApp>> | undefined
-  const close = async () => {
+  const close = async ({ drain = false } = {}) => {
+    const began = performance.now()
     // Whoever has sent half a request and goes silent does not keep the database from being closed.
     const cutOff = setTimeout(() => app?.server.closeAllConnections(), CUT_OFF_MS)
+    if (drain && app?.server.listening) {
+      app.drain()
+      await sleep(config.drainSeconds * 1000)
+    }
     await app?.close()
     clearTimeout(cutOff)
-    await db.destroy()
+    await tracing?.stop()
+    // A statement whose client was cut off may still run; the server rolls it back once we are gone.
+    const late = began + LEAVE_MS - performance.now()
+    await Promise.race([db.destroy(), sleep(Math.max(late, 0), undefined, { ref: false })])
   }
   const stopped = new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
   try {
@@ -42,8 +63,9 @@ export async function start(signal: AbortSignal): Promise<{ close(): Promise<voi
     // Another replica's migration may take its time: a stop does not wait for it.
     if (config.database.migrateOnStart) await Promise.race([migrate(), stopped])
     if (signal.aborted) return void (await close())
-    app = await buildApp(config, db, loggerOf(config))
+    app = await buildApp(config, db, { log, tracing })
     if (signal.aborted) return void (await close())
+    if (config.metricsPort) await listenForMetrics(app, config.metricsPort)
     await app.listen({ host: config.host, port: config.port })
     for (const sentence of welcome(config)) say(sentence)
     return { close }
@@ -76,7 +98,7 @@ export function explain(error: unknown): unknown {
   const { code, port, address, hostname, path } = error as Partial<NodeJS.ErrnoException & Record<string, string>>
   switch (code) {
     case 'EADDRINUSE':
-      return `Port ${port} of ${address} is taken. Stop what listens there, or set PORT.`
+      return `Port ${port} of ${address} is taken. Stop what listens there, or set PORT or METRICS_PORT to another.`
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
       return `There is no address ${address ?? hostname} here to listen on (${code}). Set HOST to one that this machine has.`
@@ -110,15 +132,4 @@ function welcome(config: Config): string[] {
     )
   }
   return [...lines, `Sign in at ${config.publicUrl}/signin, read the API at ${config.publicUrl}/api/docs.`]
-}
-
-/** JSON lines for machines; for a person at a terminal, readable ones. URLs lose their query: it may carry a token. */
-export function loggerOf({ logLevel, production }: Config): FastifyServerOptions['logger'] {
-  return {
-    level: logLevel,
-    serializers: {
-      req: ({ method, url, ip }) => ({ method, path: url.split('?', 1)[0], ip }),
-    },
-    ...(process.stdout.isTTY && !production && { stream: pretty({ sync: true, ignore: 'pid,hostname' }) }),
-  }
 }

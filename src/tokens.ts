@@ -74,6 +74,8 @@ const WARY_MS = 30_000
 const REMEMBERED = 10_000
 
 export interface Pats {
+  /** Whose token it is, where that was looked up just now */
+  known(token: string): Pat | undefined
   /**
    * Whose token it is and what it may be used for; its use is noted, at most once a minute.
    * @throws {ApiError} 401 invalid_token, token_revoked or token_expired
@@ -88,11 +90,13 @@ export function rememberPats(db: Db): Pats {
   const known = new LRUCache<string, Pat>({ max: REMEMBERED, ttl: REMEMBERED_MS })
   const wary = new LRUCache<string, true>({ max: REMEMBERED, ttl: WARY_MS })
   return {
+    known(token) {
+      const hit = known.get(hashOf(token))
+      return hit && !wary.has(hit.account_id) ? hit : undefined
+    },
     async lookUp(token) {
-      const key = hashOf(token)
-      const hit = known.get(key)
-      if (hit && !wary.has(hit.account_id)) return hit
       if (!isWellFormed(token)) throw invalidToken()
+      const key = hashOf(token)
       const { ms_left, ...pat } = await lookUpPat(db, key)
       if (!wary.has(pat.account_id)) known.set(key, pat, { ttl: Math.min(REMEMBERED_MS, ms_left) })
       return pat

@@ -48,6 +48,9 @@ t.test('without any environment the defaults are those of the documentation', as
     topupUrl: undefined,
     logLevel: 'info',
     rateLimitMax: 300,
+    drainSeconds: 1,
+    metricsPort: undefined,
+    otlpEndpoint: undefined,
   })
   t.strictSame(readConfig({ PORT: '', DATABASE_URL: ' ', TRUST_PROXY: '' }), readConfig({}), 'empty is absent')
 })
@@ -189,6 +192,12 @@ const table: Record<
   },
   LOG_LEVEL: { taken: [['silent', 'silent']], refused: ['verbose', 'INFO', 'constructor'] },
   RATE_LIMIT_MAX: { taken: [['1', 1]], refused: ['0', 'unlimited'] },
+  DRAIN_SECONDS: { taken: [['0', 0]], refused: ['6', '-1', '1s'] },
+  METRICS_PORT: { taken: [['9464', 9464]], refused: ['0', 'on', '3000', ['8080', { PORT: '8080' }]] },
+  OTEL_EXPORTER_OTLP_ENDPOINT: {
+    taken: [['http://localhost:4318/', 'http://localhost:4318']],
+    refused: ['localhost:4318', 'grpc://localhost:4317'],
+  },
 }
 
 /** Where a variable's value stands in the configuration. */
@@ -206,6 +215,7 @@ function settingOf(variable: string, env: Env): unknown {
     CLERK_API_URL: config.clerk?.apiUrl,
     CLERK_ISSUER: config.clerk?.issuer,
     CLERK_WEBHOOK_SECRET: config.clerk?.webhookSecret,
+    OTEL_EXPORTER_OTLP_ENDPOINT: config.otlpEndpoint,
   }
   if (variable in places) return places[variable]
   const name = variable.toLowerCase().replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())

@@ -188,7 +188,13 @@ async function audit(worlds: World[]): Promise<void> {
 }
 
 async function launch(): Promise<ChildProcess> {
-  const env = { PATH: process.env.PATH, PORT: String(port), DATABASE_URL: postgres.url, LOG_LEVEL: 'silent' }
+  const env = {
+    PATH: process.env.PATH,
+    PORT: String(port),
+    DATABASE_URL: postgres.url,
+    LOG_LEVEL: 'silent',
+    RATE_LIMIT_MAX: '1000000',
+  }
   const child = spawn(process.execPath, [server], { env, stdio: ['ignore', 'ignore', 'pipe'] })
   child.stderr?.on('data', (text) => {
     if (/\n\s+at /.test(String(text))) faults.push(`the service said: ${text}`)

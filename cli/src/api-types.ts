@@ -69,7 +69,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Requests can be served: the database answers */
+        /** Requests can be served: the database answers, with the schema of this release, and we are not stopping */
         get: {
             parameters: {
                 query?: never;
@@ -126,7 +126,7 @@ export interface paths {
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Something that we need does not answer; try again */
+                /** @description Not now: database_unavailable, migrations_pending, or shutting_down */
                 503: {
                     headers: {
                         /** @description Seconds to wait */
@@ -255,18 +255,24 @@ export interface paths {
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Too many requests */
+                /** @description Too many requests; `error` says of what kind */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
+                        /** @description Requests that you may send within the window */
+                        "RateLimit-Limit"?: number;
+                        /** @description How many of them are left */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the window begins anew */
+                        "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
                         /**
                          * @example {
                          *       "error": "rate_limited",
-                         *       "message": "Slow down."
+                         *       "message": "Too many requests; try again in 12 seconds."
                          *     }
                          */
                         "application/json": components["schemas"]["Error"];
@@ -441,6 +447,29 @@ export interface paths {
                         "application/json": components["schemas"]["Error"];
                     };
                 };
+                /** @description Too many requests; `error` says of what kind */
+                429: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        /** @description Requests that you may send within the window */
+                        "RateLimit-Limit"?: number;
+                        /** @description How many of them are left */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the window begins anew */
+                        "RateLimit-Reset"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "error": "rate_limited",
+                         *       "message": "Too many requests; try again in 12 seconds."
+                         *     }
+                         */
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
                 /** @description Error */
                 500: {
                     headers: {
@@ -535,6 +564,29 @@ export interface paths {
                          * @example {
                          *       "error": "origin_not_allowed",
                          *       "message": "Requests from this origin are not allowed; the operator has to add it."
+                         *     }
+                         */
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Too many requests; `error` says of what kind */
+                429: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        /** @description Requests that you may send within the window */
+                        "RateLimit-Limit"?: number;
+                        /** @description How many of them are left */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the window begins anew */
+                        "RateLimit-Reset"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "error": "rate_limited",
+                         *       "message": "Too many requests; try again in 12 seconds."
                          *     }
                          */
                         "application/json": components["schemas"]["Error"];
@@ -692,6 +744,29 @@ export interface paths {
                         "application/json": components["schemas"]["Error"];
                     };
                 };
+                /** @description Too many requests; `error` says of what kind */
+                429: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        /** @description Requests that you may send within the window */
+                        "RateLimit-Limit"?: number;
+                        /** @description How many of them are left */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the window begins anew */
+                        "RateLimit-Reset"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "error": "rate_limited",
+                         *       "message": "Too many requests; try again in 12 seconds."
+                         *     }
+                         */
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
                 /** @description Error */
                 500: {
                     headers: {
@@ -822,6 +897,29 @@ export interface paths {
                          * @example {
                          *       "error": "token_not_found",
                          *       "message": "You have no token with this id."
+                         *     }
+                         */
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Too many requests; `error` says of what kind */
+                429: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        /** @description Requests that you may send within the window */
+                        "RateLimit-Limit"?: number;
+                        /** @description How many of them are left */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the window begins anew */
+                        "RateLimit-Reset"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "error": "rate_limited",
+                         *       "message": "Too many requests; try again in 12 seconds."
                          *     }
                          */
                         "application/json": components["schemas"]["Error"];
@@ -967,6 +1065,29 @@ export interface paths {
                         "application/json": components["schemas"]["Error"];
                     };
                 };
+                /** @description Too many requests; `error` says of what kind */
+                429: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        /** @description Requests that you may send within the window */
+                        "RateLimit-Limit"?: number;
+                        /** @description How many of them are left */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the window begins anew */
+                        "RateLimit-Reset"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "error": "rate_limited",
+                         *       "message": "Too many requests; try again in 12 seconds."
+                         *     }
+                         */
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
                 /** @description Error */
                 500: {
                     headers: {
@@ -1106,6 +1227,29 @@ export interface paths {
                          * @example {
                          *       "error": "origin_not_allowed",
                          *       "message": "Requests from this origin are not allowed; the operator has to add it."
+                         *     }
+                         */
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Too many requests; `error` says of what kind */
+                429: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        /** @description Requests that you may send within the window */
+                        "RateLimit-Limit"?: number;
+                        /** @description How many of them are left */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the window begins anew */
+                        "RateLimit-Reset"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "error": "rate_limited",
+                         *       "message": "Too many requests; try again in 12 seconds."
                          *     }
                          */
                         "application/json": components["schemas"]["Error"];
@@ -1256,6 +1400,29 @@ export interface paths {
                          * @example {
                          *       "error": "origin_not_allowed",
                          *       "message": "Requests from this origin are not allowed; the operator has to add it."
+                         *     }
+                         */
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Too many requests; `error` says of what kind */
+                429: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        /** @description Requests that you may send within the window */
+                        "RateLimit-Limit"?: number;
+                        /** @description How many of them are left */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the window begins anew */
+                        "RateLimit-Reset"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "error": "rate_limited",
+                         *       "message": "Too many requests; try again in 12 seconds."
                          *     }
                          */
                         "application/json": components["schemas"]["Error"];
@@ -1442,6 +1609,29 @@ export interface paths {
                         "application/json": components["schemas"]["Error"];
                     };
                 };
+                /** @description Too many requests; `error` says of what kind */
+                429: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        /** @description Requests that you may send within the window */
+                        "RateLimit-Limit"?: number;
+                        /** @description How many of them are left */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the window begins anew */
+                        "RateLimit-Reset"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "error": "rate_limited",
+                         *       "message": "Too many requests; try again in 12 seconds."
+                         *     }
+                         */
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
                 /** @description Error */
                 500: {
                     headers: {
@@ -1589,6 +1779,29 @@ export interface paths {
                          * @example {
                          *       "error": "job_not_found",
                          *       "message": "You have no job with this id."
+                         *     }
+                         */
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Too many requests; `error` says of what kind */
+                429: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        /** @description Requests that you may send within the window */
+                        "RateLimit-Limit"?: number;
+                        /** @description How many of them are left */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the window begins anew */
+                        "RateLimit-Reset"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "error": "rate_limited",
+                         *       "message": "Too many requests; try again in 12 seconds."
                          *     }
                          */
                         "application/json": components["schemas"]["Error"];
@@ -1764,18 +1977,24 @@ export interface paths {
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Too many requests */
+                /** @description Too many requests; `error` says of what kind */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
+                        /** @description Requests that you may send within the window */
+                        "RateLimit-Limit"?: number;
+                        /** @description How many of them are left */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the window begins anew */
+                        "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
                         /**
                          * @example {
                          *       "error": "rate_limited",
-                         *       "message": "Slow down."
+                         *       "message": "Too many requests; try again in 12 seconds."
                          *     }
                          */
                         "application/json": components["schemas"]["Error"];
@@ -1944,11 +2163,17 @@ export interface paths {
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description slow_down: polled too soon; from now on wait `interval` seconds */
+                /** @description slow_down: polled too soon; from now on wait `interval` seconds. Or rate_limited: too many requests */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
+                        /** @description Requests that you may send within the window */
+                        "RateLimit-Limit"?: number;
+                        /** @description How many of them are left */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the window begins anew */
+                        "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
@@ -2152,11 +2377,17 @@ export interface paths {
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description slow_down: polled too soon; from now on wait `interval` seconds */
+                /** @description slow_down: polled too soon; from now on wait `interval` seconds. Or rate_limited: too many requests */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
+                        /** @description Requests that you may send within the window */
+                        "RateLimit-Limit"?: number;
+                        /** @description How many of them are left */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the window begins anew */
+                        "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
@@ -2356,18 +2587,24 @@ export interface paths {
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Too many requests */
+                /** @description Too many requests; `error` says of what kind */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
+                        /** @description Requests that you may send within the window */
+                        "RateLimit-Limit"?: number;
+                        /** @description How many of them are left */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the window begins anew */
+                        "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
                         /**
                          * @example {
                          *       "error": "rate_limited",
-                         *       "message": "Slow down."
+                         *       "message": "Too many requests; try again in 12 seconds."
                          *     }
                          */
                         "application/json": components["schemas"]["Error"];
@@ -2527,18 +2764,24 @@ export interface paths {
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Too many requests */
+                /** @description Too many requests; `error` says of what kind */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
+                        /** @description Requests that you may send within the window */
+                        "RateLimit-Limit"?: number;
+                        /** @description How many of them are left */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the window begins anew */
+                        "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
                         /**
                          * @example {
                          *       "error": "rate_limited",
-                         *       "message": "Slow down."
+                         *       "message": "Too many requests; try again in 12 seconds."
                          *     }
                          */
                         "application/json": components["schemas"]["Error"];
@@ -2697,18 +2940,24 @@ export interface paths {
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Too many requests */
+                /** @description Too many requests; `error` says of what kind */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
+                        /** @description Requests that you may send within the window */
+                        "RateLimit-Limit"?: number;
+                        /** @description How many of them are left */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the window begins anew */
+                        "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
                         /**
                          * @example {
                          *       "error": "rate_limited",
-                         *       "message": "Slow down."
+                         *       "message": "Too many requests; try again in 12 seconds."
                          *     }
                          */
                         "application/json": components["schemas"]["Error"];
@@ -2816,18 +3065,24 @@ export interface paths {
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Too many requests */
+                /** @description Too many requests; `error` says of what kind */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
+                        /** @description Requests that you may send within the window */
+                        "RateLimit-Limit"?: number;
+                        /** @description How many of them are left */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the window begins anew */
+                        "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
                         /**
                          * @example {
                          *       "error": "rate_limited",
-                         *       "message": "Slow down."
+                         *       "message": "Too many requests; try again in 12 seconds."
                          *     }
                          */
                         "application/json": components["schemas"]["Error"];
@@ -3039,6 +3294,29 @@ export interface paths {
                         "application/json": components["schemas"]["Error"];
                     };
                 };
+                /** @description Too many requests; `error` says of what kind */
+                429: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        /** @description Requests that you may send within the window */
+                        "RateLimit-Limit"?: number;
+                        /** @description How many of them are left */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the window begins anew */
+                        "RateLimit-Reset"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "error": "rate_limited",
+                         *       "message": "Too many requests; try again in 12 seconds."
+                         *     }
+                         */
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
                 /** @description Error */
                 500: {
                     headers: {
@@ -3239,6 +3517,29 @@ export interface paths {
                          * @example {
                          *       "error": "unsupported_media_type",
                          *       "message": "Send the body as Content-Type: application/json."
+                         *     }
+                         */
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Too many requests; `error` says of what kind */
+                429: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        /** @description Requests that you may send within the window */
+                        "RateLimit-Limit"?: number;
+                        /** @description How many of them are left */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the window begins anew */
+                        "RateLimit-Reset"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "error": "rate_limited",
+                         *       "message": "Too many requests; try again in 12 seconds."
                          *     }
                          */
                         "application/json": components["schemas"]["Error"];
@@ -3447,6 +3748,29 @@ export interface paths {
                         "application/json": components["schemas"]["Error"];
                     };
                 };
+                /** @description Too many requests; `error` says of what kind */
+                429: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        /** @description Requests that you may send within the window */
+                        "RateLimit-Limit"?: number;
+                        /** @description How many of them are left */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the window begins anew */
+                        "RateLimit-Reset"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "error": "rate_limited",
+                         *       "message": "Too many requests; try again in 12 seconds."
+                         *     }
+                         */
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
                 /** @description Error */
                 500: {
                     headers: {
@@ -3635,6 +3959,29 @@ export interface paths {
                         "application/json": components["schemas"]["Error"];
                     };
                 };
+                /** @description Too many requests; `error` says of what kind */
+                429: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        /** @description Requests that you may send within the window */
+                        "RateLimit-Limit"?: number;
+                        /** @description How many of them are left */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the window begins anew */
+                        "RateLimit-Reset"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "error": "rate_limited",
+                         *       "message": "Too many requests; try again in 12 seconds."
+                         *     }
+                         */
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
                 /** @description Error */
                 500: {
                     headers: {
@@ -3763,6 +4110,29 @@ export interface paths {
                          * @example {
                          *       "error": "not_an_administrator",
                          *       "message": "Only an administrator may do this."
+                         *     }
+                         */
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Too many requests; `error` says of what kind */
+                429: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        /** @description Requests that you may send within the window */
+                        "RateLimit-Limit"?: number;
+                        /** @description How many of them are left */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the window begins anew */
+                        "RateLimit-Reset"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "error": "rate_limited",
+                         *       "message": "Too many requests; try again in 12 seconds."
                          *     }
                          */
                         "application/json": components["schemas"]["Error"];
@@ -3980,6 +4350,29 @@ export interface paths {
                         "application/json": components["schemas"]["Error"];
                     };
                 };
+                /** @description Too many requests; `error` says of what kind */
+                429: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        /** @description Requests that you may send within the window */
+                        "RateLimit-Limit"?: number;
+                        /** @description How many of them are left */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the window begins anew */
+                        "RateLimit-Reset"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "error": "rate_limited",
+                         *       "message": "Too many requests; try again in 12 seconds."
+                         *     }
+                         */
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
                 /** @description Error */
                 500: {
                     headers: {
@@ -4120,6 +4513,29 @@ export interface paths {
                          * @example {
                          *       "error": "account_not_found",
                          *       "message": "Nobody with this Clerk id has an account."
+                         *     }
+                         */
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Too many requests; `error` says of what kind */
+                429: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        /** @description Requests that you may send within the window */
+                        "RateLimit-Limit"?: number;
+                        /** @description How many of them are left */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the window begins anew */
+                        "RateLimit-Reset"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "error": "rate_limited",
+                         *       "message": "Too many requests; try again in 12 seconds."
                          *     }
                          */
                         "application/json": components["schemas"]["Error"];
@@ -4303,6 +4719,29 @@ export interface paths {
                          * @example {
                          *       "error": "unsupported_media_type",
                          *       "message": "Send the body as Content-Type: application/json."
+                         *     }
+                         */
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Too many requests; `error` says of what kind */
+                429: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        /** @description Requests that you may send within the window */
+                        "RateLimit-Limit"?: number;
+                        /** @description How many of them are left */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the window begins anew */
+                        "RateLimit-Reset"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "error": "rate_limited",
+                         *       "message": "Too many requests; try again in 12 seconds."
                          *     }
                          */
                         "application/json": components["schemas"]["Error"];
@@ -4494,6 +4933,29 @@ export interface paths {
                         "application/json": components["schemas"]["Error"];
                     };
                 };
+                /** @description Too many requests; `error` says of what kind */
+                429: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        /** @description Requests that you may send within the window */
+                        "RateLimit-Limit"?: number;
+                        /** @description How many of them are left */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the window begins anew */
+                        "RateLimit-Reset"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "error": "rate_limited",
+                         *       "message": "Too many requests; try again in 12 seconds."
+                         *     }
+                         */
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
                 /** @description Error */
                 500: {
                     headers: {
@@ -4625,6 +5087,29 @@ export interface paths {
                          * @example {
                          *       "error": "not_an_administrator",
                          *       "message": "Only an administrator may do this."
+                         *     }
+                         */
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Too many requests; `error` says of what kind */
+                429: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        /** @description Requests that you may send within the window */
+                        "RateLimit-Limit"?: number;
+                        /** @description How many of them are left */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the window begins anew */
+                        "RateLimit-Reset"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "error": "rate_limited",
+                         *       "message": "Too many requests; try again in 12 seconds."
                          *     }
                          */
                         "application/json": components["schemas"]["Error"];
@@ -4919,6 +5404,29 @@ export interface paths {
                         "application/json": components["schemas"]["Error"];
                     };
                 };
+                /** @description Too many requests; `error` says of what kind */
+                429: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        /** @description Requests that you may send within the window */
+                        "RateLimit-Limit"?: number;
+                        /** @description How many of them are left */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the window begins anew */
+                        "RateLimit-Reset"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "error": "rate_limited",
+                         *       "message": "Too many requests; try again in 12 seconds."
+                         *     }
+                         */
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
                 /** @description Error */
                 500: {
                     headers: {
@@ -5108,6 +5616,29 @@ export interface paths {
                         "application/json": components["schemas"]["Error"];
                     };
                 };
+                /** @description Too many requests; `error` says of what kind */
+                429: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        /** @description Requests that you may send within the window */
+                        "RateLimit-Limit"?: number;
+                        /** @description How many of them are left */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the window begins anew */
+                        "RateLimit-Reset"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "error": "rate_limited",
+                         *       "message": "Too many requests; try again in 12 seconds."
+                         *     }
+                         */
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
                 /** @description Error */
                 500: {
                     headers: {
@@ -5235,6 +5766,29 @@ export interface paths {
                          * @example {
                          *       "error": "endpoint_not_found",
                          *       "message": "There is no webhook endpoint with this id."
+                         *     }
+                         */
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Too many requests; `error` says of what kind */
+                429: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        /** @description Requests that you may send within the window */
+                        "RateLimit-Limit"?: number;
+                        /** @description How many of them are left */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the window begins anew */
+                        "RateLimit-Reset"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "error": "rate_limited",
+                         *       "message": "Too many requests; try again in 12 seconds."
                          *     }
                          */
                         "application/json": components["schemas"]["Error"];
@@ -5376,6 +5930,29 @@ export interface paths {
                          * @example {
                          *       "error": "not_an_administrator",
                          *       "message": "Only an administrator may do this."
+                         *     }
+                         */
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Too many requests; `error` says of what kind */
+                429: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        /** @description Requests that you may send within the window */
+                        "RateLimit-Limit"?: number;
+                        /** @description How many of them are left */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the window begins anew */
+                        "RateLimit-Reset"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "error": "rate_limited",
+                         *       "message": "Too many requests; try again in 12 seconds."
                          *     }
                          */
                         "application/json": components["schemas"]["Error"];
@@ -5569,6 +6146,29 @@ export interface paths {
                         "application/json": components["schemas"]["Error"];
                     };
                 };
+                /** @description Too many requests; `error` says of what kind */
+                429: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        /** @description Requests that you may send within the window */
+                        "RateLimit-Limit"?: number;
+                        /** @description How many of them are left */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the window begins anew */
+                        "RateLimit-Reset"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "error": "rate_limited",
+                         *       "message": "Too many requests; try again in 12 seconds."
+                         *     }
+                         */
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
                 /** @description Error */
                 500: {
                     headers: {
@@ -5669,7 +6269,7 @@ export interface paths {
                         "text/html": string;
                     };
                 };
-                /** @description The identity provider asks us to slow down */
+                /** @description Too many requests, ours or those to the identity provider */
                 429: {
                     headers: {
                         [name: string]: unknown;
@@ -5839,6 +6439,31 @@ export interface paths {
                          * @example {
                          *       "error": "unsupported_media_type",
                          *       "message": "Send the body as Content-Type: application/json."
+                         *     }
+                         */
+                        "application/json": components["schemas"]["Error"];
+                        /** @example <!doctype html>… */
+                        "text/html": string;
+                    };
+                };
+                /** @description Too many requests; `error` says of what kind */
+                429: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        /** @description Requests that you may send within the window */
+                        "RateLimit-Limit"?: number;
+                        /** @description How many of them are left */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the window begins anew */
+                        "RateLimit-Reset"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "error": "rate_limited",
+                         *       "message": "Too many requests; try again in 12 seconds."
                          *     }
                          */
                         "application/json": components["schemas"]["Error"];

@@ -1,8 +1,20 @@
-import { Kysely, PostgresDialect } from 'kysely'
+import { Kysely, type LogEvent, PostgresDialect } from 'kysely'
 import type { Config } from '../config.ts'
+import type { Queue } from '../load.ts'
 import { pglitePool } from './pglite.ts'
 import { postgresPool } from './postgres.ts'
 import type { Tables } from './tables.ts'
+
+/** What a pool is doing now: connections lent out and idle ones, and who queues for one. */
+export interface PoolUse extends Queue {
+  inUse(): number
+  idle(): number
+}
+
+const uses = new WeakMap<Kysely<Tables>, PoolUse>()
+
+/** The use of the pool below a database that `connect` opened; undefined for others. */
+export const poolUse = (db: Kysely<Tables>): PoolUse | undefined => uses.get(db)
 
 /** The most that one statement of a request may take, in ms. */
 const STATEMENT_MS = 5_000
@@ -10,11 +22,13 @@ const STATEMENT_MS = 5_000
 /**
  * Opens the database that the configuration names: Postgres by `url`, else PGlite in `dataDir`.
  * `destroy()` of the result closes it. Connecting is lazy with Postgres.
+ * @param log told of every statement after it has run
  * @throws {FolderInUse}
  */
 export async function connect(
   config: Config['database'],
   onTrouble: { lostConnection: (error: Error) => void; lostFolder: (error: Error) => void },
+  log?: (event: LogEvent) => void,
 ): Promise<Kysely<Tables>> {
   const pool = config.url
     ? postgresPool(config.url, {
@@ -23,7 +37,9 @@ export async function connect(
         onLostConnection: onTrouble.lostConnection,
       })
     : await pglitePool(config.dataDir, onTrouble.lostFolder)
-  return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
+  const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }), ...(log && { log }) })
+  uses.set(db, pool.use)
+  return db
 }
 
 /**

@@ -15,19 +15,53 @@ const WAIT_MS = 30_000
  * @returns the names of the migrations that this call ran
  */
 export async function migrateToLatest<T>(db: Kysely<T>): Promise<string[]> {
-  const migrator = new Migrator({ db, provider: { getMigrations } })
-  const { error, results = [] } = await migrator.migrateToLatest()
-  if (error) {
+  const known = await getMigrations()
+  let ahead: string[] = []
+  for (;;) {
+    // A newer release may have been here, as in a rolling upgrade that is taken back: Kysely knows no migrations but its own.
+    const migrations = { ...known, ...Object.fromEntries(ahead.map((name) => [name, NOTHING])) }
+    const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } })
+    const { error, results = [] } = await migrator.migrateToLatest()
+    if (!error) return results.map(({ migrationName }) => migrationName)
+    const others = (await doneMigrations(db)).filter((name) => !(name in migrations))
+    if (others.length) {
+      ahead = [...ahead, ...others]
+      continue
+    }
     const failed = results.find(({ status }) => status === 'Error')
     throw failed ? new Error(`Migration ${failed.migrationName} failed`, { cause: error }) : error
   }
-  return results.map(({ migrationName }) => migrationName)
+}
+
+/** What a newer release has done to the schema; nothing is left to do. */
+const NOTHING: Migration = { up: async () => {} }
+
+/** The migrations of this release that the database lacks. */
+export async function missingMigrations<T>(db: Kysely<T>): Promise<string[]> {
+  const [ours, done] = await Promise.all([migrationNames(), doneMigrations(db)])
+  return ours.filter((name) => !done.includes(name))
+}
+
+async function doneMigrations<T>(db: Kysely<T>): Promise<string[]> {
+  try {
+    const { rows } = await sql<{ name: string }>`select name from kysely_migration`.execute(db)
+    return rows.map(({ name }) => name)
+  } catch (error) {
+    if ((error as { code?: string }).code === UNDEFINED_TABLE) return []
+    throw error
+  }
+}
+
+const UNDEFINED_TABLE = '42P01'
+
+async function migrationNames(): Promise<string[]> {
+  return (await readdir(FOLDER)).filter((file) => file.endsWith('.ts')).map((file) => file.slice(0, -3))
 }
 
 async function getMigrations(): Promise<Record<string, Migration>> {
-  const files = (await readdir(FOLDER)).filter((file) => file.endsWith('.ts'))
+  const names = await migrationNames()
   return Object.fromEntries(
-    await Promise.all(files.map(async (file) => [file.slice(0, -3), await import(new URL(file, FOLDER).href)])),
+    await Promise.all(names.map(async (name) => [name, await import(new URL(`${name}.ts`, FOLDER).href)])),
   )
 }
 

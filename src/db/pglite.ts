@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { PGlite } from '@electric-sql/pglite'
 import type { PostgresPool, PostgresPoolClient } from 'kysely'
 import { lock } from 'proper-lockfile'
+import type { PoolUse } from './connect.ts'
 import { safeInteger } from './tables.ts'
 
 /** A lock not refreshed for this long belongs to a process that is gone. */
@@ -28,22 +29,28 @@ export class FolderInUse extends Error {
 export async function pglitePool(
   dataDir: string | undefined,
   onLockLost: (error: Error) => void,
-): Promise<PostgresPool> {
+): Promise<PostgresPool & { use: PoolUse }> {
   const unlock = dataDir && (await lockFolder(dataDir, onLockLost))
   const pglite = await PGlite.create({ ...(dataDir && { dataDir }), parsers: { 20: safeInteger } })
   let queue: Promise<void> = Promise.resolve()
+  const counts = { asked: 0, lent: 0, returned: 0 }
 
   async function connect(): Promise<PostgresPoolClient> {
+    counts.asked++
     const turn = queue
     const { promise, resolve: release } = Promise.withResolvers<void>()
     queue = promise
     await turn
+    counts.lent++
     return {
       async query(text: string, values: unknown[]) {
         const { rows, affectedRows = 0 } = await pglite.query(text, values)
         return { rows, rowCount: affectedRows, command: text.trimStart().split(/\s/, 1)[0]?.toUpperCase() }
       },
-      release: () => release(),
+      release: () => {
+        counts.returned++
+        release()
+      },
     } as unknown as PostgresPoolClient
   }
 
@@ -53,7 +60,14 @@ export async function pglitePool(
     if (unlock) await unlock()
   }
 
-  return { connect, end, options: {} }
+  const inUse = () => counts.lent - counts.returned
+  const use: PoolUse = {
+    inUse,
+    idle: () => 1 - inUse(),
+    waiting: () => counts.asked - counts.lent,
+    served: () => counts.lent,
+  }
+  return { connect, end, options: {}, use }
 }
 
 /** PGlite does not notice a second process in its folder. The lock is kept fresh, so neither a crash nor a reused pid holds it for good. */

@@ -1,5 +1,6 @@
 import type { PostgresPool, PostgresPoolClient } from 'kysely'
 import pg from 'pg'
+import type { PoolUse } from './connect.ts'
 import { nameOf } from './statement.ts'
 import { safeInteger } from './tables.ts'
 
@@ -32,7 +33,7 @@ export interface PostgresOptions {
 export function postgresPool(
   url: string,
   { poolSize, statementMs, settings = {}, onLostConnection }: PostgresOptions,
-): PostgresPool {
+): PostgresPool & { use: PoolUse } {
   const options: pg.PoolConfig = {
     connectionString: withSettings(url, settings),
     max: poolSize,
@@ -50,6 +51,7 @@ export function postgresPool(
   let pool = newPool()
   /** Those who wait for a connection of `pool`; calling one sends it away */
   const waiting = new Set<() => void>()
+  let lent = 0
 
   function newPool(): pg.Pool {
     const fresh = new pg.Pool(options)
@@ -103,7 +105,10 @@ export function postgresPool(
         if (/time-?out/i.test(error.message) && waited + CONNECT_MS <= statementMs) return undefined
         throw new DatabaseUnavailable(error, waited >= CONNECT_MS)
       })
-      if (client) return { home, client }
+      if (client) {
+        lent++
+        return { home, client }
+      }
       patience = began + statementMs - Date.now()
     } while (patience > 0)
     throw new DatabaseUnavailable(new Error('no connection within the time of a statement'), true)
@@ -146,7 +151,13 @@ export function postgresPool(
     } as unknown as PostgresPoolClient
   }
 
-  return { connect, end: () => pool.end(), options }
+  const use: PoolUse = {
+    inUse: () => pool.totalCount - pool.idleCount,
+    idle: () => pool.idleCount,
+    waiting: () => waiting.size,
+    served: () => lent,
+  }
+  return { connect, end: () => pool.end(), options, use }
 }
 
 /** pg-pool has one time-out for connecting and for waiting in its queue; a dead network must not take as long as a full pool may. */

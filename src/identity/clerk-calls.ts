@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import { ApiError } from '../errors.ts'
+import type { ClerkMetrics } from '../metrics/index.ts'
 import { createBreaker } from './breaker.ts'
 import { inTime } from './deadline.ts'
 import { providerUnavailable } from './refusals.ts'
@@ -18,23 +19,28 @@ const RETRY_MS = 100
  */
 type ClerkCall = <T>(request: () => Promise<T>, deadline: number, check: (answer: T) => boolean) => Promise<T>
 
-export function clerkCalls(log: FastifyBaseLogger): ClerkCall {
-  const breaker = createBreaker((open) =>
-    open ? log.warn('Clerk does not answer; it is asked again every few seconds') : log.info('Clerk answers again'),
-  )
+export function clerkCalls(log: FastifyBaseLogger, metrics: ClerkMetrics): ClerkCall {
+  const breaker = createBreaker((open) => {
+    metrics.clerkBreaker(open)
+    if (open) log.warn('Clerk does not answer; it is asked again every few seconds')
+    else log.info('Clerk answers again')
+  })
 
   return async (request, deadline, check) => {
     for (let attempt = 1; ; attempt++) {
       const wait = breaker.wait()
       if (wait > 0 || Date.now() >= deadline) throw providerUnavailable(wait)
+      const measured = metrics.clerkCall()
       try {
         const answer = await inTime(request(), deadline)
         if (!check(answer)) throw new Error('Clerk answered something that is not its API.')
         breaker.answered()
+        measured('answered')
         return answer
       } catch (error) {
         if (!isAnswer(error)) {
           breaker.failed()
+          measured('failed')
           log.warn({ reason: reasonOf(error), attempt }, 'a call to Clerk failed')
           const late = error instanceof ApiError || Date.now() + RETRY_MS >= deadline
           if (attempt === 2 || late) throw providerUnavailable()
@@ -42,6 +48,7 @@ export function clerkCalls(log: FastifyBaseLogger): ClerkCall {
           continue
         }
         breaker.answered()
+        measured('refused')
         throw explained(error)
       }
     }

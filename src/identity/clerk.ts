@@ -6,6 +6,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { decodeProtectedHeader } from 'jose'
 import type { ClerkConfig } from '../config.ts'
 import { ApiError } from '../errors.ts'
+import type { ClerkMetrics } from '../metrics/index.ts'
 import { clerkCalls, codesOf, isRefusal } from './clerk-calls.ts'
 import { clerkKeys } from './clerk-keys.ts'
 import { answerBy } from './deadline.ts'
@@ -13,7 +14,11 @@ import type { Claims, Identity, IdentityEvent, OauthToken } from './index.ts'
 import { invalidToken, reconnectRequired, tokenExpired, tokenNotActiveYet, unknownProvider } from './refusals.ts'
 
 /** Clerk as the identity: session JWTs by its key, minting and providers' tokens through its Backend API. */
-export function clerkIdentity(config: ClerkConfig, log: FastifyBaseLogger): Identity {
+export function clerkIdentity(
+  config: ClerkConfig,
+  log: FastifyBaseLogger,
+  metrics: ClerkMetrics,
+): Omit<Identity, 'known'> {
   const { secretKey, publishableKey, jwtKey, apiUrl, issuer, webhookSecret } = config
   const clerk = createClerkClient({
     secretKey,
@@ -22,7 +27,7 @@ export function clerkIdentity(config: ClerkConfig, log: FastifyBaseLogger): Iden
     ...(apiUrl && { apiUrl }),
     telemetry: { disabled: true },
   })
-  const call = clerkCalls(log)
+  const call = clerkCalls(log, metrics)
   const keys = clerkKeys(async () => {
     const isKeys = (answer: { keys?: unknown }) => Array.isArray(answer?.keys) && answer.keys.length > 0
     const answer = await call(() => clerk.jwks.getJwks(), answerBy(), isKeys).catch((error) => {

@@ -5,6 +5,7 @@ import type { Kysely } from 'kysely'
 import { LRUCache } from 'lru-cache'
 import type { Config } from '../config.ts'
 import type { Tables } from '../db/tables.ts'
+import type { ClerkMetrics } from '../metrics/index.ts'
 import { clerkIdentity } from './clerk.ts'
 import { localIdentity } from './local.ts'
 
@@ -52,6 +53,8 @@ export interface Identity {
   readonly administrators: ReadonlySet<string>
   /** The `iss` of its session JWTs */
   readonly issuer: string
+  /** The claims of a token that was verified before and has not expired; costs no check of a signature */
+  known(token: string): Claims | undefined
   /**
    * Checks signature, issuer and times of a session JWT, nothing else. Here and below, `deadline` is in ms since 1970
    * and 5 s from now where it is absent.
@@ -80,20 +83,32 @@ export interface Identity {
 const CACHED_TOKENS = 10_000
 
 /** The identity that the configuration names, with the claims of verified tokens remembered until they expire. */
-export async function createIdentity(config: Config, db: Kysely<Tables>, log: FastifyBaseLogger): Promise<Identity> {
-  const identity = config.clerk ? clerkIdentity(config.clerk, log) : await localIdentity(config, db)
-  return { ...identity, verify: remembering(identity.verify) }
+export async function createIdentity(
+  config: Config,
+  db: Kysely<Tables>,
+  log: FastifyBaseLogger,
+  metrics: ClerkMetrics,
+): Promise<Identity> {
+  const identity = config.clerk ? clerkIdentity(config.clerk, log, metrics) : await localIdentity(config, db)
+  return { ...identity, ...remembering(identity.verify) }
 }
 
 /** By the token's hash, so that a memory dump holds no token; only successes, so that junk displaces nobody's claims. */
-function remembering(verify: Identity['verify']): Identity['verify'] {
-  const known = new LRUCache<string, Claims>({ max: CACHED_TOKENS })
-  return async (token, deadline) => {
-    const key = hash('sha256', token, 'base64')
-    const hit = known.get(key)
-    if (hit && hit.exp * 1000 > Date.now()) return hit
-    const claims = await verify(token, deadline)
-    known.set(key, claims)
-    return claims
+function remembering(verify: Identity['verify']): Pick<Identity, 'known' | 'verify'> {
+  const cache = new LRUCache<string, Claims>({ max: CACHED_TOKENS })
+  const keyOf = (token: string) => hash('sha256', token, 'base64')
+  const known = (token: string) => {
+    const hit = cache.get(keyOf(token))
+    return hit && hit.exp * 1000 > Date.now() ? hit : undefined
+  }
+  return {
+    known,
+    async verify(token, deadline) {
+      const hit = known(token)
+      if (hit) return hit
+      const claims = await verify(token, deadline)
+      cache.set(keyOf(token), claims)
+      return claims
+    },
   }
 }

@@ -14,7 +14,7 @@ const TOKEN_SECONDS = 60
 const KEY = 'local_signing_key'
 
 /** The local identity: session JWTs shaped like Clerk's, signed with a key kept in our database. For trying out. */
-export async function localIdentity(config: Config, db: Kysely<Tables>): Promise<Identity> {
+export async function localIdentity(config: Config, db: Kysely<Tables>): Promise<Omit<Identity, 'known'>> {
   const privateKey = createPrivateKey(await signingKey(db))
   const publicKey = createPublicKey(privateKey)
   const issuer = config.publicUrl

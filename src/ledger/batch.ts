@@ -46,6 +46,7 @@ export function postInBatches(db: Db, connection: Db, onBatch: (size: number) =>
   const lanes = new Map<string, Lane>()
   let sharded = false
   let waiting = 0
+  let served = 0
   let idle = Promise.withResolvers<void>()
   idle.resolve()
 
@@ -83,6 +84,8 @@ export function postInBatches(db: Db, connection: Db, onBatch: (size: number) =>
       if (first && batch.length === 1 && !isLockTimeout(error) && !isTimeOut(error)) return first.reject(error)
       sharded ||= isUnsupported(error)
       moveToLanes(batch)
+    } finally {
+      served += batch.length
     }
   }
 
@@ -133,7 +136,8 @@ export function postInBatches(db: Db, connection: Db, onBatch: (size: number) =>
         Ended[]
       >
     },
-    waiting: () => waiting,
+    waiting: () => main.queue.length,
+    served: () => served,
     close: async () => {
       await idle.promise
       if (connection !== db) await connection.destroy()

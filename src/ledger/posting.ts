@@ -12,8 +12,9 @@ export interface Posting {
   reserve(wish: Reservation): Promise<Held[]>
   /** Not for expiry, which asks the clock once more. @throws as reserve */
   end(wish: EndWish & { failure_reason: null }): Promise<Ended[]>
-  /** How many operations were asked for and have not ended */
+  /** How many operations wait for others, but not behind somebody's lock; and how many had their turn */
   waiting(): number
+  served(): number
   /** Resolves when everything that was asked for has ended, well or not. */
   close(): Promise<void>
 }
@@ -29,5 +30,6 @@ export const postingSingly = (db: Db): Posting => ({
   reserve: (wish) => retried(() => reserveHold(db, wish)),
   end: (wish) => retried(() => end(db, wish)),
   waiting: () => 0,
+  served: () => 0,
   close: async () => {},
 })

@@ -56,8 +56,12 @@ export async function releaseOverdue(db: Db, accountId: string, credits: number)
 }
 
 /** Sweeps from time to time until it is stopped; two sweeps of one sweeper never overlap. */
-export function startSweeper(db: Db, onFailure: (error: Error, job?: JobKey) => void): () => Promise<void> {
-  return repeat(EVERY_MS, (signal) => sweep(db, { onFailure, signal }), onFailure)
+export function startSweeper(
+  db: Db,
+  onFailure: (error: Error, job?: JobKey) => void,
+  onReleased: (holds: number) => void,
+): () => Promise<void> {
+  return repeat(EVERY_MS, async (signal) => onReleased(await sweep(db, { onFailure, signal })), onFailure)
 }
 
 /** The place of a hold in the order of expiry; the time is text, because a Date would lose its microseconds. */

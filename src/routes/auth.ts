@@ -31,6 +31,12 @@ export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/api/sessionToken',
     {
+      onRequest: async (request, reply) => {
+        const { origin } = request.headers
+        reply.header('cache-control', 'no-store')
+        if (origin !== undefined && !app.origins.isAllowed(origin)) throw originNotAllowed()
+        request.account = await authenticate(request)
+      },
       schema: {
         tags: ['Auth'],
         summary: 'Return a Clerk session JWT (optionally via template)',
@@ -45,16 +51,12 @@ export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
             description: 'Unauthorized - includes signin_url for redirect-based auth',
           },
           404: failures.notFound('template_not_found', 'There is no JWT template of this name.'),
-          429: failures.limited,
         },
       },
     },
     async (request, reply) => {
       const { template } = request.query
-      const { origin } = request.headers
-      reply.header('cache-control', 'no-store')
-      if (origin !== undefined && !app.origins.isAllowed(origin)) throw originNotAllowed()
-      const { clerk_id, sid, jwt } = await authenticate(request)
+      const { clerk_id, sid, jwt } = request.account
       if (jwt) refuseExpired(jwt.claims)
       // Anything else would reach another path of Clerk's API.
       if (template !== undefined && !/^[A-Za-z0-9_-]{1,64}$/.test(template)) {
@@ -80,6 +82,7 @@ export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/api/session',
     {
+      config: { limit: 'sign_in' },
       schema: {
         tags: ['Auth'],
         summary: 'Turn a fresh session JWT into our session cookie (our own sign-in page only)',

@@ -51,7 +51,7 @@ const pollResponses = {
   },
   429: {
     ...failures.limited,
-    description: 'slow_down: polled too soon; from now on wait `interval` seconds',
+    description: 'slow_down: polled too soon; from now on wait `interval` seconds. Or rate_limited: too many requests',
     content: {
       'application/json': {
         ...failures.limited.content['application/json'],
@@ -198,7 +198,6 @@ export const deviceRoutes: FastifyPluginAsyncTypebox = async (app) => {
           400: { ...failures.invalid, description: 'Invalid code: malformed, or no device shows it' },
           403: failures.forbidden('origin_not_allowed', 'This can be done on our own pages only.'),
           410: failures.gone('already_used', 'This code was used already; start the login again on the device.'),
-          429: failures.limited,
         },
       },
     },

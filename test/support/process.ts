@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { createTemplate, dropTemplate } from './database.ts'
@@ -36,18 +37,31 @@ export async function emptyDatabase(t: Test): Promise<string> {
 }
 
 /** Signs in over the wire; what to send along from then on. */
-export async function signIn(url: string): Promise<{ cookie: string; authorization: string }> {
+export async function signIn(
+  url: string,
+  email = 'ada@example.com',
+): Promise<{ cookie: string; authorization: string }> {
   const reply = await fetch(`${url}/signin`, {
     method: 'POST',
     redirect: 'manual',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ email: 'ada@example.com' }),
+    body: JSON.stringify({ email }),
   })
   const cookie = reply.headers.getSetCookie()[0]?.split(';', 1)[0] ?? ''
   const { token } = (await (await fetch(`${url}/api/sessionToken`, { headers: { cookie } })).json()) as {
     token: string
   }
   return { cookie, authorization: `Bearer ${token}` }
+}
+
+/** Resolves when the service there is ready, in 60 s at most. */
+export async function ready(url: string): Promise<void> {
+  for (const end = performance.now() + 60_000; performance.now() < end; await sleep(50)) {
+    const answer = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(5_000) }).catch(() => undefined)
+    await answer?.body?.cancel()
+    if (answer?.ok) return
+  }
+  throw new Error(`${url} did not become ready.`)
 }
 
 /** What it says once requests are served. */
@@ -62,7 +76,7 @@ export async function launch(t: Test, env: Record<string, string> = {}, nodeArgs
   const child = spawn(process.execPath, [...nodeArgs, SERVER], {
     cwd: await temporaryFolder(t),
     // Nothing of the test run's own: tap puts its hooks into NODE_OPTIONS.
-    env: { PATH: process.env.PATH, PORT: String(port), LOG_LEVEL: 'silent', ...env },
+    env: { PATH: process.env.PATH, PORT: String(port), RATE_LIMIT_MAX: '1000000', DRAIN_SECONDS: '0', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let output = ''

@@ -49,7 +49,7 @@ export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
           303: found,
           400: html('redirect_to is not a place that we send people to'),
           403: html('The local identity answers only this machine'),
-          429: html('The identity provider asks us to slow down'),
+          429: html('Too many requests, ours or those to the identity provider'),
           500: html('Something went wrong on our side'),
           503: html('Something that we need does not answer'),
         },
@@ -72,6 +72,7 @@ export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
   app.post<{ Body: SigninForm }>(
     '/signin',
     {
+      config: { limit: 'sign_in' },
       schema: {
         tags: ['Auth'],
         summary: 'Sign in with the local identity: any e-mail address, for trying out',
