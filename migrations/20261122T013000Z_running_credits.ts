@@ -14,6 +14,9 @@ const statements = [
     end $$`,
   `create aggregate running_credits (opening bigint, delta bigint, must_be_covered boolean)
     (sfunc = credits_after, stype = bigint, parallel = safe)`,
+  // Together, one operation may leave the range and another come back into it: the account's own check sees only the end.
+  // What is there already came one by one.
+  `alter table ledger_entries add constraint ledger_entries_range check (balance_after >= -9007199254740991) not valid`,
 ]
 
 export async function up(db: Kysely<unknown>): Promise<void> {

@@ -69,8 +69,8 @@ const noteUse = statement<{ id: string }, never>(
 
 /** How long a look-up is believed, in ms: so much later a token that another replica has revoked ends here. */
 const REMEMBERED_MS = 5_000
-/** Longer than a revocation, or a look-up that began before it, may still be under way. */
-const WARY_MS = 15_000
+/** Longer than a look-up that began before a revocation may still be under way. */
+const WARY_MS = 30_000
 const REMEMBERED = 10_000
 
 export interface Pats {
@@ -79,8 +79,8 @@ export interface Pats {
    * @throws {ApiError} 401 invalid_token, token_revoked or token_expired
    */
   lookUp(token: string): Promise<Pat>
-  /** To be called before tokens of the account are revoked: from then on its tokens are looked up every time, for a while. */
-  forget(accountId: string): void
+  /** Runs what revokes tokens of an account: meanwhile, and for a while after it, they are looked up every time. */
+  revoking<T>(accountId: string, revoke: () => Promise<T>): Promise<T>
 }
 
 /** Tokens that are in use are looked up every few seconds, not for every request. */
@@ -97,7 +97,15 @@ export function rememberPats(db: Db): Pats {
       if (!wary.has(pat.account_id)) known.set(key, pat, { ttl: Math.min(REMEMBERED_MS, ms_left) })
       return pat
     },
-    forget: (accountId) => wary.set(accountId, true),
+    async revoking(accountId, revoke) {
+      wary.set(accountId, true)
+      try {
+        return await revoke()
+      } finally {
+        // Again: it may have taken its time, and a look-up from before may come back yet.
+        wary.set(accountId, true)
+      }
+    },
   }
 }
 

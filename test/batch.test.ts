@@ -2,21 +2,24 @@ import { request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
+import { type CompiledQuery, sql } from 'kysely'
 import t, { type Test } from 'tap'
 import { v7 as uuidv7 } from 'uuid'
 import { connectForPosting } from '../src/db/connect.ts'
+import { DatabaseUnavailable } from '../src/db/postgres.ts'
+import { nameOf } from '../src/db/statement.ts'
 import { postInBatches } from '../src/ledger/batch.ts'
-import type { Db } from '../src/ledger/post.ts'
+import { adjust, type Db, openAccount } from '../src/ledger/post.ts'
 import { refundKind } from '../src/ledger/rules.ts'
 import { holdAccounts } from './support/hold.ts'
-import { databaseUrl, type Person, personWith, start } from './support/start.ts'
+import { databaseUrl, type Person, personWith, start, unique } from './support/start.ts'
 
 /** A poster of our own beside the service, with the sizes of the batches that it sends. */
-async function setUp(t: Test, connection?: Db) {
+async function setUp(t: Test, over: (db: Db) => Db = (db) => db) {
   const service = await start(t)
   const { db, config } = service
   const sizes: number[] = []
-  const post = postInBatches(db, connection ?? connectForPosting(config.database, db), (size) => sizes.push(size))
+  const post = postInBatches(db, over(connectForPosting(config.database, db)), (size) => sizes.push(size))
   t.teardown(() => post.close())
   return {
     ...service,
@@ -41,11 +44,31 @@ const ending = (
   refund_kind: refundKind({ status, failure_reason: null }),
 })
 
-/** As sharded databases answer to row locks over many shards. */
-const refusing = {
-  executeQuery: () => Promise.reject(Object.assign(new Error('not here'), { code: '0A000' })),
-  destroy: async () => {},
-} as unknown as Db
+/** An account, without the person. */
+async function accountWith(db: Db, amount: number): Promise<string> {
+  const account_id = uuidv7()
+  await openAccount(db, account_id, unique('user_batch'))
+  const gift = {
+    account_id,
+    amount,
+    kind: 'admin_grant',
+    reason: 'a test',
+    actor: 'test',
+    allow_negative: false,
+  } as const
+  await adjust(db, { ...gift, reference: unique('gift') })
+  return account_id
+}
+
+/** The database as a sharded one is: it refuses row locks over many shards, and so the statement that takes them. */
+const sharded = (db: Db): Db =>
+  ({
+    executeQuery: (query: CompiledQuery) =>
+      nameOf(query.sql)?.startsWith('post_many')
+        ? Promise.reject(Object.assign(new Error('not over many shards'), { code: '0A000' }))
+        : db.executeQuery(query),
+    destroy: () => db.destroy(),
+  }) as unknown as Db
 
 t.test('what arrives together is one statement, and each has its own answer', async (t) => {
   const { post, sizes, people } = await setUp(t)
@@ -88,12 +111,12 @@ t.test('one that comes alone leaves at once, and what comes meanwhile goes toget
   t.strictSame(sizes, [1, 1, 10])
 })
 
-for (const [database, connection] of [
+for (const [database, over] of [
   ['one database', undefined],
-  ['a sharded one', refusing],
+  ['a sharded one', sharded],
 ] as const) {
   t.test(`on ${database}, batches of any operations end as one after the other would`, async (t) => {
-    const { post, people } = await setUp(t, connection)
+    const { post, db } = await setUp(t, over)
     const operation = fc.record({
       who: fc.nat(2),
       cost: fc.nat(60),
@@ -101,7 +124,7 @@ for (const [database, connection] of [
     })
     await fc.assert(
       fc.asyncProperty(fc.array(fc.array(operation, { maxLength: 12 }), { maxLength: 4 }), async (rounds) => {
-        const accounts = await people(3)
+        const accounts = await Promise.all([1, 2, 3].map(() => accountWith(db, 100)))
         const expected = accounts.map(() => ({ credits: 100, held: 0 }))
         const jobs: { id: string; who: number; reserved: number; open: boolean }[] = []
         for (const round of rounds) {
@@ -112,7 +135,7 @@ for (const [database, connection] of [
             const job = ends && open[ends.job]
             const owner = job ? job.who : who
             const balance = expected[owner] as { credits: number; held: number }
-            const account = accounts[owner]?.id ?? ''
+            const account = accounts[owner] ?? ''
             if (job) {
               running.push(post.end(ending(account, job.id, ends.actual)))
               if (job.open) {
@@ -250,4 +273,83 @@ t.test('an operation whose client has gone away still ends, and before the servi
     rows: await again.db.selectFrom('accounts').select(['credits', 'held']).where('id', '=', ada.id).execute(),
   }
   t.strictSame(rows, [{ credits: 95, held: 5 }])
+})
+
+t.test('an app may write ids in any case', async (t) => {
+  const { app, people, admin } = await setUp(t)
+  const set = await (await admin()).put('/api/admin/apps/any-case', { starter_credits: 0, settle_key: 'rotate' })
+  const everybody = await people(2)
+  const jobs = await Promise.all(
+    [...everybody, ...everybody, ...everybody].map(async ({ id, post }, i) => {
+      const asked = { app: 'any-case', action: 'render', cost_estimate: 2 }
+      const { job_id } = (await post('/api/jobs', asked)).json()
+      return i % 2 ? { account_id: id.toUpperCase(), job_id } : { account_id: id, job_id: job_id.toUpperCase() }
+    }),
+  )
+  const headers = { 'x-app-key': set.json().app.settle_key }
+  const complete = (job: object) =>
+    app.inject({ method: 'POST', url: '/api/jobs/complete', headers, payload: { ...job, actual_cost: 1 } })
+  const ended = await Promise.all(jobs.map(complete))
+  t.match(
+    ended.map((reply) => reply.statusCode),
+    jobs.map(() => 200),
+  )
+  for (const ada of everybody) t.strictSame(await ada.balance(), { credits: 97, held: 0 })
+})
+
+t.test('a balance that leaves the safe integers is refused, also where others would bring it back', async (t) => {
+  const { people, post, sizes } = await setUp(t)
+  const [ada, bob] = (await people(2)) as [Person, Person]
+  const ids: string[] = await Promise.all([1, 2, 40].map(async (cost) => (await ada.reserve(cost)).json().job_id))
+  const [a = '', b = '', c = ''] = ids
+  t.equal((await ada.complete(a, Number.MAX_SAFE_INTEGER)).statusCode, 200)
+  const results = await Promise.allSettled([
+    post.end(ending(ada.id, b, 100)),
+    post.end(ending(ada.id, c, null, 'failed')),
+    post.end(ending(ada.id, c, 0, 'failed')),
+    post.reserve(wish(bob.id, 1)),
+  ])
+  t.match(results, [
+    { status: 'rejected', reason: { code: '23514' } },
+    { status: 'fulfilled', value: [{ actual_cost: 40 }] },
+    { status: 'fulfilled', value: [] },
+    { status: 'fulfilled', value: [{ credits: 99 }] },
+  ])
+  t.ok(sizes.some((size) => size > 1))
+  t.equal((await ada.get('/api/wallet/entries')).statusCode, 200)
+  t.match((await ada.complete(b, 100)).json(), { error: 'balance_out_of_range' })
+})
+
+t.test('when the database is silent, nobody waits for it twice', async (t) => {
+  const { db } = await start(t)
+  const silent = new DatabaseUnavailable(new Error('nothing came'), true)
+  let asked = 0
+  // Together it does not go, and alone nothing comes back.
+  const deaf = {
+    executeQuery: ({ sql }: CompiledQuery) => {
+      asked++
+      return Promise.reject(nameOf(sql)?.startsWith('post_') ? Object.assign(new Error(), { code: '23505' }) : silent)
+    },
+    destroy: () => db.destroy(),
+  } as unknown as Db
+  const post = postInBatches(deaf, deaf)
+  const account = uuidv7()
+  const results = await Promise.allSettled(Array.from({ length: 200 }, () => post.reserve(wish(account, 1))))
+  t.strictSame(new Set(results.map((result) => result.status === 'rejected' && result.reason)), new Set([silent]))
+  t.equal(asked, 3, 'many together, those of the account together, and one alone')
+  t.equal(post.waiting(), 0)
+})
+
+t.test("the operator's own connection options stay beside those of the batch's connection", async (t) => {
+  const { config } = await start(t)
+  const url = new URL(await databaseUrl())
+  url.searchParams.set('options', '-c statement_timeout=4321 -c geqo=off')
+  const connection = connectForPosting({ ...config.database, url: url.href }, {} as Db)
+  t.teardown(() => connection.destroy())
+  const { rows } = await sql<{ name: string; setting: string }>`select name, setting from pg_settings
+    where name in ('geqo', 'enable_seqscan', 'lock_timeout') order by name`.execute(connection)
+  t.strictSame(
+    rows.map(({ setting }) => setting),
+    ['off', 'off', '50'],
+  )
 })

@@ -34,7 +34,7 @@ export async function connect(
  */
 export function connectForPosting(config: Config['database'], db: Kysely<Tables>): Kysely<Tables> {
   if (!config.url) return db
-  const settings = { enable_seqscan: 'off', enable_hashjoin: 'off', enable_mergejoin: 'off', lock_timeout: '250ms' }
+  const settings = { enable_seqscan: 'off', enable_hashjoin: 'off', enable_mergejoin: 'off', lock_timeout: '50ms' }
   const pool = postgresPool(config.url, { poolSize: 1, statementMs: STATEMENT_MS, settings })
   return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
 }

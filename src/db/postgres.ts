@@ -34,15 +34,12 @@ export function postgresPool(
   { poolSize, statementMs, settings = {}, onLostConnection }: PostgresOptions,
 ): PostgresPool {
   const options: pg.PoolConfig = {
-    connectionString: url,
+    connectionString: withSettings(url, settings),
     max: poolSize,
     keepAlive: true,
     Client: QuickToConnect as unknown as NonNullable<pg.PoolConfig['Client']>,
     types: { getTypeParser: (oid, format) => (oid === 20 ? safeInteger : pg.types.getTypeParser(oid, format)) },
     application_name: 'focus-api',
-    options: Object.entries(settings)
-      .map(([name, value]) => `-c ${name}=${value}`)
-      .join(' '),
     // The server gives up a little before we do: then the outcome of a slow statement is known.
     ...(statementMs && {
       query_timeout: statementMs,
@@ -157,6 +154,16 @@ class QuickToConnect extends pg.Client {
   constructor(options: pg.ClientConfig) {
     super({ ...options, connectionTimeoutMillis: CONNECT_MS })
   }
+}
+
+/** The URL with settings for its connections beside the operator's own, which stand in it or in PGOPTIONS. */
+function withSettings(url: string, settings: Record<string, string>): string {
+  const given = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`)
+  if (given.length === 0) return url
+  const full = new URL(url)
+  const own = full.searchParams.get('options') ?? process.env.PGOPTIONS ?? ''
+  full.searchParams.set('options', [own, ...given].join(' ').trim())
+  return full.href
 }
 
 /** SQLSTATEs that speak of the server and not of the statement; the transaction they met was rolled back. */

@@ -31,9 +31,14 @@ const END = {
   status: 'text',
   actual_cost: 'bigint',
   refund_kind: 'text',
-  failure_reason: 'text',
   metadata: 'text',
-} satisfies Record<'n' | keyof EndWish, string>
+} satisfies Record<'n' | Exclude<keyof EndWish, 'failure_reason'>, string>
+
+/**
+ * Credits: an account that owes more is not posted with others, nor an ending that costs more than a thousandth of it. So
+ * a balance at the end of what a number can say does not make the batch fail for all.
+ */
+export const FAR = 1_000_000_000_000_000
 
 /** One operation: either */
 export type Wish = { reserve: Reservation; end?: never } | { end: EndWish; reserve?: never }
@@ -85,7 +90,7 @@ function batchStatement(name: string, over: 'many' | 'one') {
     name,
     (told) => `with account as (
       select id, credits as opening_credits, held as opening_held, seq as opening_seq from accounts
-      where ${one ? 'id = $account_id::uuid' : 'id = any($account_ids::uuid[])'} and closed_at is null
+      where ${one ? 'id = $account_id::uuid' : `id = any($account_ids::uuid[]) and credits > -${FAR}`} and closed_at is null
       order by id for no key update${one ? '' : ' skip locked'}
     ), wish as materialized (
       ${given('r', RESERVE)}
@@ -94,7 +99,7 @@ function batchStatement(name: string, over: 'many' | 'one') {
     ), job as (
       update jobs
       set status = ending.status, actual_cost = coalesce(ending.actual_cost, jobs.reserved),
-        failure_reason = ending.failure_reason, updated_at = now(),
+        failure_reason = null, updated_at = now(),
         metadata = case when ending.metadata is null then jobs.metadata
           else merge_metadata(jobs.metadata, ending.metadata::jsonb) end
       from ending
@@ -147,8 +152,9 @@ function batchStatement(name: string, over: 'many' | 'one') {
       insert into ledger_entries (account_id, seq, job_id, kind, amount, balance_after)
       select ${accountOf('posted')}, seq, id, kind, delta, credits from posted where delta <> 0
     )${told}
-    select posted.n, account.id as account_id, posted.id, app_slug, action, status, reserved, actual_cost, metadata,
-      failure_reason, expires_at, created_at, updated_at, metadata_kept, credits, held::bigint as held
+    select posted.n, account.id as account_id, posted.id, app_slug, action, status, reserved, actual_cost,
+      case when not reserves then metadata end as metadata, failure_reason, expires_at, created_at, updated_at,
+      metadata_kept, credits, held::bigint as held
     from account left join posted on posted.account_id = account.id`,
     announced('reserves'),
     announced('not reserves', {

@@ -1,10 +1,9 @@
-import { DatabaseUnavailable } from '../db/postgres.ts'
 import { ApiError } from '../errors.ts'
-import { batchOf, type PostedRow, postMany, postToOne, type Wish } from './batch-statement.ts'
+import { batchOf, FAR, type PostedRow, postMany, postToOne, type Wish } from './batch-statement.ts'
 import type { Db } from './post.ts'
 import type { Posting } from './posting.ts'
 import { type Held, reserveHold } from './reserve.ts'
-import { isLockTimeout, isUnsupported, retried } from './retry.ts'
+import { isLockTimeout, isSilence, isTimeOut, isUnsupported, retried } from './retry.ts'
 import { type Ended, end } from './settle.ts'
 
 /** More than this at once costs more in one statement than in two. */
@@ -24,6 +23,7 @@ type Operation = Wish & {
 interface Lane {
   queue: Operation[]
   running: boolean
+  /** Answers every operation, or sends it elsewhere; it throws where what waits behind them would fail the same way */
   post: (batch: Operation[]) => Promise<void>
   /** Nothing is left of it */
   done?: () => void
@@ -49,11 +49,10 @@ export function postInBatches(db: Db, connection: Db, onBatch: (size: number) =>
   let idle = Promise.withResolvers<void>()
   idle.resolve()
 
-  function enqueue(wish: Wish, account: string, key: string | null): Promise<(Held | Ended)[]> {
+  function enqueue(wish: Wish, account: string, guard?: string): Promise<(Held | Ended)[]> {
     if (waiting >= MAX_WAITING) return Promise.reject(overloaded())
     if (waiting++ === 0) idle = Promise.withResolvers()
     const { promise, resolve, reject } = Promise.withResolvers<(Held | Ended)[]>()
-    const guard = key === null ? undefined : `${account} ${key}`
     join(sharded ? laneOf(account) : (lanes.get(account) ?? main), { ...wish, account, guard, resolve, reject })
     return promise.finally(() => {
       if (--waiting === 0) idle.resolve()
@@ -63,7 +62,7 @@ export function postInBatches(db: Db, connection: Db, onBatch: (size: number) =>
   function laneOf(account: string): Lane {
     let lane = lanes.get(account)
     if (!lane) {
-      lane = { queue: [], running: false, post: (batch) => postOwn(batch, account), done: () => lanes.delete(account) }
+      lane = { queue: [], running: false, post: postOwn, done: () => lanes.delete(account) }
       lanes.set(account, lane)
     }
     return lane
@@ -71,34 +70,40 @@ export function postInBatches(db: Db, connection: Db, onBatch: (size: number) =>
 
   /** Operations of many accounts. */
   async function postMixed(batch: Operation[]): Promise<void> {
-    const accounts = [...new Set(batch.map(({ account }) => account))]
+    const [first] = batch
     try {
-      if (batch.length === 1) return await postAlone(batch[0] as Operation, connection)
-      onBatch(batch.length)
-      const rows = await postMany(connection, batchOf(batch, accounts), db)
+      if (first && batch.length === 1) return await postAlone(first, connection)
+      const rows = await postTogether(postMany, connection, batch)
       const locked = new Set(rows.map(({ account_id }) => account_id))
+      moveToLanes(batch.filter(({ account }) => !locked.has(account)))
       tell(batch, rows, locked)
-      if (locked.size < accounts.length) moveToLanes(batch.filter(({ account }) => !locked.has(account)))
     } catch (error) {
-      // Whoever waits behind them would wait as long again.
-      if (isTimeOut(error)) return refuse([...batch, ...main.queue.splice(0)], error)
-      if (batch.length === 1 && !isLockTimeout(error)) return refuse(batch, error)
+      if (isSilence(error)) throw error
+      // Alone, it is the operation itself that was refused.
+      if (first && batch.length === 1 && !isLockTimeout(error) && !isTimeOut(error)) return first.reject(error)
       sharded ||= isUnsupported(error)
       moveToLanes(batch)
     }
   }
 
   /** Operations of one account, which somebody else may have locked. */
-  async function postOwn(batch: Operation[], account: string): Promise<void> {
+  async function postOwn(batch: Operation[]): Promise<void> {
     try {
-      if (batch.length > 1) {
-        onBatch(batch.length)
-        return tell(batch, await postToOne(db, batchOf(batch, [account])), new Set([account]))
-      }
+      if (batch.length > 1) return tell(batch, await postTogether(postToOne, db, batch))
     } catch (error) {
-      if (isTimeOut(error)) return refuse([...batch, ...laneOf(account).queue.splice(0)], error)
+      if (isTimeOut(error)) throw error
     }
-    for (const operation of batch) await postAlone(operation, db).catch((error) => refuse([operation], error))
+    for (const operation of batch) {
+      await postAlone(operation, db).catch((error) => {
+        if (isTimeOut(error)) throw error
+        operation.reject(error)
+      })
+    }
+  }
+
+  function postTogether(statement: typeof postMany, on: Db, batch: Operation[]): Promise<PostedRow[]> {
+    onBatch(batch.length)
+    return statement(on, batchOf(batch, [...new Set(batch.map(({ account }) => account))]), db)
   }
 
   async function postAlone({ reserve, end: ending, resolve }: Operation, on: Db): Promise<void> {
@@ -109,14 +114,25 @@ export function postInBatches(db: Db, connection: Db, onBatch: (size: number) =>
   /** Moves operations to the lanes of their accounts, and after them those that wait for the same accounts. */
   function moveToLanes(operations: Operation[]): void {
     const accounts = new Set(operations.map(({ account }) => account))
-    const behind = main.queue.filter(({ account }) => sharded || accounts.has(account))
-    main.queue = main.queue.filter(({ account }) => !sharded && !accounts.has(account))
+    const { behind = [], stay = [] } = Object.groupBy(main.queue, ({ account }) =>
+      sharded || accounts.has(account) ? 'behind' : 'stay',
+    )
+    main.queue = stay
     for (const operation of [...operations, ...behind]) join(laneOf(operation.account), operation)
   }
 
   return {
-    reserve: (wish) => enqueue({ reserve: wish }, wish.account_id, wish.idempotency_key) as Promise<Held[]>,
-    end: (wish) => enqueue({ end: wish }, wish.account_id, wish.job_id.toLowerCase()) as Promise<Ended[]>,
+    reserve(wish) {
+      const guard = wish.idempotency_key === null ? undefined : `key ${wish.account_id} ${wish.idempotency_key}`
+      return enqueue({ reserve: wish }, wish.account_id, guard) as Promise<Held[]>
+    },
+    end(given) {
+      // As the database writes them: rows are matched with operations by these.
+      const [account_id, job_id] = [given.account_id.toLowerCase(), given.job_id.toLowerCase()]
+      return enqueue({ end: { ...given, account_id, job_id } }, account_id, `job ${account_id} ${job_id}`) as Promise<
+        Ended[]
+      >
+    },
     waiting: () => waiting,
     close: async () => {
       await idle.promise
@@ -135,7 +151,14 @@ function join(lane: Lane, operation: Operation): void {
 }
 
 async function run(lane: Lane): Promise<void> {
-  while (lane.queue.length > 0) await lane.post(take(lane.queue))
+  while (lane.queue.length > 0) {
+    const batch = take(lane.queue)
+    try {
+      await lane.post(batch)
+    } catch (error) {
+      for (const { reject } of [...batch, ...lane.queue.splice(0)]) reject(error)
+    }
+  }
   lane.running = false
   lane.done?.()
 }
@@ -149,7 +172,12 @@ function take(queue: Operation[]): Operation[] {
   let seen = 0
   for (; seen < queue.length && batch.length < MAX_BATCH; seen++) {
     const operation = queue[seen] as Operation
-    const { guard, account } = operation
+    const { guard, account, end: ending } = operation
+    if ((ending?.actual_cost ?? 0) > FAR / 1_000) {
+      // May not fit into the account: it goes by itself.
+      if (seen === 0) return queue.splice(0, 1)
+      break
+    }
     if (blocked.has(account) || (guard !== undefined && guards.has(guard))) {
       blocked.add(account)
       later.push(operation)
@@ -162,20 +190,14 @@ function take(queue: Operation[]): Operation[] {
   return batch
 }
 
-/** Answers the operations of these accounts by the rows of their batch: one that has none was not to be. */
-function tell(batch: Operation[], rows: PostedRow[], accounts: Set<string>): void {
+/** Answers operations by the rows of their batch, of these accounts or of all: one that has none was not to be. */
+function tell(batch: Operation[], rows: PostedRow[], accounts?: Set<string>): void {
   const posted = new Map(rows.map(({ n, account_id, ...row }) => [n, row]))
   for (const [n, { account, resolve }] of batch.entries()) {
     const row = posted.get(n)
-    if (accounts.has(account)) resolve(row ? [row] : [])
+    if (!accounts || accounts.has(account)) resolve(row ? [row] : [])
   }
 }
-
-const refuse = (operations: Operation[], error: unknown): void => {
-  for (const { reject } of operations) reject(error)
-}
-
-const isTimeOut = (error: unknown): boolean => error instanceof DatabaseUnavailable && error.timedOut
 
 const overloaded = () =>
   new ApiError(503, 'overloaded', 'Too much is waiting to be posted; try again.', {}, { 'retry-after': '1' })

@@ -10,8 +10,8 @@ import { type Ended, type EndWish, end } from './settle.ts'
 export interface Posting {
   /** @throws {ApiError} 503 overloaded; {DatabaseUnavailable}; a database error such as 23505 */
   reserve(wish: Reservation): Promise<Held[]>
-  /** @throws as reserve */
-  end(wish: EndWish): Promise<Ended[]>
+  /** Not for expiry, which asks the clock once more. @throws as reserve */
+  end(wish: EndWish & { failure_reason: null }): Promise<Ended[]>
   /** How many operations were asked for and have not ended */
   waiting(): number
   /** Resolves when everything that was asked for has ended, well or not. */

@@ -64,7 +64,15 @@ export async function settle(
   ending: Ending,
   metadata: string | null = null,
 ): Promise<Settled> {
-  const wish = { account_id, job_id, key_of, ...ending, refund_kind: refundKind(ending), metadata }
+  const wish = {
+    account_id,
+    job_id,
+    key_of,
+    ...ending,
+    failure_reason: null,
+    refund_kind: refundKind(ending),
+    metadata,
+  }
   const [ended] = await post.end(wish).catch(refuseRange)
   if (ended) return settled(ended)
 

@@ -77,8 +77,7 @@ export const tokenRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const { id: account_id, token_id } = request.account
       const id = isCurrent(request.params) ? token_id : request.params.id
       if (!id || !UUID.test(id)) throw new ApiError(404, 'token_not_found', 'You have no token with this id.')
-      app.pats.forget(account_id)
-      await revokeToken(app.db, account_id, id)
+      await app.pats.revoking(account_id, () => revokeToken(app.db, account_id, id))
       return reply.code(204).send(null)
     },
   )
