@@ -86,7 +86,7 @@ export async function buildApp(
     bodyLimit: 65_536,
     // Fastify turns Node's off; a request that is not here by then never will be. Node looks from time to time.
     requestTimeout: 30_000,
-    http: { headersTimeout: 10_000, connectionsCheckingInterval: 1_000 },
+    http: { headersTimeout: 20_000, connectionsCheckingInterval: 1_000 },
     // What still comes on a living connection while we close is answered, not refused.
     return503OnClosing: false,
     clientErrorHandler: refuseUnreadable,

@@ -9,6 +9,9 @@ import { freePort, LISTENING, launch } from './support/process.ts'
 import { startProxy } from './support/proxy.ts'
 import { databaseUrl, personWith, start, unique } from './support/start.ts'
 
+// Several starts of the whole service, on a slow machine.
+t.setTimeout(240_000)
+
 /** A service that counts, and its metrics by name and labels, as `focus_x{a="b"}`. */
 async function counting(t: Test, env: Record<string, string> = {}) {
   const service = await start(t, { METRICS_PORT: '9464', ...env })

@@ -7,6 +7,9 @@ import t from 'tap'
 import { LISTENING, launch, signIn } from './support/process.ts'
 import { databaseUrl } from './support/start.ts'
 
+// Several starts of the whole service, on a slow machine.
+t.setTimeout(240_000)
+
 interface Span {
   name: string
   traceId: string
