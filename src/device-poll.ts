@@ -28,7 +28,7 @@ const readLogin = statement<{ hash: string }, Login>(
 
 const PENDING = `device_code_hash = $hash and status = 'pending' and expires_at > now()`
 // Clocks and networks jitter: a second too soon is in time.
-const IN_TIME = `coalesce(last_polled_at <= now() - make_interval(secs => "interval" - 1), true)`
+const IN_TIME = `(last_polled_at is null or now() - last_polled_at >= make_interval(secs => "interval" - 1))`
 
 const pollInTime = statement<{ hash: string }, { interval: number }>(
   'poll_in_time',
@@ -39,7 +39,7 @@ const pollInTime = statement<{ hash: string }, { interval: number }>(
 const pollTooSoon = statement<{ hash: string }, { interval: number; wait: number }>(
   'poll_too_soon',
   `update device_codes set "interval" = least("interval" + 5, 30) where ${PENDING} and not ${IN_TIME}
-  returning "interval", ceil(extract(epoch from last_polled_at + make_interval(secs => "interval") - now()))::int as wait`,
+  returning "interval", ceil("interval" - extract(epoch from now() - last_polled_at))::int as wait`,
 )
 
 const deliver = statement<

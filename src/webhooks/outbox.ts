@@ -102,7 +102,7 @@ export const failed = statement<Due & { seconds: number; error: string }, { stat
   'webhook_failed',
   `update webhook_messages
   set last_error = $error, next_attempt_at = now() + make_interval(secs => $seconds::int),
-    status = case when now() + make_interval(secs => $seconds::int) > give_up_at then 'dead' else 'pending' end
+    status = (array['pending', 'dead'])[1 + (give_up_at < now() + make_interval(secs => $seconds::int))::int]
   where account_id = $account_id::uuid and id = $id::uuid and attempts = $attempts::int and status = 'pending'
   returning status`,
 )
