@@ -34,7 +34,14 @@ t.test('without any environment the defaults are those of the documentation', as
     host: '127.0.0.1',
     port: 3000,
     publicUrl: 'http://localhost:3000',
-    database: { url: undefined, dataDir: './data', poolSize: 6, migrateOnStart: true, migrateUrl: undefined },
+    database: {
+      url: undefined,
+      dataDir: './data',
+      poolSize: 6,
+      statementNames: true,
+      migrateOnStart: true,
+      migrateUrl: undefined,
+    },
     clerk: undefined,
     localIdentity: 'loopback',
     localOauthTokens: new Map(),
@@ -188,6 +195,13 @@ const table: Record<
     refused: ['pay.example.com', 'javascript:alert(1)'],
   },
   LOG_LEVEL: { taken: [['silent', 'silent']], refused: ['verbose', 'INFO', 'constructor'] },
+  STATEMENT_NAMES: {
+    taken: [
+      ['off', false],
+      ['on', true],
+    ],
+    refused: ['false', 'no', 'OFF'],
+  },
   RATE_LIMIT_MAX: { taken: [['1', 1]], refused: ['0', 'unlimited'] },
 }
 
@@ -198,6 +212,7 @@ function settingOf(variable: string, env: Env): unknown {
     DATABASE_URL: config.database.url,
     DATA_DIR: config.database.dataDir,
     DATABASE_POOL_SIZE: config.database.poolSize,
+    STATEMENT_NAMES: config.database.statementNames,
     MIGRATE_ON_START: config.database.migrateOnStart,
     MIGRATE_DATABASE_URL: config.database.migrateUrl,
     CLERK_SECRET_KEY: config.clerk?.secretKey,

@@ -19,6 +19,7 @@ export async function connect(
   const pool = config.url
     ? postgresPool(config.url, {
         poolSize: config.poolSize,
+        statementNames: config.statementNames,
         statementMs: STATEMENT_MS,
         onLostConnection: onTrouble.lostConnection,
       })
@@ -29,6 +30,6 @@ export async function connect(
 /** One connection without a statement time-out, for migrations, which may have to rewrite a table. */
 export function connectForMigration(url: string): Kysely<Tables> {
   return new Kysely<Tables>({
-    dialect: new PostgresDialect({ pool: postgresPool(url, { poolSize: 1, statementMs: 0 }) }),
+    dialect: new PostgresDialect({ pool: postgresPool(url, { poolSize: 1, statementNames: false, statementMs: 0 }) }),
   })
 }

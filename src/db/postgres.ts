@@ -17,6 +17,8 @@ export class DatabaseUnavailable extends Error {
 
 export interface PostgresOptions {
   poolSize: number
+  /** Whether the server may keep a plan by its name from one transaction to the next */
+  statementNames: boolean
   /** What one statement may take on our side, in ms; 0: no limit (migrations) */
   statementMs: number
   onLostConnection?: (error: Error) => void
@@ -27,7 +29,10 @@ export interface PostgresOptions {
  * end to waiting. A server that no longer answers is noticed by our own clock: the connection is destroyed, and so
  * are the idle ones beside it, which the same dead network would cost 5 s each.
  */
-export function postgresPool(url: string, { poolSize, statementMs, onLostConnection }: PostgresOptions): PostgresPool {
+export function postgresPool(
+  url: string,
+  { poolSize, statementNames, statementMs, onLostConnection }: PostgresOptions,
+): PostgresPool {
   const options: pg.PoolConfig = {
     connectionString: url,
     max: poolSize,
@@ -112,7 +117,7 @@ export function postgresPool(url: string, { poolSize, statementMs, onLostConnect
       async query(text: string, values: unknown[]) {
         // Such as the ROLLBACK after a time-out: it would wait as long again.
         if (broken) throw broken
-        const name = nameOf(text)
+        const name = statementNames ? nameOf(text) : undefined
         // A report may take longer: our patience follows what its transaction told the server.
         const told = /^set local statement_timeout = (\d+)$/.exec(text)?.[1]
         if (told) patience = Number(told) + 500
