@@ -3,7 +3,9 @@ import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { parse } from 'yaml'
 import manifest from '../package.json' with { type: 'json' }
+import lockfile from '../package-lock.json' with { type: 'json' }
 import { readConfig } from '../src/config.ts'
+import { type Lockfile, licensesOf } from './support/licences.ts'
 
 /** What is built and started elsewhere agrees with the service: nothing here runs a container. */
 
@@ -130,4 +132,32 @@ t.test('the databases are those of the tests, and Prometheus asks where the metr
     const [host = ''] = path.split(':')
     if (host.startsWith('.')) t.ok(existsSync(new URL(host, root)), host)
   }
+})
+
+t.test('what production installs is licensed, and by nothing that asks for more than its notice', async (t) => {
+  const found = licensesOf(lockfile as Lockfile)
+  t.ok(found.length > 100)
+  t.strictSame(
+    found.filter(({ allowed }) => !allowed),
+    [],
+  )
+  const odd = licensesOf({
+    packages: {
+      '': { license: 'none of ours' },
+      'node_modules/tool': { dev: true, license: 'GPL-3.0' },
+      'node_modules/a': { license: 'GPL-3.0-only' },
+      'node_modules/b': {},
+      'node_modules/b/node_modules/@c/d': { license: '(GPL-2.0-only OR MIT)' },
+      'node_modules/e': { license: 'MIT AND AGPL-3.0' },
+    },
+  })
+  t.strictSame(
+    odd.map(({ name, allowed }) => [name, allowed]),
+    [
+      ['@c/d', true],
+      ['a', false],
+      ['b', false],
+      ['e', false],
+    ],
+  )
 })
