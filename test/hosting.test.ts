@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
@@ -41,12 +42,16 @@ function variables(): string[] {
   return [...names]
 }
 
+const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 const GIVEN = {
   POSTGRES_PASSWORD: 'secret',
   PUBLIC_URL: 'https://account.example.com',
   CLERK_SECRET_KEY: 'sk_live_x',
   CLERK_PUBLISHABLE_KEY: `pk_live_${Buffer.from('clerk.example.com$').toString('base64')}`,
-  CLERK_JWT_KEY: `-----BEGIN PUBLIC KEY-----\\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEJrVvPjjuoNhGDBEjv1bsJ1zk3UXi\\nWhiv7SHkMHNtM2RtNbEYSTKGcGgVKFwzKrjLwO7DzIf/7hxM6r42L9JVxA==\\n-----END PUBLIC KEY-----`,
+  // One line, as in .env.
+  CLERK_JWT_KEY: String(publicKey.export({ type: 'spki', format: 'pem' }))
+    .trim()
+    .replaceAll('\n', '\\\\n'),
   TOKEN_SECRET: 'x'.repeat(64),
 }
 
