@@ -10,12 +10,16 @@ import type { Caller } from './auth.ts'
 import { startCleaning } from './cleaning.ts'
 import { schemaController } from './compilers.ts'
 import type { Config } from './config.ts'
+import { connectForPosting } from './db/connect.ts'
 import type { Tables } from './db/tables.ts'
 import { registerDocs } from './docs.ts'
 import { refuseUnreadable, sendError, setErrorHandlers } from './errors.ts'
 import { answerBy } from './identity/deadline.ts'
 import { onlyThisMachine } from './identity/fence.ts'
 import { createIdentity, type Identity } from './identity/index.ts'
+import { postInBatches } from './ledger/batch.ts'
+import type { Ledger } from './ledger/posting.ts'
+import { postingSingly } from './ledger/posting.ts'
 import { startSweeper } from './ledger/sweeper.ts'
 import { createOrigins, type Origins } from './origins.ts'
 import { adminRoutes } from './routes/admin.ts'
@@ -31,6 +35,7 @@ import { tokenRoutes } from './routes/tokens.ts'
 import { walletRoutes } from './routes/wallet.ts'
 import { webhookRoutes } from './routes/webhooks.ts'
 import { components } from './schemas.ts'
+import { type Pats, rememberPats } from './tokens.ts'
 import { refuseUnstorable } from './validation.ts'
 import { startDispatcher } from './webhooks/dispatcher.ts'
 import { readEndpoints } from './webhooks/outbox.ts'
@@ -39,7 +44,9 @@ declare module 'fastify' {
   interface FastifyInstance {
     config: Config
     db: Kysely<Tables>
+    ledger: Ledger
     identity: Identity
+    pats: Pats
     origins: Origins
   }
   interface FastifyRequest {
@@ -55,8 +62,14 @@ declare module 'fastify' {
  * The whole service, apart from its listener: everything it is made of stands in this list.
  * @param db migrated; it is the caller's to close
  * @param logger as Fastify takes it; absent: no log
+ * @param options `batches: false` posts every operation by itself, for measuring and testing
  */
-export async function buildApp(config: Config, db: Kysely<Tables>, logger: FastifyServerOptions['logger'] = false) {
+export async function buildApp(
+  config: Config,
+  db: Kysely<Tables>,
+  logger: FastifyServerOptions['logger'] = false,
+  { batches = true } = {},
+) {
   const app = Fastify({
     logger,
     bodyLimit: 65_536,
@@ -77,10 +90,14 @@ export async function buildApp(config: Config, db: Kysely<Tables>, logger: Fasti
     schemaController,
   }).withTypeProvider<TypeBoxTypeProvider>()
 
+  const post = batches ? postInBatches(db, connectForPosting(config.database, db)) : postingSingly(db)
   const origins = createOrigins(config, db)
   app.decorate('config', config)
   app.decorate('db', db)
+  app.decorate('ledger', { db, post })
+  app.addHook('onClose', () => post.close())
   app.decorate('identity', await createIdentity(config, db, app.log))
+  app.decorate('pats', rememberPats(db))
   app.decorate('origins', origins)
   app.decorateRequest('account')
   app.decorateRequest('deadline', 0)

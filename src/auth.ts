@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { LRUCache } from 'lru-cache'
 import { v5 as uuidv5 } from 'uuid'
 import type { Scope } from './db/tables.ts'
 import { ApiError } from './errors.ts'
@@ -7,7 +8,7 @@ import type { Claims } from './identity/index.ts'
 import { isLocalSid } from './identity/local.ts'
 import { invalidToken } from './identity/refusals.ts'
 import { openAccount } from './ledger/post.ts'
-import { hashOf, isPat, lookUpPat } from './tokens.ts'
+import { hashOf, isPat } from './tokens.ts'
 
 /** Who is asking: set by the hooks below, which every protected route names. */
 export interface Caller {
@@ -32,7 +33,15 @@ const USER_ID = new RegExp(CLERK_USER_ID)
 
 /** Ids are derived, not looked up: no query and no race on somebody's first request. The namespace is ours, for ever. */
 const ACCOUNT_NAMESPACE = '6f1f7f0e-54c8-4a37-9a55-2d5ad6a25e0b'
-export const accountIdOf = (clerkId: string): string => uuidv5(clerkId, ACCOUNT_NAMESPACE)
+export function accountIdOf(clerkId: string): string {
+  let id = accountIds.get(clerkId)
+  if (id === undefined) {
+    id = uuidv5(clerkId, ACCOUNT_NAMESPACE)
+    accountIds.set(clerkId, id)
+  }
+  return id
+}
+const accountIds = new LRUCache<string, string>({ max: 10_000 })
 
 const SESSION_SECONDS = 7 * 86_400
 
@@ -118,7 +127,7 @@ export async function authenticate(request: FastifyRequest): Promise<Caller> {
 }
 
 async function byPat(request: FastifyRequest, token: string): Promise<Caller> {
-  const { id, account_id, clerk_id, scopes } = await lookUpPat(request.server.db, token)
+  const { id, account_id, clerk_id, scopes } = await request.server.pats.lookUp(token)
   return { id: account_id, clerk_id, sid: null, jwt: null, via: 'header', token_id: id, scopes }
 }
 

@@ -1,6 +1,7 @@
-import { createHash, createHmac, randomBytes } from 'node:crypto'
+import { createHmac, hash, randomBytes } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { type Kysely, sql } from 'kysely'
+import { LRUCache } from 'lru-cache'
 import { base62 } from './base62.ts'
 import type { Config } from './config.ts'
 import { keptSetting } from './db/settings.ts'
@@ -20,7 +21,7 @@ const SHAPE = /^focus_pat_[0-9A-Za-z]{49}$/
 export const isPat = (token: string): boolean => token.startsWith(PREFIX)
 
 /** Found by hash: secrets have 256 bits, so neither the stored value nor the time of a look-up tells them. */
-export const hashOf = (secret: string): string => createHash('sha256').update(secret).digest('base64url')
+export const hashOf = (secret: string): string => hash('sha256', secret, 'base64url')
 
 /** What tokens are derived with: the operator's TOKEN_SECRET, or one that is made once and kept in the database. */
 export async function tokenSecret(config: Config, db: Db): Promise<string> {
@@ -49,9 +50,10 @@ export interface Pat {
   scopes: Scope[]
 }
 
-const findPat = statement<{ token_hash: string }, Pat & { expired: boolean; revoked: boolean; use_unnoted: boolean }>(
+const findPat = statement<{ token_hash: string }, Pat & { ms_left: number; revoked: boolean; use_unnoted: boolean }>(
   'find_pat',
-  `select t.id, t.account_id, a.clerk_id, t.scopes, t.expires_at <= now() as expired,
+  `select t.id, t.account_id, a.clerk_id, t.scopes,
+    floor(extract(epoch from t.expires_at - now()) * 1000)::bigint as ms_left,
     t.revoked_at is not null or a.closed_at is not null as revoked,
     coalesce(t.last_used_at <= now() - interval '1 minute', true) as use_unnoted
   from tokens t join accounts a on a.id = t.account_id
@@ -65,17 +67,56 @@ const noteUse = statement<{ id: string }, never>(
   where id = $id::uuid and (last_used_at is null or last_used_at <= now() - interval '1 minute')`,
 )
 
-/**
- * Whose token it is and what it may be used for; its use is noted, at most once a minute.
- * @throws {ApiError} 401 invalid_token, token_revoked or token_expired
- */
-export async function lookUpPat(db: Db, token: string): Promise<Pat> {
-  if (!isWellFormed(token)) throw invalidToken()
-  const [found] = await findPat(db, { token_hash: hashOf(token) })
+/** How long a look-up is believed, in ms: so much later a token that another replica has revoked ends here. */
+const REMEMBERED_MS = 5_000
+/** Longer than a look-up that began before a revocation may still be under way. */
+const WARY_MS = 30_000
+const REMEMBERED = 10_000
+
+export interface Pats {
+  /**
+   * Whose token it is and what it may be used for; its use is noted, at most once a minute.
+   * @throws {ApiError} 401 invalid_token, token_revoked or token_expired
+   */
+  lookUp(token: string): Promise<Pat>
+  /** Runs what revokes tokens of an account: meanwhile, and for a while after it, they are looked up every time. */
+  revoking<T>(accountId: string, revoke: () => Promise<T>): Promise<T>
+}
+
+/** Tokens that are in use are looked up every few seconds, not for every request. */
+export function rememberPats(db: Db): Pats {
+  const known = new LRUCache<string, Pat>({ max: REMEMBERED, ttl: REMEMBERED_MS })
+  const wary = new LRUCache<string, true>({ max: REMEMBERED, ttl: WARY_MS })
+  return {
+    async lookUp(token) {
+      const key = hashOf(token)
+      const hit = known.get(key)
+      if (hit && !wary.has(hit.account_id)) return hit
+      if (!isWellFormed(token)) throw invalidToken()
+      const { ms_left, ...pat } = await lookUpPat(db, key)
+      if (!wary.has(pat.account_id)) known.set(key, pat, { ttl: Math.min(REMEMBERED_MS, ms_left) })
+      return pat
+    },
+    async revoking(accountId, revoke) {
+      wary.set(accountId, true)
+      try {
+        return await revoke()
+      } finally {
+        // Again: it may have taken its time, and a look-up from before may come back yet.
+        wary.set(accountId, true)
+      }
+    },
+  }
+}
+
+async function lookUpPat(db: Db, token_hash: string): Promise<Pat & { ms_left: number }> {
+  const [found] = await findPat(db, { token_hash })
   if (!found) throw invalidToken()
-  const { expired, revoked, use_unnoted, ...pat } = found
+  const { revoked, use_unnoted, ...pat } = found
   if (revoked) throw new ApiError(401, 'token_revoked', 'This token was revoked; get a new one with `focus login`.')
-  if (expired) throw new ApiError(401, 'token_expired', 'This token has expired; get a new one with `focus login`.')
+  if (pat.ms_left <= 0) {
+    throw new ApiError(401, 'token_expired', 'This token has expired; get a new one with `focus login`.')
+  }
   if (use_unnoted) await noteUse(db, { id: pat.id })
   return pat
 }

@@ -252,6 +252,23 @@ t.test('until= lists what was there at a time, the balance at that time first', 
   )
 })
 
+t.test('until= finds the last entry also where entries waited for each other', async (t) => {
+  const { db, person } = await start(t)
+  const ada = await person()
+  // One every half second, each begun up to 4.4 s before.
+  const began = Date.parse('2026-01-01T00:00:00Z')
+  const times = Array.from({ length: 300 }, (_, i) => began + i * 500 - ((i * 7919) % 45) * 100)
+  await sql`insert into ledger_entries (account_id, seq, kind, amount, balance_after, created_at)
+    select ${ada.id}::uuid, n, 'adjustment', 1, n, moment
+    from unnest(${times.map((time) => new Date(time))}::timestamptz[]) with ordinality as made (moment, n)`.execute(db)
+  await sql`update accounts set credits = 300, seq = 300 where id = ${ada.id}`.execute(db)
+  for (let moment = began - 6_000; moment < began + 160_000; moment += 1_700) {
+    const last = times.findLastIndex((time) => time <= moment) + 1
+    const { entries } = await page(ada, `limit=1&until=${new Date(moment).toISOString()}`)
+    t.equal(entries[0]?.seq ?? 0, last, new Date(moment).toISOString())
+  }
+})
+
 t.test('until= is a moment', async (t) => {
   const { app } = await start(t)
   const ada = await personWith(app, 10)

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { query } from './support/database.ts'
-import { holdAccount } from './support/hold.ts'
+import { holdAccounts } from './support/hold.ts'
 import { emptyDatabase, freePort, LISTENING, launch, signIn, temporaryFolder } from './support/process.ts'
 import { databaseUrl } from './support/start.ts'
 
@@ -66,7 +66,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       account: { id: string }
     }
 
-    const hold = await holdAccount(t, url, account.id)
+    const hold = await holdAccounts(t, url, account.id)
     const running = fetch(`${service.url}/api/jobs`, {
       method: 'POST',
       headers: { authorization, 'content-type': 'application/json' },

@@ -87,9 +87,41 @@ t.test('the use of a token is noted once a minute', async (t) => {
   await sql`update tokens set last_used_at = last_used_at - interval '1 minute' where account_id = ${ada.id}`.execute(
     db,
   )
-  await whose(token, app)
+  // Another replica has not just looked it up.
+  await whose(token, (await start(t)).app)
   t.ok((await lastUse()) > first)
 })
+
+t.test(
+  'a token that was just looked up is believed no longer than it lives, nor longer than five seconds',
+  async (t) => {
+    const [{ app, db, person }, other] = [await start(t), await start(t)]
+    const [ada, eve] = [await person(), await person()]
+    const [short, revoked] = [await logIn(app, ada), await logIn(app, eve)]
+    await sql`update tokens set expires_at = now() + interval '1 second' where account_id = ${ada.id}`.execute(db)
+    for (const token of [short, revoked])
+      for (const at of [app, other.app]) t.equal((await whose(token, at)).statusCode, 200)
+    const [{ id }] = (await eve.get('/api/tokens')).json().tokens
+    const began = performance.now()
+    const removal = {
+      method: 'DELETE',
+      url: `/api/tokens/${id}`,
+      headers: { authorization: eve.authorization },
+    } as const
+    t.equal((await app.inject(removal)).statusCode, 204)
+    t.match(await whose(revoked, app), { statusCode: 401, error: 'token_revoked' }, 'at once where it was revoked')
+    const ended = async (token: string) => {
+      for (;;) {
+        const { statusCode, error } = await whose(token, other.app)
+        if (statusCode !== 200) return { error, seconds: (performance.now() - began) / 1000 }
+      }
+    }
+    const [expired, gone] = [await ended(short), await ended(revoked)]
+    t.match([expired.error, gone.error], ['token_expired', 'token_revoked'])
+    t.ok(expired.seconds < 3, `expired after ${expired.seconds} s`)
+    t.ok(gone.seconds < 6, `revoked elsewhere after ${gone.seconds} s`)
+  },
+)
 
 t.test('people see their own live tokens and revoke them; strangers cannot', async (t) => {
   const [one, two] = [await start(t), await start(t)]
@@ -103,8 +135,14 @@ t.test('people see their own live tokens and revoke them; strangers cannot', asy
 
   const { tokens } = (await bearer(app, first).get('/api/tokens')).json()
   t.match(tokens, [
-    { name: 'Unnamed device', last_four: second.slice(-4), scopes: ['account', 'oauth'], last_used_at: null },
-    { name: 'laptop', last_four: first.slice(-4), scopes: ['account'], last_used_at: String },
+    {
+      name: 'Unnamed device',
+      last_four: second.slice(-4),
+      scopes: ['account', 'oauth'],
+      last_used_at: null,
+      current: false,
+    },
+    { name: 'laptop', last_four: first.slice(-4), scopes: ['account'], last_used_at: String, current: true },
   ])
   t.equal(tokens.length, 2)
   t.strictSame(Object.keys(tokens[0]), [
@@ -115,6 +153,7 @@ t.test('people see their own live tokens and revoke them; strangers cannot', asy
     'created_at',
     'last_used_at',
     'expires_at',
+    'current',
   ])
   t.match(await whose(old, app), { error: 'token_expired' })
 
@@ -127,7 +166,6 @@ t.test('people see their own live tokens and revoke them; strangers cannot', asy
   }
   t.equal((await whose(second, app)).statusCode, 200)
 
-  t.equal((await whose(second, two.app)).statusCode, 200)
   t.equal((await remove(ada, tokens[0].id)).statusCode, 204)
   for (const { app } of [one, two]) t.match(await whose(second, app), { error: 'token_revoked' }, 'at once, everywhere')
   t.equal((await remove(ada, tokens[0].id)).statusCode, 204, 'again is no fault')

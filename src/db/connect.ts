@@ -27,6 +27,24 @@ export async function connect(
   return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
 }
 
+/**
+ * One connection for the statement that posts many operations at once. Postgres keeps the plan that it makes of it: on
+ * tables that are still empty it would choose to scan them, so that is off here. Nobody waits
+ * long behind another's lock.
+ * @returns `db` itself with PGlite, which has but one connection
+ */
+export function connectForPosting(config: Config['database'], db: Kysely<Tables>): Kysely<Tables> {
+  if (!config.url) return db
+  const settings = { enable_seqscan: 'off', enable_hashjoin: 'off', enable_mergejoin: 'off', lock_timeout: '50ms' }
+  const pool = postgresPool(config.url, {
+    poolSize: 1,
+    statementNames: config.statementNames,
+    statementMs: STATEMENT_MS,
+    settings,
+  })
+  return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
+}
+
 /** One connection without a statement time-out, for migrations, which may have to rewrite a table. */
 export function connectForMigration(url: string): Kysely<Tables> {
   return new Kysely<Tables>({

@@ -21,6 +21,8 @@ export interface PostgresOptions {
   statementNames: boolean
   /** What one statement may take on our side, in ms; 0: no limit (migrations) */
   statementMs: number
+  /** Of the server, for these connections, such as enable_seqscan */
+  settings?: Record<string, string>
   onLostConnection?: (error: Error) => void
 }
 
@@ -31,10 +33,10 @@ export interface PostgresOptions {
  */
 export function postgresPool(
   url: string,
-  { poolSize, statementNames, statementMs, onLostConnection }: PostgresOptions,
+  { poolSize, statementNames, statementMs, settings = {}, onLostConnection }: PostgresOptions,
 ): PostgresPool {
   const options: pg.PoolConfig = {
-    connectionString: url,
+    connectionString: withSettings(url, settings),
     max: poolSize,
     keepAlive: true,
     Client: QuickToConnect as unknown as NonNullable<pg.PoolConfig['Client']>,
@@ -154,6 +156,16 @@ class QuickToConnect extends pg.Client {
   constructor(options: pg.ClientConfig) {
     super({ ...options, connectionTimeoutMillis: CONNECT_MS })
   }
+}
+
+/** The URL with settings for its connections beside the operator's own, which stand in it or in PGOPTIONS. */
+function withSettings(url: string, settings: Record<string, string>): string {
+  const given = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`)
+  if (given.length === 0) return url
+  const full = new URL(url)
+  const own = full.searchParams.get('options') ?? process.env.PGOPTIONS ?? ''
+  full.searchParams.set('options', [own, ...given].join(' ').trim())
+  return full.href
 }
 
 /** SQLSTATEs that speak of the server and not of the statement; the transaction they met was rolled back. */

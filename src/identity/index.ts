@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Kysely } from 'kysely'
@@ -89,7 +89,7 @@ export async function createIdentity(config: Config, db: Kysely<Tables>, log: Fa
 function remembering(verify: Identity['verify']): Identity['verify'] {
   const known = new LRUCache<string, Claims>({ max: CACHED_TOKENS })
   return async (token, deadline) => {
-    const key = createHash('sha256').update(token).digest('base64')
+    const key = hash('sha256', token, 'base64')
     const hit = known.get(key)
     if (hit && hit.exp * 1000 > Date.now()) return hit
     const claims = await verify(token, deadline)

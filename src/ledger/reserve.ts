@@ -1,7 +1,8 @@
 import { statement } from '../db/statement.ts'
 import { ApiError } from '../errors.ts'
 import { announce, announcing } from '../webhooks/outbox.ts'
-import { type Db, openAccount } from './post.ts'
+import { openAccount } from './post.ts'
+import type { Ledger } from './posting.ts'
 import { accountClosed, isDuplicate, retried } from './retry.ts'
 import { settleKeyRequired } from './settle.ts'
 import { type Balance, readBalance } from './statements.ts'
@@ -26,6 +27,9 @@ export type Reservation = {
   ttl_without_key: boolean
 }
 
+/** A hold that a statement has taken, and its account's balance after it. */
+export type Held = Balance & { expires_at: Date }
+
 export interface Reserved {
   job_id: string
   expires_at: Date
@@ -38,10 +42,10 @@ export interface Reserved {
  * @throws {ApiError} 402 insufficient_credits with `required` and `available`, 403 settle_key_required, 403 account_closed,
  *   422 idempotency_key_reused
  */
-export async function reserve(db: Db, clerkId: string, wish: Reservation): Promise<Reserved> {
+export async function reserve({ db, post }: Ledger, clerkId: string, wish: Reservation): Promise<Reserved> {
   let released = false
   for (let attempt = 1; ; attempt++) {
-    const held = await retried(() => reserveHold(db, wish)).catch((error) => {
+    const held = await post.reserve(wish).catch((error) => {
       if (isDuplicate(error, 'jobs_idempotency_key', 'jobs_pkey')) return []
       throw error
     })
@@ -83,7 +87,7 @@ export async function reserve(db: Db, clerkId: string, wish: Reservation): Promi
 }
 
 /** No row: short of credits, unknown or closed account. A repeated key raises 23505 and rolls all of it back. */
-export const reserveHold = announcing<Reservation, Balance & { expires_at: Date }>(
+export const reserveHold = announcing<Reservation, Held>(
   'reserve',
   (told) => `with debit as (
     update accounts

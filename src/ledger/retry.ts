@@ -32,7 +32,21 @@ export const isDuplicate = (error: unknown, ...constraints: string[]): boolean =
 
 /** Whether a balance would have left the safe integers. */
 export const isOutOfRange = (error: unknown): boolean =>
-  error instanceof Error && sqlState(error) === '23514' && constraintOf(error).startsWith('accounts_range')
+  error instanceof Error && sqlState(error) === '23514' && /^(accounts|ledger_entries)_range/.test(constraintOf(error))
+
+/** Whether the statement gave up waiting for somebody's lock, as its connection's lock_timeout says. */
+export const isLockTimeout = (error: unknown): boolean => error instanceof Error && sqlState(error) === '55P03'
+
+/** Whether the database cannot do such a statement at all: a sharded one, row locks over many shards. */
+export const isUnsupported = (error: unknown): boolean =>
+  error instanceof Error && sqlState(error) === '0A000' && !/cached plan/.test(error.message)
+
+/** Whether the time of a statement is over: on the server, which goes on, or because nothing came from there. */
+export const isTimeOut = (error: unknown): error is DatabaseUnavailable =>
+  error instanceof DatabaseUnavailable && error.timedOut
+
+/** Whether nothing came from the server in the time of a statement. */
+export const isSilence = (error: unknown): boolean => isTimeOut(error) && sqlState(error.cause as Error) !== '57014'
 
 /** Rethrows, a balance beyond the safe integers as what it means to the caller. @throws {ApiError} 409 balance_out_of_range */
 export function refuseRange(error: unknown): never {

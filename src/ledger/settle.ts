@@ -2,6 +2,7 @@ import { statement } from '../db/statement.ts'
 import { ApiError } from '../errors.ts'
 import { announce, announcing } from '../webhooks/outbox.ts'
 import type { Db } from './post.ts'
+import type { Ledger } from './posting.ts'
 import { accountClosed, refuseRange, retried } from './retry.ts'
 import {
   type Ending,
@@ -24,16 +25,31 @@ export interface Settled {
   metadata_kept: boolean
 }
 
-export interface JobKey {
+export type JobKey = {
   account_id: string
   job_id: string
 }
 
 /** A job that a caller speaks of. */
-export interface Claim extends JobKey {
+export type Claim = JobKey & {
   /** The app whose settle key was shown; null: a person's token, which is not enough where the job's app has a key */
   key_of: string | null
 }
+
+/** How a job is to end. */
+export type EndWish = Claim & {
+  status: JobStatus
+  /** Credits; null: what was reserved */
+  actual_cost: number | null
+  /** The kind of the entry that gives back what is left of the hold */
+  refund_kind: EntryKind
+  failure_reason: string | null
+  /** A JSON object, as text; null leaves the job's alone */
+  metadata: string | null
+}
+
+/** A job that a statement has ended, and its account's balance after it. */
+export type Ended = JobRow & Balance & { metadata_kept: boolean }
 
 /**
  * Ends a job and settles its hold. Repeating the same ending answers the same and moves nothing. A job whose hold has
@@ -43,13 +59,21 @@ export interface Claim extends JobKey {
  *   403 account_closed
  */
 export async function settle(
-  db: Db,
+  { db, post }: Ledger,
   { account_id, job_id, key_of }: Claim,
   ending: Ending,
   metadata: string | null = null,
 ): Promise<Settled> {
-  const wish = { account_id, job_id, key_of, ...ending, refund_kind: refundKind(ending), metadata }
-  const [ended] = await retried(() => end(db, wish)).catch(refuseRange)
+  const wish = {
+    account_id,
+    job_id,
+    key_of,
+    ...ending,
+    failure_reason: null,
+    refund_kind: refundKind(ending),
+    metadata,
+  }
+  const [ended] = await post.end(wish).catch(refuseRange)
   if (ended) return settled(ended)
 
   let [found] = await retried(() => findEnded(db, wish))
@@ -119,7 +143,7 @@ const alreadyEnded = ({ status, actual_cost, failure_reason }: JobRow, other = '
     { status, actual_cost, failure_reason },
   )
 
-const settled = ({ credits, held, metadata_kept, ...job }: JobRow & Balance & { metadata_kept: boolean }): Settled => ({
+const settled = ({ credits, held, metadata_kept, ...job }: Ended): Settled => ({
   job,
   balance: { credits, held },
   movement: settlement(job),
@@ -128,7 +152,10 @@ const settled = ({ credits, held, metadata_kept, ...job }: JobRow & Balance & { 
 
 /** Whether the app of a job has a settle key. Here, it costs no query of its own, and no replica is behind. */
 const KEYED = `exists (select from apps where apps.slug = jobs.app_slug and apps.settle_key_hash is not null)`
-const MAY_SETTLE = `case when $key_of::text is null then not ${KEYED} else jobs.app_slug = $key_of end`
+/** SQL: whether a caller with this settle key (SQL; null: a person) may end the job. */
+export const maySettle = (keyOf: string): string =>
+  `case when ${keyOf}::text is null then not ${KEYED} else jobs.app_slug = ${keyOf} end`
+const MAY_SETTLE = maySettle('$key_of')
 
 const announceJob = (creditsBefore: string) =>
   announce(
@@ -142,27 +169,17 @@ const announceJob = (creditsBefore: string) =>
 const CHARGEABLE = `(jobs.status = 'failed' and jobs.failure_reason = 'expired'
   and jobs.expires_at > now() - interval '${LATE_DAYS} days')`
 
-const METADATA_KEPT = `$metadata::jsonb is not null
-  and coalesce(jobs.metadata, '{}') || $metadata::jsonb is distinct from jobs.metadata as metadata_kept`
+/** SQL: whether the job, as it is after the UPDATE, has not taken this patch (SQL) in. */
+export const metadataKept = (patch: string): string => `${patch}::jsonb is not null
+  and coalesce(jobs.metadata, '{}') || ${patch}::jsonb is distinct from jobs.metadata as metadata_kept`
+const METADATA_KEPT = metadataKept('$metadata')
 
 /**
  * Ends a started job: complete, fail and expire are this one statement, so no two of them can both give back.
  * No row: the job is unknown, has ended or is not the caller's to settle, or its account is closed; or it should expire,
  * and a heartbeat was faster.
  */
-export const end = announcing<
-  {
-    account_id: string
-    job_id: string
-    key_of: string | null
-    status: JobStatus
-    actual_cost: number | null
-    refund_kind: EntryKind
-    failure_reason: string | null
-    metadata: string | null
-  },
-  JobRow & Balance & { metadata_kept: boolean }
->(
+export const end = announcing<EndWish, Ended>(
   'end_job',
   (told) => `with account as (
     select id from accounts where id = $account_id::uuid and closed_at is null for no key update
@@ -198,7 +215,7 @@ export const end = announcing<
  */
 const chargeLate = announcing<
   { account_id: string; job_id: string; key_of: string | null; actual_cost: number; metadata: string | null },
-  JobRow & Balance & { metadata_kept: boolean }
+  Ended
 >(
   'charge_late',
   (told) => `with account as (

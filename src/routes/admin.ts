@@ -219,7 +219,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request) => {
       const { id } = await findAccount(accountIdOf(request.body.clerk_id))
-      return { revoked: await revokeTokens(app.db, id) }
+      return { revoked: await app.pats.revoking(id, () => revokeTokens(app.db, id)) }
     },
   )
 
@@ -244,7 +244,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { clerk_id } = request.body
       const { id } = await findAccount(accountIdOf(clerk_id))
-      await eraseAccount(app.db, id, clerk_id)
+      await app.pats.revoking(id, () => eraseAccount(app.db, id, clerk_id))
       return { account: await findAccount(id) }
     },
   )

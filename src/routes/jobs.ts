@@ -64,7 +64,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
       if (request.keyOf !== null && request.keyOf !== slug) throw settleKeyInvalid()
       const idempotency_key = request.headers['idempotency-key'] ?? null
       const asked = canonicalJson({ app: slug, action, cost_estimate, metadata: metadata ?? null, ttl_seconds }) ?? ''
-      const { job_id, expires_at, replayed } = await reserve(app.db, request.account.clerk_id, {
+      const { job_id, expires_at, replayed } = await reserve(app.ledger, request.account.clerk_id, {
         account_id: request.account.id,
         job_id: uuidv7(),
         app: slug,

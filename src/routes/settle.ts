@@ -45,7 +45,7 @@ export const settleRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { job_id, account_id, actual_cost, metadata } = request.body
       const job = { job_id, ...(await settler(request, account_id)) }
-      return answer(await settle(app.db, job, completion(actual_cost), metadataText(metadata)))
+      return answer(await settle(app.ledger, job, completion(actual_cost), metadataText(metadata)))
     },
   )
 
@@ -66,7 +66,7 @@ export const settleRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { job_id, account_id, refund = true } = request.body
       const job = { job_id, ...(await settler(request, account_id)) }
-      return answer(await settle(app.db, job, failure(refund)))
+      return answer(await settle(app.ledger, job, failure(refund)))
     },
   )
 

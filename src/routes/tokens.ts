@@ -15,6 +15,7 @@ const Token = Type.Object(
     created_at: Timestamp,
     last_used_at: Type.Unsafe<Date | null>({ ...NullableTimestamp, description: 'To the minute' }),
     expires_at: Timestamp,
+    current: Type.Boolean({ description: 'It is the token of this request' }),
   },
   {
     examples: [
@@ -26,6 +27,7 @@ const Token = Type.Object(
         created_at: '2026-11-21T12:00:00.000Z',
         last_used_at: '2026-11-21T12:30:00.000Z',
         expires_at: '2027-02-19T12:00:00.000Z',
+        current: true,
       },
     ],
   },
@@ -48,7 +50,11 @@ export const tokenRoutes: FastifyPluginAsyncTypebox = async (app) => {
         },
       },
     },
-    async (request) => ({ tokens: await listTokens(app.db, request.account.id) }),
+    async (request) => {
+      const { id: account_id, token_id } = request.account
+      const tokens = await listTokens(app.db, account_id)
+      return { tokens: tokens.map((token) => ({ ...token, current: token.id === token_id })) }
+    },
   )
 
   app.delete(
@@ -71,7 +77,7 @@ export const tokenRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const { id: account_id, token_id } = request.account
       const id = isCurrent(request.params) ? token_id : request.params.id
       if (!id || !UUID.test(id)) throw new ApiError(404, 'token_not_found', 'You have no token with this id.')
-      await revokeToken(app.db, account_id, id)
+      await app.pats.revoking(account_id, () => revokeToken(app.db, account_id, id))
       return reply.code(204).send(null)
     },
   )

@@ -1,7 +1,10 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { stringify } from 'csv-stringify/sync'
 import type { FastifyRequest } from 'fastify'
+import type { Kysely } from 'kysely'
 import { requireAccount } from '../auth.ts'
+import { statement } from '../db/statement.ts'
+import type { Tables } from '../db/tables.ts'
 import { badField } from '../errors.ts'
 import { grantStarter, openAccount, rememberApp } from '../ledger/post.ts'
 import { readWallet, type Wallet } from '../ledger/wallet.ts'
@@ -93,7 +96,7 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request, reply) => {
       const { limit = 50, cursor, until } = request.query
-      const newest = until === undefined ? undefined : await lastSeq(request.account.id, momentOf(until))
+      const newest = until === undefined ? undefined : await lastSeq(app.db, request.account.id, momentOf(until))
       const rows = await app.db
         .selectFrom('ledger_entries')
         .select(['seq', 'created_at', 'kind', 'amount', 'balance_after', 'job_id', 'reference', 'reason'])
@@ -116,23 +119,37 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
       return reply.type('text/csv; charset=utf-8').send(csvOf(entries))
     },
   )
+}
 
-  /**
-   * The number of the last entry up to a moment, 0 where there is none. Entries are numbered in the order of their locks
-   * and timed by the start of their statements: filtering by time alone could leave a gap in a list of balances.
-   */
-  async function lastSeq(accountId: string, until: Date): Promise<number> {
-    const last = await app.db
-      .selectFrom('ledger_entries')
-      .select('seq')
-      .where('account_id', '=', accountId)
-      // Answers say milliseconds: what they say belongs to the moment that they say.
-      .where('created_at', '<', new Date(until.getTime() + 1))
-      .orderBy('seq', 'desc')
-      .limit(1)
-      .executeTakeFirst()
-    return last?.seq ?? 0
-  }
+// Entries are numbered in the order of their locks and timed by the start of their statements, which live for less than
+// 5 s: what has a number above that of an entry made 5 s after the moment was made after the moment. Such a number is
+// found by halves, since numbers have no gaps and all but grow with time; from there on it is a few steps back, however
+// many entries the account has. So created_at needs no index, which every posting would have to keep.
+const lastUntil = statement<{ account_id: string; moment: Date }, { seq: number }>(
+  'last_entry_until',
+  `with recursive search (before, past) as (
+    select 0::bigint, seq + 1 from accounts where id = $account_id::uuid
+    union all
+    select case when late then before else seq end, case when late then seq else past end
+    from search join ledger_entries on account_id = $account_id::uuid and seq = (before + past) / 2,
+      lateral (select created_at >= $moment::timestamptz + interval '5 seconds') as at (late)
+    where before + 1 < past
+  )
+  select entry.seq from search, lateral (
+    select seq from ledger_entries
+    where account_id = $account_id::uuid and seq <= before and created_at < $moment::timestamptz
+    order by seq desc limit 1) as entry
+  where before + 1 = past`,
+)
+
+/**
+ * The number of the last entry up to a moment, 0 where there is none. Filtering by time alone could leave a gap in a
+ * list of balances.
+ */
+async function lastSeq(db: Kysely<Tables>, account_id: string, until: Date): Promise<number> {
+  // Answers say milliseconds: what they say belongs to the moment that they say.
+  const [last] = await lastUntil(db, { account_id, moment: new Date(until.getTime() + 1) })
+  return last?.seq ?? 0
 }
 
 /** @throws {ApiError} 400 for a moment that the format allows and no calendar has, such as a leap second */

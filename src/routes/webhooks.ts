@@ -57,13 +57,16 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       if (!app.identity.readWebhook) throw notEnabled()
       const event = await app.identity.readWebhook(request.headers, String(request.body ?? ''))
       const { id, person_gone, session_ended } = event
+      const gone = person_gone && accountIdOf(person_gone)
       // All or nothing: what fails half-way is delivered again, and is then new.
-      await app.db.transaction().execute(async (trx) => {
-        const isNew = (await receive(trx, { id, ended_sid: session_ended ?? null })).length > 0
-        if (!isNew) return
-        if (person_gone) await closeAccount(trx, accountIdOf(person_gone), person_gone)
-        if (session_ended) await endSession(trx, { clerk_sid: session_ended })
-      })
+      const receiving = () =>
+        app.db.transaction().execute(async (trx) => {
+          const isNew = (await receive(trx, { id, ended_sid: session_ended ?? null })).length > 0
+          if (!isNew) return
+          if (gone) await closeAccount(trx, gone, person_gone)
+          if (session_ended) await endSession(trx, { clerk_sid: session_ended })
+        })
+      await (gone ? app.pats.revoking(gone, receiving) : receiving())
       await forgetOld(app.db, {})
       return { ok: true }
     },

@@ -14,17 +14,19 @@ export type Event = (typeof EVENTS)[number]
  * @param endpoints SQL condition: which endpoints hear of it
  * @param credits SQL: spendable credits, after and before
  * @param job SQL of the job as JSON, and its status; absent: an account's event without a job
+ * @param account SQL of the account's id
  */
 export const announce = (
   from: string,
   endpoints: string,
   credits: { after: string; before: string },
   job?: { json: string; status: string },
+  account = '$account_id::uuid',
 ): string => `
     insert into webhook_messages (account_id, endpoint_id, event, payload)
-    select $account_id::uuid, endpoint.id, happened.event, jsonb_build_object(
+    select ${account}, endpoint.id, happened.event, jsonb_build_object(
       'type', happened.event, 'timestamp', now(),
-      'data', jsonb_build_object('account_id', $account_id::uuid, 'credits', ${credits.after}
+      'data', jsonb_build_object('account_id', ${account}, 'credits', ${credits.after}
         ${job ? `, 'job', ${job.json}` : ''}))
     from ${from}, webhook_endpoints endpoint cross join lateral (values
       ${job ? `('job.' || ${job.status}, true),` : ''}
@@ -50,15 +52,19 @@ export async function readEndpoints(db: Kysely<Tables>): Promise<void> {
  * A ledger statement that writes the outbox too: but not while nobody listens, because looking for endpoints costs a
  * sixth of the statement. Before it is known, somebody may listen.
  * @param text its SQL, with the place where the outbox's CTE goes
+ * @param announcements SQL of `announce`
  */
 export function announcing<Params extends Record<string, unknown>, Row>(
   name: string,
   text: (told: string) => string,
-  announcement: string,
+  ...announcements: string[]
 ) {
   const quiet = statement<Params, Row>(name, text(''))
-  const telling = statement<Params, Row>(`${name}_told`, text(`, told as (${announcement}\n  )`))
-  const run = (db: Kysely<Tables>, params: Params) => (heard.get(db) === false ? quiet : telling)(db, params)
+  const told = announcements.map((announcement, i) => `, told_${i} as (${announcement}\n  )`)
+  const telling = statement<Params, Row>(`${name}_told`, text(told.join('')))
+  /** @param home whose endpoints are meant, where `db` is but a connection of it */
+  const run = (db: Kysely<Tables>, params: Params, home = db) =>
+    (heard.get(home) === false ? quiet : telling)(db, params)
   return Object.assign(run, { sql: quiet.sql, order: quiet.order })
 }
 

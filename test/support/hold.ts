@@ -2,13 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { Test } from 'tap'
 
-/** Holds an account's row in the file's database, so that whatever writes to it waits there. */
-export async function holdAccount(t: Test, url: string, accountId: string) {
+/** Holds the rows of accounts in the file's database, so that whatever writes to them waits there. */
+export async function holdAccounts(t: Test, url: string, ...accountIds: string[]) {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   t.teardown(() => client.end())
   await client.query('begin')
-  await client.query('select from accounts where id = $1 for update', [accountId])
+  await client.query('select from accounts where id = any($1) for update', [accountIds])
 
   /** The service's backends that wait for a lock now; a transaction would otherwise see the same ones for ever. */
   async function waitingBackends(): Promise<number[]> {

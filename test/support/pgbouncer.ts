@@ -59,7 +59,7 @@ auth_type = any
 pool_mode = transaction
 default_pool_size = 10
 max_client_conn = 1000
-ignore_startup_parameters = statement_timeout
+ignore_startup_parameters = statement_timeout, options
 log_connections = 0
 log_disconnections = 0
 `,

@@ -47,7 +47,7 @@ export async function start(t: Test, env: Record<string, string> = {}, log?: (li
   })
   const db = await openDatabase(config)
   const logger = log && { ...(loggerOf(config) as object), level: 'trace', stream: { write: log } }
-  const app = await buildApp(config, db, logger)
+  const app = await buildApp(config, db, logger, { batches: process.env.TEST_POSTING !== 'single' })
   stop = async () => {
     await app.close()
     const { ok, checks } = await verify(db)

@@ -1,0 +1,58 @@
+import { readConfig } from '../src/config.ts'
+import { connect } from '../src/db/connect.ts'
+import { migrateToLatest } from '../src/db/migrate.ts'
+import { verify } from '../src/ledger/verify.ts'
+import { query } from '../test/support/database.ts'
+import { startPostgres } from '../test/support/postgres.ts'
+
+/**
+ * A temporary Postgres that loses nothing: what a commit costs is what is measured. Its buffers hold a small service's
+ * database, as anybody would set them; a checkpoint in the middle of one round and not of the next would say nothing.
+ */
+export const durablePostgres = () =>
+  startPostgres({
+    settings: {
+      fsync: 'on',
+      synchronous_commit: 'on',
+      full_page_writes: 'on',
+      shared_buffers: '1GB',
+      max_wal_size: '16GB',
+      checkpoint_timeout: '1h',
+    },
+  })
+
+const rethrow = (error: Error) => {
+  throw error
+}
+
+/** Does something with a database as the service has it. */
+export async function withDatabase<Result>(
+  url: string,
+  act: (db: Awaited<ReturnType<typeof connect>>) => Promise<Result>,
+) {
+  const db = await connect(readConfig({ DATABASE_URL: url }).database, {
+    lostConnection: rethrow,
+    lostFolder: rethrow,
+  })
+  try {
+    return await act(db)
+  } finally {
+    await db.destroy()
+  }
+}
+
+/** Makes a database with the service's schema. @returns its URL */
+export async function migratedDatabase(server: string, name: string): Promise<string> {
+  await query(server, `create database ${name} template template0 encoding 'UTF8' locale 'C' locale_provider libc`)
+  const url = new URL(server)
+  url.pathname = name
+  await withDatabase(url.href, migrateToLatest)
+  return url.href
+}
+
+/** Speed that loses a credit is worth nothing. @throws {Error} naming the checks that do not hold */
+export async function mustBeRight(url: string): Promise<void> {
+  const { ok, checks } = await withDatabase(url, verify)
+  const broken = checks.filter(({ violations }) => violations > 0).map(({ name }) => name)
+  if (!ok) throw new Error(`The ledger is broken: ${broken.join('; ')}`)
+}

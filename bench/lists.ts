@@ -1,0 +1,103 @@
+import pg from 'pg'
+import { CREDITS, settle } from './fill.ts'
+import { mint, type Person, person } from './people.ts'
+import { readsOf } from './requests.ts'
+import { type Figure, table } from './results.ts'
+import { compared, interleaved, typical } from './rounds.ts'
+import { type Round, round, type World } from './world.ts'
+
+const CONNECTIONS = 8
+const SECONDS = 1
+const [FEW, MANY] = [100, 100_000]
+const LIMIT = 20
+
+/** Ids of jobs in the order of their age, 1 is the oldest. */
+const jobId = (n: number) => `01900000-0000-7000-8000-${n.toString(16).padStart(12, '0')}`
+/** A job a minute, the newest now. */
+const minuteOf = (n: number, size: number) => new Date(Date.now() - (size - n) * 60_000).toISOString()
+
+/** What is rare is ten of the oldest jobs, in both accounts: whoever looks for them from the newest on passes them all. */
+const FILTERS: Record<string, (size: number) => string> = {
+  'jobs, no filter': () => `/api/jobs?limit=${LIMIT}`,
+  'status, common': () => `/api/jobs?limit=${LIMIT}&status=completed`,
+  'status, rare': () => `/api/jobs?limit=${LIMIT}&status=failed`,
+  'app, common': () => `/api/jobs?limit=${LIMIT}&app=video`,
+  'app, rare': () => `/api/jobs?limit=${LIMIT}&app=rare`,
+  'app and status, common': () => `/api/jobs?limit=${LIMIT}&app=video&status=completed`,
+  'app and status, rare together': () => `/api/jobs?limit=${LIMIT}&app=video&status=started`,
+  'cursor in the middle': (size) => `/api/jobs?limit=${LIMIT}&cursor=${jobId(size / 2)}`,
+  'cursor, app and status': (size) => `/api/jobs?limit=${LIMIT}&app=video&status=completed&cursor=${jobId(size / 2)}`,
+  'one job': (size) => `/api/jobs/${jobId(size / 2)}`,
+  'entries, newest': () => `/api/wallet/entries?limit=${LIMIT}`,
+  'entries, cursor in the middle': (size) => `/api/wallet/entries?limit=${LIMIT}&cursor=${size}`,
+  'entries until a while ago': (size) => `/api/wallet/entries?limit=${LIMIT}&until=${minuteOf(30, size)}`,
+}
+
+/**
+ * Every filter of the lists, on an account with 100 jobs and on one with 100,000.
+ * @param url a database that has both beside many others
+ */
+export async function measureLists(world: World, url: string, rounds: number) {
+  const few = person(`user_with_${FEW}_jobs`)
+  const many = person(`user_with_${MANY}_jobs`)
+  await fillLists(url, few, FEW)
+  await fillLists(url, many, MANY)
+  const service = await world.service(url)
+  const tokens = { [FEW]: await mint(few), [MANY]: await mint(many) }
+  const asking = (path: string, size: number) => () =>
+    round(world, service, { ...readsOf(path, [tokens[size] ?? '']), connections: CONNECTIONS, seconds: SECONDS })
+  const measures = Object.entries(FILTERS).flatMap(([filter, path]) =>
+    [FEW, MANY].map((size) => [`${filter} ${size}`, asking(path(size), size)] as const),
+  )
+  const results = await interleaved('lists', rounds, Object.fromEntries(measures))
+  await service.stop()
+
+  const p99 = (r: Round) => r.p99
+  const slower = (filter: string) => compared(results, `${filter} ${MANY}`, `${filter} ${FEW}`, p99)
+  const worst = Object.keys(FILTERS).reduce((a, b) => (slower(a) >= slower(b) ? a : b))
+  const figures: Figure[] = [[`list p99, 100,000 ÷ 100 jobs, the worst: ${worst}`, slower(worst), '≤ 1.5']]
+  const rows = Object.keys(FILTERS).map((filter) => [
+    filter,
+    ...[FEW, MANY].map((size) => typical(results, `${filter} ${size}`, (r) => r.perSecond)),
+    ...[FEW, MANY].map((size) => typical(results, `${filter} ${size}`, p99)),
+    slower(filter),
+  ])
+  const head = ['filter', `requests/s of ${FEW}`, `of ${MANY}`, `p99 ms of ${FEW}`, `of ${MANY}`, 'p99 ÷ p99']
+  return { figures, part: `### Lists at ${CONNECTIONS} connections, ${LIMIT} rows a page\n\n${table(head, rows)}` }
+}
+
+/** An account with so many jobs of 5: the oldest ten failed, the next ten under way, all others done for 3. */
+async function fillLists(url: string, { accountId, clerkId }: Person, size: number): Promise<void> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  try {
+    await client.query('set session_replication_role = replica')
+    await client.query(
+      // Ten jobs with two entries, ten with one, the others with two again.
+      'insert into accounts (id, clerk_id, credits, held, seq) values ($1, $2, $3, 50, 1 + 20 + 10 + 2 * ($4::int - 20))',
+      [accountId, clerkId, CREDITS - 5 * 10 - 3 * (size - 20), size],
+    )
+    await client.query(
+      `insert into jobs (account_id, id, app_slug, action, status, reserved, actual_cost, expires_at, created_at, updated_at)
+        select $1, ('01900000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, case when n <= 10 then 'rare' else 'video' end,
+          'render', case when n <= 10 then 'failed' when n <= 20 then 'started' else 'completed' end, 5,
+          case when n <= 20 then 0 else 3 end, now() + interval '1 day', moment, moment
+        from generate_series(1, $2::int) n, lateral (select now() - make_interval(mins => $2::int - n)) at (moment)`,
+      [accountId, size],
+    )
+    await client.query(
+      `insert into ledger_entries (account_id, seq, kind, amount, balance_after, job_id, reference, created_at)
+        select $1, row_number() over w, kind, amount, sum(amount) over w, id, reference, moment from (
+          select null::uuid as id, 'topup' as kind, $2::bigint as amount, 'payment' as reference, 0 as nth,
+            now() - interval '1 year' as moment
+          union all select id, 'job_reserve', -5, null, 1, created_at from jobs where account_id = $1
+          union all select id, case when actual_cost = 0 then 'job_release' else 'job_refund' end, 5 - actual_cost, null, 2,
+            created_at from jobs where account_id = $1 and status <> 'started') moves
+        window w as (order by id nulls first, nth)`,
+      [accountId, CREDITS],
+    )
+    await settle(client)
+  } finally {
+    await client.end()
+  }
+}

@@ -1,0 +1,7 @@
+/** A route that does nothing, in a Fastify of no plugins: the most that any route of the service could reach. */
+import Fastify from 'fastify'
+
+const app = Fastify()
+app.get('/', async () => ({ status: 'ok' }))
+await app.listen({ host: '127.0.0.1', port: Number(process.env.PORT) })
+process.once('SIGTERM', () => app.close())

@@ -1,0 +1,43 @@
+import { generateKeyPairSync, sign } from 'node:crypto'
+import { promisify } from 'node:util'
+import { accountIdOf } from '../src/auth.ts'
+
+/** Clerk, as far as a token goes: a key, its configuration for the service, and people who are signed in. */
+
+const signed = promisify(sign)
+const encoded = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url')
+const HEADER = encoded({ alg: 'RS256', kid: 'ins_bench', typ: 'JWT' })
+const ISSUER = 'https://clerk.bench.example.com'
+
+const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+
+/** The environment that makes the service believe the tokens below, by the code that runs in production. */
+export const identityEnv = {
+  CLERK_SECRET_KEY: 'sk_test_bench',
+  CLERK_PUBLISHABLE_KEY: `pk_test_${Buffer.from('clerk.bench.example.com$').toString('base64')}`,
+  CLERK_JWT_KEY: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+}
+
+export interface Person {
+  clerkId: string
+  accountId: string
+}
+
+export const person = (clerkId: string): Person => ({ clerkId, accountId: accountIdOf(clerkId) })
+
+/** The same people every time, by number. */
+export const peopleOf = (count: number): Person[] =>
+  Array.from({ length: count }, (_, i) => person(`user_${String(i).padStart(27, '0')}`))
+
+let minted = 0
+
+/**
+ * A session JWT with the claims of Clerk's, each a new one. It lives an hour and not a minute, so that what is measured
+ * warm is warm; what a new one costs is measured by itself.
+ */
+export async function mint({ clerkId }: Person): Promise<string> {
+  const now = Math.floor(Date.now() / 1000)
+  const claims = { exp: now + 3600, iat: now, nbf: now - 10, iss: ISSUER, sub: clerkId, sid: `sess_${++minted}`, v: 2 }
+  const content = `${HEADER}.${encoded(claims)}`
+  return `${content}.${(await signed('sha256', Buffer.from(content), privateKey)).toString('base64url')}`
+}

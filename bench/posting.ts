@@ -1,0 +1,77 @@
+import { mustBeRight } from './database.ts'
+import { pgbench } from './pgbench.ts'
+import type { Running } from './processes.ts'
+import { jobsOf } from './requests.ts'
+import { type Figure, table } from './results.ts'
+import { compared, interleaved, typical } from './rounds.ts'
+import { type Round, round, type World } from './world.ts'
+
+const CONNECTIONS = [1, 8, 32, 128]
+/** At this many the goals are set. */
+const BUSY = 32
+const SECONDS = 2
+
+/** What has no HTTP has a rate alone. */
+const rate = (perSecond: number) => ({ perSecond }) as Round
+
+/**
+ * Reserve + complete: the service against pgbench, against a transaction by hand, and against itself without batches.
+ * @returns the figures with goals, and a table by connections
+ */
+export async function measurePosting(world: World, url: string, service: Running, rounds: number) {
+  const { people, tokens } = world
+  const single = await world.service(url, 'single')
+  const everybody = jobsOf(tokens)
+  const somebody = jobsOf(tokens.slice(0, 1))
+  const http =
+    (server: Running, connections: number, jobs = everybody) =>
+    () =>
+      round(world, server, { ...jobs, connections, seconds: SECONDS })
+  const prepared = (accounts: number, connections: number) => async () =>
+    rate(await pgbench({ ...world, url }, accounts, { connections, seconds: SECONDS }))
+  const accountIds = people.map(({ accountId }) => accountId)
+  const byHand = (poolSize: number) => async () =>
+    rate(await world.handwritten.run({ url, accountIds, connections: BUSY, poolSize, seconds: SECONDS }))
+
+  const measures: Record<string, () => Promise<Round>> = {
+    'service one': http(service, BUSY, somebody),
+    'pgbench one': prepared(1, BUSY),
+    'by hand, pool of 10': byHand(10),
+    'by hand, pool of 32': byHand(BUSY),
+  }
+  for (const connections of CONNECTIONS) {
+    measures[`service ${connections}`] = http(service, connections)
+    measures[`single ${connections}`] = http(single, connections)
+    measures[`pgbench ${connections}`] = prepared(people.length, connections)
+  }
+  const results = await interleaved('reserve + complete', rounds, measures)
+  await single.stop()
+  await mustBeRight(url)
+
+  const of = (name: string, value: (r: Round) => number) => typical(results, name, value)
+  const speed = (r: Round) => r.perSecond
+  const ratio = (one: string, other: string) => compared(results, one, other, speed)
+  // Whichever suits it best.
+  const [hand = ''] = ['by hand, pool of 10', 'by hand, pool of 32'].sort((a, b) => of(b, speed) - of(a, speed))
+  const spread = (r: Round) => r.p99 / r.p50
+  const busy = `service ${BUSY}`
+  const figures: Figure[] = [
+    [`requests ÷ pgbench operations, ${people.length} accounts`, ratio(busy, `pgbench ${BUSY}`), '≥ 1.2'],
+    ['the same, one account', ratio('service one', 'pgbench one'), '≥ 7'],
+    [`requests ÷ hand-written transactions (${hand})`, ratio(busy, hand), '≥ 7'],
+    ['p99 ÷ p50', of(busy, spread), '≤ 2.5'],
+    ['1 connection ÷ unbatched service', ratio('service 1', 'single 1'), '≥ 1.0'],
+    ['8 connections ÷ unbatched service', ratio('service 8', 'single 8'), '≥ 1.0'],
+    ['CPU per request, warm JWT, µs', of(busy, (r) => r.cpu), '≤ 55'],
+  ]
+  const rows = [...CONNECTIONS, 'one'].map((key) => [
+    key === 'one' ? `${BUSY}, one account` : String(key),
+    ...[speed, (r: Round) => r.p50, (r: Round) => r.p99, spread].map((value) => of(`service ${key}`, value)),
+    ratio(`service ${key}`, `pgbench ${key}`),
+    key === 'one' ? '' : ratio(`service ${key}`, `single ${key}`),
+    ...[(r: Round) => r.cpu, (r: Round) => r.loadCpu, (r: Round) => r.otherCpu].map((cpu) => of(`service ${key}`, cpu)),
+  ])
+  const head = ['connections', 'requests/s', 'p50 ms', 'p99 ms', 'p99 ÷ p50', '÷ pgbench', '÷ unbatched']
+  const cpu = ['CPU µs: service', 'load', 'Postgres and others']
+  return { figures, part: `### Reserve + complete\n\n${table([...head, ...cpu], rows)}` }
+}

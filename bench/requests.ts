@@ -1,0 +1,29 @@
+/** HTTP/1.1 as it goes over the wire: built once, sent many times. */
+
+/** As long as a job id, so that a request's length is known before its job is. */
+export const JOB_ID = '00000000-0000-7000-8000-JOB-ID-HERE-'
+
+const get = (path: string, headers = '') => `GET ${path} HTTP/1.1\r\nhost: localhost\r\n${headers}\r\n`
+const bearer = (token: string) => `authorization: Bearer ${token}\r\n`
+
+const post = (path: string, token: string, body: object) => {
+  const text = JSON.stringify(body)
+  const headers = `${bearer(token)}content-type: application/json\r\ncontent-length: ${Buffer.byteLength(text)}\r\n`
+  return `POST ${path} HTTP/1.1\r\nhost: localhost\r\n${headers}\r\n${text}`
+}
+
+/** Reserve, then complete that very job: what every job of every app costs. */
+export const jobsOf = (tokens: string[]) => ({
+  requests: tokens.map((token) => post('/api/jobs', token, { app: 'video', action: 'render', cost_estimate: 5 })),
+  followUps: tokens.map((token) => post('/api/jobs/complete', token, { job_id: JOB_ID, actual_cost: 3 })),
+  expected: 200,
+})
+
+/** One path, asked for by many people. */
+export const readsOf = (path: string, tokens: string[]) => ({
+  requests: tokens.map((token) => get(path, bearer(token))),
+  expected: 200,
+})
+
+/** Paths that ask for nobody. */
+export const opens = (paths: string[], expected = 200) => ({ requests: paths.map((path) => get(path)), expected })

@@ -1,0 +1,44 @@
+/** Medians of interleaved rounds: the machine's speed changes by the minute, so only neighbours are compared. */
+
+export const median = (values: number[]): number => {
+  const sorted = values.toSorted((a, b) => a - b)
+  return ((sorted[(sorted.length - 1) >> 1] ?? Number.NaN) + (sorted[sorted.length >> 1] ?? Number.NaN)) / 2
+}
+
+/**
+ * Measures everything once per round, the rounds alternately forwards and backwards, so that who comes last is not
+ * always the same. A first round warms up and is forgotten: plans, caches, the compiler.
+ * @returns by name, one result per round
+ */
+export async function interleaved<Result>(
+  title: string,
+  rounds: number,
+  measures: Record<string, () => Promise<Result>>,
+): Promise<Map<string, Result[]>> {
+  const results = new Map(Object.keys(measures).map((name) => [name, [] as Result[]]))
+  for (let round = 0; round <= rounds; round++) {
+    const order = Object.entries(measures)
+    for (const [name, measure] of round % 2 ? order : order.toReversed()) {
+      const result = await measure()
+      if (round > 0) results.get(name)?.push(result)
+    }
+    process.stderr.write(round ? ` ${round}` : `${title}: warm; round`)
+  }
+  process.stderr.write('\n')
+  return results
+}
+
+/** The median of what each round says of two of its measurements. */
+export function compared<Result>(
+  results: Map<string, Result[]>,
+  one: string,
+  other: string,
+  value: (result: Result) => number,
+): number {
+  const [ones = [], others = []] = [results.get(one), results.get(other)]
+  return median(ones.map((result, round) => value(result) / value(others[round] as Result)))
+}
+
+/** The median of one value of a measurement. */
+export const typical = <Result>(results: Map<string, Result[]>, name: string, value: (result: Result) => number) =>
+  median((results.get(name) ?? []).map(value))

@@ -1,0 +1,133 @@
+import type { components } from '../api-types.ts'
+import { EXIT, Failure, usage } from '../failure.ts'
+import type { Focus } from '../focus.ts'
+import { colours, plain, print, printFields, printJson, printTable, remark } from '../output.ts'
+
+type Account = components['schemas']['Account']
+type App = components['schemas']['App']
+
+export async function listApps(focus: Focus): Promise<void> {
+  const answer = await focus.ask((api) => api.GET('/api/admin/apps'))
+  if (focus.json) return printJson(answer)
+  if (!answer.apps.length) return remark('No app is registered.')
+  printTable(
+    [
+      { title: 'app', value: ({ slug }) => slug },
+      { title: 'name', value: ({ name }) => name, shrinks: true },
+      { title: 'starter credits', value: ({ starter_credits }) => starter_credits },
+      { title: 'settle key', value: ({ has_settle_key }) => has_settle_key },
+      { title: 'origins', value: ({ origins }) => origins.join(' '), shrinks: true },
+    ],
+    answer.apps,
+  )
+}
+
+interface AppOptions {
+  name?: string
+  starterCredits?: number
+  /** false: none at all */
+  origin?: string[] | false
+  settleKey?: 'rotate' | 'remove'
+}
+
+export async function setApp(focus: Focus, options: AppOptions, slug: string): Promise<void> {
+  const { name, origin, settleKey } = options
+  const body = {
+    starter_credits: options.starterCredits ?? (await creditsOf(focus, slug)),
+    ...(name !== undefined && { name }),
+    ...(origin !== undefined && { origins: origin || [] }),
+    ...(settleKey && { settle_key: settleKey }),
+  }
+  const answer = await focus.ask((api) => api.PUT('/api/admin/apps/{slug}', { params: { path: { slug } }, body }))
+  if (focus.json) return printJson(answer)
+  printApp(answer.app)
+}
+
+/** The API wants the starter credits each time; who changes something else means those that it has. */
+async function creditsOf(focus: Focus, slug: string): Promise<number> {
+  const { apps } = await focus.ask((api) => api.GET('/api/admin/apps'))
+  const app = apps.find((registered) => registered.slug === slug)
+  if (!app) throw usage(`${slug} is a new app: say --starter-credits, which may be 0`)
+  return app.starter_credits
+}
+
+function printApp(app: App): void {
+  printFields({
+    App: app.slug,
+    Name: app.name,
+    'Starter credits': app.starter_credits,
+    Origins: app.origins.join(' '),
+    'Settle key': app.settle_key ?? app.has_settle_key,
+  })
+  if (app.settle_key) remark('The key is shown this once; keep it on the server of the app.')
+}
+
+interface CreditsOptions {
+  reference: string
+  reason: string
+  allowNegative?: boolean
+}
+
+/** The commands that give or take credits, by the kind of their entries. */
+export const credits =
+  (kind: 'topup' | 'admin_grant' | 'adjustment') =>
+  async (focus: Focus, options: CreditsOptions, clerk_id: string, amount: number): Promise<void> => {
+    const { reference, reason, allowNegative: allow_negative = false } = options
+    const body = { clerk_id, amount, kind, reference, reason, allow_negative }
+    const answer = await focus.ask((api) => api.POST('/api/admin/credits', { body }))
+    if (focus.json) return printJson(answer)
+    const { entry } = answer
+    printAccount(answer.account)
+    remark(`Entry ${entry.seq}: ${entry.kind} ${entry.amount > 0 ? '+' : ''}${entry.amount}.`)
+  }
+
+export async function account(focus: Focus, _: object, clerk_id: string): Promise<void> {
+  const answer = await focus.ask((api) => api.GET('/api/admin/accounts', { params: { query: { clerk_id } } }))
+  if (focus.json) return printJson(answer)
+  printAccount(answer.account)
+}
+
+function printAccount({ id, clerk_id, plan, credits, held }: Account): void {
+  printFields({ 'Clerk id': clerk_id, Account: id, Plan: plan, Credits: credits, Held: held })
+}
+
+export async function revokeTokens(focus: Focus, _: object, clerk_id: string): Promise<void> {
+  const answer = await focus.ask((api) => api.POST('/api/admin/accounts/revoke-tokens', { body: { clerk_id } }))
+  if (focus.json) return printJson(answer)
+  print(`Revoked ${answer.revoked} ${answer.revoked === 1 ? 'token' : 'tokens'}.`)
+}
+
+/** @throws {Failure} ledger_broken, exit code 1, after the table of what is */
+export async function verify(focus: Focus): Promise<void> {
+  const answer = await focus.ask((api) => api.GET('/api/admin/verify'))
+  const { ok, checks } = answer
+  const broken = checks.filter(({ violations }) => violations > 0)
+  if (focus.json) printJson(answer)
+  else if (ok) print(`The ledger is right: all ${checks.length} checks hold.`)
+  else {
+    const { bold } = colours(process.stdout)
+    printTable(
+      [
+        { title: 'check', value: ({ name }) => name, shrinks: true },
+        { title: 'violations', value: ({ violations }) => violations },
+      ],
+      broken,
+    )
+    for (const { name, examples } of broken) {
+      print(`\n${bold(plain(name))}, for example:`)
+      const titles = [...new Set(examples.flatMap(Object.keys))]
+      printTable(
+        titles.map((title) => ({ title: plain(title), value: (row: Record<string, unknown>) => cell(row[title]) })),
+        examples,
+      )
+    }
+  }
+  if (ok) return
+  throw new Failure('ledger_broken', `The ledger is broken: ${broken.length} of ${checks.length} checks do not hold`, {
+    exitCode: EXIT.failed,
+    hint: 'See docs/ledger.md of the Focus API for what to do.',
+  })
+}
+
+const cell = (value: unknown): string | number | null =>
+  typeof value === 'number' || typeof value === 'string' ? value : value === null ? null : JSON.stringify(value)

@@ -1,0 +1,154 @@
+import { randomUUID } from 'node:crypto'
+import type { components } from '../api-types.ts'
+import { Failure } from '../failure.ts'
+import type { Focus } from '../focus.ts'
+import { moment, plain, print, printFields, printJson, printTable, remark } from '../output.ts'
+import { readMetadata } from './arguments.ts'
+
+type Job = components['schemas']['Job']
+type Settled = components['schemas']['JobSettled']
+
+interface ListOptions {
+  app?: string
+  status?: Job['status']
+  limit?: number
+  cursor?: string
+}
+
+export async function list(focus: Focus, query: ListOptions): Promise<void> {
+  const answer = await focus.ask((api) => api.GET('/api/jobs', { params: { query } }))
+  if (focus.json) return printJson(answer)
+  if (!answer.jobs.length) return remark('There are no such jobs.')
+  printTable(
+    [
+      { title: 'id', value: ({ id }) => id },
+      { title: 'app', value: ({ app_slug }) => app_slug, shrinks: true },
+      { title: 'action', value: ({ action }) => action, shrinks: true },
+      { title: 'status', value: ({ status }) => status },
+      { title: 'cost', value: ({ status, reserved, actual_cost }) => (status === 'started' ? reserved : actual_cost) },
+      { title: 'created', value: ({ created_at }) => moment(created_at)?.slice(5) },
+    ],
+    answer.jobs,
+  )
+  if (!answer.next_cursor) return
+  const { app, status, limit } = query
+  const words = ['jobs list', app && `--app ${app}`, status && `--status ${status}`, limit && `--limit ${limit}`]
+  remark(`Older ones: ${focus.hint([...words, `--cursor ${plain(answer.next_cursor)}`].filter(Boolean).join(' '))}`)
+}
+
+export async function show(focus: Focus, _: object, id: string): Promise<void> {
+  const answer = await focus.ask((api) => api.GET('/api/jobs/{id}', { params: { path: { id } } }))
+  if (focus.json) return printJson(answer)
+  printJob(answer.job)
+}
+
+function printJob(job: Job): void {
+  const { status, metadata } = job
+  printFields({
+    Job: job.id,
+    App: job.app_slug,
+    Action: job.action,
+    Status: job.failure_reason ? `${status} (${job.failure_reason})` : status,
+    Reserved: job.reserved,
+    Cost: status === 'started' ? undefined : job.actual_cost,
+    Created: moment(job.created_at),
+    Updated: moment(job.updated_at),
+    Expires: status === 'started' ? moment(job.expires_at) : undefined,
+    Metadata: metadata ? JSON.stringify(metadata) : undefined,
+  })
+}
+
+interface CreateOptions {
+  app: string
+  action: string
+  cost: number
+  metadata?: string
+  ttl?: number
+  idempotencyKey?: string
+}
+
+export async function create(focus: Focus, options: CreateOptions): Promise<void> {
+  const { app, action, cost, ttl, idempotencyKey = randomUUID() } = options
+  const metadata = await readMetadata(options.metadata)
+  const body = {
+    app,
+    action,
+    cost_estimate: cost,
+    ...(metadata && { metadata }),
+    ...(ttl !== undefined && { ttl_seconds: ttl }),
+  }
+  let replayed = false
+  const job = await focus
+    .ask(
+      async (api) => {
+        const answer = await api.POST('/api/jobs', {
+          params: { header: { 'idempotency-key': idempotencyKey } },
+          body,
+        })
+        replayed = answer.response.headers.get('idempotency-replayed') === 'true'
+        return answer
+      },
+      { appKey: true },
+    )
+    .catch((error) => {
+      throw perhapsCreated(error, idempotencyKey)
+    })
+  if (focus.json) return printJson({ ...job, replayed })
+  print(plain(job.job_id))
+  remark(
+    replayed
+      ? 'This job existed already; nothing was reserved.'
+      : `Reserved ${cost} credits until ${moment(job.expires_at)}.`,
+  )
+}
+
+/** A lost answer says nothing about the job; the key finds out without reserving twice. */
+function perhapsCreated(error: unknown, key: string): unknown {
+  if (!(error instanceof Failure)) return error
+  const { code, message, exitCode, details } = error
+  const { status } = details
+  if (code !== 'server_unreachable' && !(typeof status === 'number' && status >= 500)) return error
+  const hint = `The job may exist all the same. Run this again with --idempotency-key ${key}: it reserves once.`
+  return new Failure(code, message, { exitCode, details, hint })
+}
+
+interface SettleOptions {
+  account?: string
+  metadata?: string
+}
+
+/** Whose job it is has to be said only with the app's key alone. */
+const whose = ({ account }: SettleOptions) => (account ? { account_id: account } : {})
+const as = ({ account }: SettleOptions) => ({ appKey: true, alone: account !== undefined })
+
+export async function complete(focus: Focus, options: SettleOptions & { cost: number }, id: string): Promise<void> {
+  const metadata = await readMetadata(options.metadata)
+  const body = { job_id: id, actual_cost: options.cost, ...whose(options), ...(metadata && { metadata }) }
+  report(focus, await focus.ask((api) => api.POST('/api/jobs/complete', { body }), as(options)))
+}
+
+export async function fail(focus: Focus, options: SettleOptions & { refund: boolean }, id: string): Promise<void> {
+  const body = { job_id: id, refund: options.refund, ...whose(options) }
+  report(focus, await focus.ask((api) => api.POST('/api/jobs/fail', { body }), as(options)))
+}
+
+function report(focus: Focus, answer: Settled): void {
+  if (focus.json) {
+    printJson(answer)
+    return
+  }
+  const { job, moved, credits, held, warning } = answer
+  const movement = moved ? `${moved.amount > 0 ? '+' : ''}${moved.amount} (${moved.kind})` : 'nothing'
+  printFields({ Job: job.id, Status: job.status, Cost: job.actual_cost, Moved: movement, Credits: credits, Held: held })
+  if (warning) remark(plain(warning))
+}
+
+export async function heartbeat(focus: Focus, options: SettleOptions & { ttl?: number }, id: string): Promise<void> {
+  const body = { ...whose(options), ...(options.ttl !== undefined && { ttl_seconds: options.ttl }) }
+  const answer = await focus.ask(
+    (api) => api.POST('/api/jobs/{id}/heartbeat', { params: { path: { id } }, body }),
+    as(options),
+  )
+  if (focus.json) return printJson(answer)
+  print(`The hold lives until ${moment(answer.job.expires_at)}.`)
+}

@@ -1,0 +1,27 @@
+import type { Focus } from '../focus.ts'
+import { day, print, printJson, printTable, remark } from '../output.ts'
+import { removeLogin } from '../store.ts'
+
+export async function list(focus: Focus): Promise<void> {
+  const answer = await focus.ask((api) => api.GET('/api/tokens'))
+  if (focus.json) return printJson(answer)
+  if (!answer.tokens.length) return remark('You have no personal access tokens.')
+  printTable(
+    [
+      { title: 'id', value: ({ id, current }) => (current ? `${id} *` : id) },
+      { title: 'name', value: ({ name }) => name, shrinks: true },
+      { title: 'scopes', value: ({ scopes }) => scopes.join(','), shrinks: true },
+      { title: 'used', value: ({ last_used_at }) => day(last_used_at) },
+      { title: 'expires', value: ({ expires_at }) => day(expires_at) },
+    ],
+    answer.tokens,
+  )
+}
+
+export async function revoke(focus: Focus, _: object, id: string): Promise<void> {
+  const { source } = await focus.token()
+  await focus.ask((api) => api.DELETE('/api/tokens/{id}', { params: { path: { id } } }))
+  if (id === 'current' && source === 'login') await removeLogin(focus.server)
+  if (focus.json) printJson({ revoked: id })
+  else print(`Revoked ${id === 'current' ? 'the token of this login' : id}.`)
+}

@@ -1,0 +1,55 @@
+import type { Focus } from '../focus.ts'
+import { moment, plain, print, printFields, printJson, printTable, remark } from '../output.ts'
+
+export async function wallet(focus: Focus, { app }: { app?: string }): Promise<void> {
+  const query = app === undefined ? {} : { app }
+  const answer = await focus.ask((api) => api.GET('/api/wallet', { params: { query } }))
+  if (focus.json) return printJson(answer)
+  const { account, apps, app_grant } = answer
+  printFields({ Credits: account.credits, Held: account.held, Plan: account.plan })
+  if (apps.length) {
+    print('')
+    printTable(
+      [
+        { title: 'app', value: ({ slug }) => slug, shrinks: true },
+        { title: 'starter credits', value: ({ starter_credits }) => starter_credits },
+        { title: 'granted', value: ({ granted, granted_at }) => (granted ? moment(granted_at) : 'no') },
+      ],
+      apps,
+    )
+  }
+  if (app_grant && !app_grant.granted) remark(`${plain(app_grant.slug)} grants no starter credits.`)
+}
+
+interface EntriesOptions {
+  limit?: number
+  cursor?: string
+  until?: string
+  csv?: boolean
+}
+
+export async function entries(focus: Focus, { csv, ...query }: EntriesOptions): Promise<void> {
+  if (csv) {
+    const text = await focus.ask((api) =>
+      api.GET('/api/wallet/entries', { params: { query }, headers: { accept: 'text/csv' }, parseAs: 'text' }),
+    )
+    // For a file as it is; on a terminal nothing may steer it.
+    process.stdout.write(process.stdout.isTTY ? `${text.split(/\r?\n/).map(plain).join('\n')}` : text)
+    return
+  }
+  const answer = await focus.ask((api) => api.GET('/api/wallet/entries', { params: { query } }))
+  if (focus.json) return printJson(answer)
+  if (!answer.entries.length) return remark('There are no entries.')
+  printTable(
+    [
+      { title: 'no', value: ({ seq }) => seq },
+      { title: 'when', value: ({ created_at }) => moment(created_at) },
+      { title: 'kind', value: ({ kind }) => kind },
+      { title: 'amount', value: ({ amount }) => amount },
+      { title: 'balance', value: ({ balance_after }) => balance_after },
+      { title: 'for', value: ({ job_id, reason, reference }) => job_id ?? reason ?? reference, shrinks: true },
+    ],
+    answer.entries,
+  )
+  if (answer.next_cursor) remark(`Older ones: ${focus.hint(`entries --cursor ${plain(answer.next_cursor)}`)}`)
+}

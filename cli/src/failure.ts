@@ -1,0 +1,34 @@
+/** What went wrong, for the person at the terminal and for the exit code. */
+
+export const EXIT = { failed: 1, usage: 2, notSignedIn: 4, interrupted: 130 } as const
+
+/** How a hint says to run something: `npx focus` would fetch a stranger's package. */
+export const run = (words: string): string => `npx @thefocus/focus-cli ${words}`
+
+export class Failure extends Error {
+  readonly code: string
+  readonly exitCode: number
+  readonly hint: string | undefined
+  readonly details: Record<string, unknown>
+
+  /**
+   * @param code stable and machine-readable: the server's `error`, or one of ours
+   * @param message a sentence
+   * @param more `hint`: what to do about it; `details`: what else the server said, for --json
+   */
+  constructor(
+    code: string,
+    message: string,
+    more: { exitCode?: number; hint?: string | undefined; details?: Record<string, unknown> } = {},
+  ) {
+    super(message)
+    this.code = code
+    this.exitCode = more.exitCode ?? EXIT.failed
+    this.hint = more.hint
+    this.details = more.details ?? {}
+  }
+}
+
+/** What was typed, or set in the environment, is wrong. */
+export const usage = (message: string, hint?: string): Failure =>
+  new Failure('usage', message, { exitCode: EXIT.usage, hint })

@@ -1,0 +1,236 @@
+/* IMPORTANT
+ * This snapshot file is auto-generated, but designed for humans.
+ * It should be checked into source control and tracked carefully.
+ * Re-generate by setting TAP_SNAPSHOT=1 and running tests.
+ * Make sure to inspect the output below.  Do not ignore changes!
+ */
+'use strict'
+exports[`test/cli-commands.test.ts > TAP > --json answers keep their shapes > must match snapshot 1`] = `
+Object {
+  "admin account <id>": Object {
+    "account": Object {
+      "clerk_id": "string",
+      "credits": "number",
+      "held": "number",
+      "id": "string",
+      "plan": "string",
+    },
+  },
+  "admin apps set app-19100-5": Object {
+    "app": Object {
+      "created_at": "string",
+      "has_settle_key": "boolean",
+      "name": null,
+      "origins": Array [
+        "string",
+      ],
+      "slug": "string",
+      "starter_credits": "number",
+    },
+  },
+  "admin grant <id> 7": Object {
+    "account": Object {
+      "clerk_id": "string",
+      "credits": "number",
+      "held": "number",
+      "id": "string",
+      "plan": "string",
+    },
+    "entry": Object {
+      "amount": "number",
+      "balance_after": "number",
+      "created_at": "string",
+      "job_id": null,
+      "kind": "string",
+      "reason": "string",
+      "reference": "string",
+      "seq": "number",
+    },
+  },
+  "admin revoke-tokens <id>": Object {
+    "revoked": "number",
+  },
+  "admin verify": Object {
+    "checks": Array [
+      Object {
+        "examples": Array [],
+        "name": "string",
+        "violations": "number",
+      },
+    ],
+    "ok": "boolean",
+  },
+  "an error, on stderr": Object {
+    "error": "string",
+    "hint": "string",
+    "message": "string",
+    "request_id": "string",
+    "signin_url": "string",
+    "status": "number",
+  },
+  "entries": Object {
+    "entries": Array [
+      Object {
+        "amount": "number",
+        "balance_after": "number",
+        "created_at": "string",
+        "job_id": "string",
+        "kind": "string",
+        "reason": null,
+        "reference": null,
+        "seq": "number",
+      },
+    ],
+    "next_cursor": null,
+  },
+  "jobs complete <id>": Object {
+    "credits": "number",
+    "held": "number",
+    "job": Object {
+      "action": "string",
+      "actual_cost": "number",
+      "app_slug": "string",
+      "created_at": "string",
+      "expires_at": "string",
+      "failure_reason": null,
+      "id": "string",
+      "metadata": Object {
+        "a": "number",
+      },
+      "reserved": "number",
+      "status": "string",
+      "updated_at": "string",
+    },
+    "moved": Object {
+      "amount": "number",
+      "kind": "string",
+    },
+  },
+  "jobs create": Object {
+    "account_id": "string",
+    "expires_at": "string",
+    "job_id": "string",
+    "replayed": "boolean",
+  },
+  "jobs heartbeat <id>": Object {
+    "job": Object {
+      "action": "string",
+      "actual_cost": "number",
+      "app_slug": "string",
+      "created_at": "string",
+      "expires_at": "string",
+      "failure_reason": null,
+      "id": "string",
+      "metadata": Object {
+        "a": "number",
+      },
+      "reserved": "number",
+      "status": "string",
+      "updated_at": "string",
+    },
+  },
+  "jobs list": Object {
+    "jobs": Array [
+      Object {
+        "action": "string",
+        "actual_cost": "number",
+        "app_slug": "string",
+        "created_at": "string",
+        "expires_at": "string",
+        "failure_reason": null,
+        "id": "string",
+        "metadata": Object {
+          "a": "number",
+        },
+        "reserved": "number",
+        "status": "string",
+        "updated_at": "string",
+      },
+    ],
+    "next_cursor": null,
+  },
+  "jobs show <id>": Object {
+    "job": Object {
+      "action": "string",
+      "actual_cost": "number",
+      "app_slug": "string",
+      "created_at": "string",
+      "expires_at": "string",
+      "failure_reason": null,
+      "id": "string",
+      "metadata": Object {
+        "a": "number",
+      },
+      "reserved": "number",
+      "status": "string",
+      "updated_at": "string",
+    },
+  },
+  "print-token": Object {
+    "expires_at": null,
+    "server": "string",
+    "token": "string",
+  },
+  "tokens list": Object {
+    "tokens": Array [
+      Object {
+        "created_at": "string",
+        "current": "boolean",
+        "expires_at": "string",
+        "id": "string",
+        "last_four": "string",
+        "last_used_at": "string",
+        "name": "string",
+        "scopes": Array [
+          "string",
+        ],
+      },
+    ],
+  },
+  "wallet": Object {
+    "account": Object {
+      "clerk_id": "string",
+      "credits": "number",
+      "held": "number",
+      "id": "string",
+      "plan": "string",
+    },
+    "app_grant": Object {
+      "granted": "boolean",
+      "slug": "string",
+      "starter_credits": "number",
+    },
+    "apps": Array [
+      Object {
+        "granted": "boolean",
+        "granted_at": null,
+        "slug": "string",
+        "starter_credits": "number",
+      },
+    ],
+  },
+  "whoami": Object {
+    "account": Object {
+      "clerk_id": "string",
+      "credits": "number",
+      "held": "number",
+      "id": "string",
+      "plan": "string",
+    },
+    "server": "string",
+    "source": "string",
+    "token": Object {
+      "created_at": "string",
+      "current": "boolean",
+      "expires_at": "string",
+      "id": "string",
+      "last_four": "string",
+      "last_used_at": "string",
+      "name": "string",
+      "scopes": Array [
+        "string",
+      ],
+    },
+  },
+}
+`
