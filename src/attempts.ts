@@ -24,12 +24,15 @@ export type Budget = keyof typeof BUDGETS
  */
 export function attempt(kind: Budget, subject: string, { counts = 'true', from = '' } = {}): string {
   const { limit, seconds } = BUDGETS[kind]
-  const recent = `from unnest(known.made_at) as made where made > now() - interval '${seconds} seconds'`
-  const own = `case when ${counts} then array[now()] else array[]::timestamptz[] end`
+  // Since when attempts count stands first in what is inserted, too old to count itself: behind ON CONFLICT, a sharded
+  // Postgres takes no function of the time.
+  const since = `now() - interval '${seconds} seconds'`
+  const recent = 'from unnest(known.made_at) as made where made > excluded.made_at[1]'
   return `insert into attempts as known (kind, subject, made_at, expires_at)
-    select '${kind}', ${subject}, ${own}, now() + interval '${seconds} seconds' ${from}
+    select '${kind}', ${subject}, case when ${counts} then array[${since}, now()] else array[${since}] end,
+      now() + interval '${seconds} seconds' ${from}
     on conflict (kind, subject) do update
-      set made_at = array(select made ${recent}) || excluded.made_at, expires_at = excluded.expires_at
+      set made_at = array(select made ${recent}) || excluded.made_at[2:], expires_at = excluded.expires_at
       where (select count(*) ${recent}) < ${limit}
     returning 1`
 }

@@ -8,10 +8,10 @@ import { repeat } from './repeat.ts'
  * day ("expired"), a token for 30 days after its end ("expired, log in again").
  */
 const OLD = {
-  device_codes: { key: 'device_code_hash', old: `expires_at < now() - interval '1 day'` },
-  tokens: { key: 'id', old: `least(expires_at, revoked_at) < now() - interval '30 days'` },
-  sessions: { key: 'session_hash', old: 'expires_at < now()' },
-  attempts: { key: '(kind, subject)', old: 'expires_at < now()' },
+  device_codes: { key: { device_code_hash: 'text' }, old: `expires_at < now() - interval '1 day'` },
+  tokens: { key: { id: 'uuid' }, old: `least(expires_at, revoked_at) < now() - interval '30 days'` },
+  sessions: { key: { session_hash: 'text' }, old: 'expires_at < now()' },
+  attempts: { key: { kind: 'text', subject: 'text' }, old: 'expires_at < now()' },
 } as const
 
 type Table = keyof typeof OLD
@@ -22,21 +22,33 @@ const BATCH = 500
 const MAX_BATCHES = 100
 
 const deletions = Object.entries(OLD).map(([table, { key, old }]) => {
-  const columns = key.replace(/[()]/g, '')
+  const columns = Object.keys(key)
+  const params = Object.entries(key).map(([column, type]) => `$${column}::${type}[]`)
   return {
     table: table as Table,
+    columns,
     // Rows that another replica is deleting are passed over, not waited for.
-    run: statement<Record<never, never>, { deleted: number }>(
-      `clean_${table}`,
-      `with old as materialized (
-        select ${columns} from ${table} where ${old} limit ${BATCH} for update skip locked
-      ), deleted as (
-        delete from ${table} where ${key} in (select ${columns} from old) returning 1
-      )
-      select count(*) as deleted from deleted`,
+    lock: statement<Record<never, never>, Record<string, string>>(
+      `find_old_${table}`,
+      `select ${columns} from ${table} where ${old} limit ${BATCH} for update skip locked`,
+    ),
+    // By key: where a table is a copy on every node of a cluster, each has to delete the same rows.
+    remove: statement<Record<string, unknown>, never>(
+      `delete_old_${table}`,
+      `delete from ${table} where (${columns}) in (select * from unnest(${params}))`,
     ),
   }
 })
+
+/** @returns how many rows were deleted */
+async function deleteBatch(db: Kysely<Tables>, { columns, lock, remove }: (typeof deletions)[number]): Promise<number> {
+  return db.transaction().execute(async (trx) => {
+    const rows = await lock(trx, {})
+    const keys = columns.map((column) => [column, rows.map((row) => row[column])])
+    if (rows.length) await remove(trx, Object.fromEntries(keys))
+    return rows.length
+  })
+}
 
 /**
  * One pass over all tables, in bounded batches; replicas may run it at the same time.
@@ -45,11 +57,10 @@ const deletions = Object.entries(OLD).map(([table, { key, old }]) => {
  */
 export async function clean(db: Kysely<Tables>, signal?: AbortSignal): Promise<Record<Table, number>> {
   const counts = { device_codes: 0, tokens: 0, sessions: 0, attempts: 0 }
-  for (const { table, run } of deletions) {
+  for (const deletion of deletions) {
     for (let batch = 0; batch < MAX_BATCHES && !signal?.aborted; batch++) {
-      const [row] = await run(db, {})
-      const deleted = row?.deleted ?? 0
-      counts[table] += deleted
+      const deleted = await deleteBatch(db, deletion)
+      counts[deletion.table] += deleted
       if (deleted < BATCH) break
     }
   }

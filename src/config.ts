@@ -27,6 +27,8 @@ export interface Config {
     url: string | undefined
     dataDir: string
     poolSize: number
+    /** Plans are kept by name on the server; false behind a pooler that hands a connection from one to the other */
+    statementNames: boolean
     migrateOnStart: boolean
     migrateUrl: string | undefined
   }
@@ -131,6 +133,9 @@ export function readConfig(env: Record<string, string | undefined>): Config {
       url: url('DATABASE_URL', postgres, 'a postgres:// URL'),
       dataDir: text('DATA_DIR') ?? './data',
       poolSize: integer('DATABASE_POOL_SIZE', 6, 1, 1000),
+      statementNames: read('STATEMENT_NAMES', true, 'on or off', (value) =>
+        value === 'on' ? true : value === 'off' ? false : undefined,
+      ),
       migrateOnStart: flag('MIGRATE_ON_START', true),
       migrateUrl: url('MIGRATE_DATABASE_URL', postgres, 'a postgres:// URL'),
     },

@@ -16,19 +16,22 @@ interface Login {
   token_expires_at: Date | null
   /** Fetched so recently that the answer may have been lost */
   repeatable: boolean
+  /** Seconds since the last poll; null before the first */
+  polled_ago: number | null
 }
 
 const readLogin = statement<{ hash: string }, Login>(
   'read_device_login',
   `select d.status, d.expires_at <= now() as expired, d.token_id, t.token_hash, t.expires_at as token_expires_at,
-    coalesce(d.delivered_at > now() - interval '1 minute' and t.revoked_at is null, false) as repeatable
+    coalesce(d.delivered_at > now() - interval '1 minute' and t.revoked_at is null, false) as repeatable,
+    extract(epoch from now() - d.last_polled_at)::float8 as polled_ago
   from device_codes d left join tokens t on t.id = d.token_id
   where d.device_code_hash = $hash and d.${KEPT}`,
 )
 
 const PENDING = `device_code_hash = $hash and status = 'pending' and expires_at > now()`
 // Clocks and networks jitter: a second too soon is in time.
-const IN_TIME = `coalesce(last_polled_at <= now() - make_interval(secs => "interval" - 1), true)`
+const IN_TIME = `(last_polled_at is null or now() - last_polled_at >= make_interval(secs => "interval" - 1))`
 
 const pollInTime = statement<{ hash: string }, { interval: number }>(
   'poll_in_time',
@@ -36,10 +39,10 @@ const pollInTime = statement<{ hash: string }, { interval: number }>(
 )
 
 // The time of the last poll stays: moved, it would lock out for ever a device that polls a little too fast.
-const pollTooSoon = statement<{ hash: string }, { interval: number; wait: number }>(
+const pollTooSoon = statement<{ hash: string }, { interval: number }>(
   'poll_too_soon',
   `update device_codes set "interval" = least("interval" + 5, 30) where ${PENDING} and not ${IN_TIME}
-  returning "interval", ceil(extract(epoch from last_polled_at + make_interval(secs => "interval") - now()))::int as wait`,
+  returning "interval"`,
 )
 
 const deliver = statement<
@@ -81,12 +84,12 @@ export async function pollDevice(
     if (status === 'denied') throw new ApiError(410, 'access_denied', 'The login was denied.')
     if (status === 'delivered') return repeat(login)
     if (expired) throw codeExpired()
-    const polled = status === 'approved' ? await mint() : await wait()
+    const polled = status === 'approved' ? await mint() : await wait(login.polled_ago ?? 0)
     if (polled) return polled
   }
   throw new Error('a device login changed more often than it can')
 
-  async function wait(): Promise<Polled | undefined> {
+  async function wait(polledAgo: number): Promise<Polled | undefined> {
     const [inTime] = await pollInTime(db, { hash })
     if (inTime) return inTime
     const [tooSoon] = await pollTooSoon(db, { hash })
@@ -97,7 +100,7 @@ export async function pollDevice(
       'slow_down',
       `Poll every ${interval} seconds.`,
       { interval },
-      { 'retry-after': String(Math.max(1, tooSoon.wait)) },
+      { 'retry-after': String(Math.max(1, Math.ceil(interval - polledAgo))) },
     )
   }
 

@@ -149,10 +149,13 @@ export async function findDeviceRequest(db: Db, who: Guesser, typed: string): Pr
 export type Decision = 'approve' | 'deny'
 
 // An approval in the last seconds leaves the device a minute to notice it.
-const decide = statement<{ user_code: string; account_id: string; status: DeviceStatus }, { user_code: string }>(
+const decide = statement<
+  { user_code: string; account_id: string; status: DeviceStatus; grace_seconds: number },
+  { user_code: string }
+>(
   'decide_device_request',
   `update device_codes set status = $status::text, account_id = $account_id::uuid,
-    expires_at = case when $status::text = 'approved' then greatest(expires_at, now() + interval '1 minute') else expires_at end
+    expires_at = greatest(expires_at, now() + make_interval(secs => $grace_seconds::int))
   where user_code = $user_code and status = 'pending' and expires_at > now()
   returning user_code`,
 )
@@ -180,7 +183,8 @@ export async function completeDevice(
     // A token belongs to an account that exists.
     if (decision === 'approve') await openAccount(db, account_id, clerk_id)
     const status = decision === 'approve' ? 'approved' : 'denied'
-    const [decided] = await decide(db, { user_code, account_id, status })
+    const grace_seconds = decision === 'approve' ? 60 : 0
+    const [decided] = await decide(db, { user_code, account_id, status, grace_seconds })
     if (decided) return
     ;[request] = await readRequest(db, { user_code })
   }

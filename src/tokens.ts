@@ -1,6 +1,6 @@
 import { createHmac, hash, randomBytes } from 'node:crypto'
 import { crc32 } from 'node:zlib'
-import type { Kysely } from 'kysely'
+import { type Kysely, sql } from 'kysely'
 import { LRUCache } from 'lru-cache'
 import { base62 } from './base62.ts'
 import type { Config } from './config.ts'
@@ -64,7 +64,7 @@ const findPat = statement<{ token_hash: string }, Pat & { ms_left: number; revok
 const noteUse = statement<{ id: string }, never>(
   'note_pat_use',
   `update tokens set last_used_at = now()
-  where id = $id::uuid and coalesce(last_used_at <= now() - interval '1 minute', true)`,
+  where id = $id::uuid and (last_used_at is null or last_used_at <= now() - interval '1 minute')`,
 )
 
 /** How long a look-up is believed, in ms: so much later a token that another replica has revoked ends here. */
@@ -146,7 +146,7 @@ export function listTokens(db: Db, accountId: string) {
 export async function revokeToken(db: Db, accountId: string, id: string): Promise<void> {
   const { numUpdatedRows } = await db
     .updateTable('tokens')
-    .set(({ fn }) => ({ revoked_at: fn.coalesce('revoked_at', fn<Date>('now')) }))
+    .set({ revoked_at: sql<Date>`least(revoked_at, now())` })
     .where('account_id', '=', accountId)
     .where('id', '=', id)
     .executeTakeFirst()

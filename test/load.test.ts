@@ -53,13 +53,14 @@ t.test(
   async (t) => {
     const lines: string[] = []
     const { app } = await start(t, { DATABASE_POOL_SIZE: String(POOL_SIZE) }, (line) => lines.push(line))
-    const [ada, bob] = await Promise.all([personWith(app, 100), personWith(app, 100)])
-    const hold = await holdAccounts(t, await databaseUrl(), ada.id)
+    const bob = await personWith(app, 100)
+    const held = await Promise.all(Array.from({ length: POOL_SIZE }, () => personWith(app, 100)))
+    const hold = await holdAccounts(t, await databaseUrl(), ...held.map(({ id }) => id))
     // They take every connection; bob stands behind them.
-    const stuck = Array.from({ length: POOL_SIZE }, () => ada.reserve(1))
+    const stuck = held.map((person) => person.reserve(1))
     await hold.waiting(POOL_SIZE)
     const began = performance.now()
-    const patient = bob.reserve(1)
+    const patient = bob.get('/api/wallet')
     await until(503, () => newcomer(app))
     const refused = await newcomer(app)
     t.match(

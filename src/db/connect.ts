@@ -33,6 +33,7 @@ export async function connect(
   const pool = config.url
     ? postgresPool(config.url, {
         poolSize: config.poolSize,
+        statementNames: config.statementNames,
         statementMs: STATEMENT_MS,
         onLostConnection: onTrouble.lostConnection,
       })
@@ -51,13 +52,18 @@ export async function connect(
 export function connectForPosting(config: Config['database'], db: Kysely<Tables>): Kysely<Tables> {
   if (!config.url) return db
   const settings = { enable_seqscan: 'off', enable_hashjoin: 'off', enable_mergejoin: 'off', lock_timeout: '50ms' }
-  const pool = postgresPool(config.url, { poolSize: 1, statementMs: STATEMENT_MS, settings })
+  const pool = postgresPool(config.url, {
+    poolSize: 1,
+    statementNames: config.statementNames,
+    statementMs: STATEMENT_MS,
+    settings,
+  })
   return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
 }
 
 /** One connection without a statement time-out, for migrations, which may have to rewrite a table. */
 export function connectForMigration(url: string): Kysely<Tables> {
   return new Kysely<Tables>({
-    dialect: new PostgresDialect({ pool: postgresPool(url, { poolSize: 1, statementMs: 0 }) }),
+    dialect: new PostgresDialect({ pool: postgresPool(url, { poolSize: 1, statementNames: false, statementMs: 0 }) }),
   })
 }

@@ -18,6 +18,8 @@ export class DatabaseUnavailable extends Error {
 
 export interface PostgresOptions {
   poolSize: number
+  /** Whether the server may keep a plan by its name from one transaction to the next */
+  statementNames: boolean
   /** What one statement may take on our side, in ms; 0: no limit (migrations) */
   statementMs: number
   /** Of the server, for these connections, such as enable_seqscan */
@@ -32,7 +34,7 @@ export interface PostgresOptions {
  */
 export function postgresPool(
   url: string,
-  { poolSize, statementMs, settings = {}, onLostConnection }: PostgresOptions,
+  { poolSize, statementNames, statementMs, settings = {}, onLostConnection }: PostgresOptions,
 ): PostgresPool & { use: PoolUse } {
   const options: pg.PoolConfig = {
     connectionString: withSettings(url, settings),
@@ -122,7 +124,7 @@ export function postgresPool(
       async query(text: string, values: unknown[]) {
         // Such as the ROLLBACK after a time-out: it would wait as long again.
         if (broken) throw broken
-        const name = nameOf(text)
+        const name = statementNames ? nameOf(text) : undefined
         // A report may take longer: our patience follows what its transaction told the server.
         const told = /^set local statement_timeout = (\d+)$/.exec(text)?.[1]
         if (told) patience = Number(told) + 500

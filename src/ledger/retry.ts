@@ -60,4 +60,6 @@ export const accountClosed = () =>
   new ApiError(403, 'account_closed', 'This account is closed; nothing is posted to it.')
 
 const sqlState = (error: Error & { code?: unknown }): string => String(error.code ?? '')
-const constraintOf = (error: Error & { constraint?: unknown }): string => String(error.constraint ?? '')
+/** From a node of a sharded database the name comes in the message alone. */
+const constraintOf = (error: Error & { constraint?: unknown }): string =>
+  String(error.constraint ?? /constraint "([^"]+)"/.exec(error.message)?.[1] ?? '')

@@ -93,13 +93,14 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const overlap = sql<Date>`now() + make_interval(mins => ${OVERLAP_MINUTES})`
       const saved = await app.db
         .insertInto('apps')
-        .values({ slug, ...given })
+        // Said here, not in the update: there, a sharded Postgres takes no function of the time.
+        .values({ slug, ...given, ...(minted && { previous_settle_key_until: overlap }) })
         .onConflict((conflict) =>
           conflict.column('slug').doUpdateSet((row) => ({
             ...given,
             ...(settle_key && {
               previous_settle_key_hash: minted ? row.ref('apps.settle_key_hash') : null,
-              previous_settle_key_until: minted ? overlap : null,
+              previous_settle_key_until: minted ? row.ref('excluded.previous_settle_key_until') : null,
             }),
           })),
         )

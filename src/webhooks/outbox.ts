@@ -107,8 +107,8 @@ export const arrived = statement<Due, { id: string }>(
 export const failed = statement<Due & { seconds: number; error: string }, { status: string }>(
   'webhook_failed',
   `update webhook_messages
-  set last_error = $error, next_attempt_at = now() + make_interval(secs => $seconds::int),
-    status = case when now() + make_interval(secs => $seconds::int) > give_up_at then 'dead' else 'pending' end
+  set last_error = $error, next_attempt_at = later.at, status = case when later.at > give_up_at then 'dead' else 'pending' end
+  from (select now() + make_interval(secs => $seconds::int) as at) as later
   where account_id = $account_id::uuid and id = $id::uuid and attempts = $attempts::int and status = 'pending'
   returning status`,
 )

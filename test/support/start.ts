@@ -23,6 +23,13 @@ export async function databaseUrl(): Promise<string> {
   return (await fileDatabase).url
 }
 
+/** How the service reaches a database: as the tests do, or through TEST_POOLER_URL (npm run test:pgbouncer). */
+function serviceDatabase(url: string): Record<string, string> {
+  const { TEST_POOLER_URL } = process.env
+  if (!TEST_POOLER_URL) return { DATABASE_URL: url }
+  return { DATABASE_URL: new URL(new URL(url).pathname, TEST_POOLER_URL).href, STATEMENT_NAMES: 'off' }
+}
+
 /**
  * The service on the file's database, ready for requests. When the test ends the service is closed and every invariant
  * of the ledger is checked.
@@ -37,7 +44,7 @@ export async function start(t: Test, env: Record<string, string> = {}, log?: (li
     LOG_LEVEL: 'silent',
     // Tests ask more often than people do; those of the limits set their own.
     RATE_LIMIT_MAX: '1000000',
-    ...(env.DATABASE_URL === '' ? { DATA_DIR: t.testdir() } : { DATABASE_URL: await databaseUrl() }),
+    ...(env.DATABASE_URL === '' ? { DATA_DIR: t.testdir() } : serviceDatabase(await databaseUrl())),
     ...env,
   })
   const db = await openDatabase(config)
