@@ -102,15 +102,15 @@ export async function machine(t: Test, env: Env = {}, installed = { node: proces
   }
 }
 
-/** A machine that is signed in, with what `focus` answers: as it is, and with --json parsed. */
-export async function signedIn(t: Test, scope = 'account', env: Env = {}) {
-  const service = await serve(t, env)
+export type Service = Awaited<ReturnType<typeof serve>>
+
+/** A machine on which somebody is signed in, with what `focus` answers there: as it is, and with --json parsed. */
+export async function signedIn(t: Test, service: Service, scope = 'account') {
   const person = scope.includes('admin') ? await service.admin() : await service.person()
   const token = await logIn(service.app, person, { client_name: 'ada-laptop', scope })
   const computer = await machine(t, { FOCUS_SERVER: service.url, FOCUS_TOKEN: token })
   const { focus } = computer
   return {
-    ...service,
     ...computer,
     person,
     token,
