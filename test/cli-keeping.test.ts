@@ -6,7 +6,7 @@ import { CODE, machine, serve } from './support/cli.ts'
 import { logIn } from './support/device.ts'
 import { answer, openGate } from './support/gate.ts'
 
-t.jobs = 3
+t.jobs = 2
 
 const { app, person, url } = await serve(t)
 

@@ -8,7 +8,7 @@ import { openGate } from './support/gate.ts'
 const HIDE = '\u001b[?25l'
 const SHOW = '\u001b[?25h'
 
-t.jobs = 3
+t.jobs = 2
 
 const { app, person, url } = await serve(t)
 

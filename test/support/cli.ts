@@ -9,7 +9,7 @@ import { type IPty, spawn as spawnPty } from '@lydell/node-pty'
 import type { Test } from 'tap'
 import { logIn } from './device.ts'
 import { freePort, temporaryFolder } from './process.ts'
-import { start } from './start.ts'
+import { type Person, start } from './start.ts'
 
 // CommonJS that Node finds no names in.
 const { Terminal } = createRequire(import.meta.url)('@xterm/headless') as typeof import('@xterm/headless')
@@ -26,7 +26,28 @@ export async function serve(t: Test, env: Env = {}) {
   const url = `http://localhost:${port}`
   const service = await start(t, { PORT: String(port), PUBLIC_URL: url, ...env })
   await service.app.listen({ port, host: '127.0.0.1' })
-  return { ...service, url }
+
+  /** Somebody at their browser: on a busy machine, programs that start take longer than a token of theirs lives. */
+  function atBrowser(person: Person): Person {
+    const headers = { cookie: person.cookie, origin: url }
+    const get = (path: string) => service.app.inject({ url: path, headers })
+    return {
+      ...person,
+      get,
+      post: (path, payload) => service.app.inject({ method: 'POST', url: path, payload, headers }),
+      put: (path, payload) => service.app.inject({ method: 'PUT', url: path, payload, headers }),
+      async balance() {
+        const { credits, held } = (await get('/api/wallet')).json().account
+        return { credits, held }
+      },
+    }
+  }
+  return {
+    ...service,
+    url,
+    person: async () => atBrowser(await service.person()),
+    admin: async () => atBrowser(await service.admin()),
+  }
 }
 
 export interface Ended {

@@ -5,7 +5,7 @@
  * Make sure to inspect the output below.  Do not ignore changes!
  */
 'use strict'
-exports[`test/cli-commands.test.ts > TAP > --json answers keep their shapes > must match snapshot 1`] = `
+exports[`test/cli-admin.test.ts > TAP > --json answers keep their shapes > must match snapshot 1`] = `
 Object {
   "admin account": Object {
     "account": Object {
@@ -65,7 +65,6 @@ Object {
     "request_id": "string",
     "required": "number",
     "status": "number",
-    "topup_url": "string",
   },
   "entries": Object {
     "entries": Array [
@@ -202,7 +201,7 @@ Object {
     "apps": Array [
       Object {
         "granted": "boolean",
-        "granted_at": null,
+        "granted_at": "string",
         "slug": "string",
         "starter_credits": "number",
       },
