@@ -4,8 +4,6 @@ import { machine, serve, signedIn } from './support/cli.ts'
 import { logIn } from './support/device.ts'
 import { unique } from './support/start.ts'
 
-t.jobs = 2
-
 const service = await serve(t)
 const { app, db, url } = service
 
@@ -30,18 +28,16 @@ t.test('--json answers keep their shapes', async (t) => {
   await note('jobs heartbeat', job_id)
   await note('jobs complete', job_id, '--cost', '3')
   const grant = ['7', '--reference', unique('gift'), '--reason', 'a gift']
-  await Promise.all([
-    note('whoami'),
-    note('print-token'),
-    note('jobs show', job_id),
-    note('jobs list'),
-    note('entries'),
-    note('tokens list'),
-    note('admin apps set', unique('app'), '--starter-credits', '1', '--origin', 'https://a.example.com'),
-    note('admin account', person.clerkId),
-    note('admin grant', (await service.person()).clerkId, ...grant),
-    note('admin verify'),
-  ])
+  await note('whoami')
+  await note('print-token')
+  await note('jobs show', job_id)
+  await note('jobs list')
+  await note('entries')
+  await note('tokens list')
+  await note('admin apps set', unique('app'), '--starter-credits', '1', '--origin', 'https://a.example.com')
+  await note('admin account', person.clerkId)
+  await note('admin grant', (await service.person()).clerkId, ...grant)
+  await note('admin verify')
   const refused = await focus([...create.split(' '), '--cost', '1000000', '--json'])
   shapes['an error, on stderr'] = shape(JSON.parse(refused.stderr))
   t.equal(refused.stdout, '')
@@ -58,8 +54,7 @@ t.test('an administrator whose token is not for that is told how to get one that
   t.match(stderr, 'Ask for it: npx @thefocus/focus-cli login --scope admin\n')
 })
 
-// The others would find the ledger broken.
-t.test('an administrator registers apps, moves credits and checks the ledger', { buffered: false }, async (t) => {
+t.test('an administrator registers apps, moves credits and checks the ledger', async (t) => {
   const { done, focus, json, person: admin } = await signedIn(t, service, 'account admin')
   const slug = unique('podcasts')
   const unregistered = await focus(['admin', 'apps', 'set', slug, '--name', 'Podcasts'])

@@ -5,8 +5,6 @@ import { machine, serve, signedIn } from './support/cli.ts'
 import { logIn } from './support/device.ts'
 import { unique } from './support/start.ts'
 
-t.jobs = 2
-
 const service = await serve(t, { TOPUP_URL: 'https://example.com/topup' })
 const { app, url } = service
 

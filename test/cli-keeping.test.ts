@@ -6,8 +6,6 @@ import { CODE, machine, serve } from './support/cli.ts'
 import { logIn } from './support/device.ts'
 import { answer, openGate } from './support/gate.ts'
 
-t.jobs = 2
-
 const { app, person, url } = await serve(t)
 
 t.test('a kept login that others can read is reported, and logging out revokes it', async (t) => {
