@@ -4,8 +4,58 @@ import { machine, serve, signedIn } from './support/cli.ts'
 import { logIn } from './support/device.ts'
 import { unique } from './support/start.ts'
 
+const service = await serve(t)
+const { app, db, url } = service
+
+/** The same with the kind of each value in its place: what a script may rely on. */
+function shape(value: unknown): unknown {
+  if (Array.isArray(value)) return value.length ? [shape(value[0])] : []
+  if (typeof value !== 'object' || value === null) return value === null ? null : typeof value
+  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, shape(part)]))
+}
+
+t.test('--json answers keep their shapes', async (t) => {
+  const { json, focus, person } = await signedIn(t, service, 'account admin')
+  const shapes: Record<string, unknown> = {}
+  const note = async (command: string, ...args: string[]) => {
+    const answer = await json(...command.split(' '), ...args)
+    shapes[command] = shape(answer)
+    return answer
+  }
+  const create = 'jobs create --app video --action render'
+  await note('wallet', '--app', 'video')
+  const { job_id } = await note(create, '--cost', '5', '--metadata', '{"a":1}')
+  await note('jobs heartbeat', job_id)
+  await note('jobs complete', job_id, '--cost', '3')
+  const grant = ['7', '--reference', unique('gift'), '--reason', 'a gift']
+  await note('whoami')
+  await note('print-token')
+  await note('jobs show', job_id)
+  await note('jobs list')
+  await note('entries')
+  await note('tokens list')
+  await note('admin apps set', unique('app'), '--starter-credits', '1', '--origin', 'https://a.example.com')
+  await note('admin account', person.clerkId)
+  await note('admin grant', (await service.person()).clerkId, ...grant)
+  await note('admin verify')
+  const refused = await focus([...create.split(' '), '--cost', '1000000', '--json'])
+  shapes['an error, on stderr'] = shape(JSON.parse(refused.stderr))
+  t.equal(refused.stdout, '')
+  t.matchSnapshot(shapes)
+})
+
+t.test('an administrator whose token is not for that is told how to get one that is', async (t) => {
+  const token = await logIn(app, await service.admin())
+  const { code, stderr } = await (await machine(t, { FOCUS_SERVER: url, FOCUS_TOKEN: token })).focus([
+    'admin',
+    'verify',
+  ])
+  t.equal(code, 1)
+  t.match(stderr, 'Ask for it: npx @thefocus/focus-cli login --scope admin\n')
+})
+
 t.test('an administrator registers apps, moves credits and checks the ledger', async (t) => {
-  const { done, focus, json, person: admin, db } = await signedIn(t, 'account admin')
+  const { done, focus, json, person: admin } = await signedIn(t, service, 'account admin')
   const slug = unique('podcasts')
   const unregistered = await focus(['admin', 'apps', 'set', slug, '--name', 'Podcasts'])
   t.equal(unregistered.code, 2)
@@ -41,15 +91,4 @@ t.test('an administrator registers apps, moves credits and checks the ledger', a
   t.match(broken.stdout, /^CHECK +VIOLATIONS\ncredits equal the sum of the entries +1$/m)
   t.match(broken.stdout, admin.id, 'and names the culprit')
   t.match(broken.stderr, /^Error: The ledger is broken: \d of 10 checks do not hold$/m)
-})
-
-t.test('an administrator whose token is not for that is told how to get one that is', async (t) => {
-  const { app, admin, url } = await serve(t)
-  const token = await logIn(app, await admin())
-  const { code, stderr } = await (await machine(t, { FOCUS_SERVER: url, FOCUS_TOKEN: token })).focus([
-    'admin',
-    'verify',
-  ])
-  t.equal(code, 1)
-  t.match(stderr, 'Ask for it: npx @thefocus/focus-cli login --scope admin\n')
 })

@@ -10,9 +10,11 @@ import type { Person } from './support/start.ts'
 // Each waits for polls, not for the processor.
 t.jobs = 4
 
+const service = await serve(t)
+const { app, db, url } = service
+
 /** Somebody begins to log in through a gate, which holds the polls until `proceed`, and has the code on their screen. */
 async function beginning(t: Test, rule: Rule = () => false, args: string[] = []) {
-  const service = await serve(t)
   const { promise: proceeding, resolve: proceed } = Promise.withResolvers<void>()
   let device_code = ''
   const gate = await openGate(t, service.url, async (request, reply, pass) => {
@@ -30,7 +32,6 @@ async function beginning(t: Test, rule: Rule = () => false, args: string[] = [])
   const [, spaced = ''] = await login.said(CODE)
   const code = spaced.replaceAll(' ', '')
   return {
-    ...service,
     ada,
     gate,
     computer,
@@ -58,7 +59,7 @@ const failed = (t: Test, { code, stdout, stderr }: Ended, message: RegExp) => {
 }
 
 t.test('a login that is approved ends with who you are, and later commands use its token', async (t) => {
-  const { ada, gate, computer, login, url, decides } = await beginning(t)
+  const { ada, gate, computer, login, decides } = await beginning(t)
   await decides()
   const { code: exitCode, stdout, stderr } = await login.ended
   t.equal(exitCode, 0, stderr)
@@ -112,14 +113,14 @@ t.test('a login that is denied says so', async (t) => {
 })
 
 t.test('a login that nobody approved in time says so', async (t) => {
-  const { login, db, code, proceed } = await beginning(t)
+  const { login, code, proceed } = await beginning(t)
   await sql`update device_codes set expires_at = now() where user_code = ${code}`.execute(db)
   proceed()
   failed(t, await login.ended, /^Error: The code expired before anybody approved it$/m)
 })
 
 t.test('a login whose token somebody else has fetched says so', async (t) => {
-  const { login, db, code, ada, app, deviceCode, proceed } = await beginning(t)
+  const { login, code, ada, deviceCode, proceed } = await beginning(t)
   await decide(ada, code)
   const fetched = await app.inject({ method: 'POST', url: '/api/device/poll', payload: { device_code: deviceCode() } })
   t.equal(fetched.statusCode, 200)

@@ -8,10 +8,11 @@ import { openGate } from './support/gate.ts'
 const HIDE = '\u001b[?25l'
 const SHOW = '\u001b[?25h'
 
-t.jobs = 3
+t.jobs = 2
+
+const { app, person, url } = await serve(t)
 
 t.test('in a terminal a login shows a QR code, opens the browser, and counts the time down', async (t) => {
-  const { person, url } = await serve(t)
   const [ada, gate, computer] = [await person(), await openGate(t, url), await machine(t)]
   // What a desktop calls its browser by.
   const browser = join(computer.home, 'browser')
@@ -35,7 +36,6 @@ t.test('in a terminal a login shows a QR code, opens the browser, and counts the
 })
 
 t.test('Ctrl-C while waiting leaves the terminal clean', async (t) => {
-  const { url } = await serve(t)
   const terminal = (await machine(t, { FOCUS_SERVER: url })).terminal(['login', '--no-browser'])
   await terminal.shows(/Waiting for approval/)
   t.notMatch(terminal.seen(), /Opened/)
@@ -47,7 +47,6 @@ t.test('Ctrl-C while waiting leaves the terminal clean', async (t) => {
 })
 
 t.test('colours are for terminals, and not with NO_COLOR', async (t) => {
-  const { app, person, url } = await serve(t)
   const ada = await person()
   const computer = await machine(t, { FOCUS_SERVER: url, FOCUS_TOKEN: await logIn(app, ada) })
   const colour = /\p{Cc}\[[\d;]*m/u
@@ -64,7 +63,6 @@ t.test('colours are for terminals, and not with NO_COLOR', async (t) => {
 })
 
 t.test('a table is no wider than the terminal', async (t) => {
-  const { app, person, url } = await serve(t)
   const ada = await person()
   await ada.get('/api/wallet?app=video')
   await ada.post('/api/jobs', {

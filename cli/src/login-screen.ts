@@ -8,6 +8,7 @@ const { stderr } = process
 /** The code, where to type it, and as a QR code where the terminal has room for one. */
 export async function showCode(started: Started): Promise<void> {
   const { bold, cyan } = colours(stderr)
+  // Apart, its letters are larger; the page reads it with spaces too.
   const code = ` ${Array.from(plain(started.user_code)).join(' ')} `
   const edge = '─'.repeat(code.length + 4)
   const lines = [

@@ -1,6 +1,5 @@
 import type { WriteStream } from 'node:tty'
 import pc from 'picocolors'
-import stringWidth from 'string-width'
 
 /** What reaches the terminal. Whatever comes from a server goes through `plain`: it must not steer the terminal. */
 
@@ -38,25 +37,30 @@ export interface Column<Row> {
 }
 
 /** A table for people: columns as wide as their content; in a terminal no wider than it. Numbers stand at the right. */
-export function printTable<Row>(columns: Column<Row>[], rows: Row[]): void {
+export async function printTable<Row>(columns: Column<Row>[], rows: Row[]): Promise<void> {
   const { dim } = colours(process.stdout)
   const cells = rows.map((row) => columns.map(({ value }) => shown(value(row))))
+  const widthOf = await measure(cells.flat())
   const numeric = columns.map(({ value }) => rows.length > 0 && rows.every((row) => typeof value(row) === 'number'))
-  const widths = columns.map(({ title }, i) =>
-    Math.max(stringWidth(title), ...cells.map((row) => stringWidth(row[i] ?? ''))),
-  )
+  const widths = columns.map(({ title }, i) => Math.max(title.length, ...cells.map((row) => widthOf(row[i] ?? ''))))
   shrink(columns, widths, process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY)
 
   const line = (texts: string[]) => {
     const padded = texts.map((text, i) => {
-      const cut = truncate(text, widths[i] ?? 0)
-      const gap = ' '.repeat((widths[i] ?? 0) - stringWidth(cut))
+      const cut = truncate(text, widths[i] ?? 0, widthOf)
+      const gap = ' '.repeat((widths[i] ?? 0) - widthOf(cut))
       return numeric[i] ? gap + cut : cut + gap
     })
     return padded.join('  ').trimEnd()
   }
   print(dim(line(columns.map(({ title }) => title.toUpperCase()))))
   for (const row of cells) print(line(row))
+}
+
+/** How many columns a text takes. Loading the tables for it takes as long as all the rest, and most tables are ASCII. */
+async function measure(texts: string[]): Promise<(text: string) => number> {
+  if (texts.every((text) => /^[ -~]*$/.test(text))) return (text) => text.length
+  return (await import('string-width')).default
 }
 
 function shrink<Row>(columns: Column<Row>[], widths: number[], room: number): void {
@@ -72,11 +76,11 @@ function shrink<Row>(columns: Column<Row>[], widths: number[], room: number): vo
   }
 }
 
-function truncate(text: string, width: number): string {
-  if (stringWidth(text) <= width) return text
+function truncate(text: string, width: number, widthOf: (text: string) => number): string {
+  if (widthOf(text) <= width) return text
   let cut = ''
   for (const { segment } of new Intl.Segmenter().segment(text)) {
-    if (stringWidth(cut + segment) > width - 1) break
+    if (widthOf(cut + segment) > width - 1) break
     cut += segment
   }
   return `${cut}…`

@@ -9,7 +9,7 @@ import { type IPty, spawn as spawnPty } from '@lydell/node-pty'
 import type { Test } from 'tap'
 import { logIn } from './device.ts'
 import { freePort, temporaryFolder } from './process.ts'
-import { start } from './start.ts'
+import { type Person, start } from './start.ts'
 
 // CommonJS that Node finds no names in.
 const { Terminal } = createRequire(import.meta.url)('@xterm/headless') as typeof import('@xterm/headless')
@@ -26,7 +26,28 @@ export async function serve(t: Test, env: Env = {}) {
   const url = `http://localhost:${port}`
   const service = await start(t, { PORT: String(port), PUBLIC_URL: url, ...env })
   await service.app.listen({ port, host: '127.0.0.1' })
-  return { ...service, url }
+
+  /** Somebody at their browser: on a busy machine, programs that start take longer than a token of theirs lives. */
+  function atBrowser(person: Person): Person {
+    const headers = { cookie: person.cookie, origin: url }
+    const get = (path: string) => service.app.inject({ url: path, headers })
+    return {
+      ...person,
+      get,
+      post: (path, payload) => service.app.inject({ method: 'POST', url: path, payload, headers }),
+      put: (path, payload) => service.app.inject({ method: 'PUT', url: path, payload, headers }),
+      async balance() {
+        const { credits, held } = (await get('/api/wallet')).json().account
+        return { credits, held }
+      },
+    }
+  }
+  return {
+    ...service,
+    url,
+    person: async () => atBrowser(await service.person()),
+    admin: async () => atBrowser(await service.admin()),
+  }
 }
 
 export interface Ended {
@@ -102,15 +123,15 @@ export async function machine(t: Test, env: Env = {}, installed = { node: proces
   }
 }
 
-/** A machine that is signed in, with what `focus` answers: as it is, and with --json parsed. */
-export async function signedIn(t: Test, scope = 'account', env: Env = {}) {
-  const service = await serve(t, env)
+export type Service = Awaited<ReturnType<typeof serve>>
+
+/** A machine on which somebody is signed in, with what `focus` answers there: as it is, and with --json parsed. */
+export async function signedIn(t: Test, service: Service, scope = 'account') {
   const person = scope.includes('admin') ? await service.admin() : await service.person()
   const token = await logIn(service.app, person, { client_name: 'ada-laptop', scope })
   const computer = await machine(t, { FOCUS_SERVER: service.url, FOCUS_TOKEN: token })
   const { focus } = computer
   return {
-    ...service,
     ...computer,
     person,
     token,

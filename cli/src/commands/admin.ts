@@ -10,7 +10,7 @@ export async function listApps(focus: Focus): Promise<void> {
   const answer = await focus.ask((api) => api.GET('/api/admin/apps'))
   if (focus.json) return printJson(answer)
   if (!answer.apps.length) return remark('No app is registered.')
-  printTable(
+  await printTable(
     [
       { title: 'app', value: ({ slug }) => slug },
       { title: 'name', value: ({ name }) => name, shrinks: true },
@@ -106,7 +106,7 @@ export async function verify(focus: Focus): Promise<void> {
   else if (ok) print(`The ledger is right: all ${checks.length} checks hold.`)
   else {
     const { bold } = colours(process.stdout)
-    printTable(
+    await printTable(
       [
         { title: 'check', value: ({ name }) => name, shrinks: true },
         { title: 'violations', value: ({ violations }) => violations },
@@ -116,7 +116,7 @@ export async function verify(focus: Focus): Promise<void> {
     for (const { name, examples } of broken) {
       print(`\n${bold(plain(name))}, for example:`)
       const titles = [...new Set(examples.flatMap(Object.keys))]
-      printTable(
+      await printTable(
         titles.map((title) => ({ title: plain(title), value: (row: Record<string, unknown>) => cell(row[title]) })),
         examples,
       )

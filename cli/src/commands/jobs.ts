@@ -19,7 +19,7 @@ export async function list(focus: Focus, query: ListOptions): Promise<void> {
   const answer = await focus.ask((api) => api.GET('/api/jobs', { params: { query } }))
   if (focus.json) return printJson(answer)
   if (!answer.jobs.length) return remark('There are no such jobs.')
-  printTable(
+  await printTable(
     [
       { title: 'id', value: ({ id }) => id },
       { title: 'app', value: ({ app_slug }) => app_slug, shrinks: true },

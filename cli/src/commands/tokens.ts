@@ -6,7 +6,7 @@ export async function list(focus: Focus): Promise<void> {
   const answer = await focus.ask((api) => api.GET('/api/tokens'))
   if (focus.json) return printJson(answer)
   if (!answer.tokens.length) return remark('You have no personal access tokens.')
-  printTable(
+  await printTable(
     [
       { title: 'id', value: ({ id, current }) => (current ? `${id} *` : id) },
       { title: 'name', value: ({ name }) => name, shrinks: true },

@@ -9,7 +9,7 @@ export async function wallet(focus: Focus, { app }: { app?: string }): Promise<v
   printFields({ Credits: account.credits, Held: account.held, Plan: account.plan })
   if (apps.length) {
     print('')
-    printTable(
+    await printTable(
       [
         { title: 'app', value: ({ slug }) => slug, shrinks: true },
         { title: 'starter credits', value: ({ starter_credits }) => starter_credits },
@@ -40,7 +40,7 @@ export async function entries(focus: Focus, { csv, ...query }: EntriesOptions): 
   const answer = await focus.ask((api) => api.GET('/api/wallet/entries', { params: { query } }))
   if (focus.json) return printJson(answer)
   if (!answer.entries.length) return remark('There are no entries.')
-  printTable(
+  await printTable(
     [
       { title: 'no', value: ({ seq }) => seq },
       { title: 'when', value: ({ created_at }) => moment(created_at) },

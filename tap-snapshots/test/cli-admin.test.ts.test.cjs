@@ -5,9 +5,9 @@
  * Make sure to inspect the output below.  Do not ignore changes!
  */
 'use strict'
-exports[`test/cli-commands.test.ts > TAP > --json answers keep their shapes > must match snapshot 1`] = `
+exports[`test/cli-admin.test.ts > TAP > --json answers keep their shapes > must match snapshot 1`] = `
 Object {
-  "admin account <id>": Object {
+  "admin account": Object {
     "account": Object {
       "clerk_id": "string",
       "credits": "number",
@@ -16,7 +16,7 @@ Object {
       "plan": "string",
     },
   },
-  "admin apps set app-19100-5": Object {
+  "admin apps set": Object {
     "app": Object {
       "created_at": "string",
       "has_settle_key": "boolean",
@@ -28,7 +28,7 @@ Object {
       "starter_credits": "number",
     },
   },
-  "admin grant <id> 7": Object {
+  "admin grant": Object {
     "account": Object {
       "clerk_id": "string",
       "credits": "number",
@@ -47,9 +47,6 @@ Object {
       "seq": "number",
     },
   },
-  "admin revoke-tokens <id>": Object {
-    "revoked": "number",
-  },
   "admin verify": Object {
     "checks": Array [
       Object {
@@ -61,11 +58,12 @@ Object {
     "ok": "boolean",
   },
   "an error, on stderr": Object {
+    "available": "number",
     "error": "string",
     "hint": "string",
     "message": "string",
     "request_id": "string",
-    "signin_url": "string",
+    "required": "number",
     "status": "number",
   },
   "entries": Object {
@@ -83,7 +81,7 @@ Object {
     ],
     "next_cursor": null,
   },
-  "jobs complete <id>": Object {
+  "jobs complete": Object {
     "credits": "number",
     "held": "number",
     "job": Object {
@@ -106,13 +104,13 @@ Object {
       "kind": "string",
     },
   },
-  "jobs create": Object {
+  "jobs create --app video --action render": Object {
     "account_id": "string",
     "expires_at": "string",
     "job_id": "string",
     "replayed": "boolean",
   },
-  "jobs heartbeat <id>": Object {
+  "jobs heartbeat": Object {
     "job": Object {
       "action": "string",
       "actual_cost": "number",
@@ -149,7 +147,7 @@ Object {
     ],
     "next_cursor": null,
   },
-  "jobs show <id>": Object {
+  "jobs show": Object {
     "job": Object {
       "action": "string",
       "actual_cost": "number",
@@ -203,7 +201,7 @@ Object {
     "apps": Array [
       Object {
         "granted": "boolean",
-        "granted_at": null,
+        "granted_at": "string",
         "slug": "string",
         "starter_credits": "number",
       },
