@@ -117,7 +117,7 @@ export async function buildApp(
     how.batches === false
       ? postingSingly(db)
       : postInBatches(db, connectForPosting(config.database, db), app.metrics.batch)
-  app.decorate('ledger', { db, post })
+  app.decorate('ledger', { db, post: how.tracing?.posting(post) ?? post })
   app.load.watch('ledger', post)
   app.addHook('onClose', () => post.close())
   app.decorate('identity', await createIdentity(config, db, app.log, app.metrics))

@@ -7,6 +7,7 @@ import { BatchSpanProcessor, NodeTracerProvider, type ReadableSpan } from '@open
 import type { FastifyPluginCallback } from 'fastify'
 import type { LogEvent } from 'kysely'
 import { nameOf } from './db/statement.ts'
+import type { Posting } from './ledger/posting.ts'
 
 /** Traces by OpenTelemetry: a span for each request, one for each statement below it. Loaded only where they go somewhere. */
 
@@ -15,6 +16,8 @@ export interface Tracing {
   plugin: FastifyPluginCallback
   /** A statement has run */
   query(event: LogEvent): void
+  /** The same, with a span for each operation: the statement is for many of them, and belongs to none */
+  posting(post: Posting): Posting
   /** Sends what is left, for 2 s at most */
   stop(): Promise<void>
 }
@@ -59,6 +62,24 @@ export function startTracing(endpoint: string): Tracing {
       })
       if (level === 'error') span.setStatus({ code: SpanStatusCode.ERROR })
       span.end(end)
+    },
+    posting(post) {
+      const spanned = <T>(name: string, work: () => Promise<T>): Promise<T> =>
+        tracer.startActiveSpan(name, { kind: SpanKind.CLIENT }, async (span) => {
+          try {
+            return await work()
+          } catch (error) {
+            span.setStatus({ code: SpanStatusCode.ERROR })
+            throw error
+          } finally {
+            span.end()
+          }
+        })
+      return {
+        ...post,
+        reserve: (wish) => spanned('reserve', () => post.reserve(wish)),
+        end: (wish) => spanned('end_job', () => post.end(wish)),
+      }
     },
     stop: async () => {
       await Promise.race([provider.shutdown().catch(() => {}), sleep(FLUSH_MS, undefined, { ref: false })])

@@ -82,7 +82,8 @@ t.test('docker-compose.yml gives the service a production configuration without 
   const { missing, services } = await compose('docker-compose.yml', GIVEN)
   t.strictSame([...missing.keys()], [])
   const { environment, ports } = services.api
-  const config = readConfig({ ...environment, PORT: String(environment.PORT) })
+  const given = Object.entries(environment).map(([name, value]) => [name, String(value)])
+  const config = readConfig(Object.fromEntries(given))
   t.match(config, { production: true, host: '0.0.0.0', port: 3000 })
   t.equal(config.database.url, 'postgres://focus:secret@postgres:5432/focus')
   t.strictSame(ports, ['127.0.0.1:3000:3000'])

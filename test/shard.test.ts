@@ -79,7 +79,12 @@ t.test('every table gets its place, and every foreign key comes back', async (t)
   const functions = await query(url, 'select name from functions order by 1')
   t.strictSame(
     functions.map(({ name }) => name),
-    ['ledger_entries_refuse_change()', 'merge_metadata(jsonb,jsonb)'],
+    [
+      'credits_after(bigint,bigint,bigint,boolean)',
+      'ledger_entries_refuse_change()',
+      'merge_metadata(jsonb,jsonb)',
+      'running_credits(bigint,bigint,boolean)',
+    ],
   )
 })
 

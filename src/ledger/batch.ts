@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { ApiError } from '../errors.ts'
 import { batchOf, FAR, type PostedRow, postMany, postToOne, type Wish } from './batch-statement.ts'
 import type { Db } from './post.ts'
@@ -145,13 +146,16 @@ export function postInBatches(db: Db, connection: Db, onBatch: (size: number) =>
   }
 }
 
+/** What runs a lane runs for all who wait there, not in the context of who came first. */
+const forNobody = AsyncLocalStorage.snapshot()
+
 /** Puts an operation at the end of a lane, and sets that going. */
 function join(lane: Lane, operation: Operation): void {
   lane.queue.push(operation)
   if (lane.running) return
   lane.running = true
   // What was read from the network together belongs together.
-  setImmediate(run, lane)
+  setImmediate(forNobody, run, lane)
 }
 
 async function run(lane: Lane): Promise<void> {
