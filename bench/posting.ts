@@ -44,6 +44,8 @@ export async function measurePosting(world: World, url: string, service: Running
     measures[`single ${connections}`] = http(single, connections)
     measures[`pgbench ${connections}`] = prepared(people.length, connections)
   }
+  // The compiler takes its time: a service that has just started takes twice the CPU for half a minute.
+  for (const server of [service, single]) await round(world, server, { ...everybody, connections: BUSY, seconds: 20 })
   const results = await interleaved('reserve + complete', rounds, measures)
   await single.stop()
   await mustBeRight(url)
