@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import accepts from '@fastify/accepts'
 import cookie from '@fastify/cookie'
 import cors from '@fastify/cors'
-import helmet from '@fastify/helmet'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyBaseLogger, type FastifyServerOptions, LogController } from 'fastify'
 import type { Kysely } from 'kysely'
@@ -38,6 +37,7 @@ import { settleRoutes } from './routes/settle.ts'
 import { tokenRoutes } from './routes/tokens.ts'
 import { walletRoutes } from './routes/wallet.ts'
 import { webhookRoutes } from './routes/webhooks.ts'
+import { registerSafetyHeaders } from './safety-headers.ts'
 import { components } from './schemas.ts'
 import { type Pats, rememberPats } from './tokens.ts'
 import type { Tracing } from './tracing.ts'
@@ -152,7 +152,7 @@ export async function buildApp(
   if (app.identity.mode === 'local' && config.localIdentity === 'loopback') app.addHook('onRequest', onlyThisMachine)
   app.addHook('preValidation', refuseUnstorable)
 
-  await app.register(helmet, {
+  await registerSafetyHeaders(app, {
     contentSecurityPolicy: {
       useDefaults: false,
       directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] },
