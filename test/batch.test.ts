@@ -14,6 +14,9 @@ import { refundKind } from '../src/ledger/rules.ts'
 import { holdAccounts } from './support/hold.ts'
 import { databaseUrl, type Person, personWith, start, unique } from './support/start.ts'
 
+// Where the other tests run without batches, these do not.
+delete process.env.TEST_POSTING
+
 /** A poster of our own beside the service, with the sizes of the batches that it sends. */
 async function setUp(t: Test, over: (db: Db) => Db = (db) => db) {
   const service = await start(t)
