@@ -4,7 +4,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { query } from './support/database.ts'
 import { holdAccounts } from './support/hold.ts'
-import { emptyDatabase, freePort, LISTENING, launch, signIn, temporaryFolder } from './support/process.ts'
+import {
+  emptyDatabase,
+  freePort,
+  LISTENING,
+  launch,
+  reserveNothing,
+  signIn,
+  temporaryFolder,
+} from './support/process.ts'
 import { databaseUrl } from './support/start.ts'
 
 // Half of the time is waiting: for a lock to be refused, and for a dead one to be known as dead.
@@ -67,11 +75,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     }
 
     const hold = await holdAccounts(t, url, account.id)
-    const running = fetch(`${service.url}/api/jobs`, {
-      method: 'POST',
-      headers: { authorization, 'content-type': 'application/json' },
-      body: JSON.stringify({ app: 'video', action: 'render', cost_estimate: 0 }),
-    })
+    const running = reserveNothing(service.url, authorization)
     await hold.waiting(1)
 
     service.kill(signal)

@@ -6,7 +6,7 @@ import { verify } from '../src/ledger/verify.ts'
 import { startBalancer } from './support/balancer.ts'
 import { query } from './support/database.ts'
 import { holdAccounts } from './support/hold.ts'
-import { emptyDatabase, freePort, LISTENING, launch, ready, signIn } from './support/process.ts'
+import { emptyDatabase, freePort, LISTENING, launch, ready, reserveNothing, signIn } from './support/process.ts'
 import { databaseUrl, start, unique } from './support/start.ts'
 
 // Several starts of the whole service, on a slow machine.
@@ -86,11 +86,7 @@ t.test('SIGTERM: not ready at once, and requests are served until the listener c
   const get = (path: string) => fetch(service.url + path, { headers: { authorization } })
   const { account } = (await (await get('/api/wallet')).json()) as { account: { id: string } }
   const hold = await holdAccounts(t, url, account.id)
-  const running = fetch(`${service.url}/api/jobs`, {
-    method: 'POST',
-    headers: { authorization, 'content-type': 'application/json' },
-    body: JSON.stringify({ app: 'video', action: 'render', cost_estimate: 0 }),
-  })
+  const running = reserveNothing(service.url, authorization)
   await hold.waiting(1)
   t.equal((await get('/readyz')).headers.get('connection'), 'keep-alive')
 

@@ -45,8 +45,7 @@ export async function connect(
 
 /**
  * One connection for the statement that posts many operations at once. Postgres keeps the plan that it makes of it: on
- * tables that are still empty it would choose to scan them, so that is off here. Nobody waits
- * long behind another's lock.
+ * tables that are still empty it would choose to scan them, so that is off here. Nobody waits long behind another's lock.
  * @returns `db` itself with PGlite, which has but one connection
  */
 export function connectForPosting(config: Config['database'], db: Kysely<Tables>): Kysely<Tables> {

@@ -112,3 +112,11 @@ export async function launch(t: Test, env: Record<string, string> = {}, nodeArgs
     },
   }
 }
+
+/** A job that costs nothing, by a service that listens there. */
+export const reserveNothing = (url: string, authorization: string): Promise<Response> =>
+  fetch(`${url}/api/jobs`, {
+    method: 'POST',
+    headers: { authorization, 'content-type': 'application/json' },
+    body: JSON.stringify({ app: 'video', action: 'render', cost_estimate: 0 }),
+  })
