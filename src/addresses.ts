@@ -14,3 +14,16 @@ export function addressOwner(ip: string): string {
     ? `${ipaddr.IPv6.networkAddressFromCIDR(`${address.toNormalizedString().replace(/%.*/, '')}/64`)}/64`
     : address.toString()
 }
+
+/** `localhost`, 127.0.0.0/8 and ::1 (with or without brackets): names that only this machine can mean. */
+export function isLoopback(hostname: string): boolean {
+  const name = hostname.toLowerCase().replace(/^\[(.*)\]$/, '$1')
+  return name === 'localhost' || name === '::1' || /^127(\.\d{1,3}){3}$/.test(name)
+}
+
+/** Whether `value` is an exact http(s) origin as browsers send it: no path, no default port, lower case. */
+export function isOrigin(value: string): boolean {
+  const url = URL.parse(value)
+  // A wildcard parses as a host name and would silently match nothing; the others would end a directive of a CSP.
+  return url !== null && /^https?:$/.test(url.protocol) && url.origin === value && !/[*;,']/.test(value)
+}

@@ -4,27 +4,31 @@ import cookie from '@fastify/cookie'
 import cors from '@fastify/cors'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyBaseLogger, type FastifyServerOptions, LogController } from 'fastify'
-import type { Kysely } from 'kysely'
-import type { Caller } from './auth.ts'
-import { startCleaning } from './cleaning.ts'
-import { schemaController } from './compilers.ts'
+import type { Caller } from './access/caller.ts'
+import { createOrigins, type Origins } from './access/origins.ts'
+import { type Pats, rememberPats } from './access/tokens.ts'
+import { startCleaning } from './background/clean-up.ts'
+import { startDispatcher } from './background/deliver-webhooks.ts'
 import type { Config } from './config.ts'
 import { connectForPosting, poolUse } from './db/connect.ts'
-import type { Tables } from './db/tables.ts'
-import { registerDocs } from './docs.ts'
-import { registerDraining } from './draining.ts'
-import { refuseUnreadable, sendFrameworkError, setErrorHandlers } from './errors.ts'
-import { noteForwarded } from './forwarded.ts'
+import type { Db } from './db/tables.ts'
+import { schemaController } from './http/compilers.ts'
+import { registerDocs } from './http/docs.ts'
+import { registerDraining } from './http/draining.ts'
+import { refuseUnreadable, sendFrameworkError, setErrorHandlers } from './http/errors.ts'
+import { noteForwarded } from './http/forwarded.ts'
+import { registerSafetyHeaders } from './http/headers.ts'
+import { registerLimits } from './http/limits.ts'
+import { registerLoad } from './http/overload.ts'
+import { refuseUnstorable } from './http/validation.ts'
 import { answerBy } from './identity/deadline.ts'
-import { onlyThisMachine } from './identity/fence.ts'
-import { createIdentity, type Identity } from './identity/index.ts'
+import { onlyThisMachine } from './identity/local-fence.ts'
+import { createIdentity, type Identity } from './identity/types.ts'
 import { postInBatches } from './ledger/batch.ts'
+import { startSweeper } from './ledger/expire.ts'
 import { type Ledger, postingSingly } from './ledger/posting.ts'
-import { startSweeper } from './ledger/sweeper.ts'
-import { registerLimits } from './limits.ts'
-import { registerLoad } from './load.ts'
-import { registerMetrics } from './metrics/index.ts'
-import { createOrigins, type Origins } from './origins.ts'
+import { registerMetrics } from './observe/metrics.ts'
+import type { Tracing } from './observe/tracing.ts'
 import { adminRoutes } from './routes/admin.ts'
 import { adminWebhookRoutes } from './routes/admin-webhooks.ts'
 import { authRoutes } from './routes/auth.ts'
@@ -32,23 +36,18 @@ import { deviceRoutes } from './routes/device.ts'
 import { healthRoutes } from './routes/health.ts'
 import { jobRoutes } from './routes/jobs.ts'
 import { oauthRoutes } from './routes/oauth.ts'
-import { pageRoutes } from './routes/pages.ts'
+import { pageRoutes } from './routes/pages/index.ts'
 import { settleRoutes } from './routes/settle.ts'
 import { tokenRoutes } from './routes/tokens.ts'
 import { walletRoutes } from './routes/wallet.ts'
 import { webhookRoutes } from './routes/webhooks.ts'
-import { registerSafetyHeaders } from './safety-headers.ts'
-import { components } from './schemas.ts'
-import { type Pats, rememberPats } from './tokens.ts'
-import type { Tracing } from './tracing.ts'
-import { refuseUnstorable } from './validation.ts'
-import { startDispatcher } from './webhooks/dispatcher.ts'
+import { components } from './schemas/all.ts'
 import { readEndpoints } from './webhooks/outbox.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     config: Config
-    db: Kysely<Tables>
+    db: Db
     ledger: Ledger
     identity: Identity
     pats: Pats
@@ -73,7 +72,7 @@ declare module 'fastify' {
  */
 export async function buildApp(
   config: Config,
-  db: Kysely<Tables>,
+  db: Db,
   how: {
     log?: FastifyBaseLogger
     logger?: FastifyServerOptions['logger']

@@ -1,7 +1,7 @@
 import { createPublicKey } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { isIP } from 'node:net'
-import { isLoopback, isOrigin } from './redirects.ts'
+import { isLoopback, isOrigin } from './addresses.ts'
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 

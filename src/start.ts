@@ -4,9 +4,9 @@ import { type Config, ConfigError, processConfig } from './config.ts'
 import { connect, connectForMigration } from './db/connect.ts'
 import { isRefusal, migrateToLatest, waitForDatabase } from './db/migrate.ts'
 import { FolderInUse } from './db/pglite.ts'
-import { DatabaseUnavailable } from './db/postgres.ts'
-import { openLog, speaker } from './log.ts'
-import { listenForMetrics } from './metrics/listen.ts'
+import { DatabaseUnavailable } from './db/unavailable.ts'
+import { openLog, speaker } from './observe/log.ts'
+import { listenForMetrics } from './observe/metrics-listener.ts'
 
 /** After this, in ms, a stop waits for no request any more, … */
 const CUT_OFF_MS = 8_000
@@ -28,7 +28,9 @@ export async function start(signal: AbortSignal): Promise<Service | undefined> {
   const config = processConfig()
   const log = openLog(config)
   const say = speaker(config, log)
-  const tracing = config.otlpEndpoint ? (await import('./tracing.ts')).startTracing(config.otlpEndpoint) : undefined
+  const tracing = config.otlpEndpoint
+    ? (await import('./observe/tracing.ts')).startTracing(config.otlpEndpoint)
+    : undefined
   if (!config.database.url) say(`Opening the embedded database in ${config.database.dataDir} …`)
   const onTrouble = {
     lostConnection: (error: Error) => log.warn(`A database connection was lost: ${error.message}`),

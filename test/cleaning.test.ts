@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import t from 'tap'
-import { clean } from '../src/cleaning.ts'
+import { clean } from '../src/background/clean-up.ts'
 import { bearer, logIn, startLogin } from './support/device.ts'
 import { start } from './support/start.ts'
 

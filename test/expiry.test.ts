@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
 import t from 'tap'
 import type { Tables } from '../src/db/tables.ts'
-import { sweep } from '../src/ledger/sweeper.ts'
+import { sweep } from '../src/ledger/expire.ts'
 import { personWith, start } from './support/start.ts'
 
 const DAY = 86_400

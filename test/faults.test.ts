@@ -1,7 +1,7 @@
 import type { LightMyRequestResponse } from 'fastify'
 import { sql } from 'kysely'
 import t, { type Test } from 'tap'
-import { sweep } from '../src/ledger/sweeper.ts'
+import { sweep } from '../src/ledger/expire.ts'
 import { POINTS, startFaults } from './support/faults.ts'
 import { databaseUrl, type Person, personWith, start, unique } from './support/start.ts'
 

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { isLoopback, isOrigin, safeRedirect, signinUrl, type TokenIn, withToken } from '../src/redirects.ts'
+import { safeRedirect, signinUrl, type TokenIn, withToken } from '../src/access/redirects.ts'
+import { isLoopback, isOrigin } from '../src/addresses.ts'
 
 const allowed = new Set([
   'https://app.example.com',

@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import t from 'tap'
+import type { JobStatus } from '../src/db/tables.ts'
 import {
   completion,
   failure,
   isRepeat,
-  type JobStatus,
   MAX_CREDITS,
   type Movement,
   refundKind,

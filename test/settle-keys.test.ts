@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 import t, { type Test } from 'tap'
 import type { Tables } from '../src/db/tables.ts'
-import { sweep } from '../src/ledger/sweeper.ts'
+import { sweep } from '../src/ledger/expire.ts'
 import { type App, personWith, start, unique } from './support/start.ts'
 
 type Headers = Record<string, string>

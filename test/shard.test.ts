@@ -141,7 +141,9 @@ t.test('npm run shard says in a sentence that there is no Citus, and fails', asy
     new Promise<{ code: unknown; err: string }>((resolve) => {
       // Inside a test, tap has put its own hooks into NODE_OPTIONS.
       const options = { env: { PATH: process.env.PATH, ...env } }
-      execFile(process.execPath, ['src/db/shard.ts'], options, (error, _, err) => resolve({ code: error?.code, err }))
+      execFile(process.execPath, ['src/commands/run-shard.ts'], options, (error, _, err) =>
+        resolve({ code: error?.code, err }),
+      )
     })
   t.match(await run({ DATABASE_URL: url }), {
     code: 1,

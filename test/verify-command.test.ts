@@ -7,7 +7,7 @@ function verify(env: Record<string, string>): Promise<{ code: number; out: strin
   return new Promise((resolve) => {
     // Inside a test, tap has put its own hooks into NODE_OPTIONS.
     const options = { env: { ...process.env, NODE_OPTIONS: '', ...env } }
-    execFile(process.execPath, ['src/verify.ts'], options, (error, out, err) =>
+    execFile(process.execPath, ['src/commands/run-verify.ts'], options, (error, out, err) =>
       resolve({ code: error ? Number(error.code) : 0, out, err }),
     )
   })

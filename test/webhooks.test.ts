@@ -5,9 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
 import { Webhook } from 'standardwebhooks'
 import t, { type Test } from 'tap'
-import { sweep } from '../src/ledger/sweeper.ts'
-import { deliver, isPublic } from '../src/webhooks/deliver.ts'
-import { dispatch } from '../src/webhooks/dispatcher.ts'
+import { dispatch } from '../src/background/deliver-webhooks.ts'
+import { sweep } from '../src/ledger/expire.ts'
+import { deliver, isPublic } from '../src/webhooks/delivery.ts'
 import { type Person, personWith, start, unique } from './support/start.ts'
 
 interface Received {

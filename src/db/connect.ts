@@ -1,20 +1,14 @@
 import { Kysely, type LogEvent, PostgresDialect } from 'kysely'
 import type { Config } from '../config.ts'
-import type { Queue } from '../load.ts'
 import { pglitePool } from './pglite.ts'
+import type { PoolUse } from './pool-use.ts'
 import { postgresPool } from './postgres.ts'
-import type { Tables } from './tables.ts'
+import type { Db, Tables } from './tables.ts'
 
-/** What a pool is doing now: connections lent out and idle ones, and who queues for one. */
-export interface PoolUse extends Queue {
-  inUse(): number
-  idle(): number
-}
-
-const uses = new WeakMap<Kysely<Tables>, PoolUse>()
+const uses = new WeakMap<Db, PoolUse>()
 
 /** The use of the pool below a database that `connect` opened; undefined for others. */
-export const poolUse = (db: Kysely<Tables>): PoolUse | undefined => uses.get(db)
+export const poolUse = (db: Db): PoolUse | undefined => uses.get(db)
 
 /** The most that one statement of a request may take, in ms. */
 const STATEMENT_MS = 5_000
@@ -29,7 +23,7 @@ export async function connect(
   config: Config['database'],
   onTrouble: { lostConnection: (error: Error) => void; lostFolder: (error: Error) => void },
   log?: (event: LogEvent) => void,
-): Promise<Kysely<Tables>> {
+): Promise<Db> {
   const pool = config.url
     ? postgresPool(config.url, {
         poolSize: config.poolSize,
@@ -48,7 +42,7 @@ export async function connect(
  * tables that are still empty it would choose to scan them, so that is off here. Nobody waits long behind another's lock.
  * @returns `db` itself with PGlite, which has but one connection
  */
-export function connectForPosting(config: Config['database'], db: Kysely<Tables>): Kysely<Tables> {
+export function connectForPosting(config: Config['database'], db: Db): Db {
   if (!config.url) return db
   const settings = { enable_seqscan: 'off', enable_hashjoin: 'off', enable_mergejoin: 'off', lock_timeout: '50ms' }
   const pool = postgresPool(config.url, {
@@ -61,7 +55,7 @@ export function connectForPosting(config: Config['database'], db: Kysely<Tables>
 }
 
 /** One connection without a statement time-out, for migrations, which may have to rewrite a table. */
-export function connectForMigration(url: string): Kysely<Tables> {
+export function connectForMigration(url: string): Db {
   return new Kysely<Tables>({
     dialect: new PostgresDialect({ pool: postgresPool(url, { poolSize: 1, statementNames: false, statementMs: 0 }) }),
   })

@@ -2,10 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
 import { type Migration, Migrator } from 'kysely/migration'
-import { ConfigError, processConfig } from '../config.ts'
-import { connect, connectForMigration } from './connect.ts'
-import { FolderInUse } from './pglite.ts'
-import { DatabaseUnavailable } from './postgres.ts'
+import { DatabaseUnavailable } from './unavailable.ts'
 
 const FOLDER = new URL('../../migrations/', import.meta.url)
 const WAIT_MS = 30_000
@@ -95,29 +92,4 @@ export async function waitForDatabase<T>(
 export function isRefusal(error: DatabaseUnavailable): boolean {
   const { code = '' } = error.cause as { code?: string }
   return code.startsWith('28') || code === '3D000'
-}
-
-/** `npm run migrate`: the owner's connection where there is one, else the service's. */
-async function main(): Promise<void> {
-  const { database } = processConfig()
-  const url = database.migrateUrl ?? database.url
-  const rethrow = (error: Error) => {
-    throw error
-  }
-  const db = url ? connectForMigration(url) : await connect(database, { lostConnection: rethrow, lostFolder: rethrow })
-  try {
-    await waitForDatabase(db, console.error)
-    const ran = await migrateToLatest(db)
-    console.log(ran.length ? `Migrated: ${ran.join(', ')}` : 'The schema is up to date.')
-  } finally {
-    await db.destroy()
-  }
-}
-
-if (import.meta.main) {
-  await main().catch((error) => {
-    const expected = [ConfigError, DatabaseUnavailable, FolderInUse].some((kind) => error instanceof kind)
-    console.error(expected ? error.message : error)
-    process.exitCode = 1
-  })
 }

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { PGlite } from '@electric-sql/pglite'
 import type { PostgresPool, PostgresPoolClient } from 'kysely'
 import { lock } from 'proper-lockfile'
-import type { PoolUse } from './connect.ts'
+import type { PoolUse } from './pool-use.ts'
 import { safeInteger } from './tables.ts'
 
 /** A lock not refreshed for this long belongs to a process that is gone. */

@@ -1,20 +1,11 @@
 import type { PostgresPool, PostgresPoolClient } from 'kysely'
 import pg from 'pg'
-import type { PoolUse } from './connect.ts'
+import type { PoolUse } from './pool-use.ts'
 import { nameOf } from './statement.ts'
 import { safeInteger } from './tables.ts'
+import { DatabaseUnavailable } from './unavailable.ts'
 
 const CONNECT_MS = 2_000
-
-/** The database did not answer. What it did with the statement is unknown unless `cause` is an error of its own. */
-export class DatabaseUnavailable extends Error {
-  /** We waited the whole time-out: trying again would double it. */
-  readonly timedOut: boolean
-  constructor(cause: Error, timedOut = false) {
-    super(`database unavailable: ${cause.message || (cause as NodeJS.ErrnoException).code}`, { cause })
-    this.timedOut = timedOut
-  }
-}
 
 export interface PostgresOptions {
   poolSize: number

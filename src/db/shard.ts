@@ -1,8 +1,5 @@
-import { type Kysely, sql } from 'kysely'
-import { ConfigError, processConfig } from '../config.ts'
-import { connectForMigration } from './connect.ts'
-import { DatabaseUnavailable } from './postgres.ts'
-import type { Tables } from './tables.ts'
+import { sql } from 'kysely'
+import type { Db } from './tables.ts'
 
 /**
  * Beyond one database: spreads the tables over the nodes of a Citus cluster by account_id. Everything of one account is
@@ -38,7 +35,7 @@ export class CannotShard extends Error {}
  * @returns the tables that were placed by this call
  * @throws {CannotShard} with what to do; nothing was changed
  */
-export async function shard(db: Kysely<Tables>): Promise<string[]> {
+export async function shard(db: Db): Promise<string[]> {
   const [citus] = await rows<{ there: boolean }>(
     db,
     `select to_regproc('create_distributed_table') is not null and to_regclass('pg_dist_partition') is not null as there`,
@@ -95,7 +92,7 @@ interface ForeignKey {
 }
 
 /** Every foreign key of these tables and to them. */
-const foreignKeys = (db: Kysely<Tables>, tables: string[]) =>
+const foreignKeys = (db: Db, tables: string[]) =>
   rows<ForeignKey>(
     db,
     `select conrelid::regclass::text as "table", conname as name, pg_get_constraintdef(oid) as definition
@@ -126,32 +123,10 @@ function statements(due: string[], keys: ForeignKey[]): string[] {
   ]
 }
 
-async function run(db: Kysely<Tables>, texts: string[]): Promise<void> {
+async function run(db: Db, texts: string[]): Promise<void> {
   for (const text of texts) await sql.raw(text).execute(db)
 }
 
-async function rows<Row>(db: Kysely<Tables>, text: string): Promise<Row[]> {
+async function rows<Row>(db: Db, text: string): Promise<Row[]> {
   return (await sql.raw<Row>(text).execute(db)).rows
-}
-
-/** `npm run shard`: on the database of MIGRATE_DATABASE_URL, else DATABASE_URL. */
-async function main(): Promise<void> {
-  const { database } = processConfig()
-  const url = database.migrateUrl ?? database.url
-  if (!url) throw new CannotShard('Set DATABASE_URL to the coordinator of a Citus cluster.')
-  const db = connectForMigration(url)
-  try {
-    const placed = await shard(db)
-    console.log(placed.length ? `Placed on the nodes: ${placed.join(', ')}` : 'Every table has its place already.')
-  } finally {
-    await db.destroy()
-  }
-}
-
-if (import.meta.main) {
-  await main().catch((error) => {
-    const expected = [ConfigError, DatabaseUnavailable, CannotShard].some((kind) => error instanceof kind)
-    console.error(expected ? error.message : error)
-    process.exitCode = 1
-  })
 }

@@ -1,5 +1,5 @@
-import { CompiledQuery, type Kysely } from 'kysely'
-import type { Tables } from './tables.ts'
+import { CompiledQuery } from 'kysely'
+import type { Db } from './tables.ts'
 
 const names = new Map<string, string>()
 
@@ -21,7 +21,7 @@ export function statement<Params extends Record<string, unknown>, Row>(name: str
     return `$${known < 0 ? order.push(param) : known + 1}`
   })
   names.set(sql, name)
-  async function run(db: Kysely<Tables>, params: Params): Promise<Row[]> {
+  async function run(db: Db, params: Params): Promise<Row[]> {
     const values = order.map((param) => params[param])
     const { rows } = await db.executeQuery<Row>(CompiledQuery.raw(sql, values))
     return rows

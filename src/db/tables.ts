@@ -1,5 +1,4 @@
-import type { ColumnType, Generated } from 'kysely'
-import type { EntryKind, JobStatus } from '../ledger/rules.ts'
+import type { ColumnType, Generated, Kysely } from 'kysely'
 
 /** Row types, in the database's own words. Every int8 arrives as a safe integer. */
 
@@ -7,6 +6,20 @@ type Timestamp = ColumnType<Date, Date | undefined, Date>
 type Json = ColumnType<Record<string, unknown> | null, string | null, string | null>
 
 /** What a token may be used for; a person signed in by a session may do all of it. */
+export type JobStatus = 'started' | 'completed' | 'failed'
+
+export type EntryKind =
+  | 'starter_grant'
+  | 'admin_grant'
+  | 'topup'
+  | 'adjustment'
+  | 'job_reserve'
+  | 'job_refund'
+  | 'job_overage'
+  | 'job_release'
+  | 'job_expire'
+  | 'job_late_charge'
+
 export type Scope = 'account' | 'oauth' | 'admin'
 /** Of a device login: `approved` waits for the device to fetch its token, `delivered` means it has. */
 export type DeviceStatus = 'pending' | 'approved' | 'denied' | 'delivered'
@@ -145,3 +158,6 @@ export function safeInteger(text: string): number {
   if (!Number.isSafeInteger(value)) throw new RangeError('an int8 beyond the safe integers')
   return value
 }
+
+/** The database, a connection of it, or a transaction. */
+export type Db = Kysely<Tables>

@@ -1,5 +1,5 @@
 import { createPublicKey, type webcrypto } from 'node:crypto'
-import { ApiError } from '../errors.ts'
+import { ApiError } from '../http/errors.ts'
 import { inTime } from './deadline.ts'
 
 /** Keys older than this are read again, in ms, while the known ones go on. */

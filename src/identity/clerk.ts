@@ -5,13 +5,13 @@ import { verifyWebhook } from '@clerk/backend/webhooks'
 import type { FastifyBaseLogger } from 'fastify'
 import { decodeProtectedHeader } from 'jose'
 import type { ClerkConfig } from '../config.ts'
-import { ApiError } from '../errors.ts'
-import type { ClerkMetrics } from '../metrics/index.ts'
+import { ApiError } from '../http/errors.ts'
+import type { ClerkMetrics } from '../observe/metrics.ts'
 import { clerkCalls, codesOf, isRefusal } from './clerk-calls.ts'
 import { clerkKeys } from './clerk-keys.ts'
 import { answerBy } from './deadline.ts'
-import type { Claims, Identity, IdentityEvent, OauthToken } from './index.ts'
 import { invalidToken, reconnectRequired, tokenExpired, tokenNotActiveYet, unknownProvider } from './refusals.ts'
+import type { Claims, Identity, IdentityEvent, OauthToken } from './types.ts'
 
 /** Clerk as the identity: session JWTs by its key, minting and providers' tokens through its Backend API. */
 export function clerkIdentity(

@@ -1,20 +1,19 @@
 import { createHash, createPrivateKey, createPublicKey, randomUUID } from 'node:crypto'
 import { errors, exportPKCS8, generateKeyPair, jwtVerify, SignJWT } from 'jose'
-import type { Kysely } from 'kysely'
 import { base62 } from '../base62.ts'
 import type { Config } from '../config.ts'
 import { keptSetting } from '../db/settings.ts'
-import type { Tables } from '../db/tables.ts'
-import { ApiError } from '../errors.ts'
-import type { Claims, Identity, OauthToken, SessionOwner } from './index.ts'
+import type { Db } from '../db/tables.ts'
+import { ApiError } from '../http/errors.ts'
 import { invalidToken, tokenExpired, tokenNotActiveYet } from './refusals.ts'
+import type { Claims, Identity, OauthToken, SessionOwner } from './types.ts'
 
 /** As long as Clerk's, in seconds: what works with these works with those. */
 const TOKEN_SECONDS = 60
 const KEY = 'local_signing_key'
 
 /** The local identity: session JWTs shaped like Clerk's, signed with a key kept in our database. For trying out. */
-export async function localIdentity(config: Config, db: Kysely<Tables>): Promise<Omit<Identity, 'known'>> {
+export async function localIdentity(config: Config, db: Db): Promise<Omit<Identity, 'known'>> {
   const privateKey = createPrivateKey(await signingKey(db))
   const publicKey = createPublicKey(privateKey)
   const issuer = config.publicUrl
@@ -77,7 +76,7 @@ export const newLocalSid = (): string => SID + randomUUID().replaceAll('-', '')
 export const isLocalSid = (sid: string): boolean => sid.startsWith(SID)
 
 /** The app of the README's first example, so that it works as pasted; an operator's changes to it stay. */
-async function registerExampleApp(db: Kysely<Tables>): Promise<void> {
+async function registerExampleApp(db: Db): Promise<void> {
   await db
     .insertInto('apps')
     .values({ slug: 'video', name: 'Video (example)', starter_credits: 20 })
@@ -86,5 +85,5 @@ async function registerExampleApp(db: Kysely<Tables>): Promise<void> {
 }
 
 /** The stored key: a racing replica must sign with the same. */
-const signingKey = (db: Kysely<Tables>): Promise<string> =>
+const signingKey = (db: Db): Promise<string> =>
   keptSetting(db, KEY, async () => exportPKCS8((await generateKeyPair('RS256', { extractable: true })).privateKey))

@@ -1,4 +1,4 @@
-import { ApiError } from '../errors.ts'
+import { ApiError } from '../http/errors.ts'
 
 /** The answers that both identities give to a token or a provider that fails. */
 

@@ -1,8 +1,8 @@
-import type { Kysely, Transaction } from 'kysely'
-import type { Tables } from '../db/tables.ts'
-import { ApiError } from '../errors.ts'
+import type { Transaction } from 'kysely'
+import type { Db, EntryKind, Tables } from '../db/tables.ts'
+import { ApiError } from '../http/errors.ts'
 import { accountClosed, balanceOutOfRange, isDuplicate, isOutOfRange, retried } from './retry.ts'
-import { type EntryKind, MAX_UNREGISTERED_APPS, STARTER_REFERENCE } from './rules.ts'
+import { MAX_UNREGISTERED_APPS, STARTER_REFERENCE } from './rules.ts'
 import type { EntryRow } from './statements.ts'
 import * as sql from './statements.ts'
 
@@ -10,8 +10,6 @@ import * as sql from './statements.ts'
  * With reserve.ts and settle.ts the only writers of balances. Every function is safe to call twice: keys and guards
  * make the second call move nothing.
  */
-
-export type Db = Kysely<Tables>
 
 /** Creates the account of a Clerk user; nothing happens where it exists. */
 export async function openAccount(db: Db, accountId: string, clerkId: string): Promise<void> {

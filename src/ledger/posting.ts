@@ -1,4 +1,4 @@
-import type { Db } from './post.ts'
+import type { Db } from '../db/tables.ts'
 import { type Held, type Reservation, reserveHold } from './reserve.ts'
 import { retried } from './retry.ts'
 import { type Ended, type EndWish, end } from './settle.ts'

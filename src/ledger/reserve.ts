@@ -1,12 +1,12 @@
 import { statement } from '../db/statement.ts'
-import { ApiError } from '../errors.ts'
+import { ApiError } from '../http/errors.ts'
 import { announce, announcing } from '../webhooks/outbox.ts'
+import { releaseOverdue } from './expire.ts'
 import { openAccount } from './post.ts'
 import type { Ledger } from './posting.ts'
 import { accountClosed, isDuplicate, retried } from './retry.ts'
 import { settleKeyRequired } from './settle.ts'
 import { type Balance, readBalance } from './statements.ts'
-import { releaseOverdue } from './sweeper.ts'
 
 export type Reservation = {
   account_id: string

@@ -1,5 +1,5 @@
-import { DatabaseUnavailable } from '../db/postgres.ts'
-import { ApiError } from '../errors.ts'
+import { DatabaseUnavailable } from '../db/unavailable.ts'
+import { ApiError } from '../http/errors.ts'
 
 /**
  * Runs a ledger operation again where the database rolled it back for a reason that passes: 40001 and 40P01, up to

@@ -3,6 +3,8 @@
  * statements move the amounts, the table constraints say the same rules again, and the tests hold both against these.
  */
 
+import type { EntryKind, JobStatus } from '../db/tables.ts'
+
 /** The largest amount or balance: beyond it a JSON number would lie. */
 export const MAX_CREDITS = Number.MAX_SAFE_INTEGER
 
@@ -11,20 +13,6 @@ export const MAX_METADATA_BYTES = 16_384
 
 /** Unregistered app slugs that are remembered per account; beyond that they are answered, not stored. */
 export const MAX_UNREGISTERED_APPS = 50
-
-export type JobStatus = 'started' | 'completed' | 'failed'
-
-export type EntryKind =
-  | 'starter_grant'
-  | 'admin_grant'
-  | 'topup'
-  | 'adjustment'
-  | 'job_reserve'
-  | 'job_refund'
-  | 'job_overage'
-  | 'job_release'
-  | 'job_expire'
-  | 'job_late_charge'
 
 /** What one entry does to the spendable balance; negative takes credits away. */
 export interface Movement {

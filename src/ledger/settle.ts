@@ -1,20 +1,10 @@
 import { statement } from '../db/statement.ts'
-import { ApiError } from '../errors.ts'
+import type { Db, EntryKind, JobStatus } from '../db/tables.ts'
+import { ApiError } from '../http/errors.ts'
 import { announce, announcing } from '../webhooks/outbox.ts'
-import type { Db } from './post.ts'
 import type { Ledger } from './posting.ts'
 import { accountClosed, refuseRange, retried } from './retry.ts'
-import {
-  type Ending,
-  type EntryKind,
-  EXPIRY,
-  isRepeat,
-  type JobStatus,
-  LATE_DAYS,
-  type Movement,
-  refundKind,
-  settlement,
-} from './rules.ts'
+import { type Ending, EXPIRY, isRepeat, LATE_DAYS, type Movement, refundKind, settlement } from './rules.ts'
 import { type Balance, JOB, type JobRow } from './statements.ts'
 
 export interface Settled {

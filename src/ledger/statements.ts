@@ -1,6 +1,6 @@
 import { statement } from '../db/statement.ts'
+import type { EntryKind, JobStatus } from '../db/tables.ts'
 import { announce, announcing } from '../webhooks/outbox.ts'
-import type { EntryKind, JobStatus } from './rules.ts'
 
 /**
  * The SQL of the ledger, but for a job's, which is beside its functions in reserve.ts and settle.ts: each operation is one statement, so one round trip and one commit, and cannot be half done.

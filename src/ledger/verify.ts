@@ -1,5 +1,5 @@
-import { type Kysely, sql } from 'kysely'
-import type { Tables } from '../db/tables.ts'
+import { sql } from 'kysely'
+import type { Db } from '../db/tables.ts'
 
 /** What a check looks at may take minutes on a large ledger; requests have 5 s. In ms. */
 const PATIENCE_MS = 120_000
@@ -115,7 +115,7 @@ export interface Verification {
  * here or in Postgres.
  * @throws {DatabaseUnavailable} after two minutes for one query
  */
-export async function verify(db: Kysely<Tables>): Promise<Verification> {
+export async function verify(db: Db): Promise<Verification> {
   const checks = await db
     .transaction()
     .setIsolationLevel('repeatable read')

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { sql } from 'kysely'
 import { v7 as uuidv7 } from 'uuid'
-import { requireAdmin } from '../auth.ts'
-import { ApiError, badField } from '../errors.ts'
+import { requireAdmin } from '../access/caller.ts'
+import { ApiError, badField } from '../http/errors.ts'
 import {
   bodyFailures,
   Credits,
@@ -15,7 +15,7 @@ import {
   WebhookEndpoint,
   WebhookEvent,
   WebhookMessage,
-} from '../schemas.ts'
+} from '../schemas/all.ts'
 import { readEndpoints } from '../webhooks/outbox.ts'
 
 const forbidden = failures.forbidden('not_an_administrator', 'Only an administrator may do this.')

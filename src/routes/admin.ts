@@ -1,12 +1,14 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { sql } from 'kysely'
-import { accountIdOf, CLERK_USER_ID, requireAdmin } from '../auth.ts'
-import { ERASED, eraseAccount } from '../closing.ts'
-import { ApiError, badField } from '../errors.ts'
+import { accountIdOf, CLERK_USER_ID, requireAdmin } from '../access/caller.ts'
+import { mintSettleKey, OVERLAP_MINUTES } from '../access/settle-keys.ts'
+import { revokeTokens } from '../access/tokens.ts'
+import { ERASED, eraseAccount } from '../accounts/close.ts'
+import { isOrigin } from '../addresses.ts'
+import { ApiError, badField } from '../http/errors.ts'
 import { adjust, openAccount } from '../ledger/post.ts'
 import { MAX_CREDITS, STARTER_REFERENCE } from '../ledger/rules.ts'
 import { verify } from '../ledger/verify.ts'
-import { isOrigin } from '../redirects.ts'
 import {
   Account,
   AdjustmentKind,
@@ -18,9 +20,7 @@ import {
   protectedFailures,
   ref,
   Slug,
-} from '../schemas.ts'
-import { mintSettleKey, OVERLAP_MINUTES } from '../settle-keys.ts'
-import { revokeTokens } from '../tokens.ts'
+} from '../schemas/all.ts'
 
 const ClerkId = Type.String({ pattern: CLERK_USER_ID, description: 'The Clerk user id' })
 

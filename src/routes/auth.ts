@@ -1,10 +1,10 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { decodeJwt } from 'jose'
-import { authenticate, bySessionJwt, closeSession, openSession, originNotAllowed } from '../auth.ts'
-import { ApiError } from '../errors.ts'
-import type { Claims } from '../identity/index.ts'
+import { authenticate, bySessionJwt, closeSession, openSession, originNotAllowed } from '../access/caller.ts'
+import { ApiError } from '../http/errors.ts'
 import { tokenExpired } from '../identity/refusals.ts'
-import { bodyFailures, failures, protectedFailures, Timestamp } from '../schemas.ts'
+import type { Claims } from '../identity/types.ts'
+import { bodyFailures, failures, protectedFailures, Timestamp } from '../schemas/all.ts'
 
 /** A token with less than this left, in seconds, is replaced by a fresh one where we can mint. */
 const FRESH_SECONDS = 30

@@ -1,13 +1,13 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
+import { requireSession } from '../access/caller.ts'
+import { tokenSecret } from '../access/tokens.ts'
 import { plainAddress } from '../addresses.ts'
-import { requireSession } from '../auth.ts'
 import type { Scope } from '../db/tables.ts'
-import { completeDevice, startDevice } from '../device.ts'
-import { type Polled, pollDevice } from '../device-poll.ts'
-import { badField } from '../errors.ts'
-import { bodyFailures, failures, Timestamp } from '../schemas.ts'
-import { tokenSecret } from '../tokens.ts'
+import { completeDevice, startDevice } from '../device/approval.ts'
+import { type Polled, pollDevice } from '../device/client.ts'
+import { badField } from '../http/errors.ts'
+import { bodyFailures, failures, Timestamp } from '../schemas/all.ts'
 
 const SCOPES: readonly string[] = ['account', 'oauth', 'admin'] satisfies Scope[]
 

@@ -1,8 +1,8 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { sql } from 'kysely'
 import { missingMigrations } from '../db/migrate.ts'
-import { ApiError } from '../errors.ts'
-import { failures } from '../schemas.ts'
+import { ApiError } from '../http/errors.ts'
+import { failures } from '../schemas/all.ts'
 
 const Ok = Type.Object({ status: Type.String() }, { examples: [{ status: 'ok' }] })
 

@@ -2,8 +2,10 @@ import { createHash } from 'node:crypto'
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { configure } from 'safe-stable-stringify'
 import { v7 as uuidv7 } from 'uuid'
-import { requireAccount } from '../auth.ts'
-import { ApiError } from '../errors.ts'
+import { requireAccount } from '../access/caller.ts'
+import { readAppKey, settleKeyInvalid } from '../access/settle-keys.ts'
+import { ApiError } from '../http/errors.ts'
+import { metadataText } from '../http/validation.ts'
 import { reserve } from '../ledger/reserve.ts'
 import {
   bodyFailures,
@@ -17,9 +19,7 @@ import {
   Slug,
   settleKeyFailure,
   Uuid,
-} from '../schemas.ts'
-import { readAppKey, settleKeyInvalid } from '../settle-keys.ts'
-import { metadataText } from '../validation.ts'
+} from '../schemas/all.ts'
 
 /** The same JSON whatever the order of its keys, so that equal requests have equal hashes. */
 const canonicalJson = configure({ deterministic: true })

@@ -1,12 +1,12 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
-import { requireOauth } from '../auth.ts'
-import { ApiError } from '../errors.ts'
-import type { OauthToken } from '../identity/index.ts'
+import { requireOauth } from '../access/caller.ts'
+import { isPat } from '../access/tokens.ts'
+import { ApiError } from '../http/errors.ts'
 import { notConnected, unknownProvider } from '../identity/refusals.ts'
-import { failures, NullableTimestamp, protectedFailures } from '../schemas.ts'
-import { isPat } from '../tokens.ts'
-import { createX } from '../x.ts'
+import type { OauthToken } from '../identity/types.ts'
+import { createX } from '../identity/x.ts'
+import { failures, NullableTimestamp, protectedFailures } from '../schemas/all.ts'
 
 const ProviderToken = Type.Object(
   {

@@ -1,4 +1,6 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
+import { requireAccountOrKey, settler } from '../access/settle-keys.ts'
+import { metadataText } from '../http/validation.ts'
 import { completion, failure } from '../ledger/rules.ts'
 import { heartbeat, type Settled, settle } from '../ledger/settle.ts'
 import {
@@ -13,9 +15,7 @@ import {
   settleKeyFailure,
   settleSecurity,
   Uuid,
-} from '../schemas.ts'
-import { requireAccountOrKey, settler } from '../settle-keys.ts'
-import { metadataText } from '../validation.ts'
+} from '../schemas/all.ts'
 
 const settleFailures = {
   ...bodyFailures,

@@ -1,8 +1,8 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
-import { requireAccount, requireCaller } from '../auth.ts'
-import { ApiError } from '../errors.ts'
-import { failures, NullableTimestamp, protectedFailures, Scopes, Timestamp } from '../schemas.ts'
-import { listTokens, revokeToken } from '../tokens.ts'
+import { requireAccount, requireCaller } from '../access/caller.ts'
+import { listTokens, revokeToken } from '../access/tokens.ts'
+import { ApiError } from '../http/errors.ts'
+import { failures, NullableTimestamp, protectedFailures, Scopes, Timestamp } from '../schemas/all.ts'
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 

@@ -1,14 +1,13 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { stringify } from 'csv-stringify/sync'
 import type { FastifyRequest } from 'fastify'
-import type { Kysely } from 'kysely'
-import { requireAccount } from '../auth.ts'
+import { requireAccount } from '../access/caller.ts'
 import { statement } from '../db/statement.ts'
-import type { Tables } from '../db/tables.ts'
-import { badField } from '../errors.ts'
+import type { Db } from '../db/tables.ts'
+import { badField } from '../http/errors.ts'
 import { grantStarter, openAccount, rememberApp } from '../ledger/post.ts'
-import { readWallet, type Wallet } from '../ledger/wallet.ts'
-import { Entry, protectedFailures, ref, Slug, WalletResponse } from '../schemas.ts'
+import { readWallet, type Wallet } from '../ledger/read.ts'
+import { Entry, protectedFailures, ref, Slug, WalletResponse } from '../schemas/all.ts'
 
 export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
@@ -146,7 +145,7 @@ const lastUntil = statement<{ account_id: string; moment: Date }, { seq: number 
  * The number of the last entry up to a moment, 0 where there is none. Filtering by time alone could leave a gap in a
  * list of balances.
  */
-async function lastSeq(db: Kysely<Tables>, account_id: string, until: Date): Promise<number> {
+async function lastSeq(db: Db, account_id: string, until: Date): Promise<number> {
   // Answers say milliseconds: what they say belongs to the moment that they say.
   const [last] = await lastUntil(db, { account_id, moment: new Date(until.getTime() + 1) })
   return last?.seq ?? 0

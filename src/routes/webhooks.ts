@@ -1,9 +1,9 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
-import { accountIdOf } from '../auth.ts'
-import { closeAccount } from '../closing.ts'
+import { accountIdOf } from '../access/caller.ts'
+import { closeAccount } from '../accounts/close.ts'
 import { statement } from '../db/statement.ts'
-import { ApiError } from '../errors.ts'
-import { failures } from '../schemas.ts'
+import { ApiError } from '../http/errors.ts'
+import { failures } from '../schemas/all.ts'
 
 const notEnabled = () => new ApiError(404, 'not_found', 'No webhook is set up here.')
 

@@ -1,6 +1,5 @@
-import type { Kysely } from 'kysely'
 import { statement } from '../db/statement.ts'
-import type { Tables } from '../db/tables.ts'
+import type { Db } from '../db/tables.ts'
 
 /** The outbox: what apps are to be told, written by the very statement that makes it true. */
 
@@ -36,7 +35,7 @@ export const announce = (
     where ${endpoints} and happened.yes and happened.event = any(endpoint.events)`
 
 /** Whether anybody listens, per database, as it was last read. */
-const heard = new WeakMap<Kysely<Tables>, boolean>()
+const heard = new WeakMap<Db, boolean>()
 
 const anyEndpoint = statement<Record<never, never>, { id: string }>(
   'webhook_any',
@@ -44,7 +43,7 @@ const anyEndpoint = statement<Record<never, never>, { id: string }>(
 )
 
 /** Reads whether anybody listens; every replica does so every two seconds. */
-export async function readEndpoints(db: Kysely<Tables>): Promise<void> {
+export async function readEndpoints(db: Db): Promise<void> {
   heard.set(db, (await anyEndpoint(db, {})).length > 0)
 }
 
@@ -63,8 +62,7 @@ export function announcing<Params extends Record<string, unknown>, Row>(
   const told = announcements.map((announcement, i) => `, told_${i} as (${announcement}\n  )`)
   const telling = statement<Params, Row>(`${name}_told`, text(told.join('')))
   /** @param home whose endpoints are meant, where `db` is but a connection of it */
-  const run = (db: Kysely<Tables>, params: Params, home = db) =>
-    (heard.get(home) === false ? quiet : telling)(db, params)
+  const run = (db: Db, params: Params, home = db) => (heard.get(home) === false ? quiet : telling)(db, params)
   return Object.assign(run, { sql: quiet.sql, order: quiet.order })
 }
 

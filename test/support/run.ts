@@ -57,7 +57,11 @@ async function runTests(): Promise<number> {
 
 async function migrate(url: string): Promise<void> {
   // A MIGRATE_DATABASE_URL of the shell would send the migrations elsewhere.
-  const migration = start(['src/db/migrate.ts'], { DATABASE_URL: url, MIGRATE_DATABASE_URL: undefined }, 'pipe')
+  const migration = start(
+    ['src/commands/run-migrate.ts'],
+    { DATABASE_URL: url, MIGRATE_DATABASE_URL: undefined },
+    'pipe',
+  )
   const [code, ...output] = await Promise.all([end(migration), read(migration.stdout), read(migration.stderr)])
   if (code !== 0) throw new Error(`The template database could not be migrated.\n${output.join('')}`)
 }

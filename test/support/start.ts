@@ -7,7 +7,7 @@ import { connect } from '../../src/db/connect.ts'
 import { migrateToLatest } from '../../src/db/migrate.ts'
 import type { Tables } from '../../src/db/tables.ts'
 import { verify } from '../../src/ledger/verify.ts'
-import { loggerOf } from '../../src/log.ts'
+import { loggerOf } from '../../src/observe/log.ts'
 import { freshDatabase } from './database.ts'
 
 export type App = Awaited<ReturnType<typeof buildApp>>

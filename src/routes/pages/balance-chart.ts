@@ -1,6 +1,5 @@
-import type { Kysely } from 'kysely'
 import { statement } from '../../db/statement.ts'
-import type { Tables } from '../../db/tables.ts'
+import type { Db } from '../../db/tables.ts'
 import { amountText, creditsText, dayText } from './words.ts'
 
 const DAYS = 30
@@ -37,7 +36,7 @@ export interface DayBalance {
 }
 
 /** An account's balance at the end of each of the last 30 days (UTC), today's so far last; empty: no such account. */
-export async function readDays(db: Kysely<Tables>, accountId: string, now = new Date()): Promise<DayBalance[]> {
+export async function readDays(db: Db, accountId: string, now = new Date()): Promise<DayBalance[]> {
   const today = Math.floor(now.getTime() / DAY_MS) * DAY_MS
   const first_end = new Date(today - (DAYS - 2) * DAY_MS)
   const rows = await closingBalances(db, { account_id: accountId, first_end, days: DAYS })

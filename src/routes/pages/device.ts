@@ -1,10 +1,15 @@
 import { isIP } from 'node:net'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { addressOwner, plainAddress } from '../../addresses.ts'
-import { completeDevice, type Decision, type DeviceRequest, findDeviceRequest, readUserCode } from '../../device.ts'
-import { ApiError } from '../../errors.ts'
-import { isLoopback } from '../../redirects.ts'
+import { addressOwner, isLoopback, plainAddress } from '../../addresses.ts'
+import {
+  completeDevice,
+  type Decision,
+  type DeviceRequest,
+  findDeviceRequest,
+  readUserCode,
+} from '../../device/approval.ts'
+import { ApiError } from '../../http/errors.ts'
 import { fromOurPages, page, signedIn } from './page.ts'
 import { agoText, shortText, timeText } from './words.ts'
 

@@ -1,11 +1,12 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
-import { bySessionCookie, closeSession, openSession } from '../../auth.ts'
+import { bySessionCookie, closeSession, openSession } from '../../access/caller.ts'
+import { safeRedirect, type TokenIn, withToken } from '../../access/redirects.ts'
+import { isLoopback } from '../../addresses.ts'
 import { clerkFrontendHost } from '../../config.ts'
-import { ApiError, badField } from '../../errors.ts'
+import { ApiError, badField } from '../../http/errors.ts'
 import { localClerkId, newLocalSid } from '../../identity/local.ts'
-import { isLoopback, safeRedirect, type TokenIn, withToken } from '../../redirects.ts'
-import { bodyFailures, failures } from '../../schemas.ts'
+import { bodyFailures, failures } from '../../schemas/all.ts'
 import { alsoAsPages, fromOurPages, html, isJson, notFromOurPages, page } from './page.ts'
 
 /** Set by signing out and read once: the sign-in page after it must not sign the person in again by itself. */

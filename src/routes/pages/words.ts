@@ -1,4 +1,4 @@
-import type { EntryKind, JobStatus } from '../../ledger/rules.ts'
+import type { EntryKind, JobStatus } from '../../db/tables.ts'
 
 /** How pages say what the database holds. Times are UTC: the server does not know where the reader is. */
 

@@ -1,0 +1,61 @@
+import { isLoopback } from '../addresses.ts'
+
+/** May we send a browser there? Pure: a table test lists every trick we know. */
+
+const MAX_LENGTH = 2_048
+
+/** How the target of a sign-in is told the token; `none` is for apps that ask /api/sessionToken. */
+export type TokenIn = 'query' | 'fragment' | 'none'
+
+/**
+ * Checks where a sign-in wants to return to.
+ * @param raw as received
+ * @param rules `isAllowed` knows our own and the allowed origins; `loopbackHttp` allows http to this machine (local use);
+ *   `isOurs` allows our own pages, which a browser that is here has reached already, also where that was by http
+ * @returns the parsed URL, or undefined when a browser must not be sent there
+ */
+export function safeRedirect(
+  raw: unknown,
+  rules: { isAllowed: (origin: string) => boolean; loopbackHttp: boolean; isOurs?: (origin: string) => boolean },
+): URL | undefined {
+  if (typeof raw !== 'string' || raw.length > MAX_LENGTH) return undefined
+  // Parsers disagree about these: what we check must be what the browser follows.
+  if (/[\\\p{Cc}\s]/u.test(raw) || !/^https?:\/\/[^/]/i.test(raw)) return undefined
+  const url = URL.parse(raw)
+  if (!url || url.username || url.password || raw.split(/[/?#]/)[2]?.includes('@')) return undefined
+  const secure =
+    url.protocol === 'https:' || (url.protocol === 'http:' && rules.loopbackHttp && isLoopback(url.hostname))
+  return rules.isOurs?.(url.origin) || (secure && rules.isAllowed(url.origin)) ? url : undefined
+}
+
+/** The same place with the session token added; one that is there already is replaced, the rest is kept. */
+export function withToken(target: URL, token: string, tokenIn: TokenIn): string {
+  const url = new URL(target)
+  // By hand: URLSearchParams as a whole would rewrite what else stands there, such as a route in the fragment.
+  const put = (part: string) => {
+    const kept = part
+      .slice(1)
+      .split('&')
+      .filter((pair) => pair && !new URLSearchParams(pair).has('token'))
+    return [...kept, `token=${token}`].join('&')
+  }
+  if (tokenIn === 'query') url.search = put(url.search)
+  if (tokenIn === 'fragment') url.hash = put(url.hash)
+  return url.href
+}
+
+/**
+ * Where a caller who is not signed in is sent, and back from there, but only to where a sign-in may return.
+ * @param from the caller's Referer and Origin, the better one first
+ */
+export function signinUrl(
+  publicUrl: string,
+  from: (string | undefined)[],
+  isAllowed: (origin: string) => boolean,
+): string {
+  const loopbackHttp = isLoopback(new URL(publicUrl).hostname)
+  const caller = from.find((url) => safeRedirect(url, { isAllowed, loopbackHttp }))
+  const url = new URL('/signin', publicUrl)
+  if (caller) url.searchParams.set('redirect_to', caller)
+  return url.href
+}

@@ -1,0 +1,86 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import type { FastifyRequest } from 'fastify'
+import { statement } from '../db/statement.ts'
+import type { Db } from '../db/tables.ts'
+import { ApiError, badField } from '../http/errors.ts'
+import { requireAccount } from './caller.ts'
+
+/**
+ * Settle keys: an app's server says by `X-App-Key` that it is the app. Where an app has one, a person's token alone does
+ * not settle its jobs. Keys are looked up at every use, so that a removed one is gone on every replica at once; a request
+ * without a key costs no query, because the ledger's statements look for the app's key by themselves.
+ */
+
+/** How long the key before stays good after a rotation, in minutes. */
+export const OVERLAP_MINUTES = 10
+
+const KEY = /^focus_app_([a-z0-9][a-z0-9-]{0,62})_[0-9a-f]{64}$/
+
+/** A new key of an app; only its hash is kept. */
+export function mintSettleKey(slug: string): { key: string; hash: string } {
+  const key = `focus_app_${slug}_${randomBytes(32).toString('hex')}`
+  return { key, hash: hashOf(key).toString('base64url') }
+}
+
+/**
+ * A hook: which app a request speaks for, as `request.keyOf`; null without a key.
+ * @throws {ApiError} 403 settle_key_invalid; 403 settle_key_in_browser where a web page sends one; 429
+ */
+export async function readAppKey(request: FastifyRequest): Promise<void> {
+  const shown = request.headers['x-app-key']
+  request.keyOf = null
+  if (shown === undefined) return
+  if (request.headers.origin !== undefined) {
+    throw new ApiError(
+      403,
+      'settle_key_in_browser',
+      'X-App-Key is for servers: whoever opens a web page can read it there.',
+    )
+  }
+  const { db, limits } = request.server
+  request.keyOf = await limits.verifying(request, () => ownerOf(db, String(shown)))
+}
+
+/** The app that a settle key is of. @throws {ApiError} 403 settle_key_invalid */
+async function ownerOf(db: Db, key: string): Promise<string> {
+  const slug = KEY.exec(key)?.[1]
+  if (slug === undefined) throw settleKeyInvalid()
+  const hash = hashOf(key)
+  const [app] = await keysOf(db, { slug })
+  const good = [app?.settle_key_hash, app?.previous_settle_key_hash].filter((stored) => stored != null)
+  if (!good.some((stored) => timingSafeEqual(hash, Buffer.from(stored, 'base64url')))) throw settleKeyInvalid()
+  return slug
+}
+
+/** A hook: a person, or an app by its key, who may speak for somebody else. @throws {ApiError} as readAppKey, requireAccount */
+export async function requireAccountOrKey(request: FastifyRequest): Promise<void> {
+  await readAppKey(request)
+  if (request.keyOf === null) await requireAccount(request)
+}
+
+/**
+ * Whose job a request behind `requireAccountOrKey` means: the person's own, or that of the `account_id` beside a key.
+ * @throws {ApiError} 400 where a key came with neither, 401
+ */
+export async function settler(request: FastifyRequest, accountId: string | undefined) {
+  const { keyOf, headers } = request
+  if (keyOf === null) return { account_id: request.account.id, key_of: null }
+  if (accountId !== undefined) return { account_id: accountId, key_of: keyOf }
+  if (headers.authorization === undefined && headers.cookie === undefined) {
+    throw badField('account_id', "is missing: send it beside X-App-Key, or else the person's token")
+  }
+  await requireAccount(request)
+  return { account_id: request.account.id, key_of: keyOf }
+}
+
+export const settleKeyInvalid = () =>
+  new ApiError(403, 'settle_key_invalid', "This X-App-Key is not a settle key of the job's app, or not any more.")
+
+const keysOf = statement<{ slug: string }, { settle_key_hash: string | null; previous_settle_key_hash: string | null }>(
+  'settle_keys',
+  `select settle_key_hash,
+    case when previous_settle_key_until > now() then previous_settle_key_hash end as previous_settle_key_hash
+  from apps where slug = $slug`,
+)
+
+const hashOf = (key: string): Buffer => createHash('sha256').update(key).digest()

@@ -1,0 +1,177 @@
+import { createHmac, hash, randomBytes } from 'node:crypto'
+import { crc32 } from 'node:zlib'
+import { sql } from 'kysely'
+import { LRUCache } from 'lru-cache'
+import { base62 } from '../base62.ts'
+import type { Config } from '../config.ts'
+import { keptSetting } from '../db/settings.ts'
+import { statement } from '../db/statement.ts'
+import type { Db, Scope } from '../db/tables.ts'
+import { ApiError } from '../http/errors.ts'
+import { invalidToken } from '../identity/refusals.ts'
+
+/** Personal access tokens: `focus_pat_`, 43 base62 digits (256 bits), 6 of checksum. Stored as a hash, never in clear. */
+
+const PREFIX = 'focus_pat_'
+const SHAPE = /^focus_pat_[0-9A-Za-z]{49}$/
+
+/** Whether a bearer token claims to be ours, and not the identity's. */
+export const isPat = (token: string): boolean => token.startsWith(PREFIX)
+
+/** Found by hash: secrets have 256 bits, so neither the stored value nor the time of a look-up tells them. */
+export const hashOf = (secret: string): string => hash('sha256', secret, 'base64url')
+
+/** What tokens are derived with: the operator's TOKEN_SECRET, or one that is made once and kept in the database. */
+export async function tokenSecret(config: Config, db: Db): Promise<string> {
+  return config.tokenSecret ?? keptSetting(db, 'token_secret', () => randomBytes(32).toString('base64url'))
+}
+
+/**
+ * The token of a device login. It is derived and not drawn, so that it can be answered again when the first answer is
+ * lost, though it is stored nowhere: that takes the secret, the token's id and the device code together.
+ */
+export function derivePat(secret: string, id: string, deviceCode: string): string {
+  const bits = createHmac('sha256', secret).update(`${id}.${deviceCode}`).digest('hex')
+  const body = PREFIX + base62(BigInt(`0x${bits}`), 43)
+  return body + checksum(body)
+}
+
+const checksum = (body: string): string => base62(BigInt(crc32(body)), 6)
+
+/** Typing errors and other services' tokens are noticed without asking the database. */
+const isWellFormed = (token: string): boolean => SHAPE.test(token) && checksum(token.slice(0, -6)) === token.slice(-6)
+
+export interface Pat {
+  id: string
+  account_id: string
+  clerk_id: string
+  scopes: Scope[]
+}
+
+const findPat = statement<{ token_hash: string }, Pat & { ms_left: number; revoked: boolean; use_unnoted: boolean }>(
+  'find_pat',
+  `select t.id, t.account_id, a.clerk_id, t.scopes,
+    floor(extract(epoch from t.expires_at - now()) * 1000)::bigint as ms_left,
+    t.revoked_at is not null or a.closed_at is not null as revoked,
+    coalesce(t.last_used_at <= now() - interval '1 minute', true) as use_unnoted
+  from tokens t join accounts a on a.id = t.account_id
+  where t.token_hash = $token_hash`,
+)
+
+// Guarded again: of many requests at once one writes.
+const noteUse = statement<{ id: string }, never>(
+  'note_pat_use',
+  `update tokens set last_used_at = now()
+  where id = $id::uuid and (last_used_at is null or last_used_at <= now() - interval '1 minute')`,
+)
+
+/** How long a look-up is believed, in ms: so much later a token that another replica has revoked ends here. */
+const REMEMBERED_MS = 5_000
+/** Longer than a look-up that began before a revocation may still be under way. */
+const WARY_MS = 30_000
+const REMEMBERED = 10_000
+
+export interface Pats {
+  /** Whose token it is, where that was looked up just now */
+  known(token: string): Pat | undefined
+  /**
+   * Whose token it is and what it may be used for; its use is noted, at most once a minute.
+   * @throws {ApiError} 401 invalid_token, token_revoked or token_expired
+   */
+  lookUp(token: string): Promise<Pat>
+  /** Runs what revokes tokens of an account: meanwhile, and for a while after it, they are looked up every time. */
+  revoking<T>(accountId: string, revoke: () => Promise<T>): Promise<T>
+}
+
+/** Tokens that are in use are looked up every few seconds, not for every request. */
+export function rememberPats(db: Db): Pats {
+  const known = new LRUCache<string, Pat>({ max: REMEMBERED, ttl: REMEMBERED_MS })
+  const wary = new LRUCache<string, true>({ max: REMEMBERED, ttl: WARY_MS })
+  return {
+    known(token) {
+      const hit = known.get(hashOf(token))
+      return hit && !wary.has(hit.account_id) ? hit : undefined
+    },
+    async lookUp(token) {
+      if (!isWellFormed(token)) throw invalidToken()
+      const key = hashOf(token)
+      const { ms_left, ...pat } = await lookUpPat(db, key)
+      if (!wary.has(pat.account_id)) known.set(key, pat, { ttl: Math.min(REMEMBERED_MS, ms_left) })
+      return pat
+    },
+    async revoking(accountId, revoke) {
+      wary.set(accountId, true)
+      try {
+        return await revoke()
+      } finally {
+        // Again: it may have taken its time, and a look-up from before may come back yet.
+        wary.set(accountId, true)
+      }
+    },
+  }
+}
+
+async function lookUpPat(db: Db, token_hash: string): Promise<Pat & { ms_left: number }> {
+  const [found] = await findPat(db, { token_hash })
+  if (!found) throw invalidToken()
+  const { revoked, use_unnoted, ...pat } = found
+  if (revoked) throw new ApiError(401, 'token_revoked', 'This token was revoked; get a new one with `focus login`.')
+  if (pat.ms_left <= 0) {
+    throw new ApiError(401, 'token_expired', 'This token has expired; get a new one with `focus login`.')
+  }
+  if (use_unnoted) await noteUse(db, { id: pat.id })
+  return pat
+}
+
+/** An account's live tokens, newest first; times are the database's. */
+export function listTokens(db: Db, accountId: string) {
+  return db
+    .selectFrom('tokens')
+    .select(['id', 'name', 'last_four', 'scopes', 'created_at', 'last_used_at', 'expires_at'])
+    .where('account_id', '=', accountId)
+    .where('revoked_at', 'is', null)
+    .where(({ eb, fn }) => eb('expires_at', '>', fn<Date>('now')))
+    .orderBy('created_at', 'desc')
+    .orderBy('id', 'desc')
+    .execute()
+}
+
+/**
+ * Revokes one token of an account; again is no fault.
+ * @param id a UUID
+ * @throws {ApiError} 404 token_not_found, also for somebody else's
+ */
+export async function revokeToken(db: Db, accountId: string, id: string): Promise<void> {
+  const { numUpdatedRows } = await db
+    .updateTable('tokens')
+    .set({ revoked_at: sql<Date>`least(revoked_at, now())` })
+    .where('account_id', '=', accountId)
+    .where('id', '=', id)
+    .executeTakeFirst()
+  if (!numUpdatedRows) throw new ApiError(404, 'token_not_found', 'You have no token with this id.')
+}
+
+const cancelUnfetched = statement<{ account_id: string }, never>(
+  'cancel_unfetched_logins',
+  `update device_codes set status = 'denied' where account_id = $account_id::uuid and status in ('pending', 'approved')`,
+)
+
+const revokeLive = statement<{ account_id: string }, { revoked: number }>(
+  'revoke_live_tokens',
+  `with revoked as (
+    update tokens set revoked_at = now()
+    where account_id = $account_id::uuid and revoked_at is null and expires_at > now() returning 1
+  )
+  select count(*) as revoked from revoked`,
+)
+
+/**
+ * Revokes every token of an account, also those that approved devices have yet to fetch.
+ * @returns how many tokens lived
+ */
+export async function revokeTokens(db: Db, accountId: string): Promise<number> {
+  // First the logins, in a statement of their own: one that is being fetched meanwhile has its token by the second.
+  await cancelUnfetched(db, { account_id: accountId })
+  const [row] = await revokeLive(db, { account_id: accountId })
+  return row?.revoked ?? 0
+}

@@ -1,0 +1,124 @@
+import { v7 as uuidv7 } from 'uuid'
+import { derivePat, hashOf } from '../access/tokens.ts'
+import { statement } from '../db/statement.ts'
+import type { Db, DeviceStatus } from '../db/tables.ts'
+import { ApiError } from '../http/errors.ts'
+import { codeExpired, KEPT } from './approval.ts'
+
+/** The device's side of a device login: asking, and fetching the one token. */
+
+interface Login {
+  status: DeviceStatus
+  expired: boolean
+  token_id: string | null
+  token_hash: string | null
+  token_expires_at: Date | null
+  /** Fetched so recently that the answer may have been lost */
+  repeatable: boolean
+  /** Seconds since the last poll; null before the first */
+  polled_ago: number | null
+}
+
+const readLogin = statement<{ hash: string }, Login>(
+  'read_device_login',
+  `select d.status, d.expires_at <= now() as expired, d.token_id, t.token_hash, t.expires_at as token_expires_at,
+    coalesce(d.delivered_at > now() - interval '1 minute' and t.revoked_at is null, false) as repeatable,
+    extract(epoch from now() - d.last_polled_at)::float8 as polled_ago
+  from device_codes d left join tokens t on t.id = d.token_id
+  where d.device_code_hash = $hash and d.${KEPT}`,
+)
+
+const PENDING = `device_code_hash = $hash and status = 'pending' and expires_at > now()`
+// Clocks and networks jitter: a second too soon is in time.
+const IN_TIME = `(last_polled_at is null or now() - last_polled_at >= make_interval(secs => "interval" - 1))`
+
+const pollInTime = statement<{ hash: string }, { interval: number }>(
+  'poll_in_time',
+  `update device_codes set last_polled_at = now() where ${PENDING} and ${IN_TIME} returning "interval"`,
+)
+
+// The time of the last poll stays: moved, it would lock out for ever a device that polls a little too fast.
+const pollTooSoon = statement<{ hash: string }, { interval: number }>(
+  'poll_too_soon',
+  `update device_codes set "interval" = least("interval" + 5, 30) where ${PENDING} and not ${IN_TIME}
+  returning "interval"`,
+)
+
+const deliver = statement<
+  { hash: string; id: string; token_hash: string; last_four: string; ttl_days: number },
+  { expires_at: Date }
+>(
+  'deliver_device_token',
+  `with login as (
+    update device_codes set status = 'delivered', token_id = $id::uuid, delivered_at = now()
+    where device_code_hash = $hash and status = 'approved' and expires_at > now()
+    returning account_id, scopes, client_name
+  )
+  insert into tokens (id, token_hash, account_id, name, last_four, scopes, expires_at)
+  select $id::uuid, $token_hash, account_id, coalesce(client_name, 'Unnamed device'), $last_four, scopes,
+    now() + make_interval(days => $ttl_days::int)
+  from login
+  returning expires_at`,
+)
+
+export type Polled = { interval: number } | { token: string; expires_at: Date }
+
+/**
+ * A device asks whether somebody has decided: how many seconds to wait, or its token. The first poll after the approval
+ * mints it, and a minute long it is answered again, because the first answer may have been lost.
+ * @throws {ApiError} 404 unknown_device_code, 410 access_denied, expired_token or already_used, 429 slow_down
+ * @throws {Error} when the token was minted with another TOKEN_SECRET than `secret`
+ */
+export async function pollDevice(
+  db: Db,
+  deviceCode: string,
+  { secret, ttlDays }: { secret: string; ttlDays: number },
+): Promise<Polled> {
+  const hash = hashOf(deviceCode)
+  // Again where somebody decided, or another poll was faster, between two statements. A login has three states at most.
+  for (let round = 1; round <= 4; round++) {
+    const [login] = await readLogin(db, { hash })
+    if (!login) throw new ApiError(404, 'unknown_device_code', 'There is no such device code; start the login again.')
+    const { status, expired } = login
+    if (status === 'denied') throw new ApiError(410, 'access_denied', 'The login was denied.')
+    if (status === 'delivered') return repeat(login)
+    if (expired) throw codeExpired()
+    const polled = status === 'approved' ? await mint() : await wait(login.polled_ago ?? 0)
+    if (polled) return polled
+  }
+  throw new Error('a device login changed more often than it can')
+
+  async function wait(polledAgo: number): Promise<Polled | undefined> {
+    const [inTime] = await pollInTime(db, { hash })
+    if (inTime) return inTime
+    const [tooSoon] = await pollTooSoon(db, { hash })
+    if (!tooSoon) return undefined
+    const { interval } = tooSoon
+    throw new ApiError(
+      429,
+      'slow_down',
+      `Poll every ${interval} seconds.`,
+      { interval },
+      { 'retry-after': String(Math.max(1, Math.ceil(interval - polledAgo))) },
+    )
+  }
+
+  async function mint(): Promise<Polled | undefined> {
+    const id = uuidv7()
+    const token = derivePat(secret, id, deviceCode)
+    const row = { hash, id, token_hash: hashOf(token), last_four: token.slice(-4), ttl_days: ttlDays }
+    const [minted] = await deliver(db, row)
+    return minted && { token, expires_at: minted.expires_at }
+  }
+
+  function repeat({ repeatable, token_id, token_hash, token_expires_at }: Login): Polled {
+    if (!repeatable || !token_id || !token_expires_at) {
+      throw new ApiError(410, 'already_used', 'The token of this login was fetched already.')
+    }
+    const token = derivePat(secret, token_id, deviceCode)
+    if (hashOf(token) !== token_hash) {
+      throw new Error(`token ${token_id} was minted with another TOKEN_SECRET; all replicas need the same one`)
+    }
+    return { token, expires_at: token_expires_at }
+  }
+}

@@ -1,0 +1,155 @@
+import { randomUUID } from 'node:crypto'
+import type { Socket } from 'node:net'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { signinUrl } from '../access/redirects.ts'
+import { DatabaseUnavailable } from '../db/unavailable.ts'
+
+/** An answer that is not a success: thrown where it is noticed, written to the wire here. */
+export class ApiError extends Error {
+  readonly statusCode: number
+  readonly code: string
+  readonly details: Record<string, unknown>
+  readonly headers: Record<string, string>
+
+  /**
+   * @param statusCode HTTP status
+   * @param code stable machine-readable code, the `error` of the body
+   * @param message a sentence that a person can act on; it is sent
+   */
+  constructor(
+    statusCode: number,
+    code: string,
+    message: string,
+    details: Record<string, unknown> = {},
+    headers: Record<string, string> = {},
+  ) {
+    super(message)
+    this.statusCode = statusCode
+    this.code = code
+    this.details = details
+    this.headers = headers
+  }
+}
+
+/** 400 for a request whose shape is right and whose content is not. `field` is the name as sent. */
+export const badField = (field: string, message: string): ApiError =>
+  new ApiError(400, 'invalid_request', `${field} ${message}`, { field })
+
+/**
+ * 429, with what the IETF draft calls RateLimit headers.
+ * @param limit how many there may be in a window
+ * @param seconds until the window ends
+ */
+export const tooMany = (code: string, message: string, limit: number, seconds: number): ApiError =>
+  new ApiError(
+    429,
+    code,
+    message,
+    {},
+    {
+      'retry-after': String(Math.max(1, seconds)),
+      'ratelimit-limit': String(limit),
+      'ratelimit-remaining': '0',
+      'ratelimit-reset': String(Math.max(1, seconds)),
+    },
+  )
+
+const FRAMEWORK_ERRORS: Record<string, [code: string, message: string]> = {
+  FST_ERR_CTP_INVALID_JSON_BODY: ['invalid_json', 'The body is not valid JSON.'],
+  FST_ERR_CTP_EMPTY_JSON_BODY: ['invalid_json', 'The body is empty; send a JSON object.'],
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['invalid_request', 'The body is not as long as Content-Length says.'],
+  FST_ERR_CTP_BODY_TOO_LARGE: ['body_too_large', 'The body is larger than 64 KiB.'],
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: ['unsupported_media_type', 'Send the body as Content-Type: application/json.'],
+  FST_ERR_BAD_URL: ['invalid_request', 'The path is not valid percent-encoding.'],
+}
+
+/** Turns whatever was thrown into the answer for it. What is not ours to tell becomes a 500 without detail. */
+export function toApiError(error: FastifyError | Error): ApiError {
+  if (error instanceof ApiError) return error
+  if (error instanceof DatabaseUnavailable) {
+    return new ApiError(
+      503,
+      'database_unavailable',
+      'The database does not answer. Nothing is lost; try again, with the same Idempotency-Key if you sent one.',
+      {},
+      { 'retry-after': '1' },
+    )
+  }
+  const { validation, code = '', statusCode = 500 } = error as FastifyError
+  const [fault] = validation ?? []
+  if (fault) {
+    const path = fault.instancePath.slice(1).replaceAll('/', '.')
+    const missing = fault.keyword === 'required' ? String(fault.params.missingProperty) : ''
+    const field = [path, missing].filter(Boolean).join('.') || 'body'
+    const { allowedValues } = fault.params as { allowedValues?: string[] }
+    if (missing) return badField(field, 'is missing')
+    return badField(
+      field,
+      allowedValues ? `must be one of ${allowedValues.join(', ')}` : (fault.message ?? 'is not valid'),
+    )
+  }
+  const known = FRAMEWORK_ERRORS[code]
+  if (known) return new ApiError(statusCode, ...known)
+  if (statusCode >= 400 && statusCode < 500) return new ApiError(statusCode, 'bad_request', error.message)
+  return new ApiError(500, 'internal_error', 'Something went wrong on our side. It is logged under this request_id.')
+}
+
+/** Writes what was thrown: where to sign in with every 401, where to buy with every 402, the log for every 5xx. */
+export function sendError(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply) {
+  const answer = toApiError(error)
+  request.failure = answer.code
+  if (answer.statusCode >= 500) request.log.error({ err: error }, answer.code)
+  const details = { ...answer.details }
+  const { config, origins } = request.server
+  if (answer.statusCode === 401) {
+    const { referer, origin } = request.headers
+    details.signin_url = signinUrl(config.publicUrl, [referer, origin], origins.isAllowed)
+  }
+  if (answer.statusCode === 402 && config.topupUrl) details.topup_url = config.topupUrl
+  return reply
+    .code(answer.statusCode)
+    .headers({ 'x-request-id': request.id, ...answer.headers })
+    .type('application/json; charset=utf-8')
+    .send({ error: answer.code, message: answer.message, ...details, request_id: request.id })
+}
+
+/** The error and not-found handlers of the whole service. */
+export function setErrorHandlers(app: FastifyInstance): void {
+  app.setErrorHandler(sendError)
+  app.setNotFoundHandler((request) => {
+    throw new ApiError(404, 'not_found', `There is no ${request.method} ${request.url.split('?', 1)[0]} here.`)
+  })
+}
+
+/** For answers that no hook comes by: what helmet says elsewhere, as far as it matters to a JSON error. */
+const BARE_HEADERS = {
+  'x-content-type-options': 'nosniff',
+  'content-security-policy': "default-src 'none';frame-ancestors 'none'",
+}
+
+/** A path that the router cannot read. */
+export const sendFrameworkError = (error: FastifyError, request: FastifyRequest, reply: FastifyReply) =>
+  sendError(error, request, reply.headers(BARE_HEADERS))
+
+/** What is not even HTTP, or too large a header: Node has no request for it, so the answer is written by hand. */
+export function refuseUnreadable(this: FastifyInstance, error: Error & { code?: string }, socket: Socket): void {
+  if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy()
+  const [status, code, message] =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? ['431 Request Header Fields Too Large', 'headers_too_large', 'The headers of the request are too large.']
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? ['408 Request Timeout', 'request_timeout', 'The request did not arrive in time.']
+        : ['400 Bad Request', 'bad_request', 'This is not a request that can be read.']
+  const request_id = randomUUID()
+  this.log.debug({ request_id, reason: error.code }, code)
+  const body = JSON.stringify({ error: code, message, request_id })
+  const headers = {
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': body.length,
+    connection: 'close',
+    'x-request-id': request_id,
+    ...BARE_HEADERS,
+  }
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  socket.end(`HTTP/1.1 ${status}\r\n${lines.join('')}\r\n${body}`)
+}

@@ -1,0 +1,103 @@
+import rateLimit, { type RateLimitOptions } from '@fastify/rate-limit'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { addressOwner } from '../addresses.ts'
+import { ApiError, tooMany } from './errors.ts'
+
+/**
+ * How often somebody may ask in a minute: an account; an app by its settle key; or, where nobody says who is asking, an
+ * address (of IPv6 its /64). Each replica counts for itself, and a request costs two microseconds. What must not be guessed
+ * (device codes) is counted in the database: attempts.ts.
+ */
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    limits: Limits
+  }
+  interface FastifyContextConfig {
+    /** `none`: neither limited nor refused under load; `sign_in`: by address, and less of it */
+    limit?: 'none' | 'sign_in'
+  }
+}
+
+/** An app's server asks for all of its people. */
+const APP_FACTOR = 100
+/** A person signs in seldom: this part of RATE_LIMIT_MAX, for all people of an address. */
+const SIGN_IN_SHARE = 0.2
+/** Counters of each kind; the one that was used least recently gives way. So a flood of addresses costs some MB at most. */
+const COUNTERS = 20_000
+/** Files that never change and no query is made for. */
+const STATIC = /^\/(assets|api\/docs\/static)\//
+
+export interface Limits {
+  /** Counts a request of nobody's against its address. @throws {ApiError} 429 rate_limited */
+  anonymous(request: FastifyRequest): Promise<void>
+  /**
+   * Verifies what a request shows of itself, but not from an address that has shown too much that was wrong.
+   * @throws {ApiError} 429 rate_limited, and whatever `verify` throws
+   */
+  verifying<T>(request: FastifyRequest, verify: () => Promise<T>): Promise<T>
+}
+
+/** Registered before the routes, so that the limit runs after each route's own hooks have found out who is asking. */
+export async function registerLimits(app: FastifyInstance): Promise<void> {
+  const max = app.config.rateLimitMax
+  await app.register(rateLimit, { global: false })
+  const limiter = (options: RateLimitOptions) => {
+    const bounded: RateLimitOptions = { timeWindow: 60_000, cache: COUNTERS, ...options }
+    return app.createRateLimit(bounded)
+  }
+
+  const byAddress = (request: FastifyRequest) => addressOwner(request.ip)
+  const accounts = limiter({ max, keyGenerator: (request) => request.account.id })
+  const apps = limiter({ max: max * APP_FACTOR, keyGenerator: (request) => request.keyOf ?? '' })
+  const addresses = limiter({ max, keyGenerator: byAddress })
+  const signIns = limiter({ max: Math.ceil(max * SIGN_IN_SHARE), keyGenerator: byAddress })
+  const wrongs = limiter({ max, keyGenerator: byAddress })
+  type Limiter = typeof accounts
+
+  function limiterOf(request: FastifyRequest): Limiter {
+    if (request.routeOptions.config.limit === 'sign_in') return signIns
+    if (request.account) return accounts
+    return request.keyOf === null ? addresses : apps
+  }
+
+  async function count(limiter: Limiter, request: FastifyRequest, reply?: FastifyReply): Promise<void> {
+    const counted = await limiter(request)
+    if (counted.isAllowed) return
+    const { isExceeded, remaining, ttlInSeconds } = counted
+    if (isExceeded) throw rateLimited(counted)
+    reply?.headers({
+      'ratelimit-limit': counted.max,
+      'ratelimit-remaining': remaining,
+      'ratelimit-reset': ttlInSeconds,
+    })
+  }
+
+  const limit = (request: FastifyRequest, reply: FastifyReply) => count(limiterOf(request), request, reply)
+  app.addHook('onRoute', (route) => {
+    if (route.config?.limit === 'none' || STATIC.test(route.url)) return
+    const hooks = [route.onRequest ?? []].flat()
+    // The HEAD of a GET comes with the hooks of that.
+    if (!hooks.includes(limit)) route.onRequest = [...hooks, limit]
+  })
+
+  app.decorate('limits', {
+    anonymous: (request) => count(addresses, request),
+    async verifying(request, verify) {
+      const known = await wrongs(request, { increment: false })
+      if (!known.isAllowed && known.remaining === 0) throw rateLimited(known)
+      try {
+        return await verify()
+      } catch (error) {
+        if (error instanceof ApiError && WRONG.has(error.code)) await wrongs(request)
+        throw error
+      }
+    },
+  })
+}
+
+/** What a forger gets to hear. What has expired or was revoked was genuine once, and is no guess. */
+const WRONG = new Set(['invalid_token', 'settle_key_invalid'])
+
+const rateLimited = ({ max, ttlInSeconds }: { max: number; ttlInSeconds: number }) =>
+  tooMany('rate_limited', `Too many requests; try again in ${Math.max(1, ttlInSeconds)} seconds.`, max, ttlInSeconds)

@@ -1,0 +1,43 @@
+import type { FastifyRequest } from 'fastify'
+import { MAX_METADATA_BYTES } from '../ledger/rules.ts'
+import { badField } from './errors.ts'
+
+/** Deeper than anybody nests by hand, and shallow enough for every parser and database that it passes. */
+const MAX_DEPTH = 500
+
+/**
+ * A hook for every body: Postgres stores neither NUL nor a lone surrogate, and a number beyond doubles would come
+ * back as null.
+ * @throws {ApiError} 400 naming the field
+ */
+export async function refuseUnstorable(request: FastifyRequest): Promise<void> {
+  const pending: [value: unknown, field: string, depth: number][] = [[request.body, '', 0]]
+  const check = (text: string, field: string) => {
+    if (text.includes('\0')) throw badField(field, 'must not contain a NUL character')
+    if (!text.isWellFormed()) throw badField(field, 'must be well-formed Unicode (it has half a surrogate pair)')
+  }
+  for (let next = pending.pop(); next; next = pending.pop()) {
+    const [value, field, depth] = next
+    if (depth > MAX_DEPTH) throw badField(field, `must not nest deeper than ${MAX_DEPTH} levels`)
+    if (typeof value === 'string') check(value, field || 'body')
+    else if (typeof value === 'number' && !Number.isFinite(value))
+      throw badField(field, 'has a number that is too large')
+    else if (typeof value === 'object' && value !== null) {
+      for (const [key, inner] of Object.entries(value)) {
+        // The field that is reported is the outermost one: paths into metadata help nobody and can be long.
+        check(key, field || 'body')
+        pending.push([inner, field || key, depth + 1])
+      }
+    }
+  }
+}
+
+/** Metadata as the text that is stored; null where there is none. @throws {ApiError} 400 beyond 16 KiB */
+export function metadataText(metadata: Record<string, unknown> | undefined): string | null {
+  if (metadata === undefined) return null
+  const text = JSON.stringify(metadata)
+  if (Buffer.byteLength(text) > MAX_METADATA_BYTES) {
+    throw badField('metadata', `must not be larger than ${MAX_METADATA_BYTES} bytes as JSON`)
+  }
+  return text
+}

@@ -1,0 +1,82 @@
+import { Agent, type Dispatcher, errors } from 'undici'
+import { ApiError } from '../http/errors.ts'
+
+/** What X may take for an answer, in ms, and how long the answer may be, in bytes. */
+const TIME_MS = 10_000
+const MAX_BYTES = 1_048_576
+
+/** X's API, as far as we speak for somebody there. */
+export interface X {
+  /**
+   * Asks X who the token belongs to; returns its JSON as it is.
+   * @param query what is passed on; undefined values are not
+   * @throws {ApiError} 429 rate_limited, 502 upstream_error with `upstream_status` (null: X did not answer)
+   */
+  me(token: string, query: Record<string, string | undefined>): Promise<string>
+  close(): Promise<void>
+}
+
+/** @param baseUrl without a trailing slash */
+export function createX(baseUrl: string): X {
+  // Of its own: what X does to these connections is nobody else's trouble. It follows no redirects.
+  const agent = new Agent({
+    connections: 64,
+    connect: { timeout: TIME_MS },
+    headersTimeout: TIME_MS,
+    bodyTimeout: TIME_MS,
+    maxResponseSize: MAX_BYTES,
+  })
+
+  async function me(token: string, query: Record<string, string | undefined>): Promise<string> {
+    const url = new URL(`${baseUrl}/2/users/me`)
+    for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, value)
+    const { statusCode, headers, text } = await ask(url, token)
+    if (statusCode === 429) {
+      const retry_after = { 'retry-after': String(secondsToWait(headers)) }
+      throw new ApiError(429, 'rate_limited', 'X asks to slow down.', {}, retry_after)
+    }
+    if (statusCode < 200 || statusCode > 299) throw upstreamError(statusCode, `X answered with status ${statusCode}.`)
+    if (!isJson(text)) throw upstreamError(statusCode, 'X answered something that is not JSON.')
+    return text
+  }
+
+  async function ask(url: URL, token: string) {
+    let statusCode: number | null = null
+    try {
+      const response = await agent.request({
+        origin: url.origin,
+        path: url.pathname + url.search,
+        method: 'GET',
+        headers: { authorization: `Bearer ${token}`, accept: 'application/json' },
+        signal: AbortSignal.timeout(TIME_MS),
+      })
+      statusCode = response.statusCode
+      return { statusCode, headers: response.headers, text: await response.body.text() }
+    } catch (error) {
+      const isLarge = error instanceof errors.ResponseExceededMaxSizeError
+      throw upstreamError(statusCode, isLarge ? 'X answered more than 1 MiB.' : 'X does not answer.')
+    }
+  }
+
+  return { me, close: () => agent.destroy() }
+}
+
+const upstreamError = (upstream_status: number | null, message: string) =>
+  new ApiError(502, 'upstream_error', message, { upstream_status })
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** X says when its limit ends rather than for how long; at most a day is believed. */
+function secondsToWait(headers: Dispatcher.ResponseData['headers']): number {
+  const after = Number(headers['retry-after'])
+  const reset = Number(headers['x-rate-limit-reset']) - Date.now() / 1000
+  const seconds = [after, reset].find((value) => Number.isFinite(value) && value > 0) ?? 60
+  return Math.min(Math.ceil(seconds), 86_400)
+}

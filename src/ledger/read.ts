@@ -1,0 +1,71 @@
+import { statement } from '../db/statement.ts'
+import type { Db } from '../db/tables.ts'
+
+/** What an account has, and with which apps it has to do. */
+export interface Wallet {
+  /** undefined: never seen */
+  account: { id: string; clerk_id: string; plan: string; credits: number; held: number } | undefined
+  apps: {
+    slug: string
+    /** What was granted; before that, what would be */
+    starter_credits: number
+    granted: boolean
+    granted_at: Date | null
+    registered: boolean
+    /** The account has used it */
+    seen: boolean
+  }[]
+}
+
+// One statement, because a round trip costs more than what it asks: the account (none: only registered apps), beside
+// every app that is registered or its own.
+const accountAndApps = statement<
+  { account_id: string },
+  {
+    id: string | null
+    clerk_id: string
+    plan: string
+    credits: number
+    held: number
+    slug: string | null
+    starter_credits: number | null
+    granted: number | null
+    granted_at: Date | null
+    seen: boolean
+  }
+>(
+  'wallet',
+  `select a.id, a.clerk_id, a.plan, a.credits, a.held, coalesce(apps.slug, g.app_slug) as slug, apps.starter_credits,
+    g.credits as granted, g.granted_at, g.app_slug is not null as seen
+  from (select) as one
+    left join accounts a on a.id = $account_id::uuid
+    left join (apps full join (select * from app_grants where account_id = $account_id::uuid) g on g.app_slug = apps.slug)
+      on true`,
+)
+
+/** Reads an account with its apps, registered ones and its own, by slug. */
+export async function readWallet(db: Db, accountId: string): Promise<Wallet> {
+  const rows = await accountAndApps(db, { account_id: accountId })
+  const [first] = rows
+  const account = first?.id
+    ? { id: first.id, clerk_id: first.clerk_id, plan: first.plan, credits: first.credits, held: first.held }
+    : undefined
+  const apps = rows
+    .flatMap(({ slug, starter_credits, granted, granted_at, seen }) => {
+      if (slug === null) return []
+      const registered = starter_credits !== null
+      const offered = starter_credits ?? 0
+      return [
+        {
+          slug,
+          starter_credits: granted_at !== null ? (granted ?? 0) : offered,
+          granted: granted_at !== null,
+          granted_at,
+          registered,
+          seen,
+        },
+      ]
+    })
+    .sort((one, other) => (one.slug < other.slug ? -1 : 1))
+  return { account, apps }
+}

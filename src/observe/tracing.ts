@@ -1,0 +1,96 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { FastifyOtelInstrumentation } from '@fastify/otel'
+import { SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
+import { detectResources, envDetector, resourceFromAttributes } from '@opentelemetry/resources'
+import { BatchSpanProcessor, NodeTracerProvider, type ReadableSpan } from '@opentelemetry/sdk-trace-node'
+import type { FastifyPluginCallback } from 'fastify'
+import type { LogEvent } from 'kysely'
+import { nameOf } from '../db/statement.ts'
+import type { Posting } from '../ledger/posting.ts'
+
+/** Traces by OpenTelemetry: a span for each request, one for each statement below it. Loaded only where they go somewhere. */
+
+export interface Tracing {
+  /** To be registered before everything else */
+  plugin: FastifyPluginCallback
+  /** A statement has run */
+  query(event: LogEvent): void
+  /** The same, with a span for each operation: the statement is for many of them, and belongs to none */
+  posting(post: Posting): Posting
+  /** Sends what is left, for 2 s at most */
+  stop(): Promise<void>
+}
+
+/** What is left of a span goes within so many ms at the end. */
+const FLUSH_MS = 2_000
+
+/** @param endpoint base URL of a collector that takes OTLP by HTTP */
+export function startTracing(endpoint: string): Tracing {
+  const provider = new NodeTracerProvider({
+    resource: resourceFromAttributes({ 'service.name': 'focus-api' }).merge(
+      detectResources({ detectors: [envDetector] }),
+    ),
+    spanProcessors: [new Scrubbing(new OTLPTraceExporter({ url: `${endpoint}/v1/traces` }))],
+  })
+  provider.register()
+  const instrumentation = new FastifyOtelInstrumentation({
+    // Errors carry whatever the database or a parser says of a value.
+    recordExceptions: false,
+    instrumentHooks: false,
+    ignorePaths: ({ url }) => url === '/healthz' || url === '/readyz',
+    requestHook(span, request) {
+      const path = request.url.split('?', 1)[0] ?? ''
+      span.updateName(`${request.method} ${request.routeOptions.url ?? 'no route'}`)
+      // Called a path, and sent with the query, which may hold a device code or a token.
+      span.setAttributes({ 'url.path': path, 'focus.request_id': request.id })
+    },
+  })
+  instrumentation.setTracerProvider(provider)
+  const tracer = provider.getTracer('focus-api')
+
+  return {
+    plugin: instrumentation.plugin(),
+    query({ level, query, queryDurationMillis }) {
+      if (!trace.getActiveSpan()) return
+      const end = Date.now()
+      const span = tracer.startSpan(nameOf(query.sql) ?? query.sql.trimStart().split(/\s/, 1)[0] ?? 'query', {
+        kind: SpanKind.CLIENT,
+        startTime: end - queryDurationMillis,
+        // Values travel apart from the text, and stay here.
+        attributes: { 'db.system.name': 'postgresql', 'db.query.text': query.sql },
+      })
+      if (level === 'error') span.setStatus({ code: SpanStatusCode.ERROR })
+      span.end(end)
+    },
+    posting(post) {
+      const spanned = <T>(name: string, work: () => Promise<T>): Promise<T> =>
+        tracer.startActiveSpan(name, { kind: SpanKind.CLIENT }, async (span) => {
+          try {
+            return await work()
+          } catch (error) {
+            span.setStatus({ code: SpanStatusCode.ERROR })
+            throw error
+          } finally {
+            span.end()
+          }
+        })
+      return {
+        ...post,
+        reserve: (wish) => spanned('reserve', () => post.reserve(wish)),
+        end: (wish) => spanned('end_job', () => post.end(wish)),
+      }
+    },
+    stop: async () => {
+      await Promise.race([provider.shutdown().catch(() => {}), sleep(FLUSH_MS, undefined, { ref: false })])
+    },
+  }
+}
+
+/** Of an error only that there was one: its message is in our log, which stays in the house. */
+class Scrubbing extends BatchSpanProcessor {
+  override onEnd(span: ReadableSpan): void {
+    if (span.status.message !== undefined) Object.assign(span, { status: { code: span.status.code } })
+    super.onEnd(span)
+  }
+}

@@ -1,0 +1,29 @@
+import { fileURLToPath } from 'node:url'
+import formbody from '@fastify/formbody'
+import fastifyStatic from '@fastify/static'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import fastifyView from '@fastify/view'
+import { Eta } from 'eta'
+import { accountPages } from './account.ts'
+import { devicePages } from './device.ts'
+import { sendErrorPage } from './page.ts'
+import { signinPages } from './signin.ts'
+
+const VIEWS = fileURLToPath(new URL('../../../views', import.meta.url))
+
+/** What people see: server-made pages, one stylesheet, one small script where a page needs one. */
+export const pageRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  await app.register(fastifyView, {
+    engine: { eta: new Eta({ views: VIEWS, cache: true }) },
+    root: VIEWS,
+    viewExt: 'eta',
+  })
+  await app.register(fastifyStatic, { root: `${VIEWS}/assets`, prefix: '/assets/', decorateReply: false, index: false })
+  await app.register(formbody)
+  app.setErrorHandler(sendErrorPage)
+
+  app.get('/', { schema: { hide: true } }, async (_, reply) => reply.redirect('/account', 303))
+  await app.register(signinPages)
+  await app.register(accountPages)
+  await app.register(devicePages)
+}
