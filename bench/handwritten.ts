@@ -7,7 +7,7 @@ import Fastify from 'fastify'
 import { decodeJwt } from 'jose'
 import pg from 'pg'
 import { v7 as uuidv7 } from 'uuid'
-import { accountIdOf } from '../src/access/caller.ts'
+import { accountIdOf } from '../src/accounts/account-id.ts'
 
 const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: Number(process.env.POOL_SIZE) })
 const app = Fastify()

@@ -1,6 +1,6 @@
 import { generateKeyPairSync, sign } from 'node:crypto'
 import { promisify } from 'node:util'
-import { accountIdOf } from '../src/access/caller.ts'
+import { accountIdOf } from '../src/accounts/account-id.ts'
 
 /** Clerk, as far as a token goes: a key, its configuration for the service, and people who are signed in. */
 

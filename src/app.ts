@@ -7,27 +7,24 @@ import Fastify, { type FastifyBaseLogger, type FastifyServerOptions, LogControll
 import type { Caller } from './access/caller.ts'
 import { createOrigins, type Origins } from './access/origins.ts'
 import { type Pats, rememberPats } from './access/tokens.ts'
-import { startCleaning } from './background/clean-up.ts'
-import { startDispatcher } from './background/deliver-webhooks.ts'
 import type { Config } from './config.ts'
 import { connectForPosting, poolUse } from './db/connect.ts'
 import type { Db } from './db/tables.ts'
 import { schemaController } from './http/compilers.ts'
 import { registerDocs } from './http/docs.ts'
 import { registerDraining } from './http/draining.ts'
-import { refuseUnreadable, sendFrameworkError, setErrorHandlers } from './http/errors.ts'
-import { noteForwarded } from './http/forwarded.ts'
-import { registerSafetyHeaders } from './http/headers.ts'
+import { refuseUnreadable, sendFrameworkError, setErrorHandlers } from './http/error-handler.ts'
+import { EXPOSED_HEADERS, setCommonHeaders, warnOfForwarded } from './http/headers.ts'
 import { registerLimits } from './http/limits.ts'
-import { registerLoad } from './http/overload.ts'
+import { refuseUnderOverload, registerLoad } from './http/overload.ts'
 import { refuseUnstorable } from './http/validation.ts'
+import { createIdentity } from './identity/create.ts'
 import { answerBy } from './identity/deadline.ts'
 import { onlyThisMachine } from './identity/local-fence.ts'
-import { createIdentity, type Identity } from './identity/types.ts'
+import type { Identity } from './identity/types.ts'
 import { postInBatches } from './ledger/batch.ts'
-import { startSweeper } from './ledger/expire.ts'
 import { type Ledger, postingSingly } from './ledger/posting.ts'
-import { registerMetrics } from './observe/metrics.ts'
+import { type Metrics, noMetrics } from './observe/metrics.ts'
 import type { Tracing } from './observe/tracing.ts'
 import { adminRoutes } from './routes/admin.ts'
 import { adminWebhookRoutes } from './routes/admin-webhooks.ts'
@@ -42,7 +39,6 @@ import { tokenRoutes } from './routes/tokens.ts'
 import { walletRoutes } from './routes/wallet.ts'
 import { webhookRoutes } from './routes/webhooks.ts'
 import { components } from './schemas/all.ts'
-import { readEndpoints } from './webhooks/outbox.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -52,6 +48,7 @@ declare module 'fastify' {
     identity: Identity
     pats: Pats
     origins: Origins
+    metrics: Metrics
   }
   interface FastifyRequest {
     account: Caller
@@ -65,7 +62,8 @@ declare module 'fastify' {
 }
 
 /**
- * The whole service, apart from its listener: everything it is made of stands in this list.
+ * Builds the service: everything it is made of stands in this list. It starts nothing: the listener and the background jobs
+ * are started by start.ts.
  * @param db migrated; opened by `connect`, it is the caller's to close
  * @param how `log` is the log of the process, `logger` makes one as Fastify takes it; absent: no log. `batches: false`
  *   posts every operation by itself, for measuring and testing
@@ -83,35 +81,38 @@ export async function buildApp(
   const app = Fastify({
     ...(how.log ? { loggerInstance: how.log } : { logger: how.logger ?? false }),
     bodyLimit: 65_536,
-    // Fastify turns Node's off; a request that is not here by then never will be. Node looks from time to time.
+    // A request must arrive whole within this time. Fastify turns Node's own time-out off; Node checks once a second.
     requestTimeout: 30_000,
     http: { headersTimeout: 20_000, connectionsCheckingInterval: 1_000 },
-    // What still comes on a living connection while we close is answered, not refused.
+    // Requests on open connections are answered while the service closes.
     return503OnClosing: false,
     clientErrorHandler: refuseUnreadable,
     trustProxy: config.trustProxy.length ? config.trustProxy : false,
     genReqId: () => randomUUID(),
-    // A line per request costs more than the request; ask for it with LOG_LEVEL=debug.
+    // A log line per request costs more than the request. LOG_LEVEL=debug turns it on.
     logController: new LogController({
       disableRequestLogging: !['debug', 'trace'].includes(config.logLevel),
       requestIdLogLabel: 'request_id',
     }),
-    // "__proto__" is a legal key of somebody's metadata. JSON.parse makes it a plain property, and we never merge bodies.
+    // "__proto__" is a legal key of metadata. JSON.parse makes it a plain property, and bodies are never merged here.
     onProtoPoisoning: 'ignore',
     onConstructorPoisoning: 'ignore',
-    // Paths that the router cannot read come before our error handler.
+    // For paths that the router cannot decode: they do not reach the error handler.
     frameworkErrors: sendFrameworkError,
     schemaController,
   }).withTypeProvider<TypeBoxTypeProvider>()
 
-  const origins = createOrigins(config, db)
+  // What the hooks and routes below use. Tracing comes first, so that its spans cover every hook.
   if (how.tracing) await app.register(how.tracing.plugin)
   app.decorate('config', config)
   app.decorate('db', db)
   registerLoad(app)
   const pool = poolUse(db)
   if (pool) app.load.watch('database', pool)
-  await registerMetrics(app)
+  app.decorate(
+    'metrics',
+    config.metricsPort ? (await import('./observe/prometheus.ts')).prometheusMetrics(app) : noMetrics,
+  )
   const post =
     how.batches === false
       ? postingSingly(db)
@@ -121,57 +122,41 @@ export async function buildApp(
   app.addHook('onClose', () => post.close())
   app.decorate('identity', await createIdentity(config, db, app.log, app.metrics))
   app.decorate('pats', rememberPats(db))
-  app.decorate('origins', origins)
+  app.decorate('origins', createOrigins(config, db))
+  await app.origins.refresh()
   app.decorateRequest('account')
   app.decorateRequest('deadline', 0)
   app.decorateRequest('keyOf', null)
   app.decorateRequest('failure', '')
   setErrorHandlers(app)
-  // Fastify's own parser for plain text would make a 400 of what is a 415.
+  registerDraining(app)
+  // Without Fastify's parser for plain text, such a body is answered 415 and not 400.
   app.removeContentTypeParser('text/plain')
 
-  await origins.refresh()
-  origins.watch((error) =>
-    app.log.warn({ err: error }, "could not read the apps' origins; those of before stay allowed"),
-  )
-  app.addHook('onClose', async () => origins.stop())
-  const warn = (message: string) => (error: Error, job?: object) => app.log.warn({ err: error, ...job }, message)
-  app.addHook('onClose', startCleaning(db, warn('could not delete old rows')))
-  app.addHook('onClose', startSweeper(db, warn('could not give back a hold'), app.metrics.expired))
-  await readEndpoints(db)
-  app.addHook('onClose', startDispatcher(db, config.production, warn('could not deliver webhooks')))
-
-  registerDraining(app)
-  app.addHook('onRequest', (request, reply, next) => {
-    request.deadline = answerBy()
-    reply.header('x-request-id', request.id)
-    next()
-  })
-  if (!config.trustProxy.length) app.addHook('onRequest', noteForwarded(app.log))
-  if (app.identity.mode === 'local' && config.localIdentity === 'loopback') app.addHook('onRequest', onlyThisMachine)
-  app.addHook('preValidation', refuseUnstorable)
-
-  await registerSafetyHeaders(app, {
-    contentSecurityPolicy: {
-      useDefaults: false,
-      directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] },
-    },
-    strictTransportSecurity: config.publicUrl.startsWith('https:'),
-    referrerPolicy: { policy: 'same-origin' },
-  })
+  // Hooks run in the order of this list. Headers come first, so that a refusal by any later hook carries them and a browser
+  // app on another origin can read it.
+  app.addHook('onRequest', setCommonHeaders(config))
   await app.register(cors, {
-    origin: (origin, allow) => allow(null, origin !== undefined && origins.isAllowed(origin)),
+    origin: (origin, allow) => allow(null, origin !== undefined && app.origins.isAllowed(origin)),
     credentials: true,
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'],
-    exposedHeaders: [
-      ...['Idempotency-Replayed', 'Retry-After', 'Link', 'X-Request-Id'],
-      ...['RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset'],
-    ],
+    exposedHeaders: EXPOSED_HEADERS,
     maxAge: 600,
+  })
+  if (!config.trustProxy.length) app.addHook('onRequest', warnOfForwarded(app.log))
+  if (app.identity.mode === 'local' && config.localIdentity === 'loopback') app.addHook('onRequest', onlyThisMachine)
+  // Before anything that costs a query or a signature check.
+  refuseUnderOverload(app)
+  app.addHook('onRequest', (request, _reply, next) => {
+    request.deadline = answerBy()
+    next()
   })
   await app.register(cookie)
   await app.register(accepts)
+  // Adds the limit behind each route's own hooks, which find out who is asking; hence before the routes.
   await registerLimits(app)
+  // Postgres stores neither NUL nor half a surrogate pair: such a body is refused before its schema is checked.
+  app.addHook('preValidation', refuseUnstorable)
 
   for (const component of components) app.addSchema(component)
   await registerDocs(app)

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { buildApp } from './app.ts'
+import { startBackground } from './background/index.ts'
 import { type Config, ConfigError, processConfig } from './config.ts'
 import { connect, connectForMigration } from './db/connect.ts'
 import { isRefusal, migrateToLatest, waitForDatabase } from './db/migrate.ts'
@@ -8,13 +9,13 @@ import { DatabaseUnavailable } from './db/unavailable.ts'
 import { openLog, speaker } from './observe/log.ts'
 import { listenForMetrics } from './observe/metrics-listener.ts'
 
-/** After this, in ms, a stop waits for no request any more, … */
+/** Requests that still run so long after the start of a stop are cut off, in ms. */
 const CUT_OFF_MS = 8_000
-/** … and after this not for the database either; the process itself gives up after 10 s. */
+/** A stop waits no longer than this for the database, in ms. The process itself exits after 10 s. */
 const LEAVE_MS = 9_000
 
 export interface Service {
-  /** @param drain first says that it is going, and serves on for DRAIN_SECONDS: nobody is sent away by a closed door */
+  /** @param drain answers /readyz with 503 and serves for DRAIN_SECONDS before it closes, so that a balancer can notice */
   close(options?: { drain?: boolean }): Promise<void>
 }
 
@@ -43,18 +44,21 @@ export async function start(signal: AbortSignal): Promise<Service | undefined> {
   }
   const db = await connect(config.database, onTrouble, tracing?.query)
   let app: Awaited<ReturnType<typeof buildApp>> | undefined
+  let stopBackground: (() => Promise<void>) | undefined
   const close = async ({ drain = false } = {}) => {
     const began = performance.now()
-    // Whoever has sent half a request and goes silent does not keep the database from being closed.
+    // A client that has sent half a request must not keep the database from being closed.
     const cutOff = setTimeout(() => app?.server.closeAllConnections(), CUT_OFF_MS)
     if (drain && app?.server.listening) {
       app.drain()
       await sleep(config.drainSeconds * 1000)
     }
+    // The jobs post to the ledger, which closes with the app.
+    await stopBackground?.()
     await app?.close()
     clearTimeout(cutOff)
     await tracing?.stop()
-    // A statement whose client was cut off may still run; the server rolls it back once we are gone.
+    // A statement of a request that was cut off may still run. The server rolls it back when the connection closes.
     const late = began + LEAVE_MS - performance.now()
     await Promise.race([db.destroy(), sleep(Math.max(late, 0), undefined, { ref: false })])
   }
@@ -62,12 +66,13 @@ export async function start(signal: AbortSignal): Promise<Service | undefined> {
   try {
     if (signal.aborted) return void (await close())
     await waitForDatabase(db, say, signal)
-    // Another replica's migration may take its time: a stop does not wait for it.
+    // A stop does not wait for a migration that another replica runs.
     if (config.database.migrateOnStart) await Promise.race([migrate(), stopped])
     if (signal.aborted) return void (await close())
     app = await buildApp(config, db, { log, tracing })
     if (signal.aborted) return void (await close())
     if (config.metricsPort) await listenForMetrics(app, config.metricsPort)
+    stopBackground = startBackground(app)
     await app.listen({ host: config.host, port: config.port })
     for (const sentence of welcome(config)) say(sentence)
     return { close }
@@ -89,7 +94,7 @@ export async function start(signal: AbortSignal): Promise<Service | undefined> {
   }
 }
 
-/** A sentence for a failure that an operator can mend; everything else as it is, with its stack. */
+/** @returns a sentence for a failure that the operator can mend; any other error as it is */
 export function explain(error: unknown): unknown {
   if (error instanceof ConfigError || error instanceof FolderInUse) return error.message
   if (error instanceof DatabaseUnavailable) {
@@ -119,7 +124,7 @@ export function explain(error: unknown): unknown {
   return error
 }
 
-/** What somebody who has just typed `npm start` wants to know. */
+/** The lines that are printed when the service listens. */
 function welcome(config: Config): string[] {
   const { url, dataDir } = config.database
   const lines = [`The Focus API listens on ${config.publicUrl} (address ${config.host}, port ${config.port}).`]

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import t from 'tap'
-import { accountIdOf } from '../src/access/caller.ts'
+import { accountIdOf } from '../src/accounts/account-id.ts'
 import { localClerkId } from '../src/identity/local.ts'
 import { type Person, personWith, start, unique } from './support/start.ts'
 

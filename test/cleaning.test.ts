@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import t from 'tap'
-import { clean } from '../src/background/clean-up.ts'
+import { cleanUp } from '../src/background/clean-up.ts'
 import { bearer, logIn, startLogin } from './support/device.ts'
 import { start } from './support/start.ts'
 
@@ -32,8 +32,8 @@ for (const [name, env] of [
     await sql`insert into attempts (kind, subject, made_at, expires_at) values
       ('code_by_account', 'old', array[now()], now() - interval '1 second')`.execute(db)
 
-    t.strictSame(await clean(db), { device_codes: 1, tokens: 2, sessions: 1, attempts: 1 })
-    t.strictSame(await clean(db), { device_codes: 0, tokens: 0, sessions: 0, attempts: 0 })
+    t.strictSame(await cleanUp(db), { device_codes: 1, tokens: 2, sessions: 1, attempts: 1 })
+    t.strictSame(await cleanUp(db), { device_codes: 0, tokens: 0, sessions: 0, attempts: 0 })
 
     t.equal((await fresh.poll()).statusCode, 202)
     t.match((await expired.poll()).json(), { error: 'expired_token' })
@@ -50,14 +50,14 @@ for (const [name, env] of [
 
 t.test('replicas that clean at the same time share the work, batch by batch', async (t) => {
   const [one, two] = [await start(t), await start(t)]
-  await clean(one.db)
+  await cleanUp(one.db)
   await sql`insert into sessions (session_hash, account_id, clerk_sid, expires_at)
     select 'old-' || n, ${randomUUID()}, 'sess_2', now() - interval '1 day' from generate_series(1, 1700) n`.execute(
     one.db,
   )
-  const passes = await Promise.all([clean(one.db), clean(two.db), clean(one.db), clean(two.db)])
+  const passes = await Promise.all([cleanUp(one.db), cleanUp(two.db), cleanUp(one.db), cleanUp(two.db)])
   // Rows that somebody else is deleting are passed over, so a pass may end while another is still at it.
-  const rest = await clean(one.db)
+  const rest = await cleanUp(one.db)
   t.equal(
     [...passes, rest].reduce((sum, { sessions }) => sum + sessions, 0),
     1700,
@@ -71,15 +71,15 @@ t.test('a row that another replica is deleting is not waited for', async (t) => 
     values (${session_hash}, ${account_id}, 'sess_4', now() - interval '1 day')`.execute(db)
   await db.transaction().execute(async (trx) => {
     await sql`select 1 from sessions where session_hash = ${session_hash} for update`.execute(trx)
-    t.match(await clean(db), { sessions: 0 })
+    t.match(await cleanUp(db), { sessions: 0 })
   })
-  t.match(await clean(db), { sessions: 1 })
+  t.match(await cleanUp(db), { sessions: 1 })
 })
 
 t.test('a pass ends between two batches when the service stops', async (t) => {
   const { db } = await start(t)
   await sql`insert into sessions (session_hash, account_id, clerk_sid, expires_at)
     values (${randomUUID()}, ${randomUUID()}, 'sess_3', now() - interval '1 day')`.execute(db)
-  t.match(await clean(db, AbortSignal.abort()), { sessions: 0 })
-  t.match(await clean(db), { sessions: 1 })
+  t.match(await cleanUp(db, AbortSignal.abort()), { sessions: 0 })
+  t.match(await cleanUp(db), { sessions: 1 })
 })

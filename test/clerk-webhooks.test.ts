@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
-import { accountIdOf } from '../src/access/caller.ts'
+import { accountIdOf } from '../src/accounts/account-id.ts'
 import { startClerk } from './support/clerk-stand-in.ts'
 import { type DeliveryChanges, deliver, webhookSecret } from './support/clerk-webhook.ts'
 import { query } from './support/database.ts'

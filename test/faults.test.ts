@@ -1,7 +1,7 @@
 import type { LightMyRequestResponse } from 'fastify'
 import { sql } from 'kysely'
 import t, { type Test } from 'tap'
-import { sweep } from '../src/ledger/expire.ts'
+import { sweepHolds } from '../src/background/sweep-holds.ts'
 import { POINTS, startFaults } from './support/faults.ts'
 import { databaseUrl, type Person, personWith, start, unique } from './support/start.ts'
 
@@ -113,7 +113,7 @@ async function setUp(t: Test) {
     const [open, overdue] = [await ada.reserve(10), await ada.reserve(10)]
     const expired = overdue.json().job_id
     await sql`update jobs set expires_at = now() - interval '1 hour' where id = ${expired}`.execute(db)
-    await sweep(db)
+    await sweepHolds(db)
     return { db, ada, admin: operator, job_id: open.json().job_id, expired, slug, key: unique('key') }
   }
   return { faults, db, scene }
@@ -158,10 +158,10 @@ t.test('a sweep that is cut off gives each hold back once', async (t) => {
     const { ada, job_id } = await scene()
     await sql`update jobs set expires_at = now() - interval '1 hour' where id = ${job_id}`.execute(db)
     faults.arm('end_job', point, 2)
-    await sweep(db).catch(() => {})
+    await sweepHolds(db).catch(() => {})
     t.ok(faults.cuts() >= 1, point)
     faults.arm('', point, 0)
-    await sweep(db)
+    await sweepHolds(db)
     t.strictSame(await ada.balance(), { credits: 100, held: 0 }, point)
   }
 })

@@ -3,7 +3,7 @@ import { mock } from 'node:test'
 import fc from 'fast-check'
 import { sql } from 'kysely'
 import t from 'tap'
-import { sweep } from '../src/ledger/expire.ts'
+import { sweepHolds } from '../src/background/sweep-holds.ts'
 import { verify } from '../src/ledger/verify.ts'
 import { Model } from './support/model.ts'
 import { type Person, start, unique } from './support/start.ts'
@@ -122,7 +122,7 @@ async function take(step: Step, model: Model, { db, ada, admin, apps, keyed }: W
     }
     case 'sweep': {
       model.sweep()
-      await sweep(db)
+      await sweepHolds(db)
     }
   }
 }

@@ -5,8 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
 import { Webhook } from 'standardwebhooks'
 import t, { type Test } from 'tap'
-import { dispatch } from '../src/background/deliver-webhooks.ts'
-import { sweep } from '../src/ledger/expire.ts'
+import { deliverWebhooks } from '../src/background/deliver-webhooks.ts'
+import { sweepHolds } from '../src/background/sweep-holds.ts'
 import { deliver, isPublic } from '../src/webhooks/delivery.ts'
 import { type Person, personWith, start, unique } from './support/start.ts'
 
@@ -48,7 +48,7 @@ async function setUp(t: Test, status?: () => number, endpoint: object = {}) {
   /** Delivers, or waits until the service's own dispatcher has done so */
   const settle = async () => {
     for (let i = 0; i < 500 && (await messages()).length > 0; i++) {
-      await dispatch(db, { publicOnly: false })
+      await deliverWebhooks(db, { publicOnly: false })
       await sleep(10)
     }
   }
@@ -70,7 +70,7 @@ t.test('an app hears of its jobs, signed, once per event', async (t) => {
   await ada.fail(failed)
   await settle()
   await sql`update jobs set expires_at = now() where id = ${expired}`.execute(db)
-  await sweep(db)
+  await sweepHolds(db)
   await settle()
   await ada.complete(expired, 1)
   await settle()
@@ -144,7 +144,7 @@ t.test(
     const attempt = async (n: number) => {
       await sql`update webhook_messages set next_attempt_at = now() where account_id = ${ada.id}`.execute(db)
       for (let i = 0; i < 500 && ((await messages())[0]?.attempts ?? 0) < n; i++) {
-        await dispatch(db, { publicOnly: false })
+        await deliverWebhooks(db, { publicOnly: false })
         await sleep(10)
       }
       for (let i = 0; i < 500 && !(await messages())[0]?.last_error; i++) await sleep(10)
@@ -179,7 +179,7 @@ t.test(
     t.equal(listed.length, 1)
     const count = received.length
     await sql`update webhook_messages set next_attempt_at = now() where account_id = ${ada.id}`.execute(db)
-    t.equal(await dispatch(db, { publicOnly: false }), 0)
+    t.equal(await deliverWebhooks(db, { publicOnly: false }), 0)
     t.equal(received.length, count, 'a dead one rests')
 
     status = 200
@@ -217,7 +217,7 @@ t.test('two dispatchers deliver a message once', async (t) => {
   const { ada, db, received, reserve, settle } = await setUp(t, undefined, { events: ['job.completed'] })
   const jobs = await Promise.all(Array.from({ length: 20 }, () => reserve(1)))
   await Promise.all(jobs.map((job) => ada.complete(job, 1)))
-  await Promise.all(Array.from({ length: 4 }, () => dispatch(db, { publicOnly: false })))
+  await Promise.all(Array.from({ length: 4 }, () => deliverWebhooks(db, { publicOnly: false })))
   await settle()
   t.equal(received.length, 20)
 })
@@ -323,7 +323,7 @@ t.test('an endpoint that is removed receives nothing more', async (t) => {
   await sql`insert into webhook_messages (account_id, endpoint_id, event, payload)
     values (${ada.id}, ${endpoint.id}, 'job.completed', '{}')`.execute(db)
   for (let i = 0; i < 500 && (await messages()).length > 0; i++) {
-    await dispatch(db, { publicOnly: false })
+    await deliverWebhooks(db, { publicOnly: false })
     await sleep(10)
   }
   t.strictSame(await messages(), [])

@@ -1,14 +1,13 @@
-import { randomBytes } from 'node:crypto'
-import type { FastifyReply, FastifyRequest } from 'fastify'
-import { LRUCache } from 'lru-cache'
-import { v5 as uuidv5 } from 'uuid'
+import type { FastifyRequest } from 'fastify'
+import { accountIdOf, CLERK_USER_ID } from '../accounts/account-id.ts'
 import type { Scope } from '../db/tables.ts'
 import { ApiError } from '../http/errors.ts'
-import { isLocalSid } from '../identity/local.ts'
 import { invalidToken } from '../identity/refusals.ts'
 import type { Claims } from '../identity/types.ts'
-import { openAccount } from '../ledger/post.ts'
-import { hashOf, isPat } from './tokens.ts'
+import { findSession } from './sessions.ts'
+import { isPat } from './tokens.ts'
+
+const USER_ID = new RegExp(CLERK_USER_ID)
 
 /** Who is asking: set by the hooks below, which every protected route names. */
 export interface Caller {
@@ -26,24 +25,6 @@ export interface Caller {
   token_id: string | null
   scopes: Scope[] | null
 }
-
-/** What Clerk calls its users, as a pattern. */
-export const CLERK_USER_ID = '^user_[A-Za-z0-9_-]{1,64}$'
-const USER_ID = new RegExp(CLERK_USER_ID)
-
-/** Ids are derived, not looked up: no query and no race on somebody's first request. The namespace is ours, for ever. */
-const ACCOUNT_NAMESPACE = '6f1f7f0e-54c8-4a37-9a55-2d5ad6a25e0b'
-export function accountIdOf(clerkId: string): string {
-  let id = accountIds.get(clerkId)
-  if (id === undefined) {
-    id = uuidv5(clerkId, ACCOUNT_NAMESPACE)
-    accountIds.set(clerkId, id)
-  }
-  return id
-}
-const accountIds = new LRUCache<string, string>({ max: 10_000 })
-
-const SESSION_SECONDS = 7 * 86_400
 
 const person = { token_id: null, scopes: null } as const
 
@@ -165,68 +146,8 @@ async function byClerkCookie(request: FastifyRequest): Promise<Caller | undefine
   return token ? bySessionJwt(request, token, 'cookie') : undefined
 }
 
-/** A browser by our own session cookie; undefined where it has none that lives. */
+/** The person of our session cookie; undefined without a live session. */
 export async function bySessionCookie(request: FastifyRequest): Promise<Caller | undefined> {
-  const { config, db, identity } = request.server
-  const secret = request.cookies[sessionCookie(config.publicUrl)]
-  if (!secret) return undefined
-  const session = await db
-    .selectFrom('sessions')
-    .innerJoin('accounts', 'accounts.id', 'sessions.account_id')
-    .select(['accounts.id', 'accounts.clerk_id', 'sessions.clerk_sid', 'sessions.name'])
-    .where('session_hash', '=', hashOf(secret))
-    .where('sessions.expires_at', '>', new Date())
-    .where('accounts.closed_at', 'is', null)
-    // A session may be stored after the identity has ended it: its token lives for a minute more.
-    .where(({ not, exists, selectFrom }) =>
-      not(exists(selectFrom('webhook_deliveries').whereRef('ended_sid', '=', 'sessions.clerk_sid'))),
-    )
-    .executeTakeFirst()
-  if (!session) return undefined
-  const { id, clerk_id, clerk_sid: sid, name } = session
-  // What was signed in by e-mail address alone ends with the local identity, on the same database too.
-  if (isLocalSid(sid) !== (identity.mode === 'local')) return undefined
-  return { id, clerk_id, sid, jwt: null, via: 'cookie', name, ...person }
+  const session = await findSession(request)
+  return session && { ...session, jwt: null, via: 'cookie', ...person }
 }
-
-/**
- * Signs a browser in: stores a session of ours for a session of the identity, and sets its cookie.
- * @throws {ApiError} 403 account_closed
- */
-export async function openSession(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  owner: { clerkId: string; sid: string; name?: string | undefined },
-) {
-  const { config, db } = request.server
-  const secret = randomBytes(32).toString('base64url')
-  const account_id = accountIdOf(owner.clerkId)
-  const expires_at = new Date(Date.now() + SESSION_SECONDS * 1000)
-  await openAccount(db, account_id, owner.clerkId)
-  const account = db.selectFrom('accounts').select('closed_at').where('id', '=', account_id)
-  if ((await account.executeTakeFirst())?.closed_at)
-    throw new ApiError(403, 'account_closed', 'This account is closed.')
-  await db
-    .insertInto('sessions')
-    .values({ session_hash: hashOf(secret), account_id, clerk_sid: owner.sid, name: owner.name ?? null, expires_at })
-    .execute()
-  reply.setCookie(sessionCookie(config.publicUrl), secret, {
-    ...cookieOptions(config.publicUrl),
-    maxAge: SESSION_SECONDS,
-  })
-  return { expires_at }
-}
-
-/** Ends the session of the request's cookie, if it has one, and clears the cookie. */
-export async function closeSession(request: FastifyRequest, reply: FastifyReply): Promise<void> {
-  const { config, db } = request.server
-  const name = sessionCookie(config.publicUrl)
-  const secret = request.cookies[name]
-  if (secret) await db.deleteFrom('sessions').where('session_hash', '=', hashOf(secret)).execute()
-  reply.clearCookie(name, cookieOptions(config.publicUrl))
-}
-
-const isHttps = (publicUrl: string) => publicUrl.startsWith('https:')
-const sessionCookie = (publicUrl: string) => (isHttps(publicUrl) ? '__Host-focus_session' : 'focus_session')
-const cookieOptions = (publicUrl: string) =>
-  ({ path: '/', httpOnly: true, sameSite: 'lax', secure: isHttps(publicUrl) }) as const

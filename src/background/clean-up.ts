@@ -1,10 +1,9 @@
 import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
-import { repeat } from './repeat.ts'
 
 /**
- * Old rows are deleted in the background. Each is kept for as long as it has something to say: a device code for a
- * day ("expired"), a token for 30 days after its end ("expired, log in again").
+ * Which rows are old. A row is kept for as long as an answer refers to it: a device code for a day ("expired"), a token
+ * for 30 days after its end ("expired, log in again").
  */
 const OLD = {
   device_codes: { key: { device_code_hash: 'text' }, old: `expires_at < now() - interval '1 day'` },
@@ -15,7 +14,6 @@ const OLD = {
 
 type Table = keyof typeof OLD
 
-const EVERY_MS = 600_000
 /** Rows per statement, so that none holds its locks for long; and statements per table and pass. */
 const BATCH = 500
 const MAX_BATCHES = 100
@@ -26,12 +24,12 @@ const deletions = Object.entries(OLD).map(([table, { key, old }]) => {
   return {
     table: table as Table,
     columns,
-    // Rows that another replica is deleting are passed over, not waited for.
+    // Skips rows that another replica is deleting.
     lock: statement<Record<never, never>, Record<string, string>>(
       `find_old_${table}`,
       `select ${columns} from ${table} where ${old} limit ${BATCH} for update skip locked`,
     ),
-    // By key: where a table is a copy on every node of a cluster, each has to delete the same rows.
+    // By key: a reference table of a Citus cluster has a copy on every node, and each must delete the same rows.
     remove: statement<Record<string, unknown>, never>(
       `delete_old_${table}`,
       `delete from ${table} where (${columns}) in (select * from unnest(${params}))`,
@@ -54,7 +52,7 @@ async function deleteBatch(db: Db, { columns, lock, remove }: (typeof deletions)
  * @param signal ends the pass between two batches
  * @returns how many rows were deleted, by table
  */
-export async function clean(db: Db, signal?: AbortSignal): Promise<Record<Table, number>> {
+export async function cleanUp(db: Db, signal?: AbortSignal): Promise<Record<Table, number>> {
   const counts = { device_codes: 0, tokens: 0, sessions: 0, attempts: 0 }
   for (const deletion of deletions) {
     for (let batch = 0; batch < MAX_BATCHES && !signal?.aborted; batch++) {
@@ -64,12 +62,4 @@ export async function clean(db: Db, signal?: AbortSignal): Promise<Record<Table,
     }
   }
   return counts
-}
-
-/**
- * Cleans from time to time, without keeping the process alive.
- * @returns stops it, and resolves when no pass is under way any more
- */
-export function startCleaning(db: Db, onFailure: (error: Error) => void): () => Promise<void> {
-  return repeat(EVERY_MS, (signal) => clean(db, signal), onFailure)
 }

@@ -1,10 +1,7 @@
 import type { Db } from '../db/tables.ts'
 import { deliver } from '../webhooks/delivery.ts'
-import { arrived, claim, dropOrphan, dueMessages, failed, readEndpoints } from '../webhooks/outbox.ts'
-import { repeat } from './repeat.ts'
+import { arrived, claim, dropOrphan, dueMessages, failed } from '../webhooks/outbox.ts'
 
-/** How often each replica looks for messages that are due, in ms. */
-const EVERY_MS = 2_000
 const BATCH = 50
 const AT_ONCE = 8
 /** Longer than a delivery may take, in seconds. */
@@ -13,7 +10,7 @@ const LEASE = 60
 const FIRST = 5
 const LONGEST = 6 * 3600
 
-export interface DispatchOptions {
+export interface DeliverOptions {
   /** https and public addresses alone */
   publicOnly: boolean
   signal?: AbortSignal
@@ -23,7 +20,7 @@ export interface DispatchOptions {
  * Delivers what is due, each message by whoever claims it first.
  * @returns how many arrived
  */
-export async function dispatch(db: Db, { publicOnly, signal }: DispatchOptions): Promise<number> {
+export async function deliverWebhooks(db: Db, { publicOnly, signal }: DeliverOptions): Promise<number> {
   let count = 0
   for (;;) {
     const due = await dueMessages(db, { limit: BATCH })
@@ -60,12 +57,3 @@ const key = ({ account_id, id, attempts }: { account_id: string; id: string; att
 const delay = (attempts: number) => Math.min(FIRST * 4 ** (attempts - 1), LONGEST)
 const reason = (error: unknown) =>
   String((error as Error).message || (error as NodeJS.ErrnoException).code).slice(0, 300)
-
-/** Delivers from time to time until it is stopped; what is under way then is cut off, and tried again by whoever comes next. */
-export function startDispatcher(db: Db, publicOnly: boolean, onFailure: (error: Error) => void): () => Promise<void> {
-  const look = async (signal: AbortSignal) => {
-    await readEndpoints(db)
-    await dispatch(db, { publicOnly, signal })
-  }
-  return repeat(EVERY_MS, look, onFailure)
-}

@@ -1,22 +1,28 @@
 /**
- * Work in the background: every so many ms until it is stopped. Two runs never overlap, and the timer keeps no process
- * alive.
- * @param work aborted by its signal when it is stopped
- * @returns stops it, and resolves when the run under way has ended
+ * Runs a job by the clock until it is stopped. Two runs never overlap. The timer does not keep the process alive.
+ * @param everyMs from the start of one run to the start of the next; a run that takes longer delays the next
+ * @param work gets a signal that aborts when the job is stopped
+ * @param onFailure is called with what `work` throws; the next run comes as usual
+ * @returns stops the job, and resolves when the current run has ended
  */
 export function repeat(
   everyMs: number,
-  work: (signal: AbortSignal) => Promise<unknown>,
+  work: (signal: AbortSignal) => Promise<unknown> | unknown,
   onFailure: (error: Error) => void,
 ): () => Promise<void> {
   const stopping = new AbortController()
-  let running: Promise<unknown> | undefined
+  let running: Promise<void> | undefined
+  const run = async () => {
+    try {
+      await work(stopping.signal)
+    } catch (error) {
+      onFailure(error as Error)
+    } finally {
+      running = undefined
+    }
+  }
   const timer = setInterval(() => {
-    running ??= work(stopping.signal)
-      .catch(onFailure)
-      .finally(() => {
-        running = undefined
-      })
+    running ??= run()
   }, everyMs)
   timer.unref()
   return async () => {

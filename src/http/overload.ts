@@ -3,22 +3,26 @@ import type { FastifyInstance } from 'fastify'
 import { ApiError } from './errors.ts'
 
 /**
- * Overload: whoever would wait in vain is told so at once, and comes back later. It is not the length of a queue that
- * counts but whether it moves: a thousand requests that are served within seconds are no overload.
+ * Overload protection. A request that would wait longer than its client does is refused at once, with Retry-After. Not the
+ * length of a queue decides but whether it drains: a thousand requests that are served within seconds are no overload.
  */
 
-/** Somewhere that requests wait, and how many have left it for their turn so far. */
+/** A place where requests wait. */
 export interface Queue {
+  /** How many wait now */
   waiting(): number
+  /** How many have been served so far */
   served(): number
 }
 
 export interface Load {
-  /** Has this queue watched too: while it does not drain, new requests are refused; its length is a metric */
+  /** Adds a queue: while it does not drain, new requests are refused. Its length is a metric. */
   watch(name: string, queue: Queue): void
   readonly queues: ReadonlyMap<string, Queue>
-  /** Which queue does not drain; undefined: there is no overload */
+  /** The name of a queue that does not drain; undefined: no overload */
   overloadedBy(): string | undefined
+  /** Judges every queue by what it did since the last call; to be called every `EVERY_MS` */
+  look(): void
 }
 
 declare module 'fastify' {
@@ -28,24 +32,23 @@ declare module 'fastify' {
 }
 
 /** How often the queues are looked at, in ms. */
-const EVERY_MS = 250
-/** A queue is judged by what it did in this time, in ms, and not before it has been a queue for so long. */
+export const EVERY_MS = 250
+/** The window over which the rate of a queue is measured, in ms. A younger queue is not judged. */
 const WINDOW_MS = 2_000
-/** Whoever came now would wait longer than this, in ms: a connection of the database is waited for 5 s. */
+/** The longest wait that a new request is let in for, in ms; waiting for a database connection times out after 5 s. */
 const WAIT_MS = 4_000
-/** The event loop is so late, in ms, ... */
+/** The event loop counts as late from this delay on, in ms, ... */
 const LATE_MS = 1_000
-/** ... and has been for so long. */
+/** ... and as stuck when it has been late for so long, in ms, and no request was answered. */
 const LATE_FOR_MS = 3_000
 
-/** Refuses new requests under overload, with 503 overloaded; routes of `limit: 'none'` are served all the same. */
+/** Decorates the app with `load`. */
 export function registerLoad(app: FastifyInstance): void {
   const queues = new Map<string, Queue>()
   const drains = new Map<Queue, (now: number) => boolean>()
-  const requests = requestsOf(app.server)
-  const requestsDrain = drainage(requests)
+  const requestsDrain = drainage(requestsOf(app.server))
   let culprit: string | undefined
-  let last = performance.now()
+  let last: number | undefined
   let lateSince: number | undefined
 
   app.decorate('load', {
@@ -55,36 +58,37 @@ export function registerLoad(app: FastifyInstance): void {
       queues.set(name, queue)
       drains.set(queue, drainage(queue))
     },
+    look() {
+      const now = performance.now()
+      const late = now - (last ?? now) - EVERY_MS
+      last = now
+      lateSince = late > LATE_MS ? (lateSince ?? now - late) : undefined
+      // Every queue is asked each time, because asking records its rate. An event loop that is late but answers is only busy.
+      const moving = requestsDrain(now)
+      const stuck = [...queues].filter(([, queue]) => drains.get(queue)?.(now) === false).map(([name]) => name)
+      if (!moving && lateSince !== undefined && now - lateSince > LATE_FOR_MS) stuck.push('event loop')
+      if (stuck[0] && !culprit)
+        app.log.warn(
+          { queue: stuck[0], waiting: queues.get(stuck[0])?.waiting() },
+          'overloaded: new requests are refused',
+        )
+      if (!stuck[0] && culprit) app.log.info('no longer overloaded')
+      culprit = stuck[0]
+    },
   })
+}
 
-  const timer = setInterval(() => {
-    const now = performance.now()
-    const late = now - last - EVERY_MS
-    last = now
-    lateSince = late > LATE_MS ? (lateSince ?? now - late) : undefined
-    // Asked each time: it keeps the record. A loop that is late and answers all the same is only busy.
-    const moving = requestsDrain(now)
-    const stuck = [...queues].filter(([, queue]) => drains.get(queue)?.(now) === false).map(([name]) => name)
-    if (!moving && lateSince !== undefined && now - lateSince > LATE_FOR_MS) stuck.push('event loop')
-    if (stuck[0] && !culprit)
-      app.log.warn(
-        { queue: stuck[0], waiting: queues.get(stuck[0])?.waiting() },
-        'overloaded: new requests are refused',
-      )
-    if (!stuck[0] && culprit) app.log.info('no longer overloaded')
-    culprit = stuck[0]
-  }, EVERY_MS).unref()
-  app.addHook('onClose', async () => clearInterval(timer))
-
+/** Refuses new requests under overload with 503 `overloaded`. Routes with `limit: 'none'` are served all the same. */
+export function refuseUnderOverload(app: FastifyInstance): void {
   app.addHook('onRequest', (request, _reply, next) => {
-    if (culprit === undefined || request.routeOptions.config.limit === 'none') return next()
+    if (app.load.overloadedBy() === undefined || request.routeOptions.config.limit === 'none') return next()
     next(
       new ApiError(503, 'overloaded', 'The service is overloaded; try again in a moment.', {}, { 'retry-after': '2' }),
     )
   })
 }
 
-/** Tells at each call whether a queue drains fast enough for whoever comes now. */
+/** @returns whether the queue drains fast enough for a request that arrives now; to be called at each look */
 function drainage({ waiting, served }: Queue): (now: number) => boolean {
   const record: { at: number; served: number }[] = []
   return (now) => {
@@ -93,7 +97,7 @@ function drainage({ waiting, served }: Queue): (now: number) => boolean {
       return true
     }
     record.push({ at: now, served: served() })
-    // The youngest that is as old as the window, and what came after it.
+    // Keep one record that is as old as the window, and all younger ones.
     while (record[1] && now - record[1].at >= WINDOW_MS) record.shift()
     const [first] = record
     if (!first || now - first.at < WINDOW_MS) return true
@@ -102,16 +106,15 @@ function drainage({ waiting, served }: Queue): (now: number) => boolean {
   }
 }
 
-/** The requests that have come by the network and wait for their answer. */
+/** The requests on the network that have not been answered. */
 function requestsOf(server: Server): Queue {
   let waiting = 0
   let served = 0
   server.on('request', (_request, response: ServerResponse) => {
     waiting++
-    // Comes once, however it ends.
     response.once('close', () => {
       waiting--
-      // Those that we refuse are no sign of getting on.
+      // A refusal is no progress.
       if (response.statusCode !== 503) served++
     })
   })

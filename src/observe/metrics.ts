@@ -1,6 +1,4 @@
-import type { FastifyInstance } from 'fastify'
-
-/** What is counted. Without METRICS_PORT nothing is, at no cost, and Prometheus's client is not even loaded. */
+/** What is counted. Without METRICS_PORT nothing is, and Prometheus's client is not loaded. */
 export interface Metrics extends ClerkMetrics {
   /** A batch of so many ledger operations was posted as one statement */
   batch(size: number): void
@@ -16,19 +14,8 @@ export interface ClerkMetrics {
   clerkBreaker(open: boolean): void
 }
 
-declare module 'fastify' {
-  interface FastifyInstance {
-    metrics: Metrics
-  }
-}
-
-/** `app.metrics`: counting where METRICS_PORT is set, else nothing. After `app.load` and `app.db`, before the routes. */
-export async function registerMetrics(app: FastifyInstance): Promise<void> {
-  const { metricsPort } = app.config
-  app.decorate('metrics', metricsPort ? (await import('./prometheus.ts')).prometheusMetrics(app) : NOTHING)
-}
-
-const NOTHING: Metrics = {
+/** Counts nothing. */
+export const noMetrics: Metrics = {
   batch() {},
   expired() {},
   clerkCall: () => () => {},

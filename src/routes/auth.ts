@@ -1,6 +1,7 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { decodeJwt } from 'jose'
-import { authenticate, bySessionJwt, closeSession, openSession, originNotAllowed } from '../access/caller.ts'
+import { authenticate, bySessionJwt, originNotAllowed } from '../access/caller.ts'
+import { closeSession, openSession } from '../access/sessions.ts'
 import { ApiError } from '../http/errors.ts'
 import { tokenExpired } from '../identity/refusals.ts'
 import type { Claims } from '../identity/types.ts'

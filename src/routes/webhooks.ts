@@ -1,5 +1,5 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
-import { accountIdOf } from '../access/caller.ts'
+import { accountIdOf } from '../accounts/account-id.ts'
 import { closeAccount } from '../accounts/close.ts'
 import { statement } from '../db/statement.ts'
 import { ApiError } from '../http/errors.ts'

@@ -1,6 +1,6 @@
 import type { Page } from 'playwright-core'
 import t from 'tap'
-import { accountIdOf } from '../../src/access/caller.ts'
+import { accountIdOf } from '../../src/accounts/account-id.ts'
 import { localClerkId } from '../../src/identity/local.ts'
 import { look, openBrowser, openPage, serve, signIn } from '../support/browser.ts'
 import { daysAgo, past } from '../support/history.ts'

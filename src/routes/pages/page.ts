@@ -1,6 +1,7 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { bySessionCookie, type Caller } from '../../access/caller.ts'
-import { ApiError, sendError, toApiError } from '../../http/errors.ts'
+import { sendError, toApiError } from '../../http/error-handler.ts'
+import { ApiError } from '../../http/errors.ts'
 import type { failures } from '../../schemas/all.ts'
 
 /** What a page needs beyond ourselves. */

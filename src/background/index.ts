@@ -1,0 +1,64 @@
+import type { FastifyInstance } from 'fastify'
+import type { JobKey } from '../ledger/settle.ts'
+import { readEndpoints } from '../webhooks/outbox.ts'
+import { cleanUp } from './clean-up.ts'
+import { deliverWebhooks } from './deliver-webhooks.ts'
+import { repeat } from './repeat.ts'
+import { sweepHolds } from './sweep-holds.ts'
+
+/** One job of the list below. */
+interface Job {
+  everyMs: number
+  /** The warning in the log when a run fails; the next run comes as usual */
+  failure: string
+  run(signal: AbortSignal): Promise<unknown> | unknown
+}
+
+/** Everything that runs by the clock. Each replica runs all of it. */
+export function backgroundJobs({ db, config, load, log, metrics, origins }: FastifyInstance): Job[] {
+  const onFailure = (error: Error, job: JobKey) => log.warn({ err: error, ...job }, 'could not expire a hold')
+  return [
+    {
+      everyMs: 250,
+      failure: 'could not look at the queues',
+      run: () => load.look(),
+    },
+    {
+      everyMs: 2_000,
+      failure: 'could not deliver webhooks',
+      async run(signal) {
+        await readEndpoints(db)
+        await deliverWebhooks(db, { publicOnly: config.production, signal })
+      },
+    },
+    {
+      // Changes made on another replica take effect within this time.
+      everyMs: 15_000,
+      failure: "could not read the apps' origins; the last known ones stay allowed",
+      run: () => origins.refresh(),
+    },
+    {
+      everyMs: 60_000,
+      failure: 'could not expire overdue holds',
+      run: async (signal) => metrics.expired(await sweepHolds(db, { onFailure, signal })),
+    },
+    {
+      everyMs: 600_000,
+      failure: 'could not delete old rows',
+      run: (signal) => cleanUp(db, signal),
+    },
+  ]
+}
+
+/**
+ * Starts the jobs.
+ * @returns stops them, and resolves when no run is under way; to be called while the database is still open
+ */
+export function startBackground(app: FastifyInstance): () => Promise<void> {
+  const stops = backgroundJobs(app).map(({ everyMs, failure, run }) =>
+    repeat(everyMs, run, (error) => app.log.warn({ err: error }, failure)),
+  )
+  return async () => {
+    await Promise.all(stops.map((stop) => stop()))
+  }
+}
