@@ -113,7 +113,7 @@ async function setUp(t: Test) {
     const [open, overdue] = [await ada.reserve(10), await ada.reserve(10)]
     const expired = overdue.json().job_id
     await sql`update jobs set expires_at = now() - interval '1 hour' where id = ${expired}`.execute(db)
-    await sweepHolds(db)
+    await sweepHolds(db, app.ledger)
     return { db, ada, admin: operator, job_id: open.json().job_id, expired, slug, key: unique('key') }
   }
   return { faults, db, scene }
@@ -158,10 +158,10 @@ t.test('a sweep that is cut off gives each hold back once', async (t) => {
     const { ada, job_id } = await scene()
     await sql`update jobs set expires_at = now() - interval '1 hour' where id = ${job_id}`.execute(db)
     faults.arm('end_job', point, 2)
-    await sweepHolds(db).catch(() => {})
+    await sweepHolds(db, app.ledger).catch(() => {})
     t.ok(faults.cuts() >= 1, point)
     faults.arm('', point, 0)
-    await sweepHolds(db)
+    await sweepHolds(db, app.ledger)
     t.strictSame(await ada.balance(), { credits: 100, held: 0 }, point)
   }
 })

@@ -122,7 +122,7 @@ async function take(step: Step, model: Model, { db, ada, admin, apps, keyed }: W
     }
     case 'sweep': {
       model.sweep()
-      await sweepHolds(db)
+      await sweepHolds(db, app.ledger)
     }
   }
 }

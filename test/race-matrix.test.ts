@@ -2,7 +2,7 @@ import { deepStrictEqual } from 'node:assert/strict'
 import { mock } from 'node:test'
 import { sql } from 'kysely'
 import t from 'tap'
-import { expire } from '../src/ledger/settle.ts'
+import { expire } from '../src/ledger/operations.ts'
 import { Model, type ModelJob } from './support/model.ts'
 import { type Person, personWith, start, unique } from './support/start.ts'
 

@@ -71,7 +71,7 @@ t.test('an app hears of its jobs, signed, once per event', async (t) => {
   await ada.fail(failed)
   await settle()
   await sql`update jobs set expires_at = now() where id = ${expired}`.execute(db)
-  await sweepHolds(db)
+  await sweepHolds(db, app.ledger)
   await settle()
   await ada.complete(expired, 1)
   await settle()
