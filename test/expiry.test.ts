@@ -2,6 +2,7 @@ import { mock } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
 import t from 'tap'
+import { startBackground } from '../src/background/index.ts'
 import { sweepHolds } from '../src/background/sweep-holds.ts'
 import type { Tables } from '../src/db/tables.ts'
 import { personWith, start } from './support/start.ts'
@@ -111,6 +112,7 @@ t.test('the service sweeps every minute, until it is closed', async (t) => {
   mock.timers.enable({ apis: ['setInterval'] })
   t.teardown(() => mock.timers.reset())
   const { app, db } = await start(t)
+  const stop = startBackground(app)
   const ada = await personWith(app, 5)
   const { job_id } = (await ada.reserve(5)).json()
   await pass(db, job_id, 2 * DAY)
@@ -121,7 +123,7 @@ t.test('the service sweeps every minute, until it is closed', async (t) => {
   t.strictSame(await ada.balance(), { credits: 5, held: 0 })
 
   await pass(db, (await ada.reserve(5)).json().job_id, 2 * DAY)
-  await app.close()
+  await stop()
   mock.timers.tick(600_000)
   const { held } = await db.selectFrom('accounts').select('held').where('id', '=', ada.id).executeTakeFirstOrThrow()
   t.equal(held, 5)
@@ -320,17 +322,20 @@ t.test('a heartbeat that comes between reading an overdue job and ending it wins
   const ada = await personWith(app, 5)
   const { job_id } = (await ada.reserve(5)).json()
   await pass(db, job_id, DAY + 1)
-  // The sweeper reads the job as overdue, and its ending then waits for the account, which this transaction holds.
-  const { sweeping } = await db.transaction().execute(async (trx) => {
+  // The sweeper reads the job as overdue, and its ending waits behind the heartbeat for the account, which is held here.
+  const { beat, sweeping } = await db.transaction().execute(async (trx) => {
     await sql`select from accounts where id = ${ada.id} for update`.execute(trx)
-    const sweeping = sweepHolds(db, app.ledger)
+    const beat = ada.post(`/api/jobs/${job_id}/heartbeat`, {})
     await until(async () => {
       const waiting = sql`select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`
-      return (await waiting.execute(trx)).rows.length > 0
+      return (await waiting.execute(db)).rows.length > 0
     })
-    t.equal((await ada.post(`/api/jobs/${job_id}/heartbeat`, {})).statusCode, 200)
-    return { sweeping }
+    const sweeping = sweepHolds(db, app.ledger)
+    const read = sql`select from pg_stat_activity where query like '%jobs.expires_at::text%' and state = 'idle'`
+    await until(async () => (await read.execute(db)).rows.length > 0)
+    return { beat, sweeping }
   })
+  t.equal((await beat).statusCode, 200)
   t.equal(await sweeping, 0)
   t.strictSame(await ada.balance(), { credits: 0, held: 5 })
 })

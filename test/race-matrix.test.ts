@@ -62,7 +62,7 @@ const CONTENDERS: Record<string, Contender> = {
     model: (model, job) => model.fail(job, true),
   },
   expire: {
-    act: ({ db }, { ada, job }) => expire(db, { account_id: ada.id, job_id: job.id }),
+    act: ({ app }, { ada, job }) => expire(app.ledger, { account_id: ada.id, job_id: job.id }),
     model: (model, job) => model.expire(job),
   },
   heartbeat: {

@@ -86,7 +86,7 @@ t.test("a key beside a person's token settles that person's jobs, and allows ttl
 })
 
 t.test('a late completion needs the key too', async (t) => {
-  const { db, ada, job_id, server } = await keyedApp(t)
+  const { app, db, ada, job_id, server } = await keyedApp(t)
   await sql`update jobs set expires_at = now() - interval '1 hour' where id = ${job_id}`.execute(db)
   await sweepHolds(db, app.ledger)
   t.strictSame(await ada.balance(), { credits: 20, held: 0 }, 'the sweeper needs none')

@@ -48,16 +48,12 @@ export async function transact(
 ): Promise<(Outcome | undefined)[]> {
   try {
     const states = await read(session, operations, locking)
-    if (locking.waits && states.size === 0) {
-      const { account_id, clerk_id } = operations.find(({ clerk_id }) => clerk_id !== undefined) ?? {}
-      if (account_id !== undefined && clerk_id !== undefined) {
-        await session.send([ROLLBACK, openAccounts.query({ ids: [account_id], clerk_ids: [clerk_id] })])
-        return await transact(db, session, operations, locking)
-      }
-      // An account that nobody opens has no jobs.
-      for (const { account_id } of operations) states.set(account_id, stateOf(unopened(account_id), 0))
-    }
     const { outcomes, queries } = applyAll(db, states, operations)
+    const opener = operations.find(({ account_id, clerk_id }) => clerk_id && states.get(account_id)?.now === UNOPENED)
+    if (opener && queries.length > 0) {
+      await session.send([ROLLBACK, openAccounts.query({ ids: [opener.account_id], clerk_ids: [opener.clerk_id ?? ''] })])
+      return await transact(db, session, operations, locking)
+    }
     const results = await session.send([...queries, COMMIT])
     // After an error, the answer to COMMIT is that it rolled back.
     if (results.at(-1)?.command !== 'COMMIT') throw new Error('The transaction was rolled back.')
@@ -72,6 +68,8 @@ export async function transact(
 /** Locks and loads. @returns the states of the accounts that were locked, by id */
 async function read(session: Session, operations: Operation[], locking: Locking): Promise<Map<string, State>> {
   const states = new Map<string, State>()
+  // An account that does not come back under a lock that is waited for does not exist: it has nothing.
+  if (locking.waits) for (const { account_id } of operations) states.set(account_id, stateOf(empty(account_id), UNOPENED))
   const take = (reads: ReturnType<typeof load>, results: Result[]) => {
     for (const [n, read] of reads.entries()) read.take(results[n]?.rows ?? [], states)
   }
@@ -148,7 +146,9 @@ const announce = (messages: Message[]): Query[] =>
         }),
       ]
 
-const unopened = (id: string): Account => ({ id, credits: 0, held: 0, seq: 0, closed: false })
+const empty = (id: string): Account => ({ id, credits: 0, held: 0, seq: 0, closed: false })
+/** When an account was locked that does not exist. */
+const UNOPENED = 0
 
 /** Whether the server gave a statement up for its time: its transaction has failed, and the connection is as good as ever. */
 const isServerTimeout = (error: DatabaseUnavailable): boolean =>
