@@ -76,7 +76,11 @@ t.test('more overdue holds than one batch are given back in one sweepHolds, by s
   t.ok(jobs.every(({ statusCode }) => statusCode === 200))
   await sql`update jobs set expires_at = now() - interval '1 second' where account_id = ${ada.id}`.execute(one.db)
 
-  const released = await Promise.all([sweepHolds(one.db, one.app.ledger), sweepHolds(two.db, two.app.ledger), sweepHolds(one.db, one.app.ledger)])
+  const released = await Promise.all([
+    sweepHolds(one.db, one.app.ledger),
+    sweepHolds(two.db, two.app.ledger),
+    sweepHolds(one.db, one.app.ledger),
+  ])
   t.equal(
     released.reduce((sum, count) => sum + count),
     250,

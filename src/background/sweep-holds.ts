@@ -27,7 +27,9 @@ export async function sweepHolds(db: Db, ledger: Ledger, { onFailure, signal }: 
   for (;;) {
     const batch = await overdue(db, { ...after, limit: BATCH })
     if (signal?.aborted) return released
-    const results = await Promise.allSettled(batch.map(({ account_id, job_id }) => expire(ledger, { account_id, job_id })))
+    const results = await Promise.allSettled(
+      batch.map(({ account_id, job_id }) => expire(ledger, { account_id, job_id })),
+    )
     for (const [n, result] of results.entries()) {
       if (result.status === 'fulfilled') {
         if (result.value) released++

@@ -49,7 +49,10 @@ export function pipelines(config: Config['database'], size: number, statementMs:
 
   async function open(): Promise<pg.Client> {
     for (let attempt = 1; ; attempt++) {
-      const client = new pg.Client({ ...connectionOptions(config.url ?? '', statementMs, settings), pipeline: true } as pg.ClientConfig)
+      const client = new pg.Client({
+        ...connectionOptions(config.url ?? '', statementMs, settings),
+        pipeline: true,
+      } as pg.ClientConfig)
       // A connection that breaks while nothing is sent says so here; it is not lent again.
       client.on('error', () => drop(client))
       client.on('end', () => drop(client))

@@ -1,6 +1,15 @@
 import type { Query } from '../db/statement.ts'
 import { ApiError } from '../http/errors.ts'
-import { type Adjust, type Entry, type Job, type Movement, type Outcome, type Request, type Reserve, settlement } from './rules.ts'
+import {
+  type Adjust,
+  type Entry,
+  type Job,
+  type Movement,
+  type Outcome,
+  type Request,
+  type Reserve,
+  settlement,
+} from './rules.ts'
 
 /**
  * What the ledger is asked, and what it answers: each function below posts one operation and says its outcome in the words of the
@@ -33,7 +42,15 @@ export interface Ledger {
 
 export type JobRow = Omit<
   Job,
-  'metadata' | 'expires_at' | 'created_at' | 'updated_at' | 'ttl_seconds' | 'idempotency_key' | 'request_hash' | 'keyed' | 'merge'
+  | 'metadata'
+  | 'expires_at'
+  | 'created_at'
+  | 'updated_at'
+  | 'ttl_seconds'
+  | 'idempotency_key'
+  | 'request_hash'
+  | 'keyed'
+  | 'merge'
 > & { metadata: Record<string, unknown> | null; expires_at: Date; created_at: Date; updated_at: Date }
 
 export type EntryRow = Omit<Entry, 'created_at'> & { created_at: Date }

@@ -393,9 +393,7 @@ function adjust(state: State, request: Adjust): Outcome {
   const earlier = state.entries.get(reference)
   if (earlier) {
     const same = earlier.kind === kind && earlier.amount === amount && earlier.reason === reason
-    return same
-      ? { ...repeated(state), entry: earlier }
-      : refused(state, { code: 'reference_reused', entry: earlier })
+    return same ? { ...repeated(state), entry: earlier } : refused(state, { code: 'reference_reused', entry: earlier })
   }
   if (state.account.closed) return refused(state, { code: 'account_closed' })
   const { credits } = state.account

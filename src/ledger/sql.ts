@@ -201,7 +201,8 @@ function takeJobs(rows: Rows, states: Map<string, State>): void {
     if (!state) continue
     // Read by id already: that one knows what its operation makes of it.
     const known = state.jobs.get(row.id)
-    const merge = typeof merged === 'string' ? { text: merged, same: same === true, too_large: too_large === true } : null
+    const merge =
+      typeof merged === 'string' ? { text: merged, same: same === true, too_large: too_large === true } : null
     const job: Job = known ?? { ...row, keyed: keyed === true, merge }
     state.jobs.set(job.id, job)
     if (job.idempotency_key !== null) state.keys.set(job.idempotency_key, job)

@@ -51,7 +51,10 @@ export async function transact(
     const { outcomes, queries } = applyAll(db, states, operations)
     const opener = operations.find(({ account_id, clerk_id }) => clerk_id && states.get(account_id)?.now === UNOPENED)
     if (opener && queries.length > 0) {
-      await session.send([ROLLBACK, openAccounts.query({ ids: [opener.account_id], clerk_ids: [opener.clerk_id ?? ''] })])
+      await session.send([
+        ROLLBACK,
+        openAccounts.query({ ids: [opener.account_id], clerk_ids: [opener.clerk_id ?? ''] }),
+      ])
       return await transact(db, session, operations, locking)
     }
     const results = await session.send([...queries, COMMIT])
@@ -69,7 +72,8 @@ export async function transact(
 async function read(session: Session, operations: Operation[], locking: Locking): Promise<Map<string, State>> {
   const states = new Map<string, State>()
   // An account that does not come back under a lock that is waited for does not exist: it has nothing.
-  if (locking.waits) for (const { account_id } of operations) states.set(account_id, stateOf(empty(account_id), UNOPENED))
+  if (locking.waits)
+    for (const { account_id } of operations) states.set(account_id, stateOf(empty(account_id), UNOPENED))
   const take = (reads: ReturnType<typeof load>, results: Result[]) => {
     for (const [n, read] of reads.entries()) read.take(results[n]?.rows ?? [], states)
   }

@@ -55,7 +55,13 @@ export interface Message {
  * @param apps those that the account has used
  * @param now ms since 1970
  */
-export function messagesOf(db: Db, account_id: string, happened: Happening[], apps: Set<string>, now: number): Message[] {
+export function messagesOf(
+  db: Db,
+  account_id: string,
+  happened: Happening[],
+  apps: Set<string>,
+  now: number,
+): Message[] {
   const known = endpoints.get(db) ?? []
   if (known.length === 0) return []
   return happened.flatMap(({ app, before, after, job }) =>
