@@ -120,11 +120,12 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
           .$if(cursor !== undefined, (jobs) => jobs.where('id', '<', cursor ?? ''))
           .orderBy('id', 'desc')
           .limit(limit + 1)
+      const list = (status: JobState) => app.db.selectFrom(page(status).as('list')).selectAll()
       // An app's jobs are merged from those of each status: that index exists anyway, and every posting would pay for another.
       const rows =
         slug !== undefined && status === undefined
           ? await app.db
-              .selectFrom(page('started').unionAll(page('completed')).unionAll(page('failed')).as('pages'))
+              .selectFrom(list('started').unionAll(list('completed')).unionAll(list('failed')).as('lists'))
               .selectAll()
               .orderBy('id', 'desc')
               .limit(limit + 1)
