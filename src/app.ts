@@ -137,6 +137,8 @@ export async function buildApp(
   // Hooks run in the order of this list. Headers come first, so that a refusal by any later hook carries them and a browser
   // app on another origin can read it.
   app.addHook('onRequest', setCommonHeaders(config))
+  // Before CORS, which answers preflight requests by itself.
+  if (app.identity.mode === 'local' && config.localIdentity === 'loopback') app.addHook('onRequest', onlyThisMachine)
   await app.register(cors, {
     origin: (origin, allow) => allow(null, origin !== undefined && app.origins.isAllowed(origin)),
     credentials: true,
@@ -145,7 +147,6 @@ export async function buildApp(
     maxAge: 600,
   })
   if (!config.trustProxy.length) app.addHook('onRequest', warnOfForwarded(app.log))
-  if (app.identity.mode === 'local' && config.localIdentity === 'loopback') app.addHook('onRequest', onlyThisMachine)
   // Before anything that costs a query or a signature check.
   refuseUnderOverload(app)
   app.addHook('onRequest', (request, _reply, next) => {

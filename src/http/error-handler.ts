@@ -20,7 +20,7 @@ import {
   wrongContentLength,
 } from './catalogue.ts'
 import { ApiError, type ErrorKind, otherRefusal } from './errors.ts'
-import { corsHeaders, safetyHeaders } from './headers.ts'
+import { corsHeaders, safetyHeaders, setCommonHeaders } from './headers.ts'
 
 /** Our errors for those of Fastify. */
 const FRAMEWORK_ERRORS: Record<string, ErrorKind<[]>> = {
@@ -84,11 +84,7 @@ export function setErrorHandlers(app: FastifyInstance): void {
 
 /** Answers a path that the router cannot read. No hook has run, so the common headers are set here. */
 export function sendFrameworkError(error: FastifyError, request: FastifyRequest, reply: FastifyReply) {
-  const { config, origins } = request.server
-  reply
-    .headers(safetyHeaders(config))
-    .headers(corsHeaders(request.headers.origin, origins.isAllowed))
-    .header('x-request-id', request.id)
+  setCommonHeaders(request.server.config)(request, reply, () => {})
   return sendError(error, request, reply)
 }
 
