@@ -28,6 +28,11 @@ const pollResponses = {
       token: Type.String({ description: 'A personal access token: send it as Authorization: Bearer' }),
       token_type: Type.String(),
       expires_at: Timestamp,
+      name: Type.Unsafe<string | null>({
+        type: 'string',
+        nullable: true,
+        description: 'What the account page calls the person who approved, such as an e-mail address; null if unknown',
+      }),
     },
     {
       description: 'Token ready. The same answer is given again for a minute, should the first be lost',
@@ -36,6 +41,7 @@ const pollResponses = {
           token: 'focus_pat_3fQ9…',
           token_type: 'Bearer',
           expires_at: '2027-02-19T12:00:00.000Z',
+          name: 'ada@example.com',
         },
       ],
     },
@@ -211,7 +217,7 @@ export const deviceRoutes: FastifyPluginAsyncTypebox = async (app) => {
 }
 
 function answer(reply: FastifyReply, polled: Polled) {
-  if ('token' in polled) return { token: polled.token, token_type: 'Bearer', expires_at: polled.expires_at }
+  if ('token' in polled) return { ...polled, token_type: 'Bearer' }
   reply.code(202)
   return { status: 'pending', interval: polled.interval }
 }
