@@ -1,5 +1,6 @@
 import { mock } from 'node:test'
 import t from 'tap'
+import { startBackground } from '../src/background/index.ts'
 import { type App, start, unique } from './support/start.ts'
 
 const APP = 'https://app.example.com'
@@ -101,6 +102,7 @@ t.test('another instance learns of a new origin by itself within 30 s', async (t
   mock.timers.enable({ apis: ['setInterval'] })
   t.teardown(() => mock.timers.reset())
   const { app, db } = await start(t)
+  t.teardown(startBackground(app))
   const origin = `https://${unique('late')}.example.com`
   await db
     .insertInto('apps')

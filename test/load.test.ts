@@ -4,6 +4,7 @@ import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { startBackground } from '../src/background/index.ts'
 import { holdAccounts } from './support/hold.ts'
 import { launch, ready, signIn } from './support/process.ts'
 import { type App, databaseUrl, personWith, start } from './support/start.ts'
@@ -15,6 +16,7 @@ const POOL_SIZE = 3
 
 async function listening(t: Test, env: Record<string, string> = {}) {
   const service = await start(t, env)
+  t.teardown(startBackground(service.app))
   const url = await service.app.listen({ host: '127.0.0.1', port: 0 })
   return { ...service, url, port: Number(new URL(url).port) }
 }
@@ -53,6 +55,7 @@ t.test(
   async (t) => {
     const lines: string[] = []
     const { app } = await start(t, { DATABASE_POOL_SIZE: String(POOL_SIZE) }, (line) => lines.push(line))
+    t.teardown(startBackground(app))
     const bob = await personWith(app, 100)
     const held = await Promise.all(Array.from({ length: POOL_SIZE }, () => personWith(app, 100)))
     const hold = await holdAccounts(t, await databaseUrl(), ...held.map(({ id }) => id))

@@ -6,6 +6,7 @@ import { sql } from 'kysely'
 import { Webhook } from 'standardwebhooks'
 import t, { type Test } from 'tap'
 import { deliverWebhooks } from '../src/background/deliver-webhooks.ts'
+import { startBackground } from '../src/background/index.ts'
 import { sweepHolds } from '../src/background/sweep-holds.ts'
 import { deliver, isPublic } from '../src/webhooks/delivery.ts'
 import { type Person, personWith, start, unique } from './support/start.ts'
@@ -333,6 +334,7 @@ t.test('an endpoint that is removed receives nothing more', async (t) => {
 t.test('an endpoint registered at one instance is heard by the others within seconds', async (t) => {
   const { ada, slug, received } = await setUp(t, undefined, { events: ['job.completed'] })
   const other = await start(t)
+  t.teardown(startBackground(other.app))
   for (let i = 0; i < 100 && received.length === 0; i++) {
     const headers = { authorization: ada.authorization }
     const post = (url: string, payload: object) => other.app.inject({ method: 'POST', url, headers, payload })

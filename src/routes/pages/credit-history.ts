@@ -1,6 +1,6 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import type { EntryKind } from '../../db/tables.ts'
-import { ApiError } from '../../http/errors.ts'
+import { jobNotFound } from '../../http/catalogue.ts'
 import { Uuid } from '../../schemas/all.ts'
 import { page, signedIn } from './page.ts'
 import { returnLink } from './return-link.ts'
@@ -64,7 +64,7 @@ export const creditHistoryPages: FastifyPluginAsyncTypebox = async (app) => {
       if (!person) return reply
       const { id } = request.params
       const [job, entries] = await Promise.all([readJob(person.id, id), readEntriesOf(person.id, id)])
-      if (!job) throw new ApiError(404, 'job_not_found', 'You have no job with this id.')
+      if (!job) throw jobNotFound()
       return page(reply, 'job', {
         title: jobTitle(job),
         wide: true,

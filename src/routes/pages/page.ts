@@ -1,8 +1,8 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { bySessionCookie, type Caller } from '../../access/caller.ts'
+import { openOurPage } from '../../http/catalogue.ts'
 import { sendError, toApiError } from '../../http/error-handler.ts'
-import { ApiError } from '../../http/errors.ts'
-import type { failures } from '../../schemas/all.ts'
+import type { Refusal } from '../../http/refusals.ts'
 
 /** The origins other than our own that a page needs. */
 interface Needs {
@@ -50,7 +50,7 @@ export const html = (description: string) => ({
 })
 
 /** The same failures, which a form gets as a page and a JSON request as JSON. */
-export const alsoAsPages = (responses: Record<number, (typeof failures)['invalid']>) =>
+export const alsoAsPages = (responses: Record<number, Refusal>) =>
   Object.fromEntries(
     Object.entries(responses).map(([status, failure]) => [
       status,
@@ -66,16 +66,8 @@ export const alsoAsPages = (responses: Record<number, (typeof failures)['invalid
 export async function fromOurPages(request: FastifyRequest): Promise<void> {
   const { origin, 'sec-fetch-site': site } = request.headers
   if (origin === undefined ? site !== 'same-origin' : !request.server.origins.isOurs(origin))
-    throw notFromOurPages(request)
+    throw openOurPage(request.server.config.publicUrl)
 }
-
-/** Names PUBLIC_URL: a page that was opened under another name of this server has another origin. */
-export const notFromOurPages = ({ server }: FastifyRequest): ApiError =>
-  new ApiError(
-    403,
-    'origin_not_allowed',
-    `This form can be sent from a page of ${server.config.publicUrl} only. Open it there.`,
-  )
 
 /**
  * The person whose session cookie the request carries. Without a session, the reply redirects to sign-in.
