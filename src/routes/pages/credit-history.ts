@@ -1,7 +1,7 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import type { EntryKind } from '../../db/tables.ts'
 import { jobNotFound } from '../../http/catalogue.ts'
-import { Uuid } from '../../schemas/all.ts'
+import { Uuid } from '../../schemas/primitives.ts'
 import { page, signedIn } from './page.ts'
 import { returnLink } from './return-link.ts'
 import {
