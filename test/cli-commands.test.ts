@@ -32,7 +32,7 @@ t.test('a job from its reservation to its end, and what it leaves in the wallet'
   t.match(await json('jobs', 'fail', other, '--no-refund'), { moved: null, credits: 13 })
   const again = await focus(['jobs', 'fail', other])
   t.equal(again.code, 1)
-  t.match(again.stderr, /^Error: This job is failed already/)
+  t.match(again.stderr, /^Error: This job is already failed/)
   t.strictSame(await person.balance(), { credits: 13, held: 0 })
 })
 
@@ -65,7 +65,7 @@ t.test('what is missing is said with 402, 403 and 401, and each has its exit cod
   t.equal(short.code, 1)
   t.equal(
     short.stderr,
-    'Error: This needs 5 credits; 0 are available.\n5 more credits are needed. Buy more: https://example.com/topup\n',
+    'Error: This needs 5 credits; you have 0 credits.\n5 more credits are needed. Buy more: https://example.com/topup\n',
   )
   const scope = await focus(['admin', 'verify'])
   t.equal(scope.code, 1)
