@@ -102,6 +102,7 @@ async function person(app: App, email = `${unique('somebody')}@example.com`) {
   return {
     id: account.id as string,
     clerkId: account.clerk_id as string,
+    email,
     cookie,
     token: token as string,
     authorization,
