@@ -1,6 +1,7 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { decodeJwt } from 'jose'
 import { authenticate, bySessionJwt, originNotAllowed } from '../access/caller.ts'
+import { handOut, wasHandedOut } from '../access/handed-out.ts'
 import { closeSession, openSession } from '../access/sessions.ts'
 import { ApiError } from '../http/errors.ts'
 import { tokenExpired } from '../identity/refusals.ts'
@@ -64,8 +65,11 @@ export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
         throw new ApiError(404, 'template_not_found', 'There is no JWT template of this name.')
       }
 
+      // A token of our own pages never leaves them: it could act as a person there. A fresh one of an app is answered as it is.
+      const { origin } = request.headers
+      const ours = app.origins.isOurs(jwt?.claims.azp)
       const fresh = jwt && jwt.claims.exp - Date.now() / 1000 >= FRESH_SECONDS
-      if (jwt && !template && (fresh || !sid)) return tokenOf(jwt.token, jwt.claims.exp)
+      if (jwt && !ours && !template && (fresh || !sid)) return tokenOf(jwt.token, jwt.claims.exp)
       if (!sid) {
         throw new ApiError(
           404,
@@ -73,7 +77,16 @@ export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
           'This token belongs to no session, so there is none to mint from.',
         )
       }
-      const token = await app.identity.mint({ sid, clerkId: clerk_id }, template, request.deadline)
+      if (jwt && (await wasHandedOut(app.db, jwt.token))) {
+        throw new ApiError(
+          401,
+          'token_not_renewable',
+          'This token came in the address of a redirect, so no other is minted from it. Sign in with token_in=fragment.',
+        )
+      }
+      const owner = { sid, clerkId: clerk_id }
+      const token = await app.identity.mint(owner, { template, party: origin, deadline: request.deadline })
+      if (token && app.origins.isOurs(decodeJwt(token).azp as string | undefined)) await handOut(app.db, token)
       if (token) return tokenOf(token)
       if (!jwt) await closeSession(request, reply)
       throw new ApiError(401, 'session_ended', 'The session has ended; sign in again.')
@@ -114,9 +127,9 @@ export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const { clerk_id, sid, jwt } = await bySessionJwt(request, request.body.token, 'header')
       if (jwt) refuseExpired(jwt.claims)
       if (!sid) throw new ApiError(401, 'invalid_token', 'This token belongs to no session.')
-      // An app gets tokens of 60 s from us or from Clerk; none of those may become a session of days.
+      // A token that an app has from us or from Clerk must not become a session of days.
       const fresh = jwt && Number(jwt.claims.iat) >= Date.now() / 1000 - OPENING_SECONDS
-      if (!fresh || !app.origins.isOurs(jwt.claims.azp)) {
+      if (!fresh || !app.origins.isOurs(jwt.claims.azp) || (await wasHandedOut(app.db, jwt.token))) {
         throw new ApiError(401, 'invalid_token', 'Only a token that our own sign-in page has just got opens a session.')
       }
       return openSession(request, reply, { clerkId: clerk_id, sid, name: request.body.name })

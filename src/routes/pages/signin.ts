@@ -1,6 +1,7 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
 import { bySessionCookie } from '../../access/caller.ts'
+import { handOut } from '../../access/handed-out.ts'
 import { safeRedirect, type TokenIn, withToken } from '../../access/redirects.ts'
 import { closeSession, openSession } from '../../access/sessions.ts'
 import { isLoopback } from '../../addresses.ts'
@@ -146,8 +147,10 @@ export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
     if (!back.target) return '/account'
     // Our own pages know the cookie; a token in our own address would only leak.
     if (app.origins.isOurs(back.target.origin) || back.tokenIn === 'none') return back.target.href
-    const token = await app.identity.mint(owner)
-    return token && withToken(back.target, token, back.tokenIn)
+    const token = await app.identity.mint(owner, { party: back.target.origin })
+    if (!token) return undefined
+    await handOut(app, token, { inQuery: back.tokenIn === 'query' })
+    return withToken(back.target, token, back.tokenIn)
   }
 
   function signinPage(reply: FastifyReply, back: Return, state: PageState) {
