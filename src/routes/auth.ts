@@ -86,8 +86,10 @@ export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
       }
       const owner = { sid, clerkId: clerk_id }
       const token = await app.identity.mint(owner, { template, party: origin, deadline: request.deadline })
-      if (token && app.origins.isOurs(decodeJwt(token).azp as string | undefined)) await handOut(app.db, token)
-      if (token) return tokenOf(token)
+      if (token) {
+        await handOut(app, token)
+        return tokenOf(token)
+      }
       if (!jwt) await closeSession(request, reply)
       throw new ApiError(401, 'session_ended', 'The session has ended; sign in again.')
     },
