@@ -256,7 +256,7 @@ t.test('the local identity answers this machine alone, on every route', async (t
     ] as Record<string, string>[]) {
       const reply = await send(headers)
       t.equal(reply.statusCode, 403, `${route} ${JSON.stringify(headers)}`)
-      t.match(reply.body, 'The local identity answers only this machine.')
+      t.match(reply.body, 'The local identity serves this machine only.')
       t.strictSame(reply.cookies, [])
     }
     for (const host of ['localhost:3000', '127.0.0.1:3000', '[::1]:3000', 'localhost']) {

@@ -59,7 +59,7 @@ export interface Identity {
    */
   mint(
     session: SessionOwner,
-    options?: { template?: string | undefined; party?: string | undefined; deadline?: number },
+    options?: { template?: string | undefined; party?: string | undefined; deadline?: number | undefined },
   ): Promise<string | undefined>
   /**
    * A person's tokens at an OAuth provider (its name without `oauth_`), one for each account connected there.

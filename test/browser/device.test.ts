@@ -216,7 +216,7 @@ t.test('too many wrong codes are stopped, also on the page', async (t) => {
     answers.push(answer?.status())
   }
   t.strictSame(answers, [...Array(10).fill(400), 429])
-  t.match(await page.getByRole('alert').textContent(), /too many wrong codes\. Try again in \d+ minutes/)
+  t.match(await page.getByRole('alert').textContent(), /Too many wrong codes\. Try again in \d+ minutes/)
   await look(t, page, 'device-limited')
   t.equal((await page.goto(login.verification_uri_complete))?.status(), 429, 'also for a right one')
 })
