@@ -61,7 +61,7 @@ t.test('a login replaces a corrupt one', async (t) => {
   await writeFile(await computer.keep(gate.url, 'x'), '{')
   const login = computer.begin(['login'])
   const [, code = ''] = await login.said(CODE)
-  await ada.post('/api/device/complete', { user_code: code })
+  await ada.postFromOurPage('/api/device/complete', { user_code: code })
   const { code: exitCode, stderr } = await login.ended
   t.equal(exitCode, 0)
   t.match(stderr, /is corrupt; this login replaces it/)

@@ -47,7 +47,7 @@ async function beginning(t: Test, rule: Rule = () => false, args: string[] = [])
 }
 
 async function decide(person: Person, user_code: string, action = 'approve') {
-  const decided = await person.post('/api/device/complete', { user_code, action })
+  const decided = await person.postFromOurPage('/api/device/complete', { user_code, action })
   if (decided.statusCode !== 200) throw new Error(decided.body)
 }
 

@@ -27,7 +27,7 @@ t.test('in a terminal a login shows a QR code, opens the browser, and counts the
   t.match(screen, `${url}/device`)
   t.match(screen, `Opened ${url}/device?user_code=${user_code}`)
   t.ok(screen.split('\n').length <= 24, 'all of it fits into the usual 24 lines')
-  t.equal((await ada.post('/api/device/complete', { user_code })).statusCode, 200)
+  t.equal((await ada.postFromOurPage('/api/device/complete', { user_code })).statusCode, 200)
   t.equal(await terminal.ended, 0)
   t.match(terminal.seen(), `Signed in to ${gate.url} as ${ada.email}`)
   t.notMatch(terminal.seen(), /Waiting/, 'the spinner is gone')

@@ -34,7 +34,7 @@ t.test('somebody types an address and lands at the app with a token that works',
   const target = new URL(location(reply))
   const token = target.searchParams.get('token') ?? ''
   t.equal(target.href, `${APP}/page?a=1&token=${token}#route`)
-  t.match(decodeJwt(token), { sub: /^user_[0-9A-Za-z]{27}$/, azp: OURS, iss: OURS, sts: 'active', sid: /^sess_/ })
+  t.match(decodeJwt(token), { sub: /^user_[0-9A-Za-z]{27}$/, azp: APP, iss: OURS, sts: 'active', sid: /^sess_/ })
   const wallet = await app.inject({ url: '/api/wallet', headers: { authorization: `Bearer ${token}` } })
   t.equal(wallet.statusCode, 200)
 })

@@ -7,6 +7,7 @@ import type { Scope } from '../db/tables.ts'
 import { completeDevice, startDevice } from '../device/approval.ts'
 import { type Polled, pollDevice } from '../device/client.ts'
 import {
+  accountClosed,
   badField,
   codeExpired,
   codeUsed,
@@ -199,6 +200,7 @@ export const deviceRoutes: FastifyPluginAsyncTypebox = async (app) => {
             signedIn,
             jsonBody,
             sessionRequired,
+            accountClosed,
             invalidCode,
             codeExpired,
             codeUsed,

@@ -1,6 +1,7 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { bySessionCookie } from '../../access/caller.ts'
+import { handOut } from '../../access/handed-out.ts'
 import { originToAllow, type TokenIn, withToken } from '../../access/redirects.ts'
 import { closeSession, openSession } from '../../access/sessions.ts'
 import { clerkFrontendHost } from '../../config.ts'
@@ -172,8 +173,10 @@ export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
     if (!back.target) return '/account'
     // Our own pages use the cookie, and a token in their address could leak.
     if (app.origins.isOurs(back.target.origin) || back.tokenIn === 'none') return back.target.href
-    const token = await app.identity.mint(owner)
-    return token && withToken(back.target, token, back.tokenIn)
+    const token = await app.identity.mint(owner, { party: back.target.origin })
+    if (!token) return undefined
+    await handOut(app, token, { inQuery: back.tokenIn === 'query' })
+    return withToken(back.target, token, back.tokenIn)
   }
 
   /** What the sign-in is for: an app, a device or one of our own pages. */
