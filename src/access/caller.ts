@@ -1,9 +1,21 @@
 import type { FastifyRequest } from 'fastify'
 import { accountIdOf, CLERK_USER_ID } from '../accounts/account-id.ts'
 import type { Scope } from '../db/tables.ts'
+import {
+  accountClosed,
+  insufficientScope,
+  invalidToken,
+  malformedBearer,
+  notAnAdministrator,
+  notSignedIn,
+  originNotAllowed,
+  ownPagesOnly,
+  sessionPending,
+  sessionRequired,
+} from '../http/catalogue.ts'
 import { ApiError } from '../http/errors.ts'
-import { invalidToken } from '../identity/refusals.ts'
 import type { Claims } from '../identity/types.ts'
+import { wasHandedOut } from './handed-out.ts'
 import { findSession } from './sessions.ts'
 import { isPat } from './tokens.ts'
 
@@ -26,23 +38,34 @@ export interface Caller {
   scopes: Scope[] | null
 }
 
+/** The caller of a request whose route has one of the hooks below. @throws {Error} where it has none, which is a bug */
+export function callerOf({ account, routeOptions }: FastifyRequest): Caller {
+  if (!account) throw new Error(`${routeOptions.url} reads its caller, but no hook of it requires one`)
+  return account
+}
+
 const person = { token_id: null, scopes: null } as const
 
 /** Any signed-in caller, by a PAT only with scope `account`. @throws {ApiError} as requireScope */
 export const requireAccount = requireScope('account')
 
-/** A caller who may use the OAuth tokens of the account. @throws {ApiError} as requireScope */
-export const requireOauth = requireScope('oauth')
+/** A caller who may use the OAuth tokens of the account. @throws {ApiError} as requireScope; 403 account_closed */
+export async function requireOauth(request: FastifyRequest): Promise<void> {
+  const caller = await requireCaller(request)
+  checkScope(caller, 'oauth')
+  await refuseClosed(request, caller)
+}
 
-/** A caller who administers the service. @throws {ApiError} as requireScope; 403 not_an_administrator */
+/** A caller who administers the service. @throws {ApiError} as requireScope; 403 not_an_administrator, account_closed */
 export async function requireAdmin(request: FastifyRequest): Promise<void> {
-  await requireCaller(request)
+  const caller = await requireCaller(request)
   const { config, identity } = request.server
-  const { clerk_id } = request.account
+  const { clerk_id } = caller
   if (!config.adminClerkIds.includes(clerk_id) && !identity.administrators.has(clerk_id)) {
-    throw new ApiError(403, 'not_an_administrator', 'Only an administrator may do this.')
+    throw notAnAdministrator()
   }
-  checkScope(request.account, 'admin')
+  checkScope(caller, 'admin')
+  await refuseClosed(request, caller)
 }
 
 /**
@@ -51,48 +74,50 @@ export async function requireAdmin(request: FastifyRequest): Promise<void> {
  */
 export function requireScope(scope: Scope) {
   return async (request: FastifyRequest): Promise<void> => {
-    await requireCaller(request)
-    checkScope(request.account, scope)
+    checkScope(await requireCaller(request), scope)
   }
 }
 
 /** Any caller, whatever a PAT is for. @throws {ApiError} 401; 403 origin_not_allowed where a cookie changes something from elsewhere */
-export async function requireCaller(request: FastifyRequest): Promise<void> {
-  request.account = await authenticate(request)
-  const { via } = request.account
-  if (via === 'cookie' && !['GET', 'HEAD'].includes(request.method)) {
+export async function requireCaller(request: FastifyRequest): Promise<Caller> {
+  const caller = await authenticate(request)
+  request.account = caller
+  if (caller.via === 'cookie' && !['GET', 'HEAD'].includes(request.method)) {
     const { origin } = request.headers
     if (!origin || !request.server.origins.isAllowed(origin)) throw originNotAllowed()
   }
+  return caller
 }
 
 /**
- * A person, not a program: signed in by our session or with a JWT of theirs, and on a page of our own. Allowed apps'
- * pages are not enough: a code that an attacker knows must not be approved from anywhere but where it is shown.
- * @throws {ApiError} 401 session_required beside those of authenticate; 403 origin_not_allowed
+ * A person on a page of our own: by our session cookie, or by a session JWT whose `azp` is ours. No token of an app will do,
+ * however fresh: an app holds tokens of a minute, and what a person may do here can last for months. No allowed app's page
+ * will do either: a code that an attacker knows must not be approved from anywhere but where it is shown.
+ * @throws {ApiError} 401 session_required beside those of authenticate; 403 origin_not_allowed, account_closed
  */
 export async function requireSession(request: FastifyRequest): Promise<void> {
-  request.account = await authenticate(request)
-  const { sid, via } = request.account
-  if (!sid) throw new ApiError(401, 'session_required', 'Only a person who has signed in may do this; sign in first.')
+  const caller = await authenticate(request)
+  request.account = caller
+  const { db, origins } = request.server
+  const { sid, via, jwt } = caller
+  if (!sid || (jwt && (!origins.isOurs(jwt.claims.azp) || (await wasHandedOut(db, jwt.token))))) throw sessionRequired()
   const { origin, 'sec-fetch-site': site } = request.headers
-  if (origin !== undefined ? !request.server.origins.isOurs(origin) : via === 'cookie' && site !== 'same-origin') {
-    throw new ApiError(403, 'origin_not_allowed', 'This can be done on our own pages only.')
+  if (origin !== undefined ? !origins.isOurs(origin) : via === 'cookie' && site !== 'same-origin') {
+    throw ownPagesOnly()
   }
+  await refuseClosed(request, caller)
+}
+
+/** A JWT outlives the account that it is for by up to its life. @throws {ApiError} 403 account_closed */
+async function refuseClosed({ server }: FastifyRequest, { id }: Caller): Promise<void> {
+  const row = await server.db.selectFrom('accounts').select('closed_at').where('id', '=', id).executeTakeFirst()
+  if (row?.closed_at) throw accountClosed()
 }
 
 function checkScope({ scopes }: Caller, scope: Scope): void {
   if (!scopes || scopes.includes(scope)) return
-  throw new ApiError(
-    403,
-    'insufficient_scope',
-    `This token was not approved for "${scope}"; log in again and ask for it.`,
-    { scope },
-  )
+  throw insufficientScope(scope)
 }
-
-export const originNotAllowed = () =>
-  new ApiError(403, 'origin_not_allowed', 'Requests from this origin are not allowed; the operator has to add it.')
 
 /** The Authorization header decides where there is one; else a cookie. @throws {ApiError} 401, 429 */
 export async function authenticate(request: FastifyRequest): Promise<Caller> {
@@ -109,11 +134,11 @@ async function findCaller(request: FastifyRequest): Promise<Caller> {
   const { authorization } = request.headers
   if (authorization !== undefined) {
     const token = /^bearer +(\S+) *$/i.exec(authorization)?.[1]
-    if (!token) throw new ApiError(401, 'invalid_token', 'Send the token as Authorization: Bearer <token>.')
+    if (!token) throw malformedBearer()
     return isPat(token) ? byPat(request, token) : bySessionJwt(request, token, 'header')
   }
   const caller = (await bySessionCookie(request)) ?? (await byClerkCookie(request))
-  if (!caller) throw new ApiError(401, 'not_signed_in', 'Sign in first, or send a bearer token.')
+  if (!caller) throw notSignedIn()
   return caller
 }
 
@@ -131,9 +156,7 @@ export async function bySessionJwt(request: FastifyRequest, token: string, via: 
   const claims = identity.known(token) ?? (await limits.verifying(request, verify))
   if (claims.azp === undefined ? via === 'cookie' : !origins.isAllowed(claims.azp)) throw invalidToken()
   if (claims.aud !== undefined && ![claims.aud].flat().includes(config.publicUrl)) throw invalidToken()
-  if (claims.sts === 'pending') {
-    throw new ApiError(401, 'session_pending', 'The sign-in is not finished; complete it first.')
-  }
+  if (claims.sts === 'pending') throw sessionPending()
   const { sub, sid = null } = claims
   // The same key signs tokens of machines and OAuth applications; accounts are for people.
   if (!USER_ID.test(sub)) throw invalidToken()

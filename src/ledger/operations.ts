@@ -1,5 +1,15 @@
 import type { Query } from '../db/statement.ts'
-import { ApiError } from '../http/errors.ts'
+import {
+  accountClosed,
+  balanceOutOfRange,
+  idempotencyKeyReused,
+  insufficientCredits,
+  jobAlreadyEnded,
+  jobNotFound,
+  referenceReused,
+  settleKeyRequired,
+  wouldGoNegative,
+} from '../http/catalogue.ts'
 import {
   type Adjust,
   type Entry,
@@ -165,49 +175,23 @@ function done(outcome: Outcome): Outcome {
   if (!refusal) return outcome
   switch (refusal.code) {
     case 'job_not_found':
-      throw new ApiError(404, 'job_not_found', 'You have no job with this job_id.')
+      throw jobNotFound()
     case 'settle_key_required':
-      throw new ApiError(
-        403,
-        'settle_key_required',
-        "This app's jobs are settled by its server, which sends X-App-Key. Nothing was changed.",
-      )
+      throw settleKeyRequired()
     case 'account_closed':
-      throw new ApiError(403, 'account_closed', 'This account is closed; nothing is posted to it.')
+      throw accountClosed()
     case 'idempotency_key_reused':
-      throw new ApiError(422, 'idempotency_key_reused', 'This Idempotency-Key belongs to a different request.')
+      throw idempotencyKeyReused()
     case 'balance_out_of_range':
-      throw new ApiError(
-        409,
-        'balance_out_of_range',
-        'The balance would leave the range of ±(2^53 - 1); nothing was moved.',
-      )
-    case 'insufficient_credits': {
-      const { required, available } = refusal
-      throw new ApiError(402, 'insufficient_credits', `This needs ${required} credits; ${available} are available.`, {
-        required,
-        available,
-      })
-    }
-    case 'job_already_ended': {
-      const { status, actual_cost, failure_reason } = refusal.job
-      throw new ApiError(
-        409,
-        'job_already_ended',
-        `This job is ${status} already${failure_reason ? ` (${failure_reason})` : ''}, at a cost of ${actual_cost}` +
-          `${refusal.other_metadata ? ', with other metadata' : ''}. Nothing was changed.`,
-        { status, actual_cost, failure_reason },
-      )
-    }
+      throw balanceOutOfRange()
+    case 'insufficient_credits':
+      throw insufficientCredits(refusal)
+    case 'job_already_ended':
+      throw jobAlreadyEnded(refusal.job, refusal.other_metadata)
     case 'reference_reused':
-      throw new ApiError(409, 'reference_reused', 'This reference stands for another entry of the account.', {
-        entry: entryRow(refusal.entry),
-      })
-    case 'would_go_negative': {
-      const { available } = refusal
-      const message = `The account has ${available} credits; nothing was moved.`
-      throw new ApiError(409, 'would_go_negative', message, { available })
-    }
+      throw referenceReused(entryRow(refusal.entry))
+    case 'would_go_negative':
+      throw wouldGoNegative(refusal.available)
   }
 }
 

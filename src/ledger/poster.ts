@@ -4,7 +4,7 @@ import type { Sessions } from '../db/pipeline.ts'
 import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
 import { DatabaseUnavailable } from '../db/unavailable.ts'
-import { ApiError } from '../http/errors.ts'
+import { postingQueueFull } from '../http/catalogue.ts'
 import { knowEndpoints } from '../webhooks/outbox.ts'
 import type { Ledger, Operation } from './operations.ts'
 import type { Outcome } from './rules.ts'
@@ -61,7 +61,7 @@ export function createPoster(
   idle.resolve()
 
   function post(operation: Operation): Promise<Outcome> {
-    if (waiting >= MAX_WAITING) return Promise.reject(overloaded())
+    if (waiting >= MAX_WAITING) return Promise.reject(postingQueueFull())
     if (waiting++ === 0) idle = Promise.withResolvers()
     const { promise, resolve, reject } = Promise.withResolvers<Outcome>()
     join(lanes.get(operation.account_id) ?? main, { operation, since: undefined, resolve, reject })
@@ -235,6 +235,3 @@ const sqlState = (error: unknown): string => String((error as { code?: unknown }
 /** Whether nothing came from the server in the time of a statement. */
 const isSilence = (error: unknown): boolean =>
   error instanceof DatabaseUnavailable && error.timedOut && !/^5(7014|5P03)$/.test(sqlState(error.cause))
-
-const overloaded = () =>
-  new ApiError(503, 'overloaded', 'Too much is waiting to be posted; try again.', {}, { 'retry-after': '1' })

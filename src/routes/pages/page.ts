@@ -1,18 +1,18 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { bySessionCookie, type Caller } from '../../access/caller.ts'
+import { openOurPage } from '../../http/catalogue.ts'
 import { sendError, toApiError } from '../../http/error-handler.ts'
-import { ApiError } from '../../http/errors.ts'
-import type { failures } from '../../schemas/all.ts'
+import type { Refusal } from '../../http/refusals.ts'
 
-/** What a page needs beyond ourselves. */
+/** The origins other than our own that a page needs. */
 interface Needs {
-  /** The origin that a form of the page ends at: Chromium holds form-action against redirects as well */
+  /** The origin that a form of the page is redirected to: Chromium applies form-action to redirects too */
   formTarget?: string | undefined
-  /** Clerk's frontend host: the page runs ClerkJS from there */
+  /** Clerk's frontend host, which ClerkJS is loaded from */
   clerkHost?: string | undefined
 }
 
-/** Sends a page: never stored, never framed, scripts by host list. Everything that a template fills in is escaped. */
+/** Sends a page: not cached, not framed, with scripts from listed hosts only. Templates escape every value. */
 export function page(reply: FastifyReply, template: string, values: object, needs: Needs = {}) {
   return reply
     .header('cache-control', 'no-store')
@@ -21,7 +21,7 @@ export function page(reply: FastifyReply, template: string, values: object, need
     .view(template, values)
 }
 
-/** Clerk's part is what its documentation asks for; its styles are made by script, hence unsafe-inline for them. */
+/** Clerk's part follows its documentation. ClerkJS creates styles by script, hence unsafe-inline for styles. */
 function contentSecurityPolicy({ formTarget, clerkHost }: Needs): string {
   const clerk = clerkHost ? `https://${clerkHost}` : ''
   const protect = 'https://*.protect.clerk.com'
@@ -43,14 +43,14 @@ function contentSecurityPolicy({ formTarget, clerkHost }: Needs): string {
     .join('; ')
 }
 
-/** For the document: a response that is a page. */
+/** A response schema for a page. */
 export const html = (description: string) => ({
   description,
   content: { 'text/html': { schema: { type: 'string' }, example: '<!doctype html>…' } },
 })
 
-/** The same failures, told to whoever sent a form on a page. */
-export const alsoAsPages = (responses: Record<number, (typeof failures)['invalid']>) =>
+/** The same failures, which a form gets as a page and a JSON request as JSON. */
+export const alsoAsPages = (responses: Record<number, Refusal>) =>
   Object.fromEntries(
     Object.entries(responses).map(([status, failure]) => [
       status,
@@ -59,29 +59,26 @@ export const alsoAsPages = (responses: Record<number, (typeof failures)['invalid
   )
 
 /**
- * Refuses a form that is not from one of our pages: whoever sends somebody's browser here must not decide for them.
- * Our pages send an Origin (their referrer policy is same-origin); browsers that do not still say where they come from.
+ * A hook that accepts forms from our own pages only (CSRF). Our pages send an Origin, because their referrer policy is
+ * same-origin; a request without one needs `Sec-Fetch-Site: same-origin`.
  * @throws {ApiError} 403 origin_not_allowed
  */
 export async function fromOurPages(request: FastifyRequest): Promise<void> {
   const { origin, 'sec-fetch-site': site } = request.headers
   if (origin === undefined ? site !== 'same-origin' : !request.server.origins.isOurs(origin))
-    throw notFromOurPages(request)
+    throw openOurPage(request.server.config.publicUrl)
 }
 
-/** Also for people who reach us by another name than PUBLIC_URL: to their browser that is another place. */
-export const notFromOurPages = ({ server }: FastifyRequest): ApiError =>
-  new ApiError(403, 'origin_not_allowed', `This did not come from a page of ${server.config.publicUrl}: open it there.`)
-
 /**
- * Whose browser this is, by our session; nobody's: it is sent to sign in and then to `path`.
- * @returns undefined when the answer is under way
+ * The person whose session cookie the request carries. Without a session, the reply redirects to sign-in.
+ * @param path where the sign-in leads back to
+ * @returns undefined where the reply has been sent
  */
 export async function signedIn(request: FastifyRequest, reply: FastifyReply, path = request.url) {
   const caller: Caller | undefined = await bySessionCookie(request)
   if (caller) return { ...caller, shown_as: caller.name ?? caller.clerk_id }
   const query = new URLSearchParams({ redirect_to: request.server.config.publicUrl + path })
-  // Without redirect_to a sign-in ends at the account page.
+  // Without redirect_to, a sign-in ends at the account page.
   reply.header('cache-control', 'no-store').redirect(path === '/account' ? '/signin' : `/signin?${query}`, 303)
   return undefined
 }
@@ -89,7 +86,7 @@ export async function signedIn(request: FastifyRequest, reply: FastifyReply, pat
 export const isJson = (request: FastifyRequest): boolean =>
   /^application\/json\b/i.test(request.headers['content-type'] ?? '')
 
-/** A page for people; JSON for whoever sent JSON. */
+/** Answers an error with a page, and with JSON where the request was JSON. */
 export function sendErrorPage(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply) {
   if (isJson(request)) return sendError(error, request, reply)
   const answer = toApiError(error)
