@@ -185,7 +185,7 @@ function done(outcome: Outcome): Outcome {
     case 'balance_out_of_range':
       throw balanceOutOfRange()
     case 'insufficient_credits':
-      throw insufficientCredits(refusal)
+      throw insufficientCredits({ required: refusal.required, available: refusal.available })
     case 'job_already_ended':
       throw jobAlreadyEnded(refusal.job, refusal.other_metadata)
     case 'reference_reused':
