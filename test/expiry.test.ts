@@ -4,13 +4,13 @@ import { type Kysely, sql } from 'kysely'
 import t from 'tap'
 import { sweepHolds } from '../src/background/sweep-holds.ts'
 import type { Tables } from '../src/db/tables.ts'
-import { personWith, start } from './support/start.ts'
+import { earlier, personWith, start } from './support/start.ts'
 
 const DAY = 86_400
 
 /** Lets so many seconds of a job's life pass. */
 const pass = (db: Kysely<Tables>, jobId: string, seconds: number) =>
-  sql`update jobs set expires_at = expires_at - make_interval(secs => ${seconds}) where id = ${jobId}`.execute(db)
+  sql`update jobs set expires_at = ${earlier('expires_at', `${seconds} seconds`)} where id = ${jobId}`.execute(db)
 
 const secondsFromNow = (time: string) => (Date.parse(time) - Date.now()) / 1000
 
