@@ -22,8 +22,8 @@ import { createIdentity } from './identity/create.ts'
 import { answerBy } from './identity/deadline.ts'
 import { onlyThisMachine } from './identity/local-fence.ts'
 import type { Identity } from './identity/types.ts'
-import { postInBatches } from './ledger/batch.ts'
-import { type Ledger, postingSingly } from './ledger/posting.ts'
+import type { Ledger } from './ledger/operations.ts'
+import { createPoster } from './ledger/poster.ts'
 import { type Metrics, noMetrics } from './observe/metrics.ts'
 import type { Tracing } from './observe/tracing.ts'
 import { adminRoutes } from './routes/admin.ts'
@@ -65,8 +65,7 @@ declare module 'fastify' {
  * Builds the service: everything it is made of stands in this list. It starts nothing: the listener and the background jobs
  * are started by start.ts.
  * @param db migrated; opened by `connect`, it is the caller's to close
- * @param how `log` is the log of the process, `logger` makes one as Fastify takes it; absent: no log. `batches: false`
- *   posts every operation by itself, for measuring and testing
+ * @param how `log` is the log of the process, `logger` makes one as Fastify takes it; absent: no log.
  */
 export async function buildApp(
   config: Config,
@@ -75,7 +74,6 @@ export async function buildApp(
     log?: FastifyBaseLogger
     logger?: FastifyServerOptions['logger']
     tracing?: Tracing | undefined
-    batches?: boolean
   } = {},
 ) {
   const app = Fastify({
@@ -113,13 +111,10 @@ export async function buildApp(
     'metrics',
     config.metricsPort ? (await import('./observe/prometheus.ts')).prometheusMetrics(app) : noMetrics,
   )
-  const post =
-    how.batches === false
-      ? postingSingly(db)
-      : postInBatches(db, connectForPosting(config.database, db), app.metrics.batch)
-  app.decorate('ledger', { db, post: how.tracing?.posting(post) ?? post })
-  app.load.watch('ledger', post)
-  app.addHook('onClose', () => post.close())
+  const ledger = createPoster(db, connectForPosting(config.database, db), app.metrics.batch)
+  app.decorate('ledger', how.tracing?.posting(ledger) ?? ledger)
+  app.load.watch('ledger', ledger)
+  app.addHook('onClose', () => ledger.close())
   app.decorate('identity', await createIdentity(config, db, app.log, app.metrics))
   app.decorate('pats', rememberPats(db))
   app.decorate('origins', createOrigins(config, db))
@@ -136,6 +131,8 @@ export async function buildApp(
   // Hooks run in the order of this list. Headers come first, so that a refusal by any later hook carries them and a browser
   // app on another origin can read it.
   app.addHook('onRequest', setCommonHeaders(config))
+  // Before CORS, which answers preflight requests by itself.
+  if (app.identity.mode === 'local' && config.localIdentity === 'loopback') app.addHook('onRequest', onlyThisMachine)
   await app.register(cors, {
     origin: (origin, allow) => allow(null, origin !== undefined && app.origins.isAllowed(origin)),
     credentials: true,
@@ -144,7 +141,6 @@ export async function buildApp(
     maxAge: 600,
   })
   if (!config.trustProxy.length) app.addHook('onRequest', warnOfForwarded(app.log))
-  if (app.identity.mode === 'local' && config.localIdentity === 'loopback') app.addHook('onRequest', onlyThisMachine)
   // Before anything that costs a query or a signature check.
   refuseUnderOverload(app)
   app.addHook('onRequest', (request, _reply, next) => {

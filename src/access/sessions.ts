@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { accountIdOf } from '../accounts/account-id.ts'
 import { ApiError } from '../http/errors.ts'
 import { isLocalSid } from '../identity/local.ts'
-import { openAccount } from '../ledger/post.ts'
+import { openAccount } from '../accounts/open.ts'
 import { hashOf } from './tokens.ts'
 
 /** Our own sessions: an opaque cookie, stored as a hash. */

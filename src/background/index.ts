@@ -1,10 +1,9 @@
 import type { FastifyInstance } from 'fastify'
-import type { JobKey } from '../ledger/settle.ts'
 import { readEndpoints } from '../webhooks/outbox.ts'
 import { cleanUp } from './clean-up.ts'
 import { deliverWebhooks } from './deliver-webhooks.ts'
 import { repeat } from './repeat.ts'
-import { sweepHolds } from './sweep-holds.ts'
+import { type JobKey, sweepHolds } from './sweep-holds.ts'
 
 /** One job of the list below. */
 interface Job {
@@ -15,7 +14,7 @@ interface Job {
 }
 
 /** Everything that runs by the clock. Each replica runs all of it. */
-export function backgroundJobs({ db, config, load, log, metrics, origins }: FastifyInstance): Job[] {
+export function backgroundJobs({ db, config, ledger, load, log, metrics, origins }: FastifyInstance): Job[] {
   const onFailure = (error: Error, job: JobKey) => log.warn({ err: error, ...job }, 'could not expire a hold')
   return [
     {
@@ -40,7 +39,7 @@ export function backgroundJobs({ db, config, load, log, metrics, origins }: Fast
     {
       everyMs: 60_000,
       failure: 'could not expire overdue holds',
-      run: async (signal) => metrics.expired(await sweepHolds(db, { onFailure, signal })),
+      run: async (signal) => metrics.expired(await sweepHolds(db, ledger, { onFailure, signal })),
     },
     {
       everyMs: 600_000,

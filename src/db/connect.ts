@@ -1,6 +1,7 @@
 import { Kysely, type LogEvent, PostgresDialect } from 'kysely'
 import type { Config } from '../config.ts'
 import { pglitePool } from './pglite.ts'
+import { overConnection, pipelines, type Sessions } from './pipeline.ts'
 import type { PoolUse } from './pool-use.ts'
 import { postgresPool } from './postgres.ts'
 import type { Db, Tables } from './tables.ts'
@@ -9,6 +10,11 @@ const uses = new WeakMap<Db, PoolUse>()
 
 /** The use of the pool below a database that `connect` opened; undefined for others. */
 export const poolUse = (db: Db): PoolUse | undefined => uses.get(db)
+
+/** Connections that post. One is enough for a plain Postgres; the others are for the shards of a cluster. */
+const MAIN_SIZE = 6
+/** Connections on which postings wait for locks. */
+const LANES_SIZE = 4
 
 /** The most that one statement of a request may take, in ms. */
 const STATEMENT_MS = 5_000
@@ -38,20 +44,12 @@ export async function connect(
 }
 
 /**
- * One connection for the statement that posts many operations at once. Postgres keeps the plan that it makes of it: on
- * tables that are still empty it would choose to scan them, so that is off here. Nobody waits long behind another's lock.
- * @returns `db` itself with PGlite, which has but one connection
+ * Connections for posting to the ledger, apart from those of requests.
+ * @returns with PGlite, `db`'s one connection for both
  */
-export function connectForPosting(config: Config['database'], db: Db): Db {
-  if (!config.url) return db
-  const settings = { enable_seqscan: 'off', enable_hashjoin: 'off', enable_mergejoin: 'off', lock_timeout: '50ms' }
-  const pool = postgresPool(config.url, {
-    poolSize: 1,
-    statementNames: config.statementNames,
-    statementMs: STATEMENT_MS,
-    settings,
-  })
-  return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
+export function connectForPosting(config: Config['database'], db: Db): { main: Sessions; lanes: Sessions } {
+  if (!config.url) return { main: overConnection(db), lanes: overConnection(db) }
+  return { main: pipelines(config, MAIN_SIZE, STATEMENT_MS), lanes: pipelines(config, LANES_SIZE, STATEMENT_MS) }
 }
 
 /** One connection without a statement time-out, for migrations, which may have to rewrite a table. */

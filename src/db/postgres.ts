@@ -13,8 +13,6 @@ export interface PostgresOptions {
   statementNames: boolean
   /** What one statement may take on our side, in ms; 0: no limit (migrations) */
   statementMs: number
-  /** Of the server, for these connections, such as enable_seqscan */
-  settings?: Record<string, string>
   onLostConnection?: (error: Error) => void
 }
 
@@ -25,21 +23,13 @@ export interface PostgresOptions {
  */
 export function postgresPool(
   url: string,
-  { poolSize, statementNames, statementMs, settings = {}, onLostConnection }: PostgresOptions,
+  { poolSize, statementNames, statementMs, onLostConnection }: PostgresOptions,
 ): PostgresPool & { use: PoolUse } {
   const options: pg.PoolConfig = {
-    connectionString: withSettings(url, settings),
+    ...connectionOptions(url, statementMs),
     max: poolSize,
-    keepAlive: true,
     Client: QuickToConnect as unknown as NonNullable<pg.PoolConfig['Client']>,
-    types: { getTypeParser: (oid, format) => (oid === 20 ? safeInteger : pg.types.getTypeParser(oid, format)) },
-    application_name: 'focus-api',
-    // The server gives up a little before we do: then the outcome of a slow statement is known.
-    ...(statementMs && {
-      query_timeout: statementMs,
-      statement_timeout: statementMs - 500,
-      connectionTimeoutMillis: statementMs,
-    }),
+    ...(statementMs && { query_timeout: statementMs, connectionTimeoutMillis: statementMs }),
   }
   let pool = newPool()
   /** Those who wait for a connection of `pool`; calling one sends it away */
@@ -127,15 +117,10 @@ export function postgresPool(
             ...(patience && { query_timeout: patience }),
           })
         } catch (error) {
-          if (error instanceof pg.DatabaseError) {
-            if (!isServerTrouble(error.code)) throw error
-            // All but a statement that took too long end the connection, or make it useless: nobody gets it again.
-            if (error.code === '57014') throw new DatabaseUnavailable(error, true)
-            broken = new DatabaseUnavailable(error)
-            throw broken
-          }
-          if (error instanceof RangeError) throw error
-          broken = new DatabaseUnavailable(error as Error, (error as Error).message === 'Query read timeout')
+          const met = translated(error, (error as Error).message === 'Query read timeout')
+          if (!met.lost) throw met.error
+          // Nobody gets this connection again.
+          broken = met.error
           if (broken.timedOut) abandon(home)
           throw broken
         }
@@ -151,6 +136,42 @@ export function postgresPool(
     served: () => lent,
   }
   return { connect, end: () => pool.end(), options, use }
+}
+
+/**
+ * What every connection has.
+ * @param settings of the server, for these connections, such as enable_seqscan
+ */
+export const connectionOptions = (
+  url: string,
+  statementMs: number,
+  settings: Record<string, string> = {},
+): pg.ClientConfig => ({
+  connectionString: withSettings(url, settings),
+  keepAlive: true,
+  types: { getTypeParser: (oid, format) => (oid === 20 ? safeInteger : pg.types.getTypeParser(oid, format)) },
+  application_name: 'focus-api',
+  // The server gives up a little before we do: then the outcome of a slow statement is known.
+  ...(statementMs && { statement_timeout: statementMs - 500 }),
+  connectionTimeoutMillis: CONNECT_MS,
+})
+
+/**
+ * What a failed statement means.
+ * @param timedOut whether our own clock ended it
+ * @returns `lost`: the connection is of no use any more
+ */
+export function translated(
+  error: unknown,
+  timedOut: boolean,
+): { error: DatabaseUnavailable; lost: true } | { error: unknown; lost: false } {
+  if (error instanceof pg.DatabaseError) {
+    if (!isServerTrouble(error.code)) return { error, lost: false }
+    if (error.code === '57014') return { error: new DatabaseUnavailable(error, true), lost: false }
+    return { error: new DatabaseUnavailable(error), lost: true }
+  }
+  if (error instanceof RangeError) return { error, lost: false }
+  return { error: new DatabaseUnavailable(error as Error, timedOut), lost: true }
 }
 
 /** pg-pool has one time-out for connecting and for waiting in its queue; a dead network must not take as long as a full pool may. */
@@ -176,6 +197,7 @@ function isServerTrouble(code = ''): boolean {
     code.startsWith('08') || // connection exception
     code.startsWith('53') || // out of disk, memory, connections
     code === '57014' || // statement_timeout
+    code === '25P03' || // idle in a transaction for too long
     /^57P0[1-5]$/.test(code) || // shutting down, crashed, starting up
     code === '25006' // read-only after a failover
   )

@@ -4,7 +4,7 @@ import { addressOwner } from '../addresses.ts'
 import { statement } from '../db/statement.ts'
 import type { Db, DeviceStatus, Scope } from '../db/tables.ts'
 import { ApiError } from '../http/errors.ts'
-import { openAccount } from '../ledger/post.ts'
+import { openAccount } from '../accounts/open.ts'
 import { attempt, type Budget, tooManyAttempts } from './attempts.ts'
 
 /**

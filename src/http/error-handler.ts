@@ -4,7 +4,7 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import { signinUrl } from '../access/redirects.ts'
 import { DatabaseUnavailable } from '../db/unavailable.ts'
 import { ApiError, badField } from './errors.ts'
-import { corsHeaders, safetyHeaders } from './headers.ts'
+import { corsHeaders, safetyHeaders, setCommonHeaders } from './headers.ts'
 
 const FRAMEWORK_ERRORS: Record<string, [code: string, message: string]> = {
   FST_ERR_CTP_INVALID_JSON_BODY: ['invalid_json', 'The body is not valid JSON.'],
@@ -75,11 +75,7 @@ export function setErrorHandlers(app: FastifyInstance): void {
 
 /** Answers a path that the router cannot read. No hook has run, so the common headers are set here. */
 export function sendFrameworkError(error: FastifyError, request: FastifyRequest, reply: FastifyReply) {
-  const { config, origins } = request.server
-  reply
-    .headers(safetyHeaders(config))
-    .headers(corsHeaders(request.headers.origin, origins.isAllowed))
-    .header('x-request-id', request.id)
+  setCommonHeaders(request.server.config)(request, reply, () => {})
   return sendError(error, request, reply)
 }
 

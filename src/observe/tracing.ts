@@ -7,7 +7,7 @@ import { BatchSpanProcessor, NodeTracerProvider, type ReadableSpan } from '@open
 import type { FastifyPluginCallback } from 'fastify'
 import type { LogEvent } from 'kysely'
 import { nameOf } from '../db/statement.ts'
-import type { Posting } from '../ledger/posting.ts'
+import type { Ledger } from '../ledger/operations.ts'
 
 /** Traces by OpenTelemetry: a span for each request, one for each statement below it. Loaded only where they go somewhere. */
 
@@ -16,8 +16,8 @@ export interface Tracing {
   plugin: FastifyPluginCallback
   /** A statement has run */
   query(event: LogEvent): void
-  /** The same, with a span for each operation: the statement is for many of them, and belongs to none */
-  posting(post: Posting): Posting
+  /** The same, with a span for each operation: a batch's statements are for many of them */
+  posting(ledger: Ledger): Ledger
   /** Sends what is left, for 2 s at most */
   stop(): Promise<void>
 }
@@ -63,7 +63,7 @@ export function startTracing(endpoint: string): Tracing {
       if (level === 'error') span.setStatus({ code: SpanStatusCode.ERROR })
       span.end(end)
     },
-    posting(post) {
+    posting(ledger) {
       const spanned = <T>(name: string, work: () => Promise<T>): Promise<T> =>
         tracer.startActiveSpan(name, { kind: SpanKind.CLIENT }, async (span) => {
           try {
@@ -75,11 +75,7 @@ export function startTracing(endpoint: string): Tracing {
             span.end()
           }
         })
-      return {
-        ...post,
-        reserve: (wish) => spanned('reserve', () => post.reserve(wish)),
-        end: (wish) => spanned('end_job', () => post.end(wish)),
-      }
+      return { ...ledger, post: (operation) => spanned(operation.type, () => ledger.post(operation)) }
     },
     stop: async () => {
       await Promise.race([provider.shutdown().catch(() => {}), sleep(FLUSH_MS, undefined, { ref: false })])

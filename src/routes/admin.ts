@@ -7,7 +7,7 @@ import { accountIdOf, CLERK_USER_ID } from '../accounts/account-id.ts'
 import { ERASED, eraseAccount } from '../accounts/erase.ts'
 import { isOrigin } from '../addresses.ts'
 import { ApiError, badField } from '../http/errors.ts'
-import { adjust, openAccount } from '../ledger/post.ts'
+import { adjust } from '../ledger/operations.ts'
 import { MAX_CREDITS, STARTER_REFERENCE } from '../ledger/rules.ts'
 import { verify } from '../ledger/verify.ts'
 import {
@@ -174,10 +174,9 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
       if (wish.reference.startsWith(STARTER_REFERENCE)) {
         throw badField('reference', `must not begin with ${STARTER_REFERENCE}, which is how starter grants are called`)
       }
-      const account_id = accountIdOf(clerk_id)
-      await openAccount(app.db, account_id, clerk_id)
-      const entry = await adjust(app.db, { account_id, allow_negative, actor: request.account.clerk_id, ...wish })
-      return { account: await findAccount(account_id), entry }
+      const owner = { id: accountIdOf(clerk_id), clerk_id }
+      const entry = await adjust(app.ledger, owner, { allow_negative, actor: request.account.clerk_id, ...wish })
+      return { account: await findAccount(owner.id), entry }
     },
   )
 
@@ -245,7 +244,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { clerk_id } = request.body
       const { id } = await findAccount(accountIdOf(clerk_id))
-      await app.pats.revoking(id, () => eraseAccount(app.db, id, clerk_id))
+      await app.pats.revoking(id, () => eraseAccount(app.db, app.ledger, id, clerk_id))
       return { account: await findAccount(id) }
     },
   )

@@ -6,7 +6,7 @@ import { requireAccount } from '../access/caller.ts'
 import { readAppKey, settleKeyInvalid } from '../access/settle-keys.ts'
 import { ApiError } from '../http/errors.ts'
 import { metadataText } from '../http/validation.ts'
-import { reserve } from '../ledger/reserve.ts'
+import { reserve } from '../ledger/operations.ts'
 import {
   bodyFailures,
   failures,
@@ -64,8 +64,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
       if (request.keyOf !== null && request.keyOf !== slug) throw settleKeyInvalid()
       const idempotency_key = request.headers['idempotency-key'] ?? null
       const asked = canonicalJson({ app: slug, action, cost_estimate, metadata: metadata ?? null, ttl_seconds }) ?? ''
-      const { job_id, expires_at, replayed } = await reserve(app.ledger, request.account.clerk_id, {
-        account_id: request.account.id,
+      const { job_id, expires_at, replayed } = await reserve(app.ledger, request.account, {
         job_id: uuidv7(),
         app: slug,
         action,

@@ -49,8 +49,7 @@ export async function start(t: Test, env: Record<string, string> = {}, log?: (li
   })
   const db = await openDatabase(config)
   const logger = log && { ...(loggerOf(config) as object), level: 'trace', stream: { write: log } }
-  const batches = process.env.TEST_POSTING !== 'single'
-  const app = await buildApp(config, db, { batches, ...(logger && { logger }) })
+  const app = await buildApp(config, db, { ...(logger && { logger }) })
   stop = async () => {
     await app.close()
     const { ok, checks } = await verify(db)
