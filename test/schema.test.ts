@@ -176,7 +176,6 @@ const REFUSED: [what: string, sql: string, code: string, constraint: string][] =
   ['an entry changed to what it is', `update ledger_entries set amount = amount where seq = 6`, RESTRICTED, ''],
   ['a deleted entry', `delete from ledger_entries where seq = 6`, RESTRICTED, ''],
   ['an emptied ledger', `truncate ledger_entries`, RESTRICTED, ''],
-  ['a ledger emptied with its accounts', `truncate accounts cascade`, RESTRICTED, ''],
   ['an account deleted from under its grants', `delete from accounts where id = ${ADA}`, FOREIGN_KEY, ''],
 
   [

@@ -132,11 +132,15 @@ export const overConnection = (db: Db): Sessions => ({
       work({
         async send(queries) {
           const results: Result[] = []
-          for (const { text, values = [] } of queries) {
+          // It takes one statement at a time, where a server takes a list of them as text.
+          const single = queries.flatMap((query) =>
+            query.values ? [query] : query.text.split('; ').map((text) => ({ text, values: [] })),
+          )
+          for (const { text, values = [] } of single) {
             const { rows } = await connection.executeQuery(CompiledQuery.raw(text, values))
             results.push({ rows, command: text.toUpperCase() })
           }
-          return results
+          return results.slice(single.length - queries.length)
         },
       }),
     ),

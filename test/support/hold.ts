@@ -33,6 +33,8 @@ export async function holdAccounts(t: Test, url: string, ...accountIds: string[]
     async terminate(pids: number[]): Promise<void> {
       await client.query('select pg_terminate_backend(pid) from unnest($1::int[]) as pid', [pids])
     },
+    /** Makes reading of a table wait, too */
+    lockTable: (name: string) => client.query(`lock table ${name} in access exclusive mode`),
     release: () => client.query('commit'),
   }
 }
