@@ -5,13 +5,14 @@ import t from 'tap'
 import { startBackground } from '../src/background/index.ts'
 import { sweepHolds } from '../src/background/sweep-holds.ts'
 import type { Tables } from '../src/db/tables.ts'
-import { personWith, start } from './support/start.ts'
+import { holdAccounts } from './support/hold.ts'
+import { databaseUrl, earlier, personWith, start } from './support/start.ts'
 
 const DAY = 86_400
 
 /** Lets so many seconds of a job's life pass. */
 const pass = (db: Kysely<Tables>, jobId: string, seconds: number) =>
-  sql`update jobs set expires_at = expires_at - make_interval(secs => ${seconds}) where id = ${jobId}`.execute(db)
+  sql`update jobs set expires_at = ${earlier('expires_at', `${seconds} seconds`)} where id = ${jobId}`.execute(db)
 
 const secondsFromNow = (time: string) => (Date.parse(time) - Date.now()) / 1000
 
@@ -327,18 +328,13 @@ t.test('a heartbeat that comes between reading an overdue job and ending it wins
   const { job_id } = (await ada.reserve(5)).json()
   await pass(db, job_id, DAY + 1)
   // The sweeper reads the job as overdue, and its ending waits behind the heartbeat for the account, which is held here.
-  const { beat, sweeping } = await db.transaction().execute(async (trx) => {
-    await sql`select from accounts where id = ${ada.id} for update`.execute(trx)
-    const beat = ada.post(`/api/jobs/${job_id}/heartbeat`, {})
-    await until(async () => {
-      const waiting = sql`select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`
-      return (await waiting.execute(db)).rows.length > 0
-    })
-    const sweeping = sweepHolds(db, app.ledger)
-    const read = sql`select from pg_stat_activity where query like '%jobs.expires_at::text%' and state = 'idle'`
-    await until(async () => (await read.execute(db)).rows.length > 0)
-    return { beat, sweeping }
-  })
+  const hold = await holdAccounts(t, await databaseUrl(), ada.id)
+  const beat = ada.post(`/api/jobs/${job_id}/heartbeat`, {})
+  await hold.waiting(1)
+  const sweeping = sweepHolds(db, app.ledger)
+  const read = sql`select from pg_stat_activity where query like '%jobs.expires_at::text%' and state = 'idle'`
+  await until(async () => (await read.execute(db)).rows.length > 0)
+  await hold.release()
   t.equal((await beat).statusCode, 200)
   t.equal(await sweeping, 0)
   t.strictSame(await ada.balance(), { credits: 0, held: 5 })

@@ -6,7 +6,7 @@ import t from 'tap'
 import { sweepHolds } from '../src/background/sweep-holds.ts'
 import { verify } from '../src/ledger/verify.ts'
 import { Model } from './support/model.ts'
-import { type Person, start, unique } from './support/start.ts'
+import { earlier, type Person, start, unique } from './support/start.ts'
 
 /** One step of somebody's life. Jobs, keys and references are picked by number, so that a shorter list still makes sense. */
 type Step =
@@ -117,7 +117,7 @@ async function take(step: Step, model: Model, { app, db, ada, admin, apps, keyed
     }
     case 'pass': {
       model.now += step.seconds
-      await sql`update jobs set expires_at = expires_at - make_interval(secs => ${step.seconds})
+      await sql`update jobs set expires_at = ${earlier('expires_at', `${step.seconds} seconds`)}
         where account_id = ${ada.id}`.execute(db)
       return
     }

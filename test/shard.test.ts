@@ -12,6 +12,7 @@ import { emptyDatabase } from './support/process.ts'
 const STAND_IN = `
   create schema citus_stand_in;
   create table citus_stand_in.pg_dist_partition (logicalrelid regclass, partmethod "char", colocated text, position serial);
+  create table citus_stand_in.pg_dist_node (shouldhaveshards boolean);
   create table citus_stand_in.functions (name text primary key);
   create function citus_stand_in.place(name regclass, method "char", with_table text) returns void language plpgsql as $$
     begin

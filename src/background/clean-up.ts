@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
 
@@ -38,14 +39,28 @@ const deletions = Object.entries(OLD).map(([table, { key, old }]) => {
   }
 })
 
+/**
+ * On a Citus cluster a row lock in a reference table also locks the table against other row locks and writes, on the
+ * coordinator and on a worker, and `skip locked` does not skip that: a batch waits this long and leaves the table to the next
+ * pass. Postgres without Citus accepts the setting and ignores it.
+ */
+const LOCK_WAIT = [sql`set local citus.propagate_set_commands = 'local'`, sql`set local lock_timeout = '100ms'`]
+const LOCK_NOT_AVAILABLE = '55P03'
+
 /** @returns how many rows were deleted */
 async function deleteBatch(db: Db, { columns, lock, remove }: (typeof deletions)[number]): Promise<number> {
-  return db.transaction().execute(async (trx) => {
-    const rows = await lock(trx, {})
-    const keys = columns.map((column) => [column, rows.map((row) => row[column])])
-    if (rows.length) await remove(trx, Object.fromEntries(keys))
-    return rows.length
-  })
+  try {
+    return await db.transaction().execute(async (trx) => {
+      for (const setting of LOCK_WAIT) await setting.execute(trx)
+      const rows = await lock(trx, {})
+      const keys = columns.map((column) => [column, rows.map((row) => row[column])])
+      if (rows.length) await remove(trx, Object.fromEntries(keys))
+      return rows.length
+    })
+  } catch (error) {
+    if ((error as { code?: string }).code === LOCK_NOT_AVAILABLE) return 0
+    throw error
+  }
 }
 
 /**

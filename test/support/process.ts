@@ -32,7 +32,7 @@ export async function freePort(): Promise<number> {
 export async function emptyDatabase(t: Test): Promise<string> {
   const server = process.env.TEST_DATABASE_URL ?? ''
   const { name, url } = await createTemplate(server)
-  t.teardown(() => dropTemplate(server, name))
+  t.teardown(() => dropTemplate([server], name))
   return url
 }
 

@@ -1,5 +1,5 @@
 import type { LightMyRequestResponse } from 'fastify'
-import type { Kysely } from 'kysely'
+import { type Kysely, sql } from 'kysely'
 import t, { type Test } from 'tap'
 import { buildApp } from '../../src/app.ts'
 import { type Config, readConfig } from '../../src/config.ts'
@@ -74,6 +74,13 @@ async function openDatabase(config: Config): Promise<Kysely<Tables>> {
   if (!config.database.url) await migrateToLatest(db)
   return db
 }
+
+/**
+ * A time in a column, so much earlier. In UTC, because Citus takes no other arithmetic on a column of an UPDATE: `timestamptz -
+ * interval` depends on the session's time zone.
+ */
+export const earlier = (column: string, interval: string) =>
+  sql`(${sql.ref(column)} at time zone 'UTC' - ${interval}::interval) at time zone 'UTC'`
 
 let people = 0
 /** A value that no other test uses. */
