@@ -4,7 +4,7 @@ import { sql } from 'kysely'
 import { LRUCache } from 'lru-cache'
 import { base62 } from '../base62.ts'
 import type { Config } from '../config.ts'
-import { keptSetting } from '../db/settings.ts'
+import { storedSetting } from '../db/settings.ts'
 import { statement } from '../db/statement.ts'
 import type { Db, Scope } from '../db/tables.ts'
 import { invalidToken, patExpired, patRevoked, tokenNotFound } from '../http/catalogue.ts'
@@ -22,7 +22,7 @@ export const hashOf = (secret: string): string => hash('sha256', secret, 'base64
 
 /** What tokens are derived with: the operator's TOKEN_SECRET, or one that is made once and kept in the database. */
 export async function tokenSecret(config: Config, db: Db): Promise<string> {
-  return config.tokenSecret ?? keptSetting(db, 'token_secret', () => randomBytes(32).toString('base64url'))
+  return config.tokenSecret ?? storedSetting(db, 'token_secret', () => randomBytes(32).toString('base64url'))
 }
 
 /**

@@ -6,15 +6,16 @@ import { expire, type JobKey } from '../ledger/settle.ts'
 const BATCH = 100
 
 export interface SweepOptions {
-  /** Told of each hold that could not be given back; the others are, and this one at the next sweep */
+  /** Called for each hold that could not be released; the sweep goes on, and the next one retries it */
   onFailure?: (error: Error, job: JobKey) => void
   signal?: AbortSignal
 }
 
 /**
- * Gives every overdue hold back. Job ids are read without a lock, a batch at a time, and each is ended by itself: any
+ * Releases every overdue hold. Job ids are read in batches without locks, and each job expires in its own transaction: any
  * number of replicas may sweep at once, and no transaction touches two accounts.
- * @returns how many holds this call gave back
+ * @returns how many holds this call released
+ * @throws {DatabaseUnavailable}
  */
 export async function sweepHolds(db: Db, { onFailure, signal }: SweepOptions = {}): Promise<number> {
   let released = 0
@@ -36,11 +37,11 @@ export async function sweepHolds(db: Db, { onFailure, signal }: SweepOptions = {
   }
 }
 
-/** The place of a hold in the order of expiry; the time is text, because a Date would lose its microseconds. */
+/** Keyset cursor in order of expiry. The time is text, because a Date would lose its microseconds. */
 type OverdueKey = { account_id: string; job_id: string; expires_at: string }
 const NIL = '00000000-0000-0000-0000-000000000000'
 
-// A closed account posts nothing: its holds would stand at the front of every batch for ever.
+// Holds of closed accounts are excluded: they cannot be released and would fill every batch.
 const overdue = statement<OverdueKey & { limit: number }, OverdueKey>(
   'overdue',
   `select jobs.account_id, jobs.id as job_id, jobs.expires_at::text as expires_at

@@ -2,7 +2,7 @@ import { createHash, createPrivateKey, createPublicKey, randomUUID } from 'node:
 import { errors, exportPKCS8, generateKeyPair, jwtVerify, SignJWT } from 'jose'
 import { base62 } from '../base62.ts'
 import type { Config } from '../config.ts'
-import { keptSetting } from '../db/settings.ts'
+import { storedSetting } from '../db/settings.ts'
 import type { Db } from '../db/tables.ts'
 import { invalidToken, templateNotFound, tokenExpired, tokenNotActiveYet } from '../http/catalogue.ts'
 import type { Claims, Identity, OauthToken, SessionOwner } from './types.ts'
@@ -85,4 +85,4 @@ async function registerExampleApp(db: Db): Promise<void> {
 
 /** The stored key: a racing replica must sign with the same. */
 const signingKey = (db: Db): Promise<string> =>
-  keptSetting(db, KEY, async () => exportPKCS8((await generateKeyPair('RS256', { extractable: true })).privateKey))
+  storedSetting(db, KEY, async () => exportPKCS8((await generateKeyPair('RS256', { extractable: true })).privateKey))
