@@ -8,7 +8,7 @@ type Document = {
   components?: { schemas?: Record<string, { example?: unknown }> }
 }
 
-/** The published document at /api/openapi.json and its reader at /api/docs. Registered before the routes it describes. */
+/** Serves the OpenAPI document at /api/openapi.json and Swagger UI at /api/docs. Register it before the routes it describes. */
 export async function registerDocs(app: FastifyInstance): Promise<void> {
   await app.register(swagger, {
     openapi: {
@@ -56,7 +56,7 @@ export async function registerDocs(app: FastifyInstance): Promise<void> {
     staticCSP: {
       'default-src': "'none'",
       'script-src': "'self'",
-      // Its own policy forbids a style that it makes by script, and lets pictures come from elsewhere.
+      // Swagger UI sets inline styles by script. Images come from this origin only.
       'style-src': ["'self'", "'unsafe-inline'"],
       'img-src': ["'self'", 'data:'],
       'font-src': ["'self'", 'data:'],
@@ -64,13 +64,13 @@ export async function registerDocs(app: FastifyInstance): Promise<void> {
       'base-uri': "'none'",
       'form-action': "'none'",
       'frame-ancestors': "'none'",
-      // Where there is no https, a browser that upgrades finds no script of the page.
+      // Only with https: over http, upgraded requests for the page's scripts would fail.
       ...(app.config.publicUrl.startsWith('https:') && { 'upgrade-insecure-requests': '' }),
     },
   })
 }
 
-/** A response that is a component shows the component's example: readers of the document look for it there. */
+/** Copies the example of a component to each response that refers to it, because many tools show only those. */
 function withExamples(document: Document): Document {
   for (const operations of Object.values(document.paths ?? {})) {
     for (const { responses } of Object.values(operations)) {
