@@ -120,10 +120,10 @@ t.test('it refuses with a sentence, and changes nothing', async (t) => {
   const { url, db } = await cluster(t)
   const keys = await query(url, KEYS)
   await query(url, `insert into apps (slug) values ('video')`)
-  await t.rejects(shard(db), { message: /^The table apps has rows\. Take an empty database/ })
+  await t.rejects(shard(db), { message: /^The table apps has rows\. Start with an empty database/ })
   await query(url, 'delete from apps')
   await query(url, 'create table mine (id int)')
-  await t.rejects(shard(db), { message: /^mine: this is no table of ours\./ })
+  await t.rejects(shard(db), { message: /^mine: not a table of this service\./ })
   await query(url, 'drop table mine')
   // Half-way: the last table of all cannot be placed.
   await query(url, 'alter table webhook_messages drop constraint webhook_messages_pkey')

@@ -5,10 +5,10 @@ import { deliverWebhooks } from './deliver-webhooks.ts'
 import { repeat } from './repeat.ts'
 import { type JobKey, sweepHolds } from './sweep-holds.ts'
 
-/** One job of the list below. */
+/** A periodic task. */
 interface Job {
   everyMs: number
-  /** The warning in the log when a run fails; the next run comes as usual */
+  /** Log message when a run fails; the next run happens on schedule */
   failure: string
   run(signal: AbortSignal): Promise<unknown> | unknown
 }
@@ -19,7 +19,7 @@ export function backgroundJobs({ db, config, ledger, load, log, metrics, origins
   return [
     {
       everyMs: 250,
-      failure: 'could not look at the queues',
+      failure: 'could not measure the queues',
       run: () => load.look(),
     },
     {
@@ -51,7 +51,7 @@ export function backgroundJobs({ db, config, ledger, load, log, metrics, origins
 
 /**
  * Starts the jobs.
- * @returns stops them, and resolves when no run is under way; to be called while the database is still open
+ * @returns a function that stops them and resolves when no run is active; call it while the database is open
  */
 export function startBackground(app: FastifyInstance): () => Promise<void> {
   const stops = backgroundJobs(app).map(({ everyMs, failure, run }) =>

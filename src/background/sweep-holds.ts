@@ -48,7 +48,7 @@ export async function sweepHolds(db: Db, ledger: Ledger, { onFailure, signal }: 
 type OverdueKey = JobKey & { expires_at: string }
 const NIL = '00000000-0000-0000-0000-000000000000'
 
-// A closed account posts nothing: its holds would stand at the front of every batch for ever.
+// Holds of closed accounts are excluded: they cannot be released and would fill every batch.
 const overdue = statement<OverdueKey & { limit: number }, OverdueKey>(
   'overdue',
   `select jobs.account_id, jobs.id as job_id, jobs.expires_at::text as expires_at

@@ -8,7 +8,7 @@ import type { Db, Tables } from './tables.ts'
 
 const uses = new WeakMap<Db, PoolUse>()
 
-/** The use of the pool below a database that `connect` opened; undefined for others. */
+/** The usage counters of the connection pool, for a database that `connect` opened. */
 export const poolUse = (db: Db): PoolUse | undefined => uses.get(db)
 
 /** Connections that post. One is enough for a plain Postgres; the others are for the shards of a cluster. */
@@ -20,14 +20,15 @@ const LANES_SIZE = 4
 const STATEMENT_MS = 5_000
 
 /**
- * Opens the database that the configuration names: Postgres by `url`, else PGlite in `dataDir`.
- * `destroy()` of the result closes it. Connecting is lazy with Postgres.
- * @param log told of every statement after it has run
- * @throws {FolderInUse}
+ * Opens the configured database: Postgres at `url`, or else PGlite in `dataDir`. Close it with `destroy()`. Postgres is
+ * first contacted by the first statement.
+ * @param handlers `lostConnection`: an idle connection broke. `lostFolder`: another process took over PGlite's folder
+ * @param log called after each statement
+ * @throws {FolderInUse} another process uses PGlite's folder
  */
 export async function connect(
   config: Config['database'],
-  onTrouble: { lostConnection: (error: Error) => void; lostFolder: (error: Error) => void },
+  handlers: { lostConnection: (error: Error) => void; lostFolder: (error: Error) => void },
   log?: (event: LogEvent) => void,
 ): Promise<Db> {
   const pool = config.url
@@ -35,9 +36,9 @@ export async function connect(
         poolSize: config.poolSize,
         statementNames: config.statementNames,
         statementMs: STATEMENT_MS,
-        onLostConnection: onTrouble.lostConnection,
+        onLostConnection: handlers.lostConnection,
       })
-    : await pglitePool(config.dataDir, onTrouble.lostFolder)
+    : await pglitePool(config.dataDir, handlers.lostFolder)
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }), ...(log && { log }) })
   uses.set(db, pool.use)
   return db
@@ -52,7 +53,7 @@ export function connectForPosting(config: Config['database'], db: Db): { main: S
   return { main: pipelines(config, MAIN_SIZE, STATEMENT_MS), lanes: pipelines(config, LANES_SIZE, STATEMENT_MS) }
 }
 
-/** One connection without a statement time-out, for migrations, which may have to rewrite a table. */
+/** Opens one connection without a statement time-out: a migration may rewrite a large table. */
 export function connectForMigration(url: string): Db {
   return new Kysely<Tables>({
     dialect: new PostgresDialect({ pool: postgresPool(url, { poolSize: 1, statementNames: false, statementMs: 0 }) }),

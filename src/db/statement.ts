@@ -11,7 +11,7 @@ export interface Query {
 
 const names = new Map<string, string>()
 
-/** The name under which Postgres keeps the plan of this text; undefined for text that no `statement` declared. */
+/** The name of the prepared statement with this SQL text; undefined for text not declared by `statement`. */
 export const nameOf = (text: string): string | undefined => names.get(text)
 
 /**
@@ -25,8 +25,8 @@ export const nameOf = (text: string): string | undefined => names.get(text)
 export function statement<Params extends Record<string, unknown>, Row>(name: string, text: string) {
   const order: (keyof Params & string)[] = []
   const sql = text.replace(/\$([a-z_]+)/g, (_, param) => {
-    const known = order.indexOf(param)
-    return `$${known < 0 ? order.push(param) : known + 1}`
+    const index = order.indexOf(param)
+    return `$${index < 0 ? order.push(param) : index + 1}`
   })
   names.set(sql, name)
   const query = (params: Params): Query => ({ name, text: sql, values: order.map((param) => params[param]) })

@@ -65,7 +65,7 @@ export async function ready(url: string): Promise<void> {
 }
 
 /** What it says once requests are served. */
-export const LISTENING = /listens on/
+export const LISTENING = /is listening on/
 
 /**
  * The service as a process, in a folder of its own and with this environment alone; it ends with the test.
