@@ -2,8 +2,7 @@ import { Kysely, type LogEvent, PostgresDialect } from 'kysely'
 import type { Config } from '../config.ts'
 import { pglitePool } from './pglite.ts'
 import { overConnection, pipelines, type Sessions } from './pipeline.ts'
-import type { PoolUse } from './pool-use.ts'
-import { postgresPool } from './postgres.ts'
+import { type PoolUse, postgresPool } from './postgres.ts'
 import type { Db, Tables } from './tables.ts'
 
 const uses = new WeakMap<Db, PoolUse>()

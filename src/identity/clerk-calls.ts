@@ -57,7 +57,10 @@ export function clerkCalls(log: FastifyBaseLogger, metrics: ClerkMetrics): Clerk
   function toApiError(error: Refusal): unknown {
     const { status, retryAfter } = error
     if (status === 401 || status === 403) {
-      log.error({ status, clerk_trace_id: error.clerkTraceId }, 'Clerk rejects our credentials: CLERK_SECRET_KEY is misconfigured')
+      log.error(
+        { status, clerk_trace_id: error.clerkTraceId },
+        'Clerk rejects our credentials: CLERK_SECRET_KEY is misconfigured',
+      )
       return internalError()
     }
     if (status === 429) return providerRateLimited(retryAfter ?? 1)
