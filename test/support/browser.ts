@@ -7,7 +7,7 @@ import axe, { type AxeResults } from 'axe-core'
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { freePort } from './process.ts'
-import { start } from './start.ts'
+import { startOwn } from './start.ts'
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome', 'chrome']
 const PLACES = ['/Applications/Google Chrome.app/Contents/MacOS/Google Chrome']
@@ -73,7 +73,7 @@ export async function serve(t: Test, env: Env | ((url: string) => Promise<Env>) 
   const port = await freePort()
   const url = `http://localhost:${port}`
   const given = typeof env === 'function' ? await env(url) : env
-  const service = await start(t, { PORT: String(port), PUBLIC_URL: url, ...given })
+  const service = await startOwn(t, { PORT: String(port), PUBLIC_URL: url, ...given })
   await service.app.listen({ port, host: '127.0.0.1' })
   return { ...service, url, host: `localhost:${port}` }
 }

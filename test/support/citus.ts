@@ -12,9 +12,27 @@ import { urlsOf } from './database.ts'
 
 /** What posts, and what reads and writes beside it in a way that a cluster could refuse. */
 const FILES = [
-  ...['jobs-create', 'jobs-settle', 'jobs-list', 'wallet', 'admin', 'entries', 'metadata', 'settle-keys', 'verify'],
-  ...['races', 'race-matrix', 'ledger-model', 'instances', 'expiry', 'webhooks', 'cleaning', 'erase', 'sharded'],
-  ...['device', 'device-complete', 'tokens', 'clerk-webhooks'],
+  'ledger/jobs-create',
+  'ledger/jobs-settle',
+  'ledger/jobs-list',
+  'ledger/wallet',
+  'accounts/admin',
+  'ledger/entries',
+  'ledger/metadata',
+  'access/settle-keys',
+  'ledger/verify',
+  'ledger/races',
+  'ledger/race-matrix',
+  'ledger/ledger-model',
+  'process/instances',
+  'ledger/expiry',
+  'accounts/webhooks',
+  'accounts/cleaning',
+  'accounts/erase',
+  'device/device',
+  'device/device-complete',
+  'access/tokens',
+  'identity/clerk-webhooks',
 ].map((name) => `test/${name}.test.ts`)
 
 const [coordinator, ...workers] = urlsOf(process.env.TEST_CITUS_URLS)

@@ -9,7 +9,7 @@ import { type IPty, spawn as spawnPty } from '@lydell/node-pty'
 import type { Test } from 'tap'
 import { logIn } from './device.ts'
 import { freePort, temporaryFolder } from './process.ts'
-import { type Person, start } from './start.ts'
+import { type Person, startOwn } from './start.ts'
 
 // CommonJS that Node finds no names in.
 const { Terminal } = createRequire(import.meta.url)('@xterm/headless') as typeof import('@xterm/headless')
@@ -24,7 +24,7 @@ type Env = Record<string, string>
 export async function serve(t: Test, env: Env = {}) {
   const port = await freePort()
   const url = `http://localhost:${port}`
-  const service = await start(t, { PORT: String(port), PUBLIC_URL: url, ...env })
+  const service = await startOwn(t, { PORT: String(port), PUBLIC_URL: url, ...env })
   await service.app.listen({ port, host: '127.0.0.1' })
 
   /** Somebody at their browser: on a busy machine, programs that start take longer than a token of theirs lives. */

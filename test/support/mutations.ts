@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 /**
- * `npm run test:mutations`: breaks each rule of the ledger in turn, in a copy, and expects test/rules.test.ts to notice. Exits with
+ * `npm run test:mutations`: breaks each rule of the ledger in turn, in a copy, and expects test/ledger/rules.test.ts to notice. Exits with
  * 1 where a mutation survives.
  */
 const MUTATIONS: [what: string, from: string, to: string][] = [
@@ -63,15 +63,15 @@ const folder = mkdtempSync(join(tmpdir(), 'focus-mutations-'))
 let survived = 0
 try {
   cpSync(join(root, 'package.json'), join(folder, 'package.json'))
-  cpSync(join(root, 'test/rules.test.ts'), join(folder, 'test/rules.test.ts'), { recursive: true })
+  cpSync(join(root, 'test/ledger/rules.test.ts'), join(folder, 'test/ledger/rules.test.ts'), { recursive: true })
   cpSync(join(root, 'src/ledger/rules.ts'), join(folder, 'src/ledger/rules.ts'), { recursive: true })
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
   const passes = (text: string) => {
     writeFileSync(join(folder, 'src/ledger/rules.ts'), text)
-    const { status } = spawnSync(process.execPath, ['test/rules.test.ts'], { cwd: folder, timeout: 60_000 })
+    const { status } = spawnSync(process.execPath, ['test/ledger/rules.test.ts'], { cwd: folder, timeout: 60_000 })
     return status === 0
   }
-  if (!passes(rules)) throw new Error('test/rules.test.ts fails without a mutation.')
+  if (!passes(rules)) throw new Error('test/ledger/rules.test.ts fails without a mutation.')
   for (const [what, from, to] of MUTATIONS) {
     const at = rules.indexOf(from)
     if (at < 0) throw new Error(`rules.ts does not say ${JSON.stringify(from)} any more.`)

@@ -15,8 +15,10 @@ import { freePort } from './process.ts'
 
 /** The ledger and what races in it, devices and tokens; the others differ in nothing that a pooler could see. */
 const FILES = [
-  ...['jobs-create', 'jobs-settle', 'jobs-list', 'wallet', 'admin', 'entries', 'metadata', 'settle-keys', 'verify'],
-  ...['races', 'race-matrix', 'ledger-model', 'expiry', 'webhooks', 'cleaning', 'device', 'device-complete', 'tokens'],
+  ...['ledger/jobs-create', 'ledger/jobs-settle', 'ledger/jobs-list', 'ledger/wallet', 'ledger/entries'],
+  ...['ledger/metadata', 'ledger/verify', 'ledger/races', 'ledger/race-matrix', 'ledger/ledger-model', 'ledger/expiry'],
+  ...['accounts/admin', 'accounts/webhooks', 'accounts/cleaning', 'access/settle-keys', 'access/tokens'],
+  ...['device/device', 'device/device-complete'],
 ].map((name) => `test/${name}.test.ts`)
 
 const run = fileURLToPath(new URL('run.ts', import.meta.url))

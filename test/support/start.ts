@@ -1,11 +1,14 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { LightMyRequestResponse } from 'fastify'
-import { type Kysely, sql } from 'kysely'
+import { sql } from 'kysely'
 import t, { type Test } from 'tap'
 import { buildApp } from '../../src/app.ts'
 import { type Config, readConfig } from '../../src/config.ts'
 import { connect } from '../../src/db/connect.ts'
 import { migrateToLatest } from '../../src/db/migrate.ts'
-import type { Tables } from '../../src/db/tables.ts'
+import type { Db } from '../../src/db/tables.ts'
 import { verify } from '../../src/ledger/verify.ts'
 import { loggerOf } from '../../src/observe/log.ts'
 import { freshDatabase } from './database.ts'
@@ -15,58 +18,137 @@ type Headers = Record<string, string>
 type Reply = LightMyRequestResponse
 
 let fileDatabase: ReturnType<typeof freshDatabase> | undefined
-t.teardown(async () => (await fileDatabase)?.drop())
+let shared: Shared[] = []
 
-/** The database of this test file: cloned at its first use, dropped with the file. */
+t.teardown(() => endFile())
+
+/** The database of this test file: cloned when first used, dropped after the file's last test. */
 export async function databaseUrl(): Promise<string> {
   fileDatabase ??= freshDatabase()
   return (await fileDatabase).url
 }
 
-/** How the service reaches a database: as the tests do, or through TEST_POOLER_URL (npm run test:pgbouncer). */
+/**
+ * Ends a test file: closes its services, checks every invariant of the ledger in its database, and drops that.
+ * @throws where an invariant does not hold
+ */
+export async function endFile(): Promise<void> {
+  const [database, services] = [fileDatabase, shared]
+  fileDatabase = undefined
+  shared = []
+  await Promise.all(services.map(stop))
+  if (!database) return
+  const { url, drop } = await database
+  try {
+    const db = await openDatabase(readConfig({ DATABASE_URL: url }))
+    await checkLedger(db).finally(() => db.destroy())
+  } finally {
+    await drop()
+  }
+}
+
+async function checkLedger(db: Db): Promise<void> {
+  const { ok, checks } = await verify(db)
+  const broken = checks.filter(({ violations }) => violations > 0)
+  if (!ok) throw new Error(`The ledger is broken: ${JSON.stringify(broken, null, 2)}`)
+}
+
+/** How the service reaches a database: directly, or through TEST_POOLER_URL (npm run test:pgbouncer). */
 function serviceDatabase(url: string): Record<string, string> {
   const { TEST_POOLER_URL } = process.env
   if (!TEST_POOLER_URL) return { DATABASE_URL: url }
   return { DATABASE_URL: new URL(new URL(url).pathname, TEST_POOLER_URL).href, STATEMENT_NAMES: 'off' }
 }
 
+/** A service that the tests of one file use, one after the other or at the same time. */
+interface Shared {
+  /** Its configuration */
+  key: string
+  service: Promise<Service>
+  /** How many tests use it now */
+  users: number
+}
+
+const usedBy = new WeakMap<Test, Shared[]>()
+/** Most tests of a file ask for the same configuration. Beyond these, unused services are closed. */
+const MAX_UNUSED = 3
+
 /**
- * The service on the file's database, ready for requests. When the test ends the service is closed and every invariant
- * of the ledger is checked.
- * @param env configuration beside the defaults; `DATABASE_URL: ''` takes PGlite in a folder of the test's own
+ * The service on the file's database, ready for requests. The tests of a file share one service for each configuration;
+ * a test that calls this twice gets two. They are closed, and the ledger is verified, when the file ends.
+ * @param env configuration beside the defaults; `DATABASE_URL: ''` takes PGlite in a temporary folder
+ */
+export async function start(t: Test, env: Record<string, string> = {}): Promise<Service> {
+  const key = JSON.stringify(env)
+  const mine = usedBy.get(t) ?? []
+  usedBy.set(t, mine)
+  let found = shared.find((candidate) => candidate.key === key && !mine.includes(candidate))
+  if (!found) {
+    found = { key, service: build(env), users: 0 }
+    shared.push(found)
+  }
+  const used = found
+  used.users++
+  mine.push(used)
+  t.teardown(async () => {
+    used.users--
+    const unused = shared.filter(({ users }) => users === 0)
+    const { closed } = await used.service
+    const surplus = closed() ? [used] : unused.slice(0, -MAX_UNUSED)
+    shared = shared.filter((candidate) => !surplus.includes(candidate))
+    await Promise.all(surplus.map(stop))
+  })
+  return used.service
+}
+
+/**
+ * A service that no other test uses: for tests that listen, close it, count what it remembers or read its log.
+ * @param env as for `start`
  * @param log gets every line of the log, as the service writes it at level trace; absent: nothing is logged
  */
-export async function start(t: Test, env: Record<string, string> = {}, log?: (line: string) => void) {
-  // tap removes a test's folder before its teardowns, unless there was a teardown before there was a folder.
-  let stop = async () => {}
-  t.teardown(() => stop())
+export async function startOwn(t: Test, env: Record<string, string> = {}, log?: (line: string) => void) {
+  const service = await build(env, log)
+  t.teardown(() => service.stop())
+  return service
+}
+
+const stop = async ({ service }: Pick<Shared, 'service'>): Promise<void> => (await service).stop()
+
+type Service = Awaited<ReturnType<typeof build>>
+
+async function build(env: Record<string, string>, log?: (line: string) => void) {
+  const folder = env.DATABASE_URL === '' ? await mkdtemp(join(tmpdir(), 'focus-pglite-')) : undefined
   const config = readConfig({
     LOG_LEVEL: 'silent',
-    // Tests ask more often than people do; those of the limits set their own.
+    // Tests send more requests than people do. Those of the limits set their own.
     RATE_LIMIT_MAX: '1000000',
-    ...(env.DATABASE_URL === '' ? { DATA_DIR: t.testdir() } : serviceDatabase(await databaseUrl())),
+    ...(folder ? { DATA_DIR: folder } : serviceDatabase(await databaseUrl())),
     ...env,
   })
   const db = await openDatabase(config)
   const logger = log && { ...(loggerOf(config) as object), level: 'trace', stream: { write: log } }
-  const app = await buildApp(config, db, { ...(logger && { logger }) })
-  stop = async () => {
-    await app.close()
-    const { ok, checks } = await verify(db)
-    await db.destroy()
-    const broken = checks.filter(({ violations }) => violations > 0)
-    if (!ok) throw new Error(`The ledger is broken: ${JSON.stringify(broken, null, 2)}`)
-  }
+  const app = await buildApp(config, db, logger && { logger })
+  let closed = false
+  app.addHook('onClose', async () => {
+    closed = true
+  })
   return {
     app,
     db,
     config,
+    closed: () => closed,
+    async stop(): Promise<void> {
+      await app.close()
+      if (folder) await checkLedger(db)
+      await db.destroy()
+      if (folder) await rm(folder, { recursive: true })
+    },
     person: (email?: string) => person(app, email),
     admin: () => person(app, 'admin@example.com'),
   }
 }
 
-async function openDatabase(config: Config): Promise<Kysely<Tables>> {
+async function openDatabase(config: Config): Promise<Db> {
   const rethrow = (error: Error) => {
     throw error
   }

@@ -1,7 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { startClerk } from './clerk-stand-in.ts'
-import { start } from './start.ts'
+import { startOwn } from './start.ts'
 
 /**
  * The service with a Clerk of its own, and somebody there who has an account at X.
@@ -10,7 +9,7 @@ import { start } from './start.ts'
 export async function withClerk(t: Test, { withKey = true, log = (_line: string) => {} } = {}) {
   const clerk = await startClerk(t)
   const env = { ...clerk.env, ...(withKey && { CLERK_JWT_KEY: clerk.jwtKey }) }
-  const { app } = await start(t, env, log)
+  const { app } = await startOwn(t, env, log)
   const somebody = clerk.signIn()
   clerk.users.set(somebody.sub, { oauth_x: [{ external_account_id: 'eac_1', token: 'x-token', provider: 'oauth_x' }] })
   const bearer = async () => ({ authorization: `Bearer ${await clerk.token({ ...somebody })}` })
@@ -23,10 +22,4 @@ export async function withClerk(t: Test, { withKey = true, log = (_line: string)
     return { reply, ms: performance.now() - began }
   }
   return { app, clerk, somebody, bearer, timed }
-}
-
-/** Tries until it holds, for 20 s at most. */
-export async function until(holds: () => Promise<boolean>): Promise<void> {
-  for (const end = performance.now() + 20_000; performance.now() < end; await sleep(100)) if (await holds()) return
-  throw new Error('It did not come to hold within 20 s.')
 }

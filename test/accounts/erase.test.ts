@@ -1,0 +1,138 @@
+import { randomUUID } from 'node:crypto'
+import t from 'tap'
+import { query } from '../support/database.ts'
+import { databaseUrl, type Person, personWith, start } from '../support/start.ts'
+
+const erase = (admin: Person, clerk_id: string) => admin.post('/api/admin/accounts/erase', { clerk_id })
+
+/** Everything that the database has under an account, as text. */
+async function tracesOf(accountId: string): Promise<string> {
+  const url = await databaseUrl()
+  const rows: object[] = []
+  for (const [table, key] of [
+    ['accounts', 'id'],
+    ['app_grants', 'account_id'],
+    ['jobs', 'account_id'],
+    ['ledger_entries', 'account_id'],
+    ['tokens', 'account_id'],
+    ['sessions', 'account_id'],
+    ['device_codes', 'account_id'],
+  ]) {
+    rows.push(...(await query(url, `select * from ${table} where ${key} = $1`, [accountId])))
+  }
+  return JSON.stringify(rows)
+}
+
+t.test('erasing clears whose an account was and what its jobs were about, and the ledger stays', async (t) => {
+  const { app, admin } = await start(t)
+  const boss = await admin()
+  const ada = await personWith(app, 100)
+  const metadata = { title: 'Holiday of Ada', at: { place: 'Ada’s garden' } }
+  const job = { app: 'video', action: 'render', cost_estimate: 5, metadata }
+  const { job_id } = (await ada.post('/api/jobs', job, { 'idempotency-key': 'key-of-ada' })).json()
+  await ada.complete(job_id, 3, { note: 'More of Ada' })
+  await ada.post('/api/jobs', job)
+  const url = await databaseUrl()
+  await query(
+    url,
+    `insert into tokens (id, token_hash, account_id, name, last_four, scopes, expires_at)
+    values ($1, $2, $3, 'laptop of Ada', 'abcd', '{account}', now() + interval '1 day')`,
+    [randomUUID(), randomUUID(), ada.id],
+  )
+  await query(
+    url,
+    `insert into device_codes (device_code_hash, user_code, status, account_id, scopes, client_name, requested_from, expires_at)
+    values ($1, $1, 'delivered', $2, '{account}', 'cli of Ada', '192.0.2.7', now() + interval '1 day')`,
+    [randomUUID(), ada.id],
+  )
+  const entries = (await ada.get('/api/wallet/entries')).json()
+  const sums = await ada.balance()
+  t.match(await tracesOf(ada.id), /Ada/)
+
+  const reply = await erase(boss, ada.clerkId)
+  t.equal(reply.statusCode, 200)
+  t.match(reply.json(), { account: { id: ada.id, clerk_id: 'erased', ...sums } })
+
+  t.notMatch(await tracesOf(ada.id), new RegExp(`Ada|key-of-ada|192\\.0\\.2\\.7|${ada.clerkId}`))
+  t.strictSame((await ada.get('/api/wallet/entries')).json(), entries, 'not an entry changed')
+  t.ok((await boss.get('/api/admin/verify')).json().ok)
+  t.equal((await erase(boss, ada.clerkId)).statusCode, 200, 'again is no fault')
+})
+
+t.test('whoever is erased does not come back, by no door', async (t) => {
+  const { app, admin, person } = await start(t)
+  const boss = await admin()
+  const email = 'carl@example.com'
+  const carl = await person(email)
+  await carl.get('/api/wallet?app=video')
+  const { job_id } = (await carl.reserve(5)).json()
+  const sums = await carl.balance()
+  t.equal((await erase(boss, carl.clerkId)).statusCode, 200)
+
+  // The token lives for some seconds more.
+  for (const late of [
+    await carl.reserve(0),
+    await carl.complete(job_id, 1),
+    await carl.fail(job_id),
+    await boss.post('/api/admin/credits', {
+      clerk_id: carl.clerkId,
+      amount: 1,
+      kind: 'topup',
+      reference: 'late',
+      reason: 'late',
+    }),
+  ]) {
+    t.equal(late.statusCode, 403)
+    t.equal(late.json().error, 'account_closed')
+  }
+  t.match((await carl.get('/api/wallet?app=video')).json(), { account: { ...sums, clerk_id: 'erased' } })
+  t.equal((await app.inject({ url: '/api/wallet', headers: { cookie: carl.cookie } })).statusCode, 401)
+  const signin = await app.inject({ method: 'POST', url: '/signin', payload: { email } })
+  t.equal(signin.statusCode, 403)
+  t.equal(signin.json().error, 'account_closed')
+  t.notOk(signin.headers['set-cookie'])
+  t.notMatch(await tracesOf(carl.id), new RegExp(carl.clerkId))
+})
+
+t.test('thousands of jobs are cleared, each of them', async (t) => {
+  const { admin, person } = await start(t)
+  const [boss, dora] = [await admin(), await person()]
+  const url = await databaseUrl()
+  await query(
+    url,
+    `insert into jobs (account_id, id, app_slug, action, status, reserved, metadata, expires_at)
+    select $1, gen_random_uuid(), 'video', 'render', 'failed', 0, jsonb_build_object('of', 'Dora', 'n', n), now()
+    from generate_series(1, 2500) n`,
+    [dora.id],
+  )
+  t.equal((await erase(boss, dora.clerkId)).statusCode, 200)
+  const left = await query(url, 'select 1 from jobs where account_id = $1 and metadata is not null', [dora.id])
+  t.equal(left.length, 0)
+})
+
+t.test('nobody else is touched', async (t) => {
+  const { app, admin, person } = await start(t)
+  const [boss, eve, fred] = [await admin(), await person(), await person()]
+  const job = { app: 'video', action: 'render', cost_estimate: 0, metadata: { of: 'Fred' } }
+  const { job_id } = (await fred.post('/api/jobs', job)).json()
+  await erase(boss, eve.clerkId)
+  t.match((await fred.get(`/api/jobs/${job_id}`)).json(), { job: { metadata: { of: 'Fred' } } })
+  t.equal((await app.inject({ url: '/api/wallet', headers: { cookie: fred.cookie } })).statusCode, 200)
+})
+
+t.test('only an administrator erases, and only somebody who is there', async (t) => {
+  const { app, admin, person } = await start(t)
+  const [boss, gus] = [await admin(), await person()]
+  t.equal((await erase(gus, gus.clerkId)).statusCode, 403)
+  const nobody = await app.inject({
+    method: 'POST',
+    url: '/api/admin/accounts/erase',
+    payload: { clerk_id: gus.clerkId },
+  })
+  t.equal(nobody.statusCode, 401)
+  t.equal((await erase(boss, 'user_never_seen')).json().error, 'account_not_found')
+  for (const body of [{}, { clerk_id: 5 }, { clerk_id: 'erased' }, { clerk_id: '' }, []]) {
+    t.equal((await boss.post('/api/admin/accounts/erase', body)).statusCode, 400, JSON.stringify(body))
+  }
+  t.match((await gus.get('/api/wallet')).json(), { account: { clerk_id: gus.clerkId } })
+})

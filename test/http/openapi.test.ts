@@ -1,0 +1,131 @@
+import { readFile } from 'node:fs/promises'
+import t from 'tap'
+import { startClerk } from '../support/clerk-stand-in.ts'
+import { start } from '../support/start.ts'
+
+interface Media {
+  schema?: object
+  example?: unknown
+  examples?: Record<string, unknown>
+}
+interface Operation {
+  operationId?: string
+  summary?: string
+  tags?: string[]
+  security?: Record<string, string[]>[]
+  requestBody?: { content: Record<string, Media> }
+  responses: Record<string, { description?: string; content?: Record<string, Media>; headers?: object }>
+}
+interface Document {
+  openapi: string
+  servers: { url: string }[]
+  tags: { name: string }[]
+  paths: Record<string, Record<string, Operation>>
+  components: { schemas: Record<string, object>; securitySchemes: Record<string, object> }
+}
+
+const snapshot: Document = JSON.parse(await readFile(new URL('../../openapi.snapshot.json', import.meta.url), 'utf8'))
+const operations = Object.entries(snapshot.paths).flatMap(([path, methods]) =>
+  Object.entries(methods).map(([method, operation]) => ({ name: `${method.toUpperCase()} ${path}`, path, operation })),
+)
+
+t.test('the document is the committed one in every configuration, but for the servers', async (t) => {
+  const clerk = await startClerk(t, 'https://account.example.com')
+  for (const [env, url] of [
+    [{}, 'http://localhost:3000'],
+    [{ PUBLIC_URL: 'http://127.0.0.1:4000', ALLOWED_ORIGINS: 'https://a.example.com' }, 'http://127.0.0.1:4000'],
+    [{ LOCAL_IDENTITY: 'expose', TOPUP_URL: 'https://pay.example.com' }, 'http://localhost:3000'],
+    [{ ...clerk.env, CLERK_JWT_KEY: clerk.jwtKey, CLERK_WEBHOOK_SECRET: 'whsec_dGVzdA==' }, clerk.env.PUBLIC_URL],
+  ] as const) {
+    const { app } = await start(t, env)
+    const reply = await app.inject('/api/openapi.json')
+    t.equal(reply.statusCode, 200)
+    t.match(reply.headers['content-type'], /^application\/json/)
+    const served: Document = reply.json()
+    t.strictSame(served.servers, [{ url }])
+    t.strictSame({ ...served, servers: snapshot.servers }, snapshot, 'run `npm run openapi` after a change')
+  }
+})
+
+t.test('it is OpenAPI 3.0.3 with readable names, both ways to sign in, and every tag declared', async (t) => {
+  t.equal(snapshot.openapi, '3.0.3')
+  t.match(Object.keys(snapshot.components.securitySchemes), ['bearerAuth', 'twitterBearer', 'appKey', 'sessionCookie'])
+  t.strictSame(
+    Object.keys(snapshot.components.schemas).filter((name) => !/^[A-Z]\w+$/.test(name)),
+    [],
+  )
+  const tags = snapshot.tags.map(({ name }) => name)
+  for (const { name, operation } of operations) {
+    t.ok(operation.summary, `${name} has a summary`)
+    t.ok(operation.tags?.length && operation.tags.every((tag) => tags.includes(tag)), `${name} is tagged`)
+  }
+  t.notMatch(JSON.stringify(snapshot), /"type":"null"|"type":\[|"const":|def-\d/, 'nothing that 3.0.3 does not know')
+})
+
+t.test('every reference leads somewhere', async (t) => {
+  for (const [, name = ''] of JSON.stringify(snapshot).matchAll(/"\$ref":"([^"]*)"/g)) {
+    t.ok(snapshot.components.schemas[name.replace('#/components/schemas/', '')], name)
+  }
+})
+
+t.test('every response of every operation has a schema and an example', async (t) => {
+  const bodiless = ['204', '303']
+  for (const { name, operation } of operations) {
+    for (const [status, { description, content = {} }] of Object.entries(operation.responses)) {
+      t.ok(description && description !== 'Default Response', `${name} ${status} is described`)
+      if (bodiless.includes(status)) continue
+      t.ok(Object.keys(content).length, `${name} ${status} has a body`)
+      for (const [type, media] of Object.entries(content)) {
+        t.ok(media.schema, `${name} ${status} ${type} has a schema`)
+        t.ok(media.example !== undefined || media.examples !== undefined, `${name} ${status} ${type} has an example`)
+      }
+    }
+    for (const [type, media] of Object.entries(operation.requestBody?.content ?? {})) {
+      t.ok(media.schema, `${name} takes ${type} with a schema`)
+      t.ok(media.example !== undefined || media.examples !== undefined || '$ref' in (media.schema ?? {}), name)
+    }
+  }
+})
+
+t.test('what any operation of its kind can answer is listed', async (t) => {
+  for (const { name, path, operation } of operations) {
+    const listed = Object.keys(operation.responses)
+    const wanted = ['200', '204', '303']
+    t.ok(
+      wanted.some((status) => listed.includes(status)),
+      `${name} can succeed`,
+    )
+    if (path.startsWith('/api/') && operation.security === undefined) {
+      for (const status of ['400', '401', '403', '429', '500', '503'])
+        t.ok(listed.includes(status), `${name} ${status}`)
+    }
+    if (operation.requestBody) {
+      for (const status of ['400', '413', '415']) t.ok(listed.includes(status), `${name} ${status}`)
+    }
+    for (const status of ['429', '503']) {
+      const content = operation.responses[status]?.content
+      if (!content?.['application/json']) continue
+      t.ok('Retry-After' in (operation.responses[status]?.headers ?? {}), `${name} ${status} has Retry-After`)
+    }
+  }
+})
+
+t.test('the documentation page works: its scripts and styles are served and its policy lets them run', async (t) => {
+  const { app } = await start(t)
+  const page = await app.inject('/api/docs')
+  t.equal(page.statusCode, 200)
+  t.match(page.headers['content-type'], /^text\/html/)
+  const policy = String(page.headers['content-security-policy'])
+  for (const directive of ['script-src', 'style-src', 'connect-src']) {
+    const rule = policy.match(new RegExp(`(?:^|;)\\s*(?:${directive}) ([^;]*)`)) ?? policy.match(/default-src ([^;]*)/)
+    t.match(rule?.[1], /'self'/, directive)
+  }
+  t.notMatch(policy, /upgrade-insecure-requests/, 'served by http')
+  const sources = [...page.body.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, source = '']) => source)
+  t.ok(sources.some((source) => source.endsWith('.js')))
+  for (const source of sources) {
+    const { pathname } = new URL(source, 'http://localhost:3000/api/docs')
+    t.equal((await app.inject(pathname)).statusCode, 200, pathname)
+  }
+  t.equal((await app.inject('/api/docs/json')).json().openapi, '3.0.3')
+})

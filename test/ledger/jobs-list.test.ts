@@ -1,0 +1,190 @@
+import { CompiledQuery, createQueryId, type KyselyPlugin, sql } from 'kysely'
+import t from 'tap'
+import { buildApp } from '../../src/app.ts'
+import { type App, type Person, personWith, start } from '../support/start.ts'
+
+interface Page {
+  jobs: { id: string; app_slug: string; status: string; action: string }[]
+  next_cursor: string | null
+}
+
+const page = async (somebody: Person, query = ''): Promise<Page> => (await somebody.get(`/api/jobs?${query}`)).json()
+const idsOf = ({ jobs }: Page) => jobs.map(({ id }) => id)
+
+async function add(somebody: Person, app = 'video'): Promise<string> {
+  return (await somebody.post('/api/jobs', { app, action: 'render', cost_estimate: 1 })).json().job_id
+}
+
+/** Somebody with so many jobs; their ids, newest first */
+async function withJobs(app: App, count: number) {
+  const ada = await personWith(app, 1_000)
+  const ids: string[] = []
+  for (let i = 0; i < count; i++) ids.unshift(await add(ada))
+  return { ada, ids }
+}
+
+/** Follows next_cursor to the end */
+async function walk(somebody: Person, query: string, between = async () => {}): Promise<string[][]> {
+  const pages: string[][] = []
+  for (let cursor: string | null = ''; cursor !== null; ) {
+    const current: Page = await page(somebody, `${query}${cursor && `&cursor=${cursor}`}`)
+    pages.push(idsOf(current))
+    cursor = current.next_cursor
+    await between()
+  }
+  return pages
+}
+
+t.test('nobody without jobs sees any', async (t) => {
+  const { person } = await start(t)
+  t.strictSame(await page(await person()), { jobs: [], next_cursor: null })
+})
+
+t.test('jobs come newest first, as many as asked for', async (t) => {
+  const { app } = await start(t)
+  const { ada, ids } = await withJobs(app, 53)
+  t.strictSame(idsOf(await page(ada)), ids.slice(0, 50), '50 unless asked')
+  t.strictSame(idsOf(await page(ada, 'limit=1')), ids.slice(0, 1))
+  t.strictSame(idsOf(await page(ada, 'limit=200')), ids)
+  t.equal((await page(ada, 'limit=52')).next_cursor, ids[51])
+  t.equal((await page(ada, 'limit=53')).next_cursor, null, 'exactly all of them')
+  t.equal((await page(ada, 'limit=54')).next_cursor, null)
+})
+
+t.test('pages have no gap and no double while new jobs arrive', async (t) => {
+  const { app } = await start(t)
+  const { ada, ids } = await withJobs(app, 23)
+  const pages = await walk(ada, 'limit=5', async () => {
+    await Promise.all([add(ada), add(ada)])
+  })
+  t.strictSame(pages.flat(), ids)
+  t.strictSame(
+    pages.map((each) => each.length),
+    [5, 5, 5, 5, 3],
+  )
+  t.strictSame((await walk(ada, 'limit=1')).flat().slice(-23), ids)
+})
+
+t.test('jobs are filtered by app, by status, and by both', async (t) => {
+  const { app } = await start(t)
+  const ada = await personWith(app, 1_000)
+  const expected: Record<string, string[]> = {}
+  for (let round = 0; round < 3; round++) {
+    for (const slug of ['video', 'audio']) {
+      for (const status of ['started', 'completed', 'failed']) {
+        const id = await add(ada, slug)
+        if (status === 'completed') await ada.complete(id, 1)
+        if (status === 'failed') await ada.fail(id)
+        for (const query of ['', `app=${slug}`, `status=${status}`, `app=${slug}&status=${status}`]) {
+          expected[query] = [id, ...(expected[query] ?? [])]
+        }
+      }
+    }
+  }
+  t.equal(Object.keys(expected).length, 12)
+  for (const [query, ids] of Object.entries(expected)) {
+    t.strictSame(idsOf(await page(ada, query)), ids, query)
+    t.strictSame((await walk(ada, `${query}&limit=2`)).flat(), ids, `${query} by pages`)
+  }
+  t.strictSame(await page(ada, 'app=other'), { jobs: [], next_cursor: null })
+})
+
+t.test("somebody else's jobs are never seen", async (t) => {
+  const { app, person } = await start(t)
+  const { ada, ids } = await withJobs(app, 3)
+  const grace = await person()
+  t.strictSame(await page(grace, `cursor=${ids[0]}`), { jobs: [], next_cursor: null })
+  const own = (await grace.reserve(0)).json().job_id
+  t.strictSame(idsOf(await page(grace, 'app=video&status=started')), [own])
+  t.strictSame(idsOf(await page(ada, `cursor=${own}`)), ids, 'a foreign cursor is a place in time, nothing more')
+  t.equal((await grace.get(`/api/jobs/${ids[0]}`)).statusCode, 404)
+})
+
+t.test('a listed job is the same as the job itself', async (t) => {
+  const { app } = await start(t)
+  const { ada, ids } = await withJobs(app, 1)
+  const { job } = (await ada.complete(ids[0] ?? '', 2, { a: 1 })).json()
+  t.strictSame((await page(ada)).jobs, [job])
+  t.strictSame((await ada.get(`/api/jobs/${ids[0]}`)).json(), { job })
+  t.strictSame((await ada.get(`/api/jobs/${ids[0]?.toUpperCase()}`)).json(), { job })
+})
+
+t.test('HEAD of a list is its GET without a body', async (t) => {
+  const { app } = await start(t)
+  const { ada } = await withJobs(app, 1)
+  const { authorization } = ada
+  const reply = await app.inject({ method: 'HEAD', url: '/api/jobs', headers: { authorization } })
+  t.equal(reply.statusCode, 200)
+  t.equal(reply.body, '')
+})
+
+t.test('queries that make no sense are refused by name', async (t) => {
+  const { app } = await start(t)
+  const { ada, ids } = await withJobs(app, 1)
+  const bad: Record<string, string[]> = {
+    limit: ['0', '-1', '201', '1.5', 'abc', '', '1e300', 'NaN', 'null', '1&limit=2', `${2 ** 53}`, '%00'],
+    cursor: ['', 'abc', '1', `${ids[0]}x`, `urn:uuid:${ids[0]}`, `{${ids[0]}}`, `${ids[0]}&cursor=${ids[0]}`, '%00'],
+    app: ['', 'A', 'a_b', '-a', 'a%00', 'x'.repeat(64), 'a&app=b', '%ED%A0%80'],
+    status: ['', 'STARTED', 'done', 'expired', 'started&status=failed', '%00'],
+  }
+  for (const [field, values] of Object.entries(bad)) {
+    for (const value of values) {
+      const reply = await ada.get(`/api/jobs?${field}=${value}`)
+      t.equal(reply.statusCode, 400, `${field}=${value}`)
+      t.match(reply.json(), { error: 'invalid_request', field }, `${field}=${value}`)
+    }
+  }
+  t.equal((await ada.get('/api/jobs?limit=5&something=else&=&%zz')).statusCode, 200, 'what is unknown is ignored')
+  t.equal((await ada.get(`/api/jobs?cursor=${'f'.repeat(8)}-ffff-ffff-ffff-${'f'.repeat(12)}`)).statusCode, 200)
+})
+
+t.test('the list needs a token', async (t) => {
+  const { app } = await start(t)
+  for (const url of ['/api/jobs', '/api/jobs/0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f', '/api/wallet/entries']) {
+    const reply = await app.inject({ url })
+    t.equal(reply.statusCode, 401)
+    t.match(reply.json(), { error: 'not_signed_in' })
+  }
+})
+
+t.test('every filter is served by an index, without a sort, however rare what it looks for', async (t) => {
+  const { db, config, person } = await start(t)
+  const ada = await person()
+  // Of 20,000 jobs, every thousandth belongs to a rare app, every 400th has failed, every 500th is under way.
+  await sql`insert into jobs (account_id, id, app_slug, action, status, reserved, expires_at)
+    select ${ada.id}::uuid, ('0195a1f0-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid,
+      case when n % 1000 = 0 then 'rare' else 'video' end, 'render',
+      case when n % 500 = 1 then 'started' when n % 400 = 2 then 'failed' else 'completed' end, 0, now()
+    from generate_series(1, 20000) n`.execute(db)
+  await sql`analyze jobs`.execute(db)
+
+  const explaining: KyselyPlugin = {
+    transformQuery({ node }) {
+      if (node.kind === 'SelectQueryNode') queries.push(db.getExecutor().compileQuery(node, createQueryId()))
+      return node
+    },
+    transformResult: async ({ result }) => result,
+  }
+  const queries: CompiledQuery[] = []
+  const app = await buildApp(config, db.withPlugin(explaining))
+  t.teardown(() => app.close())
+
+  const cursor = 'cursor=0195a1f0-0000-7000-8000-000000002000'
+  for (const app_filter of ['', 'app=video', 'app=rare', 'app=unknown']) {
+    for (const status_filter of ['', 'status=started', 'status=failed', 'status=completed']) {
+      for (const place of ['limit=50', `limit=50&${cursor}`]) {
+        const query = [app_filter, status_filter, place].filter(Boolean).join('&')
+        queries.length = 0
+        const { authorization } = ada
+        t.equal((await app.inject({ url: `/api/jobs?${query}`, headers: { authorization } })).statusCode, 200)
+        const [list] = queries.filter(({ sql }) => sql.includes('"jobs"'))
+        const explain = CompiledQuery.raw(`explain (analyze, format json) ${list?.sql}`, [...(list?.parameters ?? [])])
+        const plan = JSON.stringify((await db.executeQuery(explain)).rows)
+        t.match(plan, /"Index Name":"jobs_/, query)
+        t.notMatch(plan, /"Node Type":"(Incremental )?(Sort|Seq Scan|Bitmap Heap Scan)"/, query)
+        const removed = Number(/"Rows Removed by Filter":(\d+)/.exec(plan)?.[1] ?? 0)
+        t.ok(removed < 500, `${query} reads ${removed} rows that it does not want`)
+      }
+    }
+  }
+})

@@ -1,0 +1,180 @@
+import { strictEqual } from 'node:assert/strict'
+import fc from 'fast-check'
+import { sql } from 'kysely'
+import t from 'tap'
+import { sweepHolds } from '../../src/background/sweep-holds.ts'
+import { verify } from '../../src/ledger/verify.ts'
+import { Model } from '../support/model.ts'
+import { earlier, type Person, start, unique } from '../support/start.ts'
+
+/** One step of somebody's life. Jobs, keys and references are picked by number, so that a shorter list still makes sense. */
+type Step =
+  | { do: 'visit'; app: number }
+  | { do: 'reserve'; cost: number; key: number | null; keyed: boolean; ttl: number | null; server: boolean }
+  | { do: 'complete'; job: number; cost: number; server: boolean }
+  | { do: 'fail'; job: number; refund: boolean; server: boolean }
+  | { do: 'heartbeat'; job: number; ttl: number | null; server: boolean }
+  | { do: 'adjust'; amount: number; reference: number; allow_negative: boolean }
+  | { do: 'pass'; seconds: number }
+  | { do: 'sweep' }
+
+const STARTER = [0, 7, 30]
+// Few amounts, so that repeats happen.
+const small = fc.constantFrom(0, 1, 2, 5, 40)
+const pick = fc.nat(4)
+// No sum of these is within minutes of a ttl, or of a ttl and seven days: how fast the test runs does not matter.
+const ttl = fc.option(fc.constantFrom(600, 86_400), { freq: 2 })
+const seconds = fc.constantFrom(1_000, 50_000, 400_000)
+const server = fc.boolean()
+const is = <T extends string>(name: T) => fc.constant(name)
+const step: fc.Arbitrary<Step> = fc.oneof(
+  fc.record({ do: is('visit'), app: fc.nat(2) }),
+  {
+    weight: 5,
+    arbitrary: fc.record({ do: is('reserve'), cost: small, key: fc.option(pick), keyed: fc.boolean(), ttl, server }),
+  },
+  { weight: 5, arbitrary: fc.record({ do: is('complete'), job: pick, cost: small, server }) },
+  { weight: 2, arbitrary: fc.record({ do: is('fail'), job: pick, refund: fc.boolean(), server }) },
+  { weight: 2, arbitrary: fc.record({ do: is('heartbeat'), job: pick, ttl, server }) },
+  fc.record({
+    do: is('adjust'),
+    amount: fc.constantFrom(-20, -1, 1, 20),
+    reference: pick,
+    allow_negative: fc.boolean(),
+  }),
+  { weight: 2, arbitrary: fc.record({ do: is('pass'), seconds }) },
+  fc.record({ do: is('sweep') }),
+)
+const LIFE = 50
+const lives = fc.array(step, { minLength: LIFE, maxLength: LIFE })
+
+interface World {
+  app: Awaited<ReturnType<typeof start>>['app']
+  db: Awaited<ReturnType<typeof start>>['db']
+  ada: Person
+  admin: Person
+  apps: string[]
+  /** An app with a settle key, and the key */
+  keyed: { slug: string; key: string }
+}
+
+/** Takes one step over HTTP and in the model, and compares what both say. */
+async function take(step: Step, model: Model, { app, db, ada, admin, apps, keyed }: World): Promise<void> {
+  // The latest jobs are picked from: those of long ago would all have ended.
+  const job = 'job' in step ? model.jobs.at(-1 - (step.job % Math.max(model.jobs.length, 1))) : undefined
+  if ('job' in step && !job) return
+  const id = job?.id ?? ''
+  const header: Record<string, string> = 'server' in step && step.server ? { 'x-app-key': keyed.key } : {}
+  switch (step.do) {
+    case 'visit': {
+      const reply = await ada.get(`/api/wallet?app=${apps[step.app]}`)
+      return strictEqual(reply.statusCode, model.visit(apps[step.app] ?? '', STARTER[step.app] ?? 0))
+    }
+    case 'reserve': {
+      const server = step.server && step.keyed
+      const key = step.key === null ? {} : { key: `key ${step.key}` }
+      const ttl = step.ttl === null ? {} : { ttl: step.ttl }
+      const before = model.jobs.length
+      const reply = await ada.post(
+        '/api/jobs',
+        {
+          app: step.keyed ? keyed.slug : 'video',
+          action: 'render',
+          cost_estimate: step.cost,
+          ...(step.ttl !== null && { ttl_seconds: step.ttl }),
+        },
+        { ...(key.key !== undefined && { 'idempotency-key': key.key }), ...(server && header) },
+      )
+      const expected = model.reserve(step.cost, { ...key, ...ttl, keyed: step.keyed, server })
+      strictEqual(reply.statusCode, expected, reply.body)
+      if (reply.statusCode !== 200) return
+      const replayed = model.jobs.length === before
+      strictEqual(reply.headers['idempotency-replayed'], replayed ? 'true' : undefined)
+      const known = replayed ? model.keys.get(key.key ?? '')?.job : model.jobs.at(-1)
+      if (known) known.id ||= reply.json().job_id
+      return strictEqual(reply.json().job_id, known?.id)
+    }
+    case 'complete': {
+      const reply = await ada.post('/api/jobs/complete', { job_id: id, actual_cost: step.cost }, header)
+      return strictEqual(reply.statusCode, job && model.complete(job, step.cost, step.server), reply.body)
+    }
+    case 'fail': {
+      const reply = await ada.post('/api/jobs/fail', { job_id: id, refund: step.refund }, header)
+      return strictEqual(reply.statusCode, job && model.fail(job, step.refund, step.server), reply.body)
+    }
+    case 'heartbeat': {
+      const body = step.ttl === null ? {} : { ttl_seconds: step.ttl }
+      const reply = await ada.post(`/api/jobs/${id}/heartbeat`, body, header)
+      return strictEqual(reply.statusCode, job && model.heartbeat(job, step.ttl ?? job.ttl, step.server), reply.body)
+    }
+    case 'adjust': {
+      const { amount, allow_negative } = step
+      const reference = `step ${step.reference}`
+      const wish = { clerk_id: ada.clerkId, amount, kind: 'adjustment', reason: 'a step', allow_negative, reference }
+      const reply = await admin.post('/api/admin/credits', wish)
+      return strictEqual(reply.statusCode, model.adjust(amount, reference, allow_negative), reply.body)
+    }
+    case 'pass': {
+      model.now += step.seconds
+      await sql`update jobs set expires_at = ${earlier('expires_at', `${step.seconds} seconds`)}
+        where account_id = ${ada.id}`.execute(db)
+      return
+    }
+    case 'sweep': {
+      model.sweep()
+      await sweepHolds(db, app.ledger)
+    }
+  }
+}
+
+// A failure prints its seed and path at once: FC_SEED=… FC_PATH=… npm test -- test/ledger/ledger-model.test.ts runs it again, and
+// takes the time to make it shorter. npm run test:soak goes on for as long as one likes.
+const { FC_SEED, FC_PATH, FC_RUNS = '42', FC_MINUTES } = process.env
+const seed = Number(FC_SEED ?? Date.now() % 2 ** 31)
+const minutes = Number(FC_MINUTES ?? 0)
+t.setTimeout(minutes * 60_000 + 300_000)
+
+t.test('whatever people do, the ledger does what the model says, and every invariant holds', async (t) => {
+  t.comment(`FC_SEED=${seed}`)
+  t.setTimeout(minutes * 60_000 + 300_000)
+  const { app, db, person, admin } = await start(t)
+  const apps = STARTER.map(() => unique('app'))
+  const operator = await admin()
+  for (const [n, slug] of apps.entries()) await operator.put(`/api/admin/apps/${slug}`, { starter_credits: STARTER[n] })
+  const slug = unique('keyed')
+  const { settle_key } = (
+    await operator.put(`/api/admin/apps/${slug}`, { starter_credits: 0, settle_key: 'rotate' })
+  ).json().app
+
+  let steps = 0
+  const property = fc.asyncProperty(lives, async (life) => {
+    const [ada, administrator, model] = [await person(), await admin(), new Model()]
+    const world = { app, db, ada, admin: administrator, apps, keyed: { slug, key: settle_key } }
+    for (const step of life) {
+      await take(step, model, world)
+      steps++
+      const { credits, held } = await ada.balance()
+      strictEqual(credits, model.credits, `credits after ${JSON.stringify(step)}`)
+      strictEqual(held, model.held, `held after ${JSON.stringify(step)}`)
+      const { ok, checks } = await verify(db)
+      strictEqual(ok, true, JSON.stringify(checks.filter(({ violations }) => violations > 0)))
+    }
+    const { entries } = (await ada.get('/api/wallet/entries?limit=200')).json()
+    strictEqual(entries.length, model.entries)
+    const { jobs } = (await ada.get('/api/jobs?limit=200')).json()
+    strictEqual(jobs.length, model.jobs.length)
+    for (const { id, status, actual_cost, failure_reason } of jobs) {
+      const job = model.jobs.find((job) => job.id === id)
+      strictEqual(status === 'started' ? undefined : `${status} ${actual_cost}`, job?.ended)
+      strictEqual(failure_reason, job?.expired ? 'expired' : null)
+    }
+  })
+  await fc.assert(property, {
+    seed,
+    endOnFailure: !FC_PATH,
+    ...(FC_PATH && { path: FC_PATH }),
+    ...(minutes ? { numRuns: 1e9, interruptAfterTimeLimit: minutes * 60_000 } : { numRuns: Number(FC_RUNS) }),
+  })
+  t.comment(`${steps} steps`)
+  if (!FC_PATH && !minutes) t.ok(steps >= 2_000, `${steps} steps`)
+})

@@ -1,0 +1,213 @@
+import { deepStrictEqual } from 'node:assert/strict'
+import fc from 'fast-check'
+import t from 'tap'
+import { type Person, personWith, start } from '../support/start.ts'
+
+const LIMIT = 16_384
+
+const create = (somebody: Person, metadata: unknown) =>
+  somebody.post('/api/jobs', { app: 'video', action: 'render', cost_estimate: 1, metadata } as object)
+const metadataOf = async (somebody: Person, id: string) => (await somebody.get(`/api/jobs/${id}`)).json().job.metadata
+
+/** So many bytes as compact JSON, in a shape that jsonb writes with spaces after each comma and colon. */
+function weighing(bytes: number, prefix = 'k'): Record<string, unknown> {
+  const metadata: Record<string, unknown> = { [`${prefix}0`]: [1, [2, { x: {}, y: [] }], null, 'ä€😀\n\u007f'] }
+  for (let i = 1; i <= 100; i++) metadata[`${prefix}${i}`] = { n: i, t: [true, false] }
+  const missing = bytes - Buffer.byteLength(JSON.stringify({ ...metadata, [prefix]: '' }))
+  return { ...metadata, [prefix]: 'x'.repeat(missing) }
+}
+
+const text = fc.string({ unit: 'binary', maxLength: 12 }).map((raw) => raw.replaceAll('\0', ''))
+const name = fc.oneof(
+  text,
+  fc.constantFrom('', '__proto__', 'constructor', 'prototype', 'toString', 'toJSON', 'hasOwnProperty', 'length', '0'),
+)
+// Object.fromEntries makes "__proto__" a plain property, as JSON.parse does.
+function object<T>(value: fc.Arbitrary<T>) {
+  return fc.array(fc.tuple(name, value), { maxLength: 4 }).map((pairs) => Object.fromEntries(pairs))
+}
+
+/** Any JSON that fits in a metadata object, with the keys and numbers that trip programs up. */
+const { json } = fc.letrec<{ json: unknown; leaf: unknown }>((tie) => ({
+  leaf: fc.oneof(
+    fc.constantFrom(null, true, false, 0, -0, 1e300, -1e300, 5e-324, Number.MAX_VALUE, 2 ** 53 + 2, 0.1, 1e21, 1e-7),
+    fc.double({ noNaN: true, noDefaultInfinity: true }),
+    fc.integer(),
+    text,
+  ),
+  json: fc.oneof(
+    { maxDepth: 5, withCrossShrink: true },
+    tie('leaf'),
+    fc.array(tie('json'), { maxLength: 4 }),
+    object(tie('json')),
+  ),
+}))
+t.test('metadata of any JSON comes back deep-equal, and so does what it is merged with', async (t) => {
+  const { app } = await start(t)
+  const ada = await personWith(app, 10_000)
+  const property = fc.asyncProperty(object(json), object(json), async (before, patch) => {
+    const created = await create(ada, before)
+    deepStrictEqual(created.statusCode, 200, created.body)
+    const { job_id } = created.json()
+    deepStrictEqual(await metadataOf(ada, job_id), asJson(before))
+    const completed = await ada.complete(job_id, 1, patch)
+    const merged = Object.fromEntries([...Object.entries(asJson(before)), ...Object.entries(asJson(patch))])
+    deepStrictEqual(completed.json().job.metadata, merged)
+    deepStrictEqual((await ada.complete(job_id, 1, patch)).statusCode, 200)
+  })
+  await fc.assert(property, { numRuns: 150 })
+})
+
+const asJson = (value: object): object => JSON.parse(JSON.stringify(value))
+
+t.test('keys that mean something to JavaScript are only keys', async (t) => {
+  const { app } = await start(t)
+  const ada = await personWith(app, 10)
+  const raw = '{"__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}},"":{"":[]},"toJSON":1}'
+  const reply = await ada.post(
+    '/api/jobs',
+    `{"app":"video","action":"a","cost_estimate":1,"__proto__":{"cost_estimate":0},"metadata":${raw}}`,
+  )
+  t.equal(reply.statusCode, 200)
+  const job = await ada.get(`/api/jobs/${reply.json().job_id}`)
+  deepStrictEqual(job.json().job.metadata, JSON.parse(raw))
+  t.equal(job.json().job.reserved, 1)
+  t.equal(({} as { polluted?: boolean }).polluted, undefined)
+})
+
+t.test('metadata nests 400 levels deep, and no more than 500', async (t) => {
+  const { app } = await start(t)
+  const ada = await personWith(app, 10)
+  for (const [open, close] of [
+    ['[', ']'],
+    ['{"a":', '}'],
+  ] as const) {
+    const send = (levels: number) => {
+      const nested = `${open.repeat(levels)}1${close.repeat(levels)}`
+      return ada.post('/api/jobs', `{"app":"a","action":"a","cost_estimate":1,"metadata":{"m":${nested}}}`)
+    }
+    const deep = await send(400)
+    t.equal(deep.statusCode, 200)
+    const { m } = await metadataOf(ada, deep.json().job_id)
+    t.equal(JSON.stringify(m), `${open.repeat(400)}1${close.repeat(400)}`)
+    t.equal((await ada.complete(deep.json().job_id, 1, { n: 1 })).statusCode, 200)
+    for (const levels of [501, 10_000]) {
+      const reply = await send(levels)
+      t.equal(reply.statusCode, 400)
+      t.match(reply.json(), { error: 'invalid_request', field: 'metadata' })
+    }
+  }
+  t.equal((await ada.balance()).held, 0)
+})
+
+t.test('metadata may have 16 KiB as compact JSON, and not a byte more', async (t) => {
+  const { app } = await start(t)
+  const ada = await personWith(app, 10)
+  t.equal(Buffer.byteLength(JSON.stringify(weighing(LIMIT))), LIMIT)
+  const fits = await create(ada, weighing(LIMIT))
+  t.equal(fits.statusCode, 200)
+  t.strictSame(await metadataOf(ada, fits.json().job_id), weighing(LIMIT))
+
+  const reply = await create(ada, weighing(LIMIT + 1))
+  t.equal(reply.statusCode, 400)
+  t.match(reply.json(), { error: 'invalid_request', field: 'metadata', message: /16384 bytes/ })
+  const { job_id } = (await ada.reserve(1)).json()
+  t.match((await ada.complete(job_id, 1, weighing(LIMIT + 1))).json(), { field: 'metadata' })
+  t.strictSame(await ada.balance(), { credits: 8, held: 2 })
+
+  // The body may have spaces: they are not kept.
+  const spacious = JSON.stringify({ app: 'video', action: 'a', cost_estimate: 1, metadata: weighing(LIMIT) }, null, 2)
+  t.ok(spacious.length > LIMIT + 1_000)
+  t.equal((await ada.post('/api/jobs', spacious)).statusCode, 200)
+  t.equal((await ada.complete(job_id, 1, weighing(LIMIT))).statusCode, 200)
+})
+
+t.test('a merge may fill the 16 KiB exactly', async (t) => {
+  const { app } = await start(t)
+  const ada = await personWith(app, 10)
+  // {…} and {…} are merged to {…,…}: one byte less than both together.
+  const before = weighing(8_000, 'old')
+  const { job_id } = (await create(ada, before)).json()
+  const patch = weighing(LIMIT + 1 - 8_000, 'new')
+  t.equal(Buffer.byteLength(JSON.stringify({ ...before, ...patch })), LIMIT)
+  const reply = (await ada.complete(job_id, 1, patch)).json()
+  t.strictSame(reply.job.metadata, { ...before, ...patch })
+  t.notOk('warning' in reply)
+})
+
+t.test('numbers count as they are written in JSON', async (t) => {
+  const { app } = await start(t)
+  const ada = await personWith(app, 10)
+  const numbers = [1e300, -1e300, 5e-324, 1.5e-7, 1e-9, 1e21, 1.7976931348623157e308, 1e20, 1e-6, 0.1]
+  const before = { numbers: Array.from({ length: 120 }, () => numbers), fill: '' }
+  before.fill = 'x'.repeat(LIMIT - 10 - JSON.stringify(before).length)
+  const ids = [(await create(ada, before)).json().job_id, (await create(ada, before)).json().job_id]
+  const fits = (await ada.complete(ids[0], 1, { n: 12345 })).json()
+  t.equal(JSON.stringify(fits.job.metadata).length, LIMIT)
+  t.notOk('warning' in fits)
+  t.match((await ada.complete(ids[1], 1, { n: 123456 })).json(), { warning: String })
+})
+
+t.test(
+  'a merge that would pass 16 KiB settles, keeps the old metadata and says so, as often as it is asked',
+  async (t) => {
+    const { app } = await start(t)
+    const ada = await personWith(app, 10)
+    const before = weighing(8_000, 'old')
+    const { job_id } = (await create(ada, before)).json()
+    const patch = weighing(LIMIT + 2 - 8_000, 'new')
+    for (const call of ['the call', 'its repeat']) {
+      const reply = await ada.complete(job_id, 0, patch)
+      t.equal(reply.statusCode, 200, call)
+      t.match(
+        reply.json(),
+        { job: { status: 'completed' }, moved: { amount: 1 }, credits: 10, warning: /16 KiB/ },
+        call,
+      )
+      t.strictSame(reply.json().job.metadata, before, call)
+    }
+    t.notOk('warning' in (await ada.complete(job_id, 0)).json())
+    t.equal((await ada.complete(job_id, 1, patch)).statusCode, 409)
+  },
+)
+
+t.test('metadata that is not an object is refused', async (t) => {
+  const { app } = await start(t)
+  const ada = await personWith(app, 10)
+  const { job_id } = (await ada.reserve(1)).json()
+  for (const metadata of [[], [1], ['a'], '', 'text', '{"a":1}', 0, 1, true, false, null]) {
+    for (const reply of [
+      await create(ada, metadata),
+      await ada.post('/api/jobs/complete', { job_id, actual_cost: 1, metadata }),
+    ]) {
+      t.equal(reply.statusCode, 400, JSON.stringify(metadata))
+      t.match(reply.json(), { error: 'invalid_request', field: 'metadata' })
+    }
+  }
+  t.strictSame(await ada.balance(), { credits: 9, held: 1 })
+})
+
+t.test('what Postgres cannot store is refused by name', async (t) => {
+  const { app } = await start(t)
+  const ada = await personWith(app, 10)
+  const { job_id } = (await ada.reserve(1)).json()
+  const unstorable = [
+    ...['\0', 'a\0b', '\ud800', '\udc00', 'a\udbff', '\udfff\ud800'].flatMap((bad) => [
+      { key: bad },
+      { [bad]: 1 },
+      { deep: [[{ x: [bad] }]] },
+      { deep: [{ x: { [bad]: null } }] },
+    ]),
+  ].map((metadata) => JSON.stringify(metadata))
+  unstorable.push('{"n":1e400}', '{"n":[[-1e400]]}', `{"n":${'9'.repeat(400)}}`)
+  for (const metadata of unstorable) {
+    for (const reply of [
+      await ada.post('/api/jobs', `{"app":"video","action":"a","cost_estimate":1,"metadata":${metadata}}`),
+      await ada.post('/api/jobs/complete', `{"job_id":"${job_id}","actual_cost":1,"metadata":${metadata}}`),
+    ]) {
+      t.equal(reply.statusCode, 400, metadata.slice(0, 80))
+      t.match(reply.json(), { error: 'invalid_request', field: 'metadata' })
+    }
+  }
+  t.strictSame(await ada.balance(), { credits: 9, held: 1 })
+})

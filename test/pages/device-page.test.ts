@@ -1,0 +1,104 @@
+import t from 'tap'
+import { OURS, opened, startLogin } from '../support/pages.ts'
+
+t.test('a device is decided about by a button alone, and by the code that was shown', async (t) => {
+  const { app, see, post, db } = await opened(t)
+  const [shown, other] = [
+    await startLogin(app, { client_name: 'shown' }),
+    await startLogin(app, { client_name: 'other' }),
+  ]
+  const statusOf = async ({ user_code }: { user_code: string }) =>
+    (await db.selectFrom('device_codes').select('status').where('user_code', '=', user_code).executeTakeFirstOrThrow())
+      .status
+
+  await see(`/device?user_code=${shown.user_code}&action=approve`)
+  await post('/device', { user_code: shown.user_code })
+  await post('/device', { user_code: shown.user_code, shown: shown.user_code, action: 'APPROVE' })
+  await post('/device', { user_code: shown.user_code, action: 'approve' })
+  t.equal(await statusOf(shown), 'pending')
+  const switched = await post('/device', { user_code: other.user_code, shown: shown.user_code, action: 'approve' })
+  t.match(switched.body, '<dd>other</dd>', 'the other request is shown first')
+  t.strictSame([await statusOf(shown), await statusOf(other)], ['pending', 'pending'])
+
+  const approve = {
+    user_code: ` ${shown.user_code.toLowerCase().replace('-', '')} `,
+    shown: shown.user_code,
+    action: 'approve',
+  }
+  t.match((await post('/device', approve)).body, 'Device approved')
+  t.match((await post('/device', approve)).body, 'Device approved', 'sent twice, it stays so')
+  t.match((await see(`/device?user_code=${shown.user_code}`)).body, 'Device approved')
+  const changed = await post('/device', { ...approve, action: 'deny' })
+  t.match([changed.statusCode, changed.body], [410, /already been used/])
+  t.match((await post('/device', { shown: other.user_code, user_code: '', action: 'deny' })).body, 'Device denied')
+})
+
+t.test('the page says who asks, for what and for how long', async (t) => {
+  for (const [env, days] of [
+    [{}, '90 days'],
+    [{ PAT_TTL_DAYS: '1' }, '1 day'],
+  ] as const) {
+    const { app, see, post } = await opened(t, env)
+    const { user_code } = await startLogin(app, { client_name: 'focus on ada-laptop' })
+    const { body } = await see(`/device?user_code=${user_code}`)
+    t.match(body, '<h1>Allow this device?</h1>')
+    t.match(body, '<dt>Name</dt><dd>focus on ada-laptop</dd>')
+    t.match(body, /<dt>It will be able to<\/dt><dd><ul><li>See who you are/)
+    t.match(body, `</ul>for ${days}, or until you revoke it</dd>`)
+    const approved = await post('/device', { user_code, shown: user_code, action: 'approve' })
+    t.match(approved.body, `It has access for ${days}, or until you revoke it`)
+  }
+})
+
+t.test('a code of another person, an expired one and an unknown one say so with their status', async (t) => {
+  const { app, see, post, person, db } = await opened(t)
+  const bob = await person()
+  const taken = await startLogin(app)
+  await post(
+    '/device',
+    { user_code: taken.user_code, shown: taken.user_code, action: 'approve' },
+    { origin: OURS },
+    bob.cookie,
+  )
+  const used = await see(`/device?user_code=${taken.user_code}`)
+  t.match([used.statusCode, used.body], [410, /already been used/])
+
+  const { user_code } = await startLogin(app)
+  const expires_at = new Date(Date.now() - 1000)
+  await db.updateTable('device_codes').set({ expires_at }).where('user_code', '=', user_code).execute()
+  for (const answer of [
+    await see(`/device?user_code=${user_code}`),
+    await post('/device', { user_code, shown: user_code, action: 'approve' }),
+  ]) {
+    t.match([answer.statusCode, answer.body], [410, /This code has expired/])
+  }
+  t.equal((await see('/device?user_code=BCDF-0000')).statusCode, 400)
+  t.equal((await see('/device?user_code=a&user_code=b')).statusCode, 200, 'two codes are none: the form to enter one')
+})
+
+t.test('a login from another address is warned of, and its code is not there to be copied', async (t) => {
+  const { app, see, ada } = await opened(t)
+  const bodyFor = async (asked: string, mine = '127.0.0.1') => {
+    const { user_code } = await startLogin(app, {}, asked)
+    const url = `/device?user_code=${user_code}`
+    const { body } = await app.inject({ url, headers: { cookie: ada.cookie }, remoteAddress: mine })
+    return { body, visible: body.replace(/<input type="hidden"[^>]*>/g, ''), user_code }
+  }
+  const far = await bodyFor('203.0.113.7')
+  t.match(far.body, '203.0.113.7, which is not your address (127.0.0.1)')
+  t.match(far.body, /<input id="user_code" name="user_code"(?![^>]*value)/)
+  t.notOk(far.visible.includes(far.user_code))
+  for (const [asked, mine] of [
+    ['203.0.113.7', '203.0.113.7'],
+    ['::ffff:203.0.113.7', '203.0.113.7'],
+    ['2001:db8:1:2::3', '2001:db8:1:2:ffff::4'],
+    ['::1', '127.0.0.1'],
+  ] as const) {
+    const near = await bodyFor(asked, mine)
+    t.notMatch(near.body, 'not your address', `${asked} is at home at ${mine}`)
+    t.ok(near.visible.includes(near.user_code))
+  }
+  t.match((await bodyFor('2001:db8:1:2::3', '2001:db8:1:3::3')).body, 'not your address')
+  const { user_code } = await startLogin(app, { scope: 'account admin' })
+  t.match((await see(`/device?user_code=${user_code}`)).body, '<li class="fault">Administer this service for all users')
+})

@@ -1,0 +1,94 @@
+import { sql } from 'kysely'
+import t from 'tap'
+import { machine, serve, signedIn } from '../support/cli.ts'
+import { logIn } from '../support/device.ts'
+import { unique } from '../support/start.ts'
+
+const service = await serve(t)
+const { app, db, url } = service
+
+/** The same with the kind of each value in its place: what a script may rely on. */
+function shape(value: unknown): unknown {
+  if (Array.isArray(value)) return value.length ? [shape(value[0])] : []
+  if (typeof value !== 'object' || value === null) return value === null ? null : typeof value
+  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, shape(part)]))
+}
+
+t.test('--json answers keep their shapes', async (t) => {
+  const { json, focus, person } = await signedIn(t, service, 'account admin')
+  const shapes: Record<string, unknown> = {}
+  const note = async (command: string, ...args: string[]) => {
+    const answer = await json(...command.split(' '), ...args)
+    shapes[command] = shape(answer)
+    return answer
+  }
+  const create = 'jobs create --app video --action render'
+  await note('wallet', '--app', 'video')
+  const { job_id } = await note(create, '--cost', '5', '--metadata', '{"a":1}')
+  await note('jobs heartbeat', job_id)
+  await note('jobs complete', job_id, '--cost', '3')
+  const grant = ['7', '--reference', unique('gift'), '--reason', 'a gift']
+  await note('whoami')
+  await note('print-token')
+  await note('jobs show', job_id)
+  await note('jobs list')
+  await note('entries')
+  await note('tokens list')
+  await note('admin apps set', unique('app'), '--starter-credits', '1', '--origin', 'https://a.example.com')
+  await note('admin account', person.clerkId)
+  await note('admin grant', (await service.person()).clerkId, ...grant)
+  await note('admin verify')
+  const refused = await focus([...create.split(' '), '--cost', '1000000', '--json'])
+  shapes['an error, on stderr'] = shape(JSON.parse(refused.stderr))
+  t.equal(refused.stdout, '')
+  t.matchSnapshot(shapes)
+})
+
+t.test('an administrator whose token is not for that is told how to get one that is', async (t) => {
+  const token = await logIn(app, await service.admin())
+  const { code, stderr } = await (await machine(t, { FOCUS_SERVER: url, FOCUS_TOKEN: token })).focus([
+    'admin',
+    'verify',
+  ])
+  t.equal(code, 1)
+  t.match(stderr, 'Log in with this scope: npx @thefocus/focus-cli login --scope admin\n')
+})
+
+t.test('an administrator registers apps, moves credits and checks the ledger', async (t) => {
+  const { done, focus, json, person: admin } = await signedIn(t, service, 'account admin')
+  const slug = unique('podcasts')
+  const unregistered = await focus(['admin', 'apps', 'set', slug, '--name', 'Podcasts'])
+  t.equal(unregistered.code, 2)
+  t.match(unregistered.stderr, '--starter-credits')
+  const origins = ['--origin', 'https://a.example.com', 'https://b.example.com']
+  await done('admin', 'apps', 'set', slug, '--name', 'Podcasts', '--starter-credits', '10', ...origins)
+  t.match(await json('admin', 'apps', 'set', slug, '--settle-key', 'rotate'), {
+    app: {
+      name: 'Podcasts',
+      starter_credits: 10,
+      origins: ['https://a.example.com', 'https://b.example.com'],
+      settle_key: String,
+    },
+  })
+  t.match(await json('admin', 'apps', 'set', slug, '--no-origin'), { app: { origins: [], has_settle_key: true } })
+  t.match(await done('admin', 'apps', 'list'), new RegExp(`^${slug} +Podcasts +10 +yes$`, 'm'))
+
+  const { credits: before } = await admin.balance()
+  const move = (command: string, amount: string, ...more: string[]) =>
+    focus(['admin', command, admin.clerkId, amount, '--reference', unique('move'), '--reason', 'a test', ...more])
+  t.equal((await move('topup', '100')).code, 0)
+  t.match((await move('adjust', '-30')).stderr, /adjustment -30\.$/m, 'a negative amount is no option')
+  t.match(await done('admin', 'account', admin.clerkId), new RegExp(`^Credits +${before + 70}$`, 'm'))
+  const refused = await move('adjust', '-1000000')
+  t.equal(refused.code, 1)
+  t.match(refused.stderr, 'nothing was moved')
+  t.match(await done('admin', 'verify'), /^The ledger is consistent: all 10 checks passed\.$/m)
+
+  await sql`update accounts set credits = credits + 1 where id = ${admin.id}`.execute(db)
+  const broken = await focus(['admin', 'verify'])
+  await sql`update accounts set credits = credits - 1 where id = ${admin.id}`.execute(db)
+  t.equal(broken.code, 1)
+  t.match(broken.stdout, /^CHECK +VIOLATIONS\ncredits equal the sum of the entries +1$/m)
+  t.match(broken.stdout, admin.id, 'and names the culprit')
+  t.match(broken.stderr, /^Error: The ledger is broken: \d of 10 checks failed$/m)
+})

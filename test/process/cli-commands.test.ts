@@ -1,0 +1,122 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import { machine, serve, signedIn } from '../support/cli.ts'
+import { logIn } from '../support/device.ts'
+import { unique } from '../support/start.ts'
+
+const service = await serve(t, { TOPUP_URL: 'https://example.com/topup' })
+const { app, url } = service
+
+t.test('a job from its reservation to its end, and what it leaves in the wallet', async (t) => {
+  const { focus, done, json, home, person } = await signedIn(t, service)
+  t.match(await done('wallet', '--app', 'video'), /^Credits {2}20\nHeld {5}0\n[\s\S]*\nvideo +20 +\d{4}-/m)
+
+  const created = await focus(['jobs', 'create', '--app', 'video', '--action', 'render', '--cost', '5', '--ttl', '600'])
+  t.match(created.stdout, /^[0-9a-f-]{36}\n$/, 'its id and nothing else: a script can keep it')
+  t.match(created.stderr, /^Reserved 5 credits until \d{4}-\d\d-\d\d \d\d:\d\d \S+\.$/m)
+  const id = created.stdout.trim()
+  t.match(await done('jobs', 'show', id), /^Status +started$/m)
+  t.match(await done('jobs', 'heartbeat', id), /^The hold now expires at \d{4}-/)
+  await writeFile(join(home, 'metadata.json'), '{"durationMs":1200}')
+  const completed = await done('jobs', 'complete', id, '--cost', '3', '--metadata', '@metadata.json')
+  t.match(completed, /^Moved +\+2 \(job_refund\)\nCredits +17\nHeld +0$/m)
+  t.match(await done('jobs', 'show', id), /^Metadata +\{"durationMs":1200\}$/m)
+  t.match(
+    await done('jobs', 'list', '--status', 'completed'),
+    new RegExp(`^${id} +video +render +completed +3 +\\d{4}-`, 'm'),
+  )
+  t.match(await done('entries'), /^ *3 .* job_refund +2 +17 /m)
+
+  const other = (await done('jobs', 'create', '--app', 'video', '--action', 'x', '--cost', '4')).trim()
+  t.match(await json('jobs', 'fail', other, '--no-refund'), { moved: null, credits: 13 })
+  const again = await focus(['jobs', 'fail', other])
+  t.equal(again.code, 1)
+  t.match(again.stderr, /^Error: This job is already failed/)
+  t.strictSame(await person.balance(), { credits: 13, held: 0 })
+})
+
+t.test("an app's server settles with its key alone", async (t) => {
+  const [ada, root, slug, computer] = [
+    await service.person(),
+    await service.admin(),
+    unique('keyed'),
+    await machine(t, { FOCUS_SERVER: url }),
+  ]
+  const set = await root.put(`/api/admin/apps/${slug}`, { starter_credits: 10, settle_key: 'rotate' })
+  const { settle_key } = set.json().app
+  await ada.get(`/api/wallet?app=${slug}`)
+  const token = await logIn(app, ada)
+  const create = ['jobs', 'create', '--app', slug, '--action', 'x', '--cost', '5']
+  const id = (await computer.focus(create, { FOCUS_TOKEN: token })).stdout.trim()
+  const withoutKey = await computer.focus(['jobs', 'complete', id, '--cost', '0'], { FOCUS_TOKEN: token })
+  t.equal(withoutKey.code, 1)
+  t.match(withoutKey.stderr, 'FOCUS_APP_KEY')
+  const settled = await computer.focus(['jobs', 'complete', id, '--cost', '2', '--account', ada.id], {
+    FOCUS_APP_KEY: settle_key,
+  })
+  t.equal(settled.code, 0, settled.stderr)
+  t.strictSame(await ada.balance(), { credits: 8, held: 0 })
+})
+
+t.test('what is missing is said with 402, 403 and 401, and each has its exit code', async (t) => {
+  const { focus, token } = await signedIn(t, service)
+  const short = await focus(['jobs', 'create', '--app', 'video', '--action', 'x', '--cost', '5'])
+  t.equal(short.code, 1)
+  t.equal(
+    short.stderr,
+    'Error: This needs 5 credits; you have 0 credits.\n5 more credits are needed. Buy more: https://example.com/topup\n',
+  )
+  const scope = await focus(['admin', 'verify'])
+  t.equal(scope.code, 1)
+  t.match(scope.stderr, 'Only an administrator may do this.')
+
+  const revoking = await focus(['tokens', 'revoke', 'current'])
+  t.match(revoking, { code: 0, stdout: 'Revoked the token of this login.\n' })
+  const revoked = await focus(['whoami'])
+  t.equal(revoked.code, 4)
+  t.match(revoked.stderr, /^Error: This token was revoked[\s\S]*FOCUS_TOKEN/)
+
+  const computer = await machine(t)
+  const none = await computer.focus(['wallet', '--server', url])
+  t.equal(none.code, 4)
+  t.equal(
+    none.stderr,
+    `Error: You are not signed in to ${url}\nSign in: npx @thefocus/focus-cli login --server ${url}\n`,
+  )
+  await computer.keep(url, token)
+  const kept = await computer.focus(['wallet'])
+  t.equal(kept.code, 4)
+  t.match(kept.stderr, /revoked[\s\S]*\nSign in again: npx @thefocus\/focus-cli login\n$/)
+  t.match(await computer.focus(['logout']), { code: 0 }, 'what is revoked already can be forgotten')
+  await computer.keep(url, token, new Date(Date.now() - 1000).toISOString())
+  for (const command of ['wallet', 'print-token']) {
+    const expired = await computer.focus([command])
+    t.match(expired, { code: 4, stdout: '' })
+    t.match(expired.stderr, /has expired\nSign in again: npx @thefocus\/focus-cli login\n$/)
+  }
+})
+
+t.test('a time has its year and time zone', async (t) => {
+  const { focus, done, person } = await signedIn(t, service)
+  await person.get('/api/wallet?app=video')
+  const id = (await done('jobs', 'create', '--app', 'video', '--action', 'x', '--cost', '1')).trim()
+  for (const [TZ, zone] of Object.entries({ UTC: 'UTC', 'Asia/Kolkata': '\\+05:30', 'America/Phoenix': '-07:00' })) {
+    const { stdout } = await focus(['jobs', 'show', id], { TZ })
+    t.match(stdout, new RegExp(`^Created +\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d ${zone}$`, 'm'))
+  }
+  const listed = await focus(['jobs', 'list'], { TZ: 'Asia/Kolkata' })
+  t.match(listed.stdout, / \d{4}-\d\d-\d\d \d\d:\d\d \+05:30$/m)
+})
+
+t.test('lists go on where they end, and tell how', async (t) => {
+  const { done, focus, person } = await signedIn(t, service)
+  await person.get('/api/wallet?app=video')
+  for (const cost of [1, 2, 3]) await person.reserve(cost)
+  const first = await focus(['jobs', 'list', '--app', 'video', '--limit', '2'])
+  const [, cursor = ''] =
+    /^Older jobs: npx @thefocus\/focus-cli jobs list --app video --limit 2 --cursor (\S+)\n$/.exec(first.stderr) ?? []
+  t.match(await done('jobs', 'list', '--app', 'video', '--cursor', cursor), /^ID.*\n[^\n]+ 1 +\d{4}-[^\n]+\n$/)
+  t.match(await done('entries', '--csv', '--limit', '1'), /^seq,created_at,kind,.*\r?\n4,/)
+  t.match(await done('tokens', 'list'), /^[0-9a-f-]{36} \* +ada-laptop +account /m)
+})
