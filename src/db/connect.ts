@@ -29,6 +29,7 @@ export async function connect(
         poolSize: config.poolSize,
         statementNames: config.statementNames,
         statementMs: STATEMENT_MS,
+        sessionOptions: config.sessionOptions,
         onLostConnection: onTrouble.lostConnection,
       })
     : await pglitePool(config.dataDir, onTrouble.lostFolder)
@@ -50,13 +51,13 @@ export function connectForPosting(config: Config['database'], db: Db): Db {
     statementNames: config.statementNames,
     statementMs: STATEMENT_MS,
     settings,
+    sessionOptions: config.sessionOptions,
   })
   return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
 }
 
 /** One connection without a statement time-out, for migrations, which may have to rewrite a table. */
-export function connectForMigration(url: string): Db {
-  return new Kysely<Tables>({
-    dialect: new PostgresDialect({ pool: postgresPool(url, { poolSize: 1, statementNames: false, statementMs: 0 }) }),
-  })
+export function connectForMigration(url: string, sessionOptions?: string): Db {
+  const pool = postgresPool(url, { poolSize: 1, statementNames: false, statementMs: 0, sessionOptions })
+  return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
 }

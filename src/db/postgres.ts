@@ -15,6 +15,8 @@ export interface PostgresOptions {
   statementMs: number
   /** Of the server, for these connections, such as enable_seqscan */
   settings?: Record<string, string>
+  /** The operator's PGOPTIONS; `options` in the URL replaces it */
+  sessionOptions?: string | undefined
   onLostConnection?: (error: Error) => void
 }
 
@@ -25,10 +27,10 @@ export interface PostgresOptions {
  */
 export function postgresPool(
   url: string,
-  { poolSize, statementNames, statementMs, settings = {}, onLostConnection }: PostgresOptions,
+  { poolSize, statementNames, statementMs, settings = {}, sessionOptions, onLostConnection }: PostgresOptions,
 ): PostgresPool & { use: PoolUse } {
   const options: pg.PoolConfig = {
-    connectionString: withSettings(url, settings),
+    connectionString: withSettings(url, settings, sessionOptions),
     max: poolSize,
     keepAlive: true,
     Client: QuickToConnect as unknown as NonNullable<pg.PoolConfig['Client']>,
@@ -160,13 +162,13 @@ class QuickToConnect extends pg.Client {
   }
 }
 
-/** The URL with settings for its connections beside the operator's own, which stand in it or in PGOPTIONS. */
-function withSettings(url: string, settings: Record<string, string>): string {
+/** The URL with settings for its connections, beside the operator's own in the URL or in PGOPTIONS. */
+function withSettings(url: string, settings: Record<string, string>, sessionOptions = ''): string {
   const given = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`)
-  if (given.length === 0) return url
   const full = new URL(url)
-  const own = full.searchParams.get('options') ?? process.env.PGOPTIONS ?? ''
-  full.searchParams.set('options', [own, ...given].join(' ').trim())
+  const all = [full.searchParams.get('options') ?? sessionOptions, ...given].join(' ').trim()
+  if (!all) return url
+  full.searchParams.set('options', all)
   return full.href
 }
 
