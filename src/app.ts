@@ -38,7 +38,7 @@ import { settleRoutes } from './routes/settle.ts'
 import { tokenRoutes } from './routes/tokens.ts'
 import { walletRoutes } from './routes/wallet.ts'
 import { webhookRoutes } from './routes/webhooks.ts'
-import { components } from './schemas/all.ts'
+import { components } from './schemas/components.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -51,12 +51,13 @@ declare module 'fastify' {
     metrics: Metrics
   }
   interface FastifyRequest {
-    account: Caller
-    /** When what is asked of the identity for this request has to be answered, in ms since 1970 */
-    deadline: number
-    /** The app whose settle key the request shows */
-    keyOf: string | null
-    /** The code of the error that was answered; '': none */
+    /** Set by the hooks of access/caller.ts; read it by `callerOf` */
+    account: Caller | undefined
+    /** When the identity provider must have answered, in ms since 1970; set by the first hooks */
+    deadline: number | undefined
+    /** Set by the hooks of access/settle-keys.ts; read it by `appOfKey` */
+    appOfKey: string | null | undefined
+    /** The code of the error that was sent; '': none */
     failure: string
   }
 }
@@ -125,8 +126,8 @@ export async function buildApp(
   app.decorate('origins', createOrigins(config, db))
   await app.origins.refresh()
   app.decorateRequest('account')
-  app.decorateRequest('deadline', 0)
-  app.decorateRequest('keyOf', null)
+  app.decorateRequest('deadline')
+  app.decorateRequest('appOfKey')
   app.decorateRequest('failure', '')
   setErrorHandlers(app)
   registerDraining(app)
@@ -136,6 +137,8 @@ export async function buildApp(
   // Hooks run in the order of this list. Headers come first, so that a refusal by any later hook carries them and a browser
   // app on another origin can read it.
   app.addHook('onRequest', setCommonHeaders(config))
+  // Before CORS, which answers preflight requests by itself.
+  if (app.identity.mode === 'local' && config.localIdentity === 'loopback') app.addHook('onRequest', onlyThisMachine)
   await app.register(cors, {
     origin: (origin, allow) => allow(null, origin !== undefined && app.origins.isAllowed(origin)),
     credentials: true,
@@ -144,7 +147,6 @@ export async function buildApp(
     maxAge: 600,
   })
   if (!config.trustProxy.length) app.addHook('onRequest', warnOfForwarded(app.log))
-  if (app.identity.mode === 'local' && config.localIdentity === 'loopback') app.addHook('onRequest', onlyThisMachine)
   // Before anything that costs a query or a signature check.
   refuseUnderOverload(app)
   app.addHook('onRequest', (request, _reply, next) => {

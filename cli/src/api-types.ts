@@ -43,12 +43,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "local_identity",
-                         *       "message": "The local identity answers only this machine."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -69,7 +63,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Requests can be served: the database answers, with the schema of this release, and we are not stopping */
+        /** The service is ready: the database answers and is migrated, and the process is not shutting down */
         get: {
             parameters: {
                 query?: never;
@@ -101,32 +95,19 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "local_identity",
-                         *       "message": "The local identity answers only this machine."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Error */
+                /** @description Something went wrong on our side */
                 500: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "internal_error",
-                         *       "message": "Something went wrong on our side. It is logged under this request_id.",
-                         *       "request_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Not now: database_unavailable, migrations_pending, or shutting_down */
+                /** @description Not available now; try again after `Retry-After` */
                 503: {
                     headers: {
                         /** @description Seconds to wait */
@@ -134,12 +115,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "database_unavailable",
-                         *       "message": "The database does not answer. Nothing is lost; try again."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -193,35 +168,21 @@ export interface paths {
                         };
                     };
                 };
-                /** @description Bad request; `field` says where */
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "invalid_request",
-                         *       "message": "cost_estimate must be integer",
-                         *       "field": "cost_estimate"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Unauthorized - includes signin_url for redirect-based auth */
+                /** @description Unauthorized; `signin_url` is where to sign in */
                 401: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_signed_in",
-                         *       "message": "Sign in first, or send a bearer token.",
-                         *       "signin_url": "https://account.thefocus.ai/signin?redirect_to=https%3A%2F%2Fapp.example.com%2F"
-                         *     }
-                         */
                         "application/json": components["schemas"]["SessionUnauthorized"];
                     };
                 };
@@ -231,12 +192,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "origin_not_allowed",
-                         *       "message": "Requests from this origin are not allowed; the operator has to add it."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -246,55 +201,36 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "template_not_found",
-                         *       "message": "There is no JWT template of this name."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Too many requests; `error` says of what kind */
+                /** @description Too many requests; try again after `Retry-After` */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
-                        /** @description Requests that you may send within the window */
+                        /** @description Requests allowed in a window */
                         "RateLimit-Limit"?: number;
-                        /** @description How many of them are left */
+                        /** @description Requests left in this window */
                         "RateLimit-Remaining"?: number;
-                        /** @description Seconds until the window begins anew */
+                        /** @description Seconds until the next window */
                         "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "rate_limited",
-                         *       "message": "Too many requests; try again in 12 seconds."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Error */
+                /** @description Something went wrong on our side */
                 500: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "internal_error",
-                         *       "message": "Something went wrong on our side. It is logged under this request_id.",
-                         *       "request_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Something that we need does not answer; try again */
+                /** @description Not available now; try again after `Retry-After` */
                 503: {
                     headers: {
                         /** @description Seconds to wait */
@@ -302,12 +238,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "database_unavailable",
-                         *       "message": "The database does not answer. Nothing is lost; try again."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -330,7 +260,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Turn a fresh session JWT into our session cookie (our own sign-in page only) */
+        /** Open a session: exchange a new session JWT for a session cookie (our sign-in page only) */
         post: {
             parameters: {
                 query?: never;
@@ -347,7 +277,7 @@ export interface paths {
                      */
                     "application/json": {
                         token: string;
-                        /** @description What our pages call the person, such as an e-mail address; shown to that person alone */
+                        /** @description The name that our pages show to the person, such as an e-mail address; nobody else sees it */
                         name?: string;
                     };
                 };
@@ -370,35 +300,21 @@ export interface paths {
                         };
                     };
                 };
-                /** @description Bad request; `field` says where */
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "invalid_request",
-                         *       "message": "cost_estimate must be integer",
-                         *       "field": "cost_estimate"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Unauthorized */
+                /** @description Unauthorized; `signin_url` is where to sign in */
                 401: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_signed_in",
-                         *       "message": "Sign in first, or send a bearer token.",
-                         *       "signin_url": "https://account.thefocus.ai/signin?redirect_to=https%3A%2F%2Fapp.example.com%2F"
-                         *     }
-                         */
                         "application/json": components["schemas"]["SessionUnauthorized"];
                     };
                 };
@@ -408,27 +324,15 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "origin_not_allowed",
-                         *       "message": "Requests from this origin are not allowed; the operator has to add it."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description The body is larger than 64 KiB */
+                /** @description The body is too large */
                 413: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "body_too_large",
-                         *       "message": "The body is larger than 64 KiB."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -438,55 +342,36 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "unsupported_media_type",
-                         *       "message": "Send the body as Content-Type: application/json."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Too many requests; `error` says of what kind */
+                /** @description Too many requests; try again after `Retry-After` */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
-                        /** @description Requests that you may send within the window */
+                        /** @description Requests allowed in a window */
                         "RateLimit-Limit"?: number;
-                        /** @description How many of them are left */
+                        /** @description Requests left in this window */
                         "RateLimit-Remaining"?: number;
-                        /** @description Seconds until the window begins anew */
+                        /** @description Seconds until the next window */
                         "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "rate_limited",
-                         *       "message": "Too many requests; try again in 12 seconds."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Error */
+                /** @description Something went wrong on our side */
                 500: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "internal_error",
-                         *       "message": "Something went wrong on our side. It is logged under this request_id.",
-                         *       "request_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Something that we need does not answer; try again */
+                /** @description Not available now; try again after `Retry-After` */
                 503: {
                     headers: {
                         /** @description Seconds to wait */
@@ -494,18 +379,12 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "database_unavailable",
-                         *       "message": "The database does not answer. Nothing is lost; try again."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
             };
         };
-        /** Sign out: end our session and clear its cookie */
+        /** Sign out: end the session and clear its cookie */
         delete: {
             parameters: {
                 query?: never;
@@ -515,43 +394,20 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
-                /** @description Signed out, also where nobody was signed in */
+                /** @description Signed out, or was not signed in */
                 204: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content?: never;
                 };
-                /** @description Bad request; `field` says where */
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "invalid_request",
-                         *       "message": "cost_estimate must be integer",
-                         *       "field": "cost_estimate"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
-                    };
-                };
-                /** @description Unauthorized */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "error": "not_signed_in",
-                         *       "message": "Sign in first, or send a bearer token.",
-                         *       "signin_url": "https://account.thefocus.ai/signin?redirect_to=https%3A%2F%2Fapp.example.com%2F"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["SessionUnauthorized"];
                     };
                 };
                 /** @description Forbidden */
@@ -560,55 +416,36 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "origin_not_allowed",
-                         *       "message": "Requests from this origin are not allowed; the operator has to add it."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Too many requests; `error` says of what kind */
+                /** @description Too many requests; try again after `Retry-After` */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
-                        /** @description Requests that you may send within the window */
+                        /** @description Requests allowed in a window */
                         "RateLimit-Limit"?: number;
-                        /** @description How many of them are left */
+                        /** @description Requests left in this window */
                         "RateLimit-Remaining"?: number;
-                        /** @description Seconds until the window begins anew */
+                        /** @description Seconds until the next window */
                         "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "rate_limited",
-                         *       "message": "Too many requests; try again in 12 seconds."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Error */
+                /** @description Something went wrong on our side */
                 500: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "internal_error",
-                         *       "message": "Something went wrong on our side. It is logged under this request_id.",
-                         *       "request_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Something that we need does not answer; try again */
+                /** @description Not available now; try again after `Retry-After` */
                 503: {
                     headers: {
                         /** @description Seconds to wait */
@@ -616,12 +453,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "database_unavailable",
-                         *       "message": "The database does not answer. Nothing is lost; try again."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -639,7 +470,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List your personal access tokens that still work, newest first */
+        /** List your valid personal access tokens, newest first */
         get: {
             parameters: {
                 query?: never;
@@ -677,55 +508,41 @@ export interface paths {
                             tokens: {
                                 /** Format: uuid */
                                 id: string;
-                                /** @description What the device called itself */
+                                /** @description The name that the device gave at login */
                                 name: string;
-                                /** @description The last characters of the token, to tell it from others */
+                                /** @description The last four characters of the token, to recognise it by */
                                 last_four: string;
                                 scopes: ("account" | "oauth" | "admin")[];
                                 /** Format: date-time */
                                 created_at: string;
                                 /**
                                  * Format: date-time
-                                 * @description To the minute
+                                 * @description When the token was last used, to the minute; null: never
                                  */
                                 last_used_at: string | null;
                                 /** Format: date-time */
                                 expires_at: string;
-                                /** @description It is the token of this request */
+                                /** @description Whether this request was made with the token */
                                 current: boolean;
                             }[];
                         };
                     };
                 };
-                /** @description Bad request; `field` says where */
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "invalid_request",
-                         *       "message": "cost_estimate must be integer",
-                         *       "field": "cost_estimate"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Unauthorized */
+                /** @description Unauthorized; `signin_url` is where to sign in */
                 401: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_signed_in",
-                         *       "message": "Sign in first, or send a bearer token.",
-                         *       "signin_url": "https://account.thefocus.ai/signin?redirect_to=https%3A%2F%2Fapp.example.com%2F"
-                         *     }
-                         */
                         "application/json": components["schemas"]["SessionUnauthorized"];
                     };
                 };
@@ -735,55 +552,36 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "origin_not_allowed",
-                         *       "message": "Requests from this origin are not allowed; the operator has to add it."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Too many requests; `error` says of what kind */
+                /** @description Too many requests; try again after `Retry-After` */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
-                        /** @description Requests that you may send within the window */
+                        /** @description Requests allowed in a window */
                         "RateLimit-Limit"?: number;
-                        /** @description How many of them are left */
+                        /** @description Requests left in this window */
                         "RateLimit-Remaining"?: number;
-                        /** @description Seconds until the window begins anew */
+                        /** @description Seconds until the next window */
                         "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "rate_limited",
-                         *       "message": "Too many requests; try again in 12 seconds."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Error */
+                /** @description Something went wrong on our side */
                 500: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "internal_error",
-                         *       "message": "Something went wrong on our side. It is logged under this request_id.",
-                         *       "request_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Something that we need does not answer; try again */
+                /** @description Not available now; try again after `Retry-After` */
                 503: {
                     headers: {
                         /** @description Seconds to wait */
@@ -791,12 +589,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "database_unavailable",
-                         *       "message": "The database does not answer. Nothing is lost; try again."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -820,7 +612,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Revoke a personal access token of yours; `current` is the one of the request */
+        /** Revoke one of your personal access tokens; `current` is the token of this request */
         delete: {
             parameters: {
                 query?: never;
@@ -833,42 +625,28 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
-                /** @description Revoked; also where it was already */
+                /** @description Revoked, now or before */
                 204: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content?: never;
                 };
-                /** @description Bad request; `field` says where */
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "invalid_request",
-                         *       "message": "cost_estimate must be integer",
-                         *       "field": "cost_estimate"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Unauthorized */
+                /** @description Unauthorized; `signin_url` is where to sign in */
                 401: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_signed_in",
-                         *       "message": "Sign in first, or send a bearer token.",
-                         *       "signin_url": "https://account.thefocus.ai/signin?redirect_to=https%3A%2F%2Fapp.example.com%2F"
-                         *     }
-                         */
                         "application/json": components["schemas"]["SessionUnauthorized"];
                     };
                 };
@@ -878,12 +656,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "origin_not_allowed",
-                         *       "message": "Requests from this origin are not allowed; the operator has to add it."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -893,55 +665,36 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "token_not_found",
-                         *       "message": "You have no token with this id."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Too many requests; `error` says of what kind */
+                /** @description Too many requests; try again after `Retry-After` */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
-                        /** @description Requests that you may send within the window */
+                        /** @description Requests allowed in a window */
                         "RateLimit-Limit"?: number;
-                        /** @description How many of them are left */
+                        /** @description Requests left in this window */
                         "RateLimit-Remaining"?: number;
-                        /** @description Seconds until the window begins anew */
+                        /** @description Seconds until the next window */
                         "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "rate_limited",
-                         *       "message": "Too many requests; try again in 12 seconds."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Error */
+                /** @description Something went wrong on our side */
                 500: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "internal_error",
-                         *       "message": "Something went wrong on our side. It is logged under this request_id.",
-                         *       "request_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Something that we need does not answer; try again */
+                /** @description Not available now; try again after `Retry-After` */
                 503: {
                     headers: {
                         /** @description Seconds to wait */
@@ -949,12 +702,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "database_unavailable",
-                         *       "message": "The database does not answer. Nothing is lost; try again."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -1018,35 +765,21 @@ export interface paths {
                         "application/json": components["schemas"]["WalletResponse"];
                     };
                 };
-                /** @description Bad request; `field` says where */
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "invalid_request",
-                         *       "message": "cost_estimate must be integer",
-                         *       "field": "cost_estimate"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Unauthorized */
+                /** @description Unauthorized; `signin_url` is where to sign in */
                 401: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_signed_in",
-                         *       "message": "Sign in first, or send a bearer token.",
-                         *       "signin_url": "https://account.thefocus.ai/signin?redirect_to=https%3A%2F%2Fapp.example.com%2F"
-                         *     }
-                         */
                         "application/json": components["schemas"]["SessionUnauthorized"];
                     };
                 };
@@ -1056,55 +789,36 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "origin_not_allowed",
-                         *       "message": "Requests from this origin are not allowed; the operator has to add it."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Too many requests; `error` says of what kind */
+                /** @description Too many requests; try again after `Retry-After` */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
-                        /** @description Requests that you may send within the window */
+                        /** @description Requests allowed in a window */
                         "RateLimit-Limit"?: number;
-                        /** @description How many of them are left */
+                        /** @description Requests left in this window */
                         "RateLimit-Remaining"?: number;
-                        /** @description Seconds until the window begins anew */
+                        /** @description Seconds until the next window */
                         "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "rate_limited",
-                         *       "message": "Too many requests; try again in 12 seconds."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Error */
+                /** @description Something went wrong on our side */
                 500: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "internal_error",
-                         *       "message": "Something went wrong on our side. It is logged under this request_id.",
-                         *       "request_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Something that we need does not answer; try again */
+                /** @description Not available now; try again after `Retry-After` */
                 503: {
                     headers: {
                         /** @description Seconds to wait */
@@ -1112,12 +826,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "database_unavailable",
-                         *       "message": "The database does not answer. Nothing is lost; try again."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -1143,9 +851,9 @@ export interface paths {
             parameters: {
                 query?: {
                     limit?: number;
-                    /** @description next_cursor of the page before */
+                    /** @description next_cursor of the previous page */
                     cursor?: string;
-                    /** @description Only entries up to this moment: the first one says the balance at that time (none: 0) */
+                    /** @description Only entries up to this time. The balance at that time is balance_after of the first one; 0 without entries */
                     until?: string;
                 };
                 header?: never;
@@ -1154,7 +862,7 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
-                /** @description A page of entries. The CSV has the next page as a Link header */
+                /** @description A page of entries. In CSV, a Link header leads to the next page */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -1185,35 +893,21 @@ export interface paths {
                         "text/csv": string;
                     };
                 };
-                /** @description Bad request; `field` says where */
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "invalid_request",
-                         *       "message": "cost_estimate must be integer",
-                         *       "field": "cost_estimate"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Unauthorized */
+                /** @description Unauthorized; `signin_url` is where to sign in */
                 401: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_signed_in",
-                         *       "message": "Sign in first, or send a bearer token.",
-                         *       "signin_url": "https://account.thefocus.ai/signin?redirect_to=https%3A%2F%2Fapp.example.com%2F"
-                         *     }
-                         */
                         "application/json": components["schemas"]["SessionUnauthorized"];
                     };
                 };
@@ -1223,55 +917,36 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "origin_not_allowed",
-                         *       "message": "Requests from this origin are not allowed; the operator has to add it."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Too many requests; `error` says of what kind */
+                /** @description Too many requests; try again after `Retry-After` */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
-                        /** @description Requests that you may send within the window */
+                        /** @description Requests allowed in a window */
                         "RateLimit-Limit"?: number;
-                        /** @description How many of them are left */
+                        /** @description Requests left in this window */
                         "RateLimit-Remaining"?: number;
-                        /** @description Seconds until the window begins anew */
+                        /** @description Seconds until the next window */
                         "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "rate_limited",
-                         *       "message": "Too many requests; try again in 12 seconds."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Error */
+                /** @description Something went wrong on our side */
                 500: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "internal_error",
-                         *       "message": "Something went wrong on our side. It is logged under this request_id.",
-                         *       "request_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Something that we need does not answer; try again */
+                /** @description Not available now; try again after `Retry-After` */
                 503: {
                     headers: {
                         /** @description Seconds to wait */
@@ -1279,12 +954,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "database_unavailable",
-                         *       "message": "The database does not answer. Nothing is lost; try again."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -1314,7 +983,7 @@ export interface paths {
                     status?: "started" | "completed" | "failed";
                     /** @description Max results (default 50) */
                     limit?: number;
-                    /** @description next_cursor of the page before */
+                    /** @description next_cursor of the previous page */
                     cursor?: string;
                 };
                 header?: never;
@@ -1353,40 +1022,26 @@ export interface paths {
                          */
                         "application/json": {
                             jobs: components["schemas"]["Job"][];
-                            /** @description null at the end */
+                            /** @description null on the last page */
                             next_cursor: string | null;
                         };
                     };
                 };
-                /** @description Bad request; `field` says where */
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "invalid_request",
-                         *       "message": "cost_estimate must be integer",
-                         *       "field": "cost_estimate"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Unauthorized */
+                /** @description Unauthorized; `signin_url` is where to sign in */
                 401: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_signed_in",
-                         *       "message": "Sign in first, or send a bearer token.",
-                         *       "signin_url": "https://account.thefocus.ai/signin?redirect_to=https%3A%2F%2Fapp.example.com%2F"
-                         *     }
-                         */
                         "application/json": components["schemas"]["SessionUnauthorized"];
                     };
                 };
@@ -1396,55 +1051,36 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "origin_not_allowed",
-                         *       "message": "Requests from this origin are not allowed; the operator has to add it."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Too many requests; `error` says of what kind */
+                /** @description Too many requests; try again after `Retry-After` */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
-                        /** @description Requests that you may send within the window */
+                        /** @description Requests allowed in a window */
                         "RateLimit-Limit"?: number;
-                        /** @description How many of them are left */
+                        /** @description Requests left in this window */
                         "RateLimit-Remaining"?: number;
-                        /** @description Seconds until the window begins anew */
+                        /** @description Seconds until the next window */
                         "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "rate_limited",
-                         *       "message": "Too many requests; try again in 12 seconds."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Error */
+                /** @description Something went wrong on our side */
                 500: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "internal_error",
-                         *       "message": "Something went wrong on our side. It is logged under this request_id.",
-                         *       "request_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Something that we need does not answer; try again */
+                /** @description Not available now; try again after `Retry-After` */
                 503: {
                     headers: {
                         /** @description Seconds to wait */
@@ -1452,12 +1088,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "database_unavailable",
-                         *       "message": "The database does not answer. Nothing is lost; try again."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -1469,7 +1099,7 @@ export interface paths {
             parameters: {
                 query?: never;
                 header?: {
-                    /** @description The same key with the same body creates the job once, however often it is sent */
+                    /** @description Repeating a request with the same key creates the job only once */
                     "idempotency-key"?: string;
                 };
                 path?: never;
@@ -1484,7 +1114,7 @@ export interface paths {
                 /** @description OK */
                 200: {
                     headers: {
-                        /** @description true where the job existed already */
+                        /** @description true if an earlier request with this key created the job */
                         "Idempotency-Replayed"?: string;
                         [name: string]: unknown;
                     };
@@ -1499,35 +1129,21 @@ export interface paths {
                         "application/json": components["schemas"]["JobStartResponse"];
                     };
                 };
-                /** @description Bad request; `field` says where */
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "invalid_request",
-                         *       "message": "cost_estimate must be integer",
-                         *       "field": "cost_estimate"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Unauthorized */
+                /** @description Unauthorized; `signin_url` is where to sign in */
                 401: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_signed_in",
-                         *       "message": "Sign in first, or send a bearer token.",
-                         *       "signin_url": "https://account.thefocus.ai/signin?redirect_to=https%3A%2F%2Fapp.example.com%2F"
-                         *     }
-                         */
                         "application/json": components["schemas"]["SessionUnauthorized"];
                     };
                 };
@@ -1537,15 +1153,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "insufficient_credits",
-                         *       "message": "This needs 5 credits; 2 are available.",
-                         *       "required": 5,
-                         *       "available": 2,
-                         *       "topup_url": "https://account.thefocus.ai/topup"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -1555,27 +1162,15 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "settle_key_required",
-                         *       "message": "This app's jobs are settled by its server, which sends X-App-Key. Nothing was changed."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description The body is larger than 64 KiB */
+                /** @description The body is too large */
                 413: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "body_too_large",
-                         *       "message": "The body is larger than 64 KiB."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -1585,70 +1180,45 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "unsupported_media_type",
-                         *       "message": "Send the body as Content-Type: application/json."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description The Idempotency-Key belongs to another request */
+                /** @description The Idempotency-Key belongs to a different request */
                 422: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "idempotency_key_reused",
-                         *       "message": "This Idempotency-Key belongs to a different request."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Too many requests; `error` says of what kind */
+                /** @description Too many requests; try again after `Retry-After` */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
-                        /** @description Requests that you may send within the window */
+                        /** @description Requests allowed in a window */
                         "RateLimit-Limit"?: number;
-                        /** @description How many of them are left */
+                        /** @description Requests left in this window */
                         "RateLimit-Remaining"?: number;
-                        /** @description Seconds until the window begins anew */
+                        /** @description Seconds until the next window */
                         "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "rate_limited",
-                         *       "message": "Too many requests; try again in 12 seconds."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Error */
+                /** @description Something went wrong on our side */
                 500: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "internal_error",
-                         *       "message": "Something went wrong on our side. It is logged under this request_id.",
-                         *       "request_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Something that we need does not answer; try again */
+                /** @description Not available now; try again after `Retry-After` */
                 503: {
                     headers: {
                         /** @description Seconds to wait */
@@ -1656,12 +1226,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "database_unavailable",
-                         *       "message": "The database does not answer. Nothing is lost; try again."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -1722,35 +1286,21 @@ export interface paths {
                         };
                     };
                 };
-                /** @description Bad request; `field` says where */
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "invalid_request",
-                         *       "message": "cost_estimate must be integer",
-                         *       "field": "cost_estimate"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Unauthorized */
+                /** @description Unauthorized; `signin_url` is where to sign in */
                 401: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_signed_in",
-                         *       "message": "Sign in first, or send a bearer token.",
-                         *       "signin_url": "https://account.thefocus.ai/signin?redirect_to=https%3A%2F%2Fapp.example.com%2F"
-                         *     }
-                         */
                         "application/json": components["schemas"]["SessionUnauthorized"];
                     };
                 };
@@ -1760,12 +1310,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "origin_not_allowed",
-                         *       "message": "Requests from this origin are not allowed; the operator has to add it."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -1775,55 +1319,36 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "job_not_found",
-                         *       "message": "You have no job with this id."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Too many requests; `error` says of what kind */
+                /** @description Too many requests; try again after `Retry-After` */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
-                        /** @description Requests that you may send within the window */
+                        /** @description Requests allowed in a window */
                         "RateLimit-Limit"?: number;
-                        /** @description How many of them are left */
+                        /** @description Requests left in this window */
                         "RateLimit-Remaining"?: number;
-                        /** @description Seconds until the window begins anew */
+                        /** @description Seconds until the next window */
                         "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "rate_limited",
-                         *       "message": "Too many requests; try again in 12 seconds."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Error */
+                /** @description Something went wrong on our side */
                 500: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "internal_error",
-                         *       "message": "Something went wrong on our side. It is logged under this request_id.",
-                         *       "request_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Something that we need does not answer; try again */
+                /** @description Not available now; try again after `Retry-After` */
                 503: {
                     headers: {
                         /** @description Seconds to wait */
@@ -1831,12 +1356,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "database_unavailable",
-                         *       "message": "The database does not answer. Nothing is lost; try again."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -1876,9 +1395,9 @@ export interface paths {
                      *     }
                      */
                     "application/json": {
-                        /** @description What the device calls itself, such as a program and the name of the machine */
+                        /** @description The name of the device, such as the program and the machine; shown to the person */
                         client_name?: string;
-                        /** @description What the token is for, separated by spaces: account, oauth, admin; without it, account */
+                        /** @description What the token may be used for, separated by spaces: account, oauth, admin; default: account */
                         scope?: string;
                     };
                 };
@@ -1901,34 +1420,27 @@ export interface paths {
                          *     }
                          */
                         "application/json": {
-                            /** @description A secret of the device: poll with it */
+                            /** @description A secret of the device, to poll with */
                             device_code: string;
-                            /** @description For the person to compare or to type */
+                            /** @description The code that the person types or compares */
                             user_code: string;
-                            /** @description Where the person goes */
+                            /** @description The page where the person types the code */
                             verification_uri: string;
-                            /** @description The same with the code in it */
+                            /** @description The same page with the code filled in */
                             verification_uri_complete: string;
-                            /** @description Seconds */
+                            /** @description Seconds until the code expires */
                             expires_in: number;
                             /** @description Seconds to wait between polls */
                             interval: number;
                         };
                     };
                 };
-                /** @description Bad request; `field` says where */
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "invalid_request",
-                         *       "message": "cost_estimate must be integer",
-                         *       "field": "cost_estimate"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -1938,27 +1450,15 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "local_identity",
-                         *       "message": "The local identity answers only this machine."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description The body is larger than 64 KiB */
+                /** @description The body is too large */
                 413: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "body_too_large",
-                         *       "message": "The body is larger than 64 KiB."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -1968,55 +1468,36 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "unsupported_media_type",
-                         *       "message": "Send the body as Content-Type: application/json."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Too many requests; `error` says of what kind */
+                /** @description Too many requests; try again after `Retry-After` */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
-                        /** @description Requests that you may send within the window */
+                        /** @description Requests allowed in a window */
                         "RateLimit-Limit"?: number;
-                        /** @description How many of them are left */
+                        /** @description Requests left in this window */
                         "RateLimit-Remaining"?: number;
-                        /** @description Seconds until the window begins anew */
+                        /** @description Seconds until the next window */
                         "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "rate_limited",
-                         *       "message": "Too many requests; try again in 12 seconds."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Error */
+                /** @description Something went wrong on our side */
                 500: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "internal_error",
-                         *       "message": "Something went wrong on our side. It is logged under this request_id.",
-                         *       "request_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Something that we need does not answer; try again */
+                /** @description Not available now; try again after `Retry-After` */
                 503: {
                     headers: {
                         /** @description Seconds to wait */
@@ -2024,12 +1505,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "database_unavailable",
-                         *       "message": "The database does not answer. Nothing is lost; try again."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -2052,7 +1527,7 @@ export interface paths {
         get: {
             parameters: {
                 query: {
-                    /** @description The device_code of the start */
+                    /** @description The device_code that /api/device/start returned */
                     device_code: string;
                 };
                 header?: never;
@@ -2061,7 +1536,7 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
-                /** @description Token ready. The same answer is given again for a minute, should the first be lost */
+                /** @description The token. For a minute, a repeated poll gets the same answer, in case the first was lost */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -2083,7 +1558,7 @@ export interface paths {
                         };
                     };
                 };
-                /** @description Pending: nobody has decided yet */
+                /** @description Pending: the person has not decided yet */
                 202: {
                     headers: {
                         [name: string]: unknown;
@@ -2102,19 +1577,12 @@ export interface paths {
                         };
                     };
                 };
-                /** @description Bad request; `field` says where */
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "invalid_request",
-                         *       "message": "cost_estimate must be integer",
-                         *       "field": "cost_estimate"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -2124,12 +1592,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "local_identity",
-                         *       "message": "The local identity answers only this machine."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -2139,71 +1601,45 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "unknown_device_code",
-                         *       "message": "There is no such device code; start the login again."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Expired: expired_token, access_denied (denied), or already_used (the token was fetched) */
+                /** @description Expired, denied or already used */
                 410: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "expired_token",
-                         *       "message": "This code has expired; start the login again on the device."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description slow_down: polled too soon; from now on wait `interval` seconds. Or rate_limited: too many requests */
+                /** @description Too many requests; try again after `Retry-After` */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
-                        /** @description Requests that you may send within the window */
+                        /** @description Requests allowed in a window */
                         "RateLimit-Limit"?: number;
-                        /** @description How many of them are left */
+                        /** @description Requests left in this window */
                         "RateLimit-Remaining"?: number;
-                        /** @description Seconds until the window begins anew */
+                        /** @description Seconds until the next window */
                         "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "slow_down",
-                         *       "message": "Poll every 10 seconds.",
-                         *       "interval": 10
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Error */
+                /** @description Something went wrong on our side */
                 500: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "internal_error",
-                         *       "message": "Something went wrong on our side. It is logged under this request_id.",
-                         *       "request_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Something that we need does not answer; try again */
+                /** @description Not available now; try again after `Retry-After` */
                 503: {
                     headers: {
                         /** @description Seconds to wait */
@@ -2211,19 +1647,13 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "database_unavailable",
-                         *       "message": "The database does not answer. Nothing is lost; try again."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
             };
         };
         put?: never;
-        /** Poll for device token, with the code in the body: it stays out of the logs of proxies */
+        /** Poll for device token, with the code in the body so that no proxy logs it */
         post: {
             parameters: {
                 query?: never;
@@ -2239,13 +1669,13 @@ export interface paths {
                      *     }
                      */
                     "application/json": {
-                        /** @description The device_code of the start */
+                        /** @description The device_code that /api/device/start returned */
                         device_code: string;
                     };
                 };
             };
             responses: {
-                /** @description Token ready. The same answer is given again for a minute, should the first be lost */
+                /** @description The token. For a minute, a repeated poll gets the same answer, in case the first was lost */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -2267,7 +1697,7 @@ export interface paths {
                         };
                     };
                 };
-                /** @description Pending: nobody has decided yet */
+                /** @description Pending: the person has not decided yet */
                 202: {
                     headers: {
                         [name: string]: unknown;
@@ -2286,19 +1716,12 @@ export interface paths {
                         };
                     };
                 };
-                /** @description Bad request; `field` says where */
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "invalid_request",
-                         *       "message": "cost_estimate must be integer",
-                         *       "field": "cost_estimate"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -2308,12 +1731,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "local_identity",
-                         *       "message": "The local identity answers only this machine."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -2323,42 +1740,24 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "unknown_device_code",
-                         *       "message": "There is no such device code; start the login again."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Expired: expired_token, access_denied (denied), or already_used (the token was fetched) */
+                /** @description Expired, denied or already used */
                 410: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "expired_token",
-                         *       "message": "This code has expired; start the login again on the device."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description The body is larger than 64 KiB */
+                /** @description The body is too large */
                 413: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "body_too_large",
-                         *       "message": "The body is larger than 64 KiB."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -2368,56 +1767,36 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "unsupported_media_type",
-                         *       "message": "Send the body as Content-Type: application/json."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description slow_down: polled too soon; from now on wait `interval` seconds. Or rate_limited: too many requests */
+                /** @description Too many requests; try again after `Retry-After` */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
-                        /** @description Requests that you may send within the window */
+                        /** @description Requests allowed in a window */
                         "RateLimit-Limit"?: number;
-                        /** @description How many of them are left */
+                        /** @description Requests left in this window */
                         "RateLimit-Remaining"?: number;
-                        /** @description Seconds until the window begins anew */
+                        /** @description Seconds until the next window */
                         "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "slow_down",
-                         *       "message": "Poll every 10 seconds.",
-                         *       "interval": 10
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Error */
+                /** @description Something went wrong on our side */
                 500: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "internal_error",
-                         *       "message": "Something went wrong on our side. It is logged under this request_id.",
-                         *       "request_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Something that we need does not answer; try again */
+                /** @description Not available now; try again after `Retry-After` */
                 503: {
                     headers: {
                         /** @description Seconds to wait */
@@ -2425,12 +1804,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "database_unavailable",
-                         *       "message": "The database does not answer. Nothing is lost; try again."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -2468,7 +1841,7 @@ export interface paths {
                      *     }
                      */
                     "application/json": {
-                        /** @description As typed: case, dash and spaces do not matter */
+                        /** @description As typed; case, dashes and spaces do not matter */
                         user_code: string;
                         /**
                          * @default approve
@@ -2495,35 +1868,21 @@ export interface paths {
                         };
                     };
                 };
-                /** @description Invalid code: malformed, or no device shows it */
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "invalid_request",
-                         *       "message": "cost_estimate must be integer",
-                         *       "field": "cost_estimate"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Unauthorized */
+                /** @description Unauthorized; `signin_url` is where to sign in */
                 401: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_signed_in",
-                         *       "message": "Sign in first, or send a bearer token.",
-                         *       "signin_url": "https://account.thefocus.ai/signin?redirect_to=https%3A%2F%2Fapp.example.com%2F"
-                         *     }
-                         */
                         "application/json": components["schemas"]["SessionUnauthorized"];
                     };
                 };
@@ -2533,42 +1892,24 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "origin_not_allowed",
-                         *       "message": "This can be done on our own pages only."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Expired or already used */
+                /** @description Expired, denied or already used */
                 410: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "already_used",
-                         *       "message": "This code was used already; start the login again on the device."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description The body is larger than 64 KiB */
+                /** @description The body is too large */
                 413: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "body_too_large",
-                         *       "message": "The body is larger than 64 KiB."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -2578,55 +1919,36 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "unsupported_media_type",
-                         *       "message": "Send the body as Content-Type: application/json."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Too many requests; `error` says of what kind */
+                /** @description Too many requests; try again after `Retry-After` */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
-                        /** @description Requests that you may send within the window */
+                        /** @description Requests allowed in a window */
                         "RateLimit-Limit"?: number;
-                        /** @description How many of them are left */
+                        /** @description Requests left in this window */
                         "RateLimit-Remaining"?: number;
-                        /** @description Seconds until the window begins anew */
+                        /** @description Seconds until the next window */
                         "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "rate_limited",
-                         *       "message": "Too many requests; try again in 12 seconds."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Error */
+                /** @description Something went wrong on our side */
                 500: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "internal_error",
-                         *       "message": "Something went wrong on our side. It is logged under this request_id.",
-                         *       "request_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Something that we need does not answer; try again */
+                /** @description Not available now; try again after `Retry-After` */
                 503: {
                     headers: {
                         /** @description Seconds to wait */
@@ -2634,12 +1956,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "database_unavailable",
-                         *       "message": "The database does not answer. Nothing is lost; try again."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -2662,7 +1978,7 @@ export interface paths {
         get: {
             parameters: {
                 query?: {
-                    /** @description Which one of several connected accounts; the first where absent */
+                    /** @description Selects one of several connected accounts; default: the first */
                     external_account_id?: string;
                 };
                 header?: never;
@@ -2694,7 +2010,7 @@ export interface paths {
                         "application/json": {
                             /** @description The provider's access token */
                             token: string;
-                            /** @description Without oauth_ */
+                            /** @description The name of the provider, without oauth_ */
                             provider: string;
                             scopes: string[];
                             /** Format: date-time */
@@ -2702,35 +2018,21 @@ export interface paths {
                         };
                     };
                 };
-                /** @description Bad request; `field` says where */
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "invalid_request",
-                         *       "message": "cost_estimate must be integer",
-                         *       "field": "cost_estimate"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Unauthorized */
+                /** @description Unauthorized; `signin_url` is where to sign in */
                 401: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_signed_in",
-                         *       "message": "Sign in first, or send a bearer token.",
-                         *       "signin_url": "https://account.thefocus.ai/signin?redirect_to=https%3A%2F%2Fapp.example.com%2F"
-                         *     }
-                         */
                         "application/json": components["schemas"]["SessionUnauthorized"];
                     };
                 };
@@ -2740,12 +2042,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "origin_not_allowed",
-                         *       "message": "Requests from this origin are not allowed; the operator has to add it."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -2755,55 +2051,36 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_connected",
-                         *       "message": "You have no account of this provider connected; connect one first."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Too many requests; `error` says of what kind */
+                /** @description Too many requests; try again after `Retry-After` */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
-                        /** @description Requests that you may send within the window */
+                        /** @description Requests allowed in a window */
                         "RateLimit-Limit"?: number;
-                        /** @description How many of them are left */
+                        /** @description Requests left in this window */
                         "RateLimit-Remaining"?: number;
-                        /** @description Seconds until the window begins anew */
+                        /** @description Seconds until the next window */
                         "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "rate_limited",
-                         *       "message": "Too many requests; try again in 12 seconds."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Error */
+                /** @description Something went wrong on our side */
                 500: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "internal_error",
-                         *       "message": "Something went wrong on our side. It is logged under this request_id.",
-                         *       "request_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Something that we need does not answer; try again */
+                /** @description Not available now; try again after `Retry-After` */
                 503: {
                     headers: {
                         /** @description Seconds to wait */
@@ -2811,12 +2088,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "database_unavailable",
-                         *       "message": "The database does not answer. Nothing is lost; try again."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -2841,7 +2112,7 @@ export interface paths {
         get: {
             parameters: {
                 query?: {
-                    /** @description Which one of several connected accounts; the first where absent */
+                    /** @description Selects one of several connected accounts; default: the first */
                     external_account_id?: string;
                 };
                 header?: never;
@@ -2870,7 +2141,7 @@ export interface paths {
                         "application/json": {
                             /** @description The provider's access token */
                             token: string;
-                            /** @description Without oauth_ */
+                            /** @description The name of the provider, without oauth_ */
                             provider: string;
                             scopes: string[];
                             /** Format: date-time */
@@ -2878,35 +2149,21 @@ export interface paths {
                         };
                     };
                 };
-                /** @description Bad request; `field` says where */
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "invalid_request",
-                         *       "message": "cost_estimate must be integer",
-                         *       "field": "cost_estimate"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Unauthorized */
+                /** @description Unauthorized; `signin_url` is where to sign in */
                 401: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_signed_in",
-                         *       "message": "Sign in first, or send a bearer token.",
-                         *       "signin_url": "https://account.thefocus.ai/signin?redirect_to=https%3A%2F%2Fapp.example.com%2F"
-                         *     }
-                         */
                         "application/json": components["schemas"]["SessionUnauthorized"];
                     };
                 };
@@ -2916,12 +2173,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "origin_not_allowed",
-                         *       "message": "Requests from this origin are not allowed; the operator has to add it."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -2931,55 +2182,36 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_connected",
-                         *       "message": "You have no account of this provider connected; connect one first."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Too many requests; `error` says of what kind */
+                /** @description Too many requests; try again after `Retry-After` */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
-                        /** @description Requests that you may send within the window */
+                        /** @description Requests allowed in a window */
                         "RateLimit-Limit"?: number;
-                        /** @description How many of them are left */
+                        /** @description Requests left in this window */
                         "RateLimit-Remaining"?: number;
-                        /** @description Seconds until the window begins anew */
+                        /** @description Seconds until the next window */
                         "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "rate_limited",
-                         *       "message": "Too many requests; try again in 12 seconds."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Error */
+                /** @description Something went wrong on our side */
                 500: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "internal_error",
-                         *       "message": "Something went wrong on our side. It is logged under this request_id.",
-                         *       "request_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Something that we need does not answer; try again */
+                /** @description Not available now; try again after `Retry-After` */
                 503: {
                     headers: {
                         /** @description Seconds to wait */
@@ -2987,12 +2219,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "database_unavailable",
-                         *       "message": "The database does not answer. Nothing is lost; try again."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -3015,7 +2241,7 @@ export interface paths {
         };
         /**
          * Proxy to https://api.twitter.com/2/users/me
-         * @description Takes X's own bearer token, such as /api/xToken answers it; ours and Clerk's are never sent on.
+         * @description Takes X's own bearer token, as /api/xToken returns it. Our tokens and Clerk's are never forwarded.
          */
         get: {
             parameters: {
@@ -3030,7 +2256,7 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
-                /** @description X's answer as it is */
+                /** @description X's answer, unchanged */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -3050,73 +2276,67 @@ export interface paths {
                         };
                     };
                 };
-                /** @description Bad request */
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "x_token_required",
-                         *       "message": "Send X's own token as Authorization: Bearer <token>."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Too many requests; `error` says of what kind */
+                /** @description Forbidden */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Too many requests; try again after `Retry-After` */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
-                        /** @description Requests that you may send within the window */
+                        /** @description Requests allowed in a window */
                         "RateLimit-Limit"?: number;
-                        /** @description How many of them are left */
+                        /** @description Requests left in this window */
                         "RateLimit-Remaining"?: number;
-                        /** @description Seconds until the window begins anew */
+                        /** @description Seconds until the next window */
                         "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "rate_limited",
-                         *       "message": "Too many requests; try again in 12 seconds."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Error */
+                /** @description Something went wrong on our side */
                 500: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "internal_error",
-                         *       "message": "Something went wrong on our side. It is logged under this request_id.",
-                         *       "request_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description The other side failed; `upstream_status` is what it answered, null where it did not */
+                /** @description X failed */
                 502: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "upstream_error",
-                         *       "message": "X answered with status 503.",
-                         *       "upstream_status": 503
-                         *     }
-                         */
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Not available now; try again after `Retry-After` */
+                503: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -3153,7 +2373,7 @@ export interface paths {
                 };
             };
             responses: {
-                /** @description OK; a repeat of the same call moves nothing */
+                /** @description OK; repeating the request changes nothing */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -3187,35 +2407,21 @@ export interface paths {
                         "application/json": components["schemas"]["JobSettled"];
                     };
                 };
-                /** @description Bad request; `field` says where */
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "invalid_request",
-                         *       "message": "cost_estimate must be integer",
-                         *       "field": "cost_estimate"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Unauthorized */
+                /** @description Unauthorized; `signin_url` is where to sign in */
                 401: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_signed_in",
-                         *       "message": "Sign in first, or send a bearer token.",
-                         *       "signin_url": "https://account.thefocus.ai/signin?redirect_to=https%3A%2F%2Fapp.example.com%2F"
-                         *     }
-                         */
                         "application/json": components["schemas"]["SessionUnauthorized"];
                     };
                 };
@@ -3225,12 +2431,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "settle_key_required",
-                         *       "message": "This app's jobs are settled by its server, which sends X-App-Key. Nothing was changed."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -3240,42 +2440,24 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "job_not_found",
-                         *       "message": "You have no job with this job_id."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Conflict; nothing was moved */
+                /** @description Conflict; nothing was changed */
                 409: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "job_already_ended",
-                         *       "message": "This job is completed already, at a cost of 3. Nothing was changed."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description The body is larger than 64 KiB */
+                /** @description The body is too large */
                 413: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "body_too_large",
-                         *       "message": "The body is larger than 64 KiB."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -3285,55 +2467,36 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "unsupported_media_type",
-                         *       "message": "Send the body as Content-Type: application/json."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Too many requests; `error` says of what kind */
+                /** @description Too many requests; try again after `Retry-After` */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
-                        /** @description Requests that you may send within the window */
+                        /** @description Requests allowed in a window */
                         "RateLimit-Limit"?: number;
-                        /** @description How many of them are left */
+                        /** @description Requests left in this window */
                         "RateLimit-Remaining"?: number;
-                        /** @description Seconds until the window begins anew */
+                        /** @description Seconds until the next window */
                         "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "rate_limited",
-                         *       "message": "Too many requests; try again in 12 seconds."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Error */
+                /** @description Something went wrong on our side */
                 500: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "internal_error",
-                         *       "message": "Something went wrong on our side. It is logged under this request_id.",
-                         *       "request_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Something that we need does not answer; try again */
+                /** @description Not available now; try again after `Retry-After` */
                 503: {
                     headers: {
                         /** @description Seconds to wait */
@@ -3341,12 +2504,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "database_unavailable",
-                         *       "message": "The database does not answer. Nothing is lost; try again."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -3381,7 +2538,7 @@ export interface paths {
                 };
             };
             responses: {
-                /** @description OK; a repeat of the same call moves nothing */
+                /** @description OK; repeating the request changes nothing */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -3415,35 +2572,21 @@ export interface paths {
                         "application/json": components["schemas"]["JobSettled"];
                     };
                 };
-                /** @description Bad request; `field` says where */
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "invalid_request",
-                         *       "message": "cost_estimate must be integer",
-                         *       "field": "cost_estimate"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Unauthorized */
+                /** @description Unauthorized; `signin_url` is where to sign in */
                 401: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_signed_in",
-                         *       "message": "Sign in first, or send a bearer token.",
-                         *       "signin_url": "https://account.thefocus.ai/signin?redirect_to=https%3A%2F%2Fapp.example.com%2F"
-                         *     }
-                         */
                         "application/json": components["schemas"]["SessionUnauthorized"];
                     };
                 };
@@ -3453,12 +2596,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "settle_key_required",
-                         *       "message": "This app's jobs are settled by its server, which sends X-App-Key. Nothing was changed."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -3468,42 +2605,24 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "job_not_found",
-                         *       "message": "You have no job with this job_id."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Conflict; nothing was moved */
+                /** @description Conflict; nothing was changed */
                 409: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "job_already_ended",
-                         *       "message": "This job is completed already, at a cost of 3. Nothing was changed."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description The body is larger than 64 KiB */
+                /** @description The body is too large */
                 413: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "body_too_large",
-                         *       "message": "The body is larger than 64 KiB."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -3513,55 +2632,36 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "unsupported_media_type",
-                         *       "message": "Send the body as Content-Type: application/json."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Too many requests; `error` says of what kind */
+                /** @description Too many requests; try again after `Retry-After` */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
-                        /** @description Requests that you may send within the window */
+                        /** @description Requests allowed in a window */
                         "RateLimit-Limit"?: number;
-                        /** @description How many of them are left */
+                        /** @description Requests left in this window */
                         "RateLimit-Remaining"?: number;
-                        /** @description Seconds until the window begins anew */
+                        /** @description Seconds until the next window */
                         "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "rate_limited",
-                         *       "message": "Too many requests; try again in 12 seconds."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Error */
+                /** @description Something went wrong on our side */
                 500: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "internal_error",
-                         *       "message": "Something went wrong on our side. It is logged under this request_id.",
-                         *       "request_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Something that we need does not answer; try again */
+                /** @description Not available now; try again after `Retry-After` */
                 503: {
                     headers: {
                         /** @description Seconds to wait */
@@ -3569,12 +2669,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "database_unavailable",
-                         *       "message": "The database does not answer. Nothing is lost; try again."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -3595,7 +2689,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Say that a job is alive: its hold lives on from now */
+        /** Extend the hold of a running job */
         post: {
             parameters: {
                 query?: never;
@@ -3641,35 +2735,21 @@ export interface paths {
                         };
                     };
                 };
-                /** @description Bad request; `field` says where */
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "invalid_request",
-                         *       "message": "cost_estimate must be integer",
-                         *       "field": "cost_estimate"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Unauthorized */
+                /** @description Unauthorized; `signin_url` is where to sign in */
                 401: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_signed_in",
-                         *       "message": "Sign in first, or send a bearer token.",
-                         *       "signin_url": "https://account.thefocus.ai/signin?redirect_to=https%3A%2F%2Fapp.example.com%2F"
-                         *     }
-                         */
                         "application/json": components["schemas"]["SessionUnauthorized"];
                     };
                 };
@@ -3679,12 +2759,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "settle_key_required",
-                         *       "message": "This app's jobs are settled by its server, which sends X-App-Key. Nothing was changed."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -3694,42 +2768,24 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "job_not_found",
-                         *       "message": "You have no job with this job_id."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Conflict; nothing was moved */
+                /** @description Conflict; nothing was changed */
                 409: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "job_already_ended",
-                         *       "message": "This job is completed already, at a cost of 3. Nothing was changed."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description The body is larger than 64 KiB */
+                /** @description The body is too large */
                 413: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "body_too_large",
-                         *       "message": "The body is larger than 64 KiB."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -3739,55 +2795,36 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "unsupported_media_type",
-                         *       "message": "Send the body as Content-Type: application/json."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Too many requests; `error` says of what kind */
+                /** @description Too many requests; try again after `Retry-After` */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
-                        /** @description Requests that you may send within the window */
+                        /** @description Requests allowed in a window */
                         "RateLimit-Limit"?: number;
-                        /** @description How many of them are left */
+                        /** @description Requests left in this window */
                         "RateLimit-Remaining"?: number;
-                        /** @description Seconds until the window begins anew */
+                        /** @description Seconds until the next window */
                         "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "rate_limited",
-                         *       "message": "Too many requests; try again in 12 seconds."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Error */
+                /** @description Something went wrong on our side */
                 500: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "internal_error",
-                         *       "message": "Something went wrong on our side. It is logged under this request_id.",
-                         *       "request_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Something that we need does not answer; try again */
+                /** @description Not available now; try again after `Retry-After` */
                 503: {
                     headers: {
                         /** @description Seconds to wait */
@@ -3795,12 +2832,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "database_unavailable",
-                         *       "message": "The database does not answer. Nothing is lost; try again."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -3820,13 +2851,13 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Register an app or change it; what is not given stays */
+        /** Register an app, or change it; absent fields keep their value */
         put: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Lower case letters, digits and dashes */
+                    /** @description Lowercase letters, digits and hyphens */
                     slug: string;
                 };
                 cookie?: never;
@@ -3844,12 +2875,12 @@ export interface paths {
                      */
                     "application/json": {
                         name?: string;
-                        /** @description Granted once to everybody who first uses the app from now on */
+                        /** @description Granted once to each account that uses the app for the first time from now on */
                         starter_credits: number;
-                        /** @description Exact web origins; each is trusted with the whole account of whoever uses it */
+                        /** @description Exact web origins. A page of such an origin can use the whole account of its visitor */
                         origins?: string[];
                         /**
-                         * @description rotate: a new settle key, answered once; the one before stays good for ten minutes. remove: every key ends at once, and a person's token settles the app's jobs again
+                         * @description rotate: make a new settle key and return it once; the previous one works for ten more minutes. remove: all keys stop working at once, and a user's token can settle the app's jobs again
                          * @enum {string}
                          */
                         settle_key?: "rotate" | "remove";
@@ -3882,35 +2913,21 @@ export interface paths {
                         };
                     };
                 };
-                /** @description Bad request; `field` says where */
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "invalid_request",
-                         *       "message": "cost_estimate must be integer",
-                         *       "field": "cost_estimate"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Unauthorized */
+                /** @description Unauthorized; `signin_url` is where to sign in */
                 401: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_signed_in",
-                         *       "message": "Sign in first, or send a bearer token.",
-                         *       "signin_url": "https://account.thefocus.ai/signin?redirect_to=https%3A%2F%2Fapp.example.com%2F"
-                         *     }
-                         */
                         "application/json": components["schemas"]["SessionUnauthorized"];
                     };
                 };
@@ -3920,27 +2937,15 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_an_administrator",
-                         *       "message": "Only an administrator may do this."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description The body is larger than 64 KiB */
+                /** @description The body is too large */
                 413: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "body_too_large",
-                         *       "message": "The body is larger than 64 KiB."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -3950,55 +2955,36 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "unsupported_media_type",
-                         *       "message": "Send the body as Content-Type: application/json."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Too many requests; `error` says of what kind */
+                /** @description Too many requests; try again after `Retry-After` */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
-                        /** @description Requests that you may send within the window */
+                        /** @description Requests allowed in a window */
                         "RateLimit-Limit"?: number;
-                        /** @description How many of them are left */
+                        /** @description Requests left in this window */
                         "RateLimit-Remaining"?: number;
-                        /** @description Seconds until the window begins anew */
+                        /** @description Seconds until the next window */
                         "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "rate_limited",
-                         *       "message": "Too many requests; try again in 12 seconds."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Error */
+                /** @description Something went wrong on our side */
                 500: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "internal_error",
-                         *       "message": "Something went wrong on our side. It is logged under this request_id.",
-                         *       "request_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Something that we need does not answer; try again */
+                /** @description Not available now; try again after `Retry-After` */
                 503: {
                     headers: {
                         /** @description Seconds to wait */
@@ -4006,12 +2992,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "database_unavailable",
-                         *       "message": "The database does not answer. Nothing is lost; try again."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -4068,35 +3048,21 @@ export interface paths {
                         };
                     };
                 };
-                /** @description Bad request; `field` says where */
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "invalid_request",
-                         *       "message": "cost_estimate must be integer",
-                         *       "field": "cost_estimate"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Unauthorized */
+                /** @description Unauthorized; `signin_url` is where to sign in */
                 401: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_signed_in",
-                         *       "message": "Sign in first, or send a bearer token.",
-                         *       "signin_url": "https://account.thefocus.ai/signin?redirect_to=https%3A%2F%2Fapp.example.com%2F"
-                         *     }
-                         */
                         "application/json": components["schemas"]["SessionUnauthorized"];
                     };
                 };
@@ -4106,55 +3072,36 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_an_administrator",
-                         *       "message": "Only an administrator may do this."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Too many requests; `error` says of what kind */
+                /** @description Too many requests; try again after `Retry-After` */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
-                        /** @description Requests that you may send within the window */
+                        /** @description Requests allowed in a window */
                         "RateLimit-Limit"?: number;
-                        /** @description How many of them are left */
+                        /** @description Requests left in this window */
                         "RateLimit-Remaining"?: number;
-                        /** @description Seconds until the window begins anew */
+                        /** @description Seconds until the next window */
                         "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "rate_limited",
-                         *       "message": "Too many requests; try again in 12 seconds."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Error */
+                /** @description Something went wrong on our side */
                 500: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "internal_error",
-                         *       "message": "Something went wrong on our side. It is logged under this request_id.",
-                         *       "request_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Something that we need does not answer; try again */
+                /** @description Not available now; try again after `Retry-After` */
                 503: {
                     headers: {
                         /** @description Seconds to wait */
@@ -4162,12 +3109,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "database_unavailable",
-                         *       "message": "The database does not answer. Nothing is lost; try again."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -4190,7 +3131,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Give or take credits; the account is created if need be */
+        /** Add or remove credits; creates the account if it does not exist */
         post: {
             parameters: {
                 query?: never;
@@ -4212,11 +3153,11 @@ export interface paths {
                     "application/json": {
                         /** @description The Clerk user id */
                         clerk_id: string;
-                        /** @description Credits, not 0; negative takes */
+                        /** @description Credits, not 0; a negative amount removes credits */
                         amount: number;
                         /** @enum {string} */
                         kind: "topup" | "admin_grant" | "adjustment";
-                        /** @description Unique per account, such as the id of a payment: the same request again moves nothing */
+                        /** @description Unique per account, such as the id of a payment: repeating the request changes nothing */
                         reference: string;
                         reason: string;
                         /** @default false */
@@ -4258,35 +3199,21 @@ export interface paths {
                         };
                     };
                 };
-                /** @description Bad request; `field` says where */
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "invalid_request",
-                         *       "message": "cost_estimate must be integer",
-                         *       "field": "cost_estimate"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Unauthorized */
+                /** @description Unauthorized; `signin_url` is where to sign in */
                 401: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_signed_in",
-                         *       "message": "Sign in first, or send a bearer token.",
-                         *       "signin_url": "https://account.thefocus.ai/signin?redirect_to=https%3A%2F%2Fapp.example.com%2F"
-                         *     }
-                         */
                         "application/json": components["schemas"]["SessionUnauthorized"];
                     };
                 };
@@ -4296,42 +3223,24 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_an_administrator",
-                         *       "message": "Only an administrator may do this."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Conflict; nothing was moved */
+                /** @description Conflict; nothing was changed */
                 409: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "would_go_negative",
-                         *       "message": "The account has 5 credits; nothing was moved."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description The body is larger than 64 KiB */
+                /** @description The body is too large */
                 413: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "body_too_large",
-                         *       "message": "The body is larger than 64 KiB."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -4341,55 +3250,36 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "unsupported_media_type",
-                         *       "message": "Send the body as Content-Type: application/json."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Too many requests; `error` says of what kind */
+                /** @description Too many requests; try again after `Retry-After` */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
-                        /** @description Requests that you may send within the window */
+                        /** @description Requests allowed in a window */
                         "RateLimit-Limit"?: number;
-                        /** @description How many of them are left */
+                        /** @description Requests left in this window */
                         "RateLimit-Remaining"?: number;
-                        /** @description Seconds until the window begins anew */
+                        /** @description Seconds until the next window */
                         "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "rate_limited",
-                         *       "message": "Too many requests; try again in 12 seconds."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Error */
+                /** @description Something went wrong on our side */
                 500: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "internal_error",
-                         *       "message": "Something went wrong on our side. It is logged under this request_id.",
-                         *       "request_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Something that we need does not answer; try again */
+                /** @description Not available now; try again after `Retry-After` */
                 503: {
                     headers: {
                         /** @description Seconds to wait */
@@ -4397,12 +3287,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "database_unavailable",
-                         *       "message": "The database does not answer. Nothing is lost; try again."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -4456,35 +3340,21 @@ export interface paths {
                         };
                     };
                 };
-                /** @description Bad request; `field` says where */
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "invalid_request",
-                         *       "message": "cost_estimate must be integer",
-                         *       "field": "cost_estimate"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Unauthorized */
+                /** @description Unauthorized; `signin_url` is where to sign in */
                 401: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_signed_in",
-                         *       "message": "Sign in first, or send a bearer token.",
-                         *       "signin_url": "https://account.thefocus.ai/signin?redirect_to=https%3A%2F%2Fapp.example.com%2F"
-                         *     }
-                         */
                         "application/json": components["schemas"]["SessionUnauthorized"];
                     };
                 };
@@ -4494,12 +3364,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_an_administrator",
-                         *       "message": "Only an administrator may do this."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -4509,55 +3373,36 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "account_not_found",
-                         *       "message": "Nobody with this Clerk id has an account."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Too many requests; `error` says of what kind */
+                /** @description Too many requests; try again after `Retry-After` */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
-                        /** @description Requests that you may send within the window */
+                        /** @description Requests allowed in a window */
                         "RateLimit-Limit"?: number;
-                        /** @description How many of them are left */
+                        /** @description Requests left in this window */
                         "RateLimit-Remaining"?: number;
-                        /** @description Seconds until the window begins anew */
+                        /** @description Seconds until the next window */
                         "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "rate_limited",
-                         *       "message": "Too many requests; try again in 12 seconds."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Error */
+                /** @description Something went wrong on our side */
                 500: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "internal_error",
-                         *       "message": "Something went wrong on our side. It is logged under this request_id.",
-                         *       "request_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Something that we need does not answer; try again */
+                /** @description Not available now; try again after `Retry-After` */
                 503: {
                     headers: {
                         /** @description Seconds to wait */
@@ -4565,12 +3410,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "database_unavailable",
-                         *       "message": "The database does not answer. Nothing is lost; try again."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -4632,35 +3471,21 @@ export interface paths {
                         };
                     };
                 };
-                /** @description Bad request; `field` says where */
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "invalid_request",
-                         *       "message": "cost_estimate must be integer",
-                         *       "field": "cost_estimate"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Unauthorized */
+                /** @description Unauthorized; `signin_url` is where to sign in */
                 401: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_signed_in",
-                         *       "message": "Sign in first, or send a bearer token.",
-                         *       "signin_url": "https://account.thefocus.ai/signin?redirect_to=https%3A%2F%2Fapp.example.com%2F"
-                         *     }
-                         */
                         "application/json": components["schemas"]["SessionUnauthorized"];
                     };
                 };
@@ -4670,12 +3495,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_an_administrator",
-                         *       "message": "Only an administrator may do this."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -4685,27 +3504,15 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "account_not_found",
-                         *       "message": "Nobody with this Clerk id has an account."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description The body is larger than 64 KiB */
+                /** @description The body is too large */
                 413: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "body_too_large",
-                         *       "message": "The body is larger than 64 KiB."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -4715,55 +3522,36 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "unsupported_media_type",
-                         *       "message": "Send the body as Content-Type: application/json."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Too many requests; `error` says of what kind */
+                /** @description Too many requests; try again after `Retry-After` */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
-                        /** @description Requests that you may send within the window */
+                        /** @description Requests allowed in a window */
                         "RateLimit-Limit"?: number;
-                        /** @description How many of them are left */
+                        /** @description Requests left in this window */
                         "RateLimit-Remaining"?: number;
-                        /** @description Seconds until the window begins anew */
+                        /** @description Seconds until the next window */
                         "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "rate_limited",
-                         *       "message": "Too many requests; try again in 12 seconds."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Error */
+                /** @description Something went wrong on our side */
                 500: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "internal_error",
-                         *       "message": "Something went wrong on our side. It is logged under this request_id.",
-                         *       "request_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Something that we need does not answer; try again */
+                /** @description Not available now; try again after `Retry-After` */
                 503: {
                     headers: {
                         /** @description Seconds to wait */
@@ -4771,12 +3559,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "database_unavailable",
-                         *       "message": "The database does not answer. Nothing is lost; try again."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -4797,7 +3579,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Forget a person on their request: close the account, clear job metadata and the Clerk id; the ledger stays */
+        /** Erase a person: close the account and clear the Clerk id and job metadata; the ledger stays */
         post: {
             parameters: {
                 query?: never;
@@ -4819,7 +3601,7 @@ export interface paths {
                 };
             };
             responses: {
-                /** @description Erased, also where it was before */
+                /** @description Erased; repeating the request changes nothing */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -4841,35 +3623,21 @@ export interface paths {
                         };
                     };
                 };
-                /** @description Bad request; `field` says where */
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "invalid_request",
-                         *       "message": "cost_estimate must be integer",
-                         *       "field": "cost_estimate"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Unauthorized */
+                /** @description Unauthorized; `signin_url` is where to sign in */
                 401: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_signed_in",
-                         *       "message": "Sign in first, or send a bearer token.",
-                         *       "signin_url": "https://account.thefocus.ai/signin?redirect_to=https%3A%2F%2Fapp.example.com%2F"
-                         *     }
-                         */
                         "application/json": components["schemas"]["SessionUnauthorized"];
                     };
                 };
@@ -4879,12 +3647,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_an_administrator",
-                         *       "message": "Only an administrator may do this."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -4894,27 +3656,15 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "account_not_found",
-                         *       "message": "Nobody with this Clerk id has an account."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description The body is larger than 64 KiB */
+                /** @description The body is too large */
                 413: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "body_too_large",
-                         *       "message": "The body is larger than 64 KiB."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -4924,55 +3674,36 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "unsupported_media_type",
-                         *       "message": "Send the body as Content-Type: application/json."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Too many requests; `error` says of what kind */
+                /** @description Too many requests; try again after `Retry-After` */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
-                        /** @description Requests that you may send within the window */
+                        /** @description Requests allowed in a window */
                         "RateLimit-Limit"?: number;
-                        /** @description How many of them are left */
+                        /** @description Requests left in this window */
                         "RateLimit-Remaining"?: number;
-                        /** @description Seconds until the window begins anew */
+                        /** @description Seconds until the next window */
                         "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "rate_limited",
-                         *       "message": "Too many requests; try again in 12 seconds."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Error */
+                /** @description Something went wrong on our side */
                 500: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "internal_error",
-                         *       "message": "Something went wrong on our side. It is logged under this request_id.",
-                         *       "request_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Something that we need does not answer; try again */
+                /** @description Not available now; try again after `Retry-After` */
                 503: {
                     headers: {
                         /** @description Seconds to wait */
@@ -4980,12 +3711,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "database_unavailable",
-                         *       "message": "The database does not answer. Nothing is lost; try again."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -5014,7 +3739,7 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
-                /** @description The ledger is right when ok is true */
+                /** @description ok: no check found a violation */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -5036,7 +3761,7 @@ export interface paths {
                             ok: boolean;
                             checks: {
                                 name: string;
-                                /** @description How many rows break it */
+                                /** @description How many rows violate it */
                                 violations: number;
                                 examples: {
                                     [key: string]: unknown;
@@ -5045,35 +3770,21 @@ export interface paths {
                         };
                     };
                 };
-                /** @description Bad request; `field` says where */
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "invalid_request",
-                         *       "message": "cost_estimate must be integer",
-                         *       "field": "cost_estimate"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Unauthorized */
+                /** @description Unauthorized; `signin_url` is where to sign in */
                 401: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_signed_in",
-                         *       "message": "Sign in first, or send a bearer token.",
-                         *       "signin_url": "https://account.thefocus.ai/signin?redirect_to=https%3A%2F%2Fapp.example.com%2F"
-                         *     }
-                         */
                         "application/json": components["schemas"]["SessionUnauthorized"];
                     };
                 };
@@ -5083,55 +3794,36 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_an_administrator",
-                         *       "message": "Only an administrator may do this."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Too many requests; `error` says of what kind */
+                /** @description Too many requests; try again after `Retry-After` */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
-                        /** @description Requests that you may send within the window */
+                        /** @description Requests allowed in a window */
                         "RateLimit-Limit"?: number;
-                        /** @description How many of them are left */
+                        /** @description Requests left in this window */
                         "RateLimit-Remaining"?: number;
-                        /** @description Seconds until the window begins anew */
+                        /** @description Seconds until the next window */
                         "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "rate_limited",
-                         *       "message": "Too many requests; try again in 12 seconds."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Error */
+                /** @description Something went wrong on our side */
                 500: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "internal_error",
-                         *       "message": "Something went wrong on our side. It is logged under this request_id.",
-                         *       "request_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Something that we need does not answer; try again */
+                /** @description Not available now; try again after `Retry-After` */
                 503: {
                     headers: {
                         /** @description Seconds to wait */
@@ -5139,12 +3831,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "database_unavailable",
-                         *       "message": "The database does not answer. Nothing is lost; try again."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -5167,7 +3853,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Clerk's events, signed: who was deleted or banned, and which session has ended */
+        /** Receive Clerk's signed events: users deleted or banned, sessions ended */
         post: {
             parameters: {
                 query?: never;
@@ -5177,7 +3863,7 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
-                /** @description Dealt with, also where it is a repetition */
+                /** @description Handled, now or before */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -5193,18 +3879,21 @@ export interface paths {
                         };
                     };
                 };
-                /** @description Bad request */
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "invalid_signature",
-                         *       "message": "This is not signed with our webhook secret, or not just now."
-                         *     }
-                         */
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Forbidden */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -5214,27 +3903,15 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_found",
-                         *       "message": "No webhook is set up here."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description The body is larger than 64 KiB */
+                /** @description The body is too large */
                 413: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "body_too_large",
-                         *       "message": "The body is larger than 64 KiB."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -5244,32 +3921,19 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "unsupported_media_type",
-                         *       "message": "Send the body as Content-Type: application/json."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Error */
+                /** @description Something went wrong on our side */
                 500: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "internal_error",
-                         *       "message": "Something went wrong on our side. It is logged under this request_id.",
-                         *       "request_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Something that we need does not answer; try again */
+                /** @description Not available now; try again after `Retry-After` */
                 503: {
                     headers: {
                         /** @description Seconds to wait */
@@ -5277,12 +3941,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "database_unavailable",
-                         *       "message": "The database does not answer. Nothing is lost; try again."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -5307,7 +3965,7 @@ export interface paths {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Lower case letters, digits and dashes */
+                    /** @description Lowercase letters, digits and hyphens */
                     slug: string;
                 };
                 cookie?: never;
@@ -5342,35 +4000,21 @@ export interface paths {
                         };
                     };
                 };
-                /** @description Bad request; `field` says where */
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "invalid_request",
-                         *       "message": "cost_estimate must be integer",
-                         *       "field": "cost_estimate"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Unauthorized */
+                /** @description Unauthorized; `signin_url` is where to sign in */
                 401: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_signed_in",
-                         *       "message": "Sign in first, or send a bearer token.",
-                         *       "signin_url": "https://account.thefocus.ai/signin?redirect_to=https%3A%2F%2Fapp.example.com%2F"
-                         *     }
-                         */
                         "application/json": components["schemas"]["SessionUnauthorized"];
                     };
                 };
@@ -5380,12 +4024,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_an_administrator",
-                         *       "message": "Only an administrator may do this."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -5395,55 +4033,36 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "app_not_found",
-                         *       "message": "There is no registered app with this slug."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Too many requests; `error` says of what kind */
+                /** @description Too many requests; try again after `Retry-After` */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
-                        /** @description Requests that you may send within the window */
+                        /** @description Requests allowed in a window */
                         "RateLimit-Limit"?: number;
-                        /** @description How many of them are left */
+                        /** @description Requests left in this window */
                         "RateLimit-Remaining"?: number;
-                        /** @description Seconds until the window begins anew */
+                        /** @description Seconds until the next window */
                         "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "rate_limited",
-                         *       "message": "Too many requests; try again in 12 seconds."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Error */
+                /** @description Something went wrong on our side */
                 500: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "internal_error",
-                         *       "message": "Something went wrong on our side. It is logged under this request_id.",
-                         *       "request_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Something that we need does not answer; try again */
+                /** @description Not available now; try again after `Retry-After` */
                 503: {
                     headers: {
                         /** @description Seconds to wait */
@@ -5451,25 +4070,19 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "database_unavailable",
-                         *       "message": "The database does not answer. Nothing is lost; try again."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
             };
         };
         put?: never;
-        /** Send webhooks (Standard Webhooks) to an endpoint of an app; it hears of what happens two seconds from now */
+        /** Register a webhook endpoint of an app (Standard Webhooks); it gets events from two seconds later on */
         post: {
             parameters: {
                 query?: never;
                 header?: never;
                 path: {
-                    /** @description Lower case letters, digits and dashes */
+                    /** @description Lowercase letters, digits and hyphens */
                     slug: string;
                 };
                 cookie?: never;
@@ -5486,7 +4099,7 @@ export interface paths {
                      *     }
                      */
                     "application/json": {
-                        /** @description https; in production at a public address */
+                        /** @description An https URL; in production its address must be public */
                         url: string;
                         events: ("job.completed" | "job.failed" | "account.negative" | "account.low")[];
                         /** @default 0 */
@@ -5519,40 +4132,26 @@ export interface paths {
                          */
                         "application/json": {
                             endpoint: components["schemas"]["WebhookEndpoint"];
-                            /** @description Checks the signatures; shown once */
+                            /** @description The key to check signatures with; returned only here */
                             secret: string;
                         };
                     };
                 };
-                /** @description Bad request; `field` says where */
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "invalid_request",
-                         *       "message": "cost_estimate must be integer",
-                         *       "field": "cost_estimate"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Unauthorized */
+                /** @description Unauthorized; `signin_url` is where to sign in */
                 401: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_signed_in",
-                         *       "message": "Sign in first, or send a bearer token.",
-                         *       "signin_url": "https://account.thefocus.ai/signin?redirect_to=https%3A%2F%2Fapp.example.com%2F"
-                         *     }
-                         */
                         "application/json": components["schemas"]["SessionUnauthorized"];
                     };
                 };
@@ -5562,12 +4161,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_an_administrator",
-                         *       "message": "Only an administrator may do this."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -5577,27 +4170,15 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "app_not_found",
-                         *       "message": "There is no registered app with this slug."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description The body is larger than 64 KiB */
+                /** @description The body is too large */
                 413: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "body_too_large",
-                         *       "message": "The body is larger than 64 KiB."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -5607,55 +4188,36 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "unsupported_media_type",
-                         *       "message": "Send the body as Content-Type: application/json."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Too many requests; `error` says of what kind */
+                /** @description Too many requests; try again after `Retry-After` */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
-                        /** @description Requests that you may send within the window */
+                        /** @description Requests allowed in a window */
                         "RateLimit-Limit"?: number;
-                        /** @description How many of them are left */
+                        /** @description Requests left in this window */
                         "RateLimit-Remaining"?: number;
-                        /** @description Seconds until the window begins anew */
+                        /** @description Seconds until the next window */
                         "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "rate_limited",
-                         *       "message": "Too many requests; try again in 12 seconds."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Error */
+                /** @description Something went wrong on our side */
                 500: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "internal_error",
-                         *       "message": "Something went wrong on our side. It is logged under this request_id.",
-                         *       "request_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Something that we need does not answer; try again */
+                /** @description Not available now; try again after `Retry-After` */
                 503: {
                     headers: {
                         /** @description Seconds to wait */
@@ -5663,12 +4225,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "database_unavailable",
-                         *       "message": "The database does not answer. Nothing is lost; try again."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -5690,7 +4246,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Remove a webhook endpoint, and what it has not received */
+        /** Remove a webhook endpoint and its undelivered messages */
         delete: {
             parameters: {
                 query?: never;
@@ -5709,35 +4265,21 @@ export interface paths {
                     };
                     content?: never;
                 };
-                /** @description Bad request; `field` says where */
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "invalid_request",
-                         *       "message": "cost_estimate must be integer",
-                         *       "field": "cost_estimate"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Unauthorized */
+                /** @description Unauthorized; `signin_url` is where to sign in */
                 401: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_signed_in",
-                         *       "message": "Sign in first, or send a bearer token.",
-                         *       "signin_url": "https://account.thefocus.ai/signin?redirect_to=https%3A%2F%2Fapp.example.com%2F"
-                         *     }
-                         */
                         "application/json": components["schemas"]["SessionUnauthorized"];
                     };
                 };
@@ -5747,12 +4289,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_an_administrator",
-                         *       "message": "Only an administrator may do this."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -5762,55 +4298,36 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "endpoint_not_found",
-                         *       "message": "There is no webhook endpoint with this id."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Too many requests; `error` says of what kind */
+                /** @description Too many requests; try again after `Retry-After` */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
-                        /** @description Requests that you may send within the window */
+                        /** @description Requests allowed in a window */
                         "RateLimit-Limit"?: number;
-                        /** @description How many of them are left */
+                        /** @description Requests left in this window */
                         "RateLimit-Remaining"?: number;
-                        /** @description Seconds until the window begins anew */
+                        /** @description Seconds until the next window */
                         "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "rate_limited",
-                         *       "message": "Too many requests; try again in 12 seconds."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Error */
+                /** @description Something went wrong on our side */
                 500: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "internal_error",
-                         *       "message": "Something went wrong on our side. It is logged under this request_id.",
-                         *       "request_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Something that we need does not answer; try again */
+                /** @description Not available now; try again after `Retry-After` */
                 503: {
                     headers: {
                         /** @description Seconds to wait */
@@ -5818,12 +4335,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "database_unavailable",
-                         *       "message": "The database does not answer. Nothing is lost; try again."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -5841,7 +4352,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List messages that no attempt of three days has delivered, the oldest first */
+        /** List messages that could not be delivered within three days, oldest first */
         get: {
             parameters: {
                 query?: {
@@ -5888,35 +4399,21 @@ export interface paths {
                         };
                     };
                 };
-                /** @description Bad request; `field` says where */
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "invalid_request",
-                         *       "message": "cost_estimate must be integer",
-                         *       "field": "cost_estimate"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Unauthorized */
+                /** @description Unauthorized; `signin_url` is where to sign in */
                 401: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_signed_in",
-                         *       "message": "Sign in first, or send a bearer token.",
-                         *       "signin_url": "https://account.thefocus.ai/signin?redirect_to=https%3A%2F%2Fapp.example.com%2F"
-                         *     }
-                         */
                         "application/json": components["schemas"]["SessionUnauthorized"];
                     };
                 };
@@ -5926,55 +4423,36 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_an_administrator",
-                         *       "message": "Only an administrator may do this."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Too many requests; `error` says of what kind */
+                /** @description Too many requests; try again after `Retry-After` */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
-                        /** @description Requests that you may send within the window */
+                        /** @description Requests allowed in a window */
                         "RateLimit-Limit"?: number;
-                        /** @description How many of them are left */
+                        /** @description Requests left in this window */
                         "RateLimit-Remaining"?: number;
-                        /** @description Seconds until the window begins anew */
+                        /** @description Seconds until the next window */
                         "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "rate_limited",
-                         *       "message": "Too many requests; try again in 12 seconds."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Error */
+                /** @description Something went wrong on our side */
                 500: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "internal_error",
-                         *       "message": "Something went wrong on our side. It is logged under this request_id.",
-                         *       "request_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Something that we need does not answer; try again */
+                /** @description Not available now; try again after `Retry-After` */
                 503: {
                     headers: {
                         /** @description Seconds to wait */
@@ -5982,12 +4460,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "database_unavailable",
-                         *       "message": "The database does not answer. Nothing is lost; try again."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -6010,7 +4482,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Try an endpoint's dead messages again, for three days more */
+        /** Retry an endpoint's dead messages for another three days */
         post: {
             parameters: {
                 query?: never;
@@ -6030,7 +4502,7 @@ export interface paths {
                         endpoint_id: string;
                         /**
                          * Format: uuid
-                         * @description Only this one
+                         * @description Retry only this message
                          */
                         message_id?: string;
                     };
@@ -6049,40 +4521,26 @@ export interface paths {
                          *     }
                          */
                         "application/json": {
-                            /** @description How many will be tried again */
+                            /** @description How many messages will be retried */
                             replayed: number;
                         };
                     };
                 };
-                /** @description Bad request; `field` says where */
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "invalid_request",
-                         *       "message": "cost_estimate must be integer",
-                         *       "field": "cost_estimate"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Unauthorized */
+                /** @description Unauthorized; `signin_url` is where to sign in */
                 401: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_signed_in",
-                         *       "message": "Sign in first, or send a bearer token.",
-                         *       "signin_url": "https://account.thefocus.ai/signin?redirect_to=https%3A%2F%2Fapp.example.com%2F"
-                         *     }
-                         */
                         "application/json": components["schemas"]["SessionUnauthorized"];
                     };
                 };
@@ -6092,12 +4550,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_an_administrator",
-                         *       "message": "Only an administrator may do this."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -6107,27 +4559,15 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "endpoint_not_found",
-                         *       "message": "There is no webhook endpoint with this id."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description The body is larger than 64 KiB */
+                /** @description The body is too large */
                 413: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "body_too_large",
-                         *       "message": "The body is larger than 64 KiB."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -6137,55 +4577,36 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "unsupported_media_type",
-                         *       "message": "Send the body as Content-Type: application/json."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Too many requests; `error` says of what kind */
+                /** @description Too many requests; try again after `Retry-After` */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
-                        /** @description Requests that you may send within the window */
+                        /** @description Requests allowed in a window */
                         "RateLimit-Limit"?: number;
-                        /** @description How many of them are left */
+                        /** @description Requests left in this window */
                         "RateLimit-Remaining"?: number;
-                        /** @description Seconds until the window begins anew */
+                        /** @description Seconds until the next window */
                         "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "rate_limited",
-                         *       "message": "Too many requests; try again in 12 seconds."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Error */
+                /** @description Something went wrong on our side */
                 500: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "internal_error",
-                         *       "message": "Something went wrong on our side. It is logged under this request_id.",
-                         *       "request_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
-                /** @description Something that we need does not answer; try again */
+                /** @description Not available now; try again after `Retry-After` */
                 503: {
                     headers: {
                         /** @description Seconds to wait */
@@ -6193,12 +4614,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "database_unavailable",
-                         *       "message": "The database does not answer. Nothing is lost; try again."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                     };
                 };
@@ -6342,38 +4757,13 @@ export interface paths {
                     };
                     content?: never;
                 };
-                /** @description Bad request; `field` says where */
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "invalid_request",
-                         *       "message": "cost_estimate must be integer",
-                         *       "field": "cost_estimate"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
-                        /** @example <!doctype html>… */
-                        "text/html": string;
-                    };
-                };
-                /** @description Unauthorized */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "error": "not_signed_in",
-                         *       "message": "Sign in first, or send a bearer token.",
-                         *       "signin_url": "https://account.thefocus.ai/signin?redirect_to=https%3A%2F%2Fapp.example.com%2F"
-                         *     }
-                         */
-                        "application/json": components["schemas"]["SessionUnauthorized"];
                         /** @example <!doctype html>… */
                         "text/html": string;
                     };
@@ -6384,12 +4774,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "origin_not_allowed",
-                         *       "message": "Requests from this origin are not allowed; the operator has to add it."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                         /** @example <!doctype html>… */
                         "text/html": string;
@@ -6401,29 +4785,17 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "not_found",
-                         *       "message": "People sign in with Clerk here."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                         /** @example <!doctype html>… */
                         "text/html": string;
                     };
                 };
-                /** @description The body is larger than 64 KiB */
+                /** @description The body is too large */
                 413: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "body_too_large",
-                         *       "message": "The body is larger than 64 KiB."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                         /** @example <!doctype html>… */
                         "text/html": string;
@@ -6435,61 +4807,42 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "unsupported_media_type",
-                         *       "message": "Send the body as Content-Type: application/json."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                         /** @example <!doctype html>… */
                         "text/html": string;
                     };
                 };
-                /** @description Too many requests; `error` says of what kind */
+                /** @description Too many requests; try again after `Retry-After` */
                 429: {
                     headers: {
                         /** @description Seconds to wait */
                         "Retry-After"?: number;
-                        /** @description Requests that you may send within the window */
+                        /** @description Requests allowed in a window */
                         "RateLimit-Limit"?: number;
-                        /** @description How many of them are left */
+                        /** @description Requests left in this window */
                         "RateLimit-Remaining"?: number;
-                        /** @description Seconds until the window begins anew */
+                        /** @description Seconds until the next window */
                         "RateLimit-Reset"?: number;
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "rate_limited",
-                         *       "message": "Too many requests; try again in 12 seconds."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                         /** @example <!doctype html>… */
                         "text/html": string;
                     };
                 };
-                /** @description Error */
+                /** @description Something went wrong on our side */
                 500: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "internal_error",
-                         *       "message": "Something went wrong on our side. It is logged under this request_id.",
-                         *       "request_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f"
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                         /** @example <!doctype html>… */
                         "text/html": string;
                     };
                 };
-                /** @description Something that we need does not answer; try again */
+                /** @description Not available now; try again after `Retry-After` */
                 503: {
                     headers: {
                         /** @description Seconds to wait */
@@ -6497,12 +4850,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "error": "database_unavailable",
-                         *       "message": "The database does not answer. Nothing is lost; try again."
-                         *     }
-                         */
                         "application/json": components["schemas"]["Error"];
                         /** @example <!doctype html>… */
                         "text/html": string;
@@ -6534,9 +4881,9 @@ export interface components {
             id: string;
             clerk_id: string;
             plan: string;
-            /** @description Spendable; holds are deducted already. Below zero after an overage */
+            /** @description Credits that can be spent; what jobs hold is already deducted. Below zero after an overage */
             credits: number;
-            /** @description Reserved by jobs that are under way */
+            /** @description Credits reserved by running jobs */
             held: number;
         };
         /**
@@ -6550,7 +4897,7 @@ export interface components {
         AppEntry: {
             slug: string;
             starter_credits: number;
-            /** @description The starter credits were granted to this account */
+            /** @description Whether this account has received the starter credits */
             granted: boolean;
             /** Format: date-time */
             granted_at: string | null;
@@ -6581,9 +4928,9 @@ export interface components {
          */
         WalletResponse: {
             account: components["schemas"]["Account"];
-            /** @description Registered apps and those that this account has used */
+            /** @description Registered apps, and apps that this account has used */
             apps: components["schemas"]["AppEntry"][];
-            /** @description Of the app asked for */
+            /** @description The app of the query; null without one */
             app_grant: {
                 slug: string;
                 starter_credits: number;
@@ -6601,7 +4948,7 @@ export interface components {
          *     }
          */
         JobStartRequest: {
-            /** @description Lower case letters, digits and dashes */
+            /** @description Lowercase letters, digits and hyphens */
             app: string;
             action: string;
             /** @description Credits to reserve */
@@ -6609,7 +4956,7 @@ export interface components {
             metadata?: {
                 [key: string]: unknown;
             };
-            /** @description How long the hold lives unless the job ends or sends a heartbeat; absent: as the operator has set it (a day) */
+            /** @description How long the hold lasts unless the job ends or sends a heartbeat; default: the operator's setting (a day) */
             ttl_seconds?: number;
         };
         /**
@@ -6644,12 +4991,12 @@ export interface components {
             job_id: string;
             /**
              * Format: uuid
-             * @description Beside X-App-Key, whose job it is (POST /api/jobs answers it): then the person's token is not needed
+             * @description With X-App-Key: the job's account, as POST /api/jobs returned it. Then no user token is needed
              */
             account_id?: string;
-            /** @description Credits that the job really cost */
+            /** @description Credits that the job cost */
             actual_cost: number;
-            /** @description Merged into the job's; new keys win */
+            /** @description Merged into the job's metadata; new values replace old ones */
             metadata?: {
                 [key: string]: unknown;
             };
@@ -6665,7 +5012,7 @@ export interface components {
             job_id: string;
             /**
              * Format: uuid
-             * @description Beside X-App-Key, whose job it is (POST /api/jobs answers it): then the person's token is not needed
+             * @description With X-App-Key: the job's account, as POST /api/jobs returned it. Then no user token is needed
              */
             account_id?: string;
             /** @default true */
@@ -6677,11 +5024,11 @@ export interface components {
          *     }
          */
         HeartbeatRequest: {
-            /** @description From now; absent: as long as the job was created with */
+            /** @description How long the hold lasts from now; default: the job's own ttl_seconds */
             ttl_seconds?: number;
             /**
              * Format: uuid
-             * @description Beside X-App-Key, whose job it is (POST /api/jobs answers it): then the person's token is not needed
+             * @description With X-App-Key: the job's account, as POST /api/jobs returned it. Then no user token is needed
              */
             account_id?: string;
         } | null;
@@ -6693,11 +5040,11 @@ export interface components {
          *     }
          */
         Error: {
-            /** @description A stable code */
+            /** @description A stable, machine-readable code */
             error: string;
             /** @description A sentence that a person can act on */
             message?: string;
-            /** @description Under which the service has logged the request */
+            /** @description The id of the request in the log of the service */
             request_id?: string;
         } & {
             [key: string]: unknown;
@@ -6705,7 +5052,7 @@ export interface components {
         /**
          * @example {
          *       "error": "not_signed_in",
-         *       "message": "Sign in first, or send a bearer token.",
+         *       "message": "Sign in, or send a bearer token.",
          *       "signin_url": "https://account.thefocus.ai/signin?redirect_to=https%3A%2F%2Fapp.example.com%2F"
          *     }
          */
@@ -6743,16 +5090,16 @@ export interface components {
             /** @enum {string} */
             status: "started" | "completed" | "failed";
             reserved: number;
-            /** @description 0 while the job is under way */
+            /** @description 0 while the job is running */
             actual_cost: number;
             metadata: {
                 [key: string]: unknown;
             } | null;
-            /** @description expired: the hold was given back; it stays when the job is completed late */
+            /** @description expired: the hold timed out and was released; kept when the job is completed later */
             failure_reason: string | null;
             /**
              * Format: date-time
-             * @description When the hold is given back unless the job has ended
+             * @description When the hold is released unless the job has ended
              */
             expires_at: string;
             /** Format: date-time */
@@ -6787,16 +5134,16 @@ export interface components {
          */
         JobSettled: {
             job: components["schemas"]["Job"];
-            /** @description What ending the job gave back (above zero) or charged; null: nothing */
+            /** @description What ending the job refunded (above zero) or charged (below zero); null: nothing */
             moved: {
                 /** @enum {string} */
                 kind: "starter_grant" | "admin_grant" | "topup" | "adjustment" | "job_reserve" | "job_refund" | "job_overage" | "job_release" | "job_expire" | "job_late_charge";
                 amount: number;
             } | null;
-            /** @description Spendable now */
+            /** @description Credits that can be spent now */
             credits: number;
             held: number;
-            /** @description Something that was not done as asked, though the job is settled */
+            /** @description The job is settled, but something was not done as requested */
             warning?: string;
         };
         /**
@@ -6841,9 +5188,9 @@ export interface components {
             name: string | null;
             starter_credits: number;
             origins: string[];
-            /** @description A person's token alone does not settle the app's jobs */
+            /** @description Whether the app has a settle key; then a user's token alone cannot settle its jobs */
             has_settle_key: boolean;
-            /** @description The new key, in the answer to its rotation and never again; keep it on a server */
+            /** @description The new settle key, returned only when it is made; keep it on a server */
             settle_key?: string;
             /** Format: date-time */
             created_at: string;
@@ -6867,7 +5214,7 @@ export interface components {
             app_slug: string;
             url: string;
             events: ("job.completed" | "job.failed" | "account.negative" | "account.low")[];
-            /** @description account.low is sent when the spendable credits fall below it */
+            /** @description account.low is sent when the spendable credits fall below this */
             low_credits: number;
             /** Format: date-time */
             created_at: string;
@@ -6894,7 +5241,7 @@ export interface components {
         WebhookMessage: {
             /**
              * Format: uuid
-             * @description The webhook-id of every attempt
+             * @description The webhook-id header of every attempt
              */
             id: string;
             /** Format: uuid */

@@ -1,8 +1,18 @@
 import type { FastifyRequest } from 'fastify'
 import { accountIdOf, CLERK_USER_ID } from '../accounts/account-id.ts'
 import type { Scope } from '../db/tables.ts'
+import {
+  insufficientScope,
+  invalidToken,
+  malformedBearer,
+  notAnAdministrator,
+  notSignedIn,
+  originNotAllowed,
+  ownPagesOnly,
+  sessionPending,
+  sessionRequired,
+} from '../http/catalogue.ts'
 import { ApiError } from '../http/errors.ts'
-import { invalidToken } from '../identity/refusals.ts'
 import type { Claims } from '../identity/types.ts'
 import { findSession } from './sessions.ts'
 import { isPat } from './tokens.ts'
@@ -26,6 +36,12 @@ export interface Caller {
   scopes: Scope[] | null
 }
 
+/** The caller of a request whose route has one of the hooks below. @throws {Error} where it has none, which is a bug */
+export function callerOf({ account, routeOptions }: FastifyRequest): Caller {
+  if (!account) throw new Error(`${routeOptions.url} reads its caller, but no hook of it requires one`)
+  return account
+}
+
 const person = { token_id: null, scopes: null } as const
 
 /** Any signed-in caller, by a PAT only with scope `account`. @throws {ApiError} as requireScope */
@@ -36,13 +52,13 @@ export const requireOauth = requireScope('oauth')
 
 /** A caller who administers the service. @throws {ApiError} as requireScope; 403 not_an_administrator */
 export async function requireAdmin(request: FastifyRequest): Promise<void> {
-  await requireCaller(request)
+  const caller = await requireCaller(request)
   const { config, identity } = request.server
-  const { clerk_id } = request.account
+  const { clerk_id } = caller
   if (!config.adminClerkIds.includes(clerk_id) && !identity.administrators.has(clerk_id)) {
-    throw new ApiError(403, 'not_an_administrator', 'Only an administrator may do this.')
+    throw notAnAdministrator()
   }
-  checkScope(request.account, 'admin')
+  checkScope(caller, 'admin')
 }
 
 /**
@@ -51,19 +67,19 @@ export async function requireAdmin(request: FastifyRequest): Promise<void> {
  */
 export function requireScope(scope: Scope) {
   return async (request: FastifyRequest): Promise<void> => {
-    await requireCaller(request)
-    checkScope(request.account, scope)
+    checkScope(await requireCaller(request), scope)
   }
 }
 
 /** Any caller, whatever a PAT is for. @throws {ApiError} 401; 403 origin_not_allowed where a cookie changes something from elsewhere */
-export async function requireCaller(request: FastifyRequest): Promise<void> {
-  request.account = await authenticate(request)
-  const { via } = request.account
-  if (via === 'cookie' && !['GET', 'HEAD'].includes(request.method)) {
+export async function requireCaller(request: FastifyRequest): Promise<Caller> {
+  const caller = await authenticate(request)
+  request.account = caller
+  if (caller.via === 'cookie' && !['GET', 'HEAD'].includes(request.method)) {
     const { origin } = request.headers
     if (!origin || !request.server.origins.isAllowed(origin)) throw originNotAllowed()
   }
+  return caller
 }
 
 /**
@@ -72,27 +88,20 @@ export async function requireCaller(request: FastifyRequest): Promise<void> {
  * @throws {ApiError} 401 session_required beside those of authenticate; 403 origin_not_allowed
  */
 export async function requireSession(request: FastifyRequest): Promise<void> {
-  request.account = await authenticate(request)
-  const { sid, via } = request.account
-  if (!sid) throw new ApiError(401, 'session_required', 'Only a person who has signed in may do this; sign in first.')
+  const caller = await authenticate(request)
+  request.account = caller
+  const { sid, via } = caller
+  if (!sid) throw sessionRequired()
   const { origin, 'sec-fetch-site': site } = request.headers
   if (origin !== undefined ? !request.server.origins.isOurs(origin) : via === 'cookie' && site !== 'same-origin') {
-    throw new ApiError(403, 'origin_not_allowed', 'This can be done on our own pages only.')
+    throw ownPagesOnly()
   }
 }
 
 function checkScope({ scopes }: Caller, scope: Scope): void {
   if (!scopes || scopes.includes(scope)) return
-  throw new ApiError(
-    403,
-    'insufficient_scope',
-    `This token was not approved for "${scope}"; log in again and ask for it.`,
-    { scope },
-  )
+  throw insufficientScope(scope)
 }
-
-export const originNotAllowed = () =>
-  new ApiError(403, 'origin_not_allowed', 'Requests from this origin are not allowed; the operator has to add it.')
 
 /** The Authorization header decides where there is one; else a cookie. @throws {ApiError} 401, 429 */
 export async function authenticate(request: FastifyRequest): Promise<Caller> {
@@ -109,11 +118,11 @@ async function findCaller(request: FastifyRequest): Promise<Caller> {
   const { authorization } = request.headers
   if (authorization !== undefined) {
     const token = /^bearer +(\S+) *$/i.exec(authorization)?.[1]
-    if (!token) throw new ApiError(401, 'invalid_token', 'Send the token as Authorization: Bearer <token>.')
+    if (!token) throw malformedBearer()
     return isPat(token) ? byPat(request, token) : bySessionJwt(request, token, 'header')
   }
   const caller = (await bySessionCookie(request)) ?? (await byClerkCookie(request))
-  if (!caller) throw new ApiError(401, 'not_signed_in', 'Sign in first, or send a bearer token.')
+  if (!caller) throw notSignedIn()
   return caller
 }
 
@@ -131,9 +140,7 @@ export async function bySessionJwt(request: FastifyRequest, token: string, via: 
   const claims = identity.known(token) ?? (await limits.verifying(request, verify))
   if (claims.azp === undefined ? via === 'cookie' : !origins.isAllowed(claims.azp)) throw invalidToken()
   if (claims.aud !== undefined && ![claims.aud].flat().includes(config.publicUrl)) throw invalidToken()
-  if (claims.sts === 'pending') {
-    throw new ApiError(401, 'session_pending', 'The sign-in is not finished; complete it first.')
-  }
+  if (claims.sts === 'pending') throw sessionPending()
   const { sub, sid = null } = claims
   // The same key signs tokens of machines and OAuth applications; accounts are for people.
   if (!USER_ID.test(sub)) throw invalidToken()

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { accountIdOf } from '../accounts/account-id.ts'
-import { ApiError } from '../http/errors.ts'
+import { accountClosed } from '../http/catalogue.ts'
 import { isLocalSid } from '../identity/local.ts'
 import { openAccount } from '../ledger/post.ts'
 import { hashOf } from './tokens.ts'
@@ -59,8 +59,7 @@ export async function openSession(
   const expires_at = new Date(Date.now() + SESSION_SECONDS * 1000)
   await openAccount(db, account_id, owner.clerkId)
   const account = db.selectFrom('accounts').select('closed_at').where('id', '=', account_id)
-  if ((await account.executeTakeFirst())?.closed_at)
-    throw new ApiError(403, 'account_closed', 'This account is closed.')
+  if ((await account.executeTakeFirst())?.closed_at) throw accountClosed()
   await db
     .insertInto('sessions')
     .values({ session_hash: hashOf(secret), account_id, clerk_sid: owner.sid, name: owner.name ?? null, expires_at })

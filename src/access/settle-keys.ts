@@ -2,8 +2,8 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
-import { ApiError, badField } from '../http/errors.ts'
-import { requireAccount } from './caller.ts'
+import { badField, settleKeyInBrowser, settleKeyInvalid } from '../http/catalogue.ts'
+import { callerOf, requireAccount } from './caller.ts'
 
 /**
  * Settle keys: an app's server says by `X-App-Key` that it is the app. Where an app has one, a person's token alone does
@@ -23,22 +23,23 @@ export function mintSettleKey(slug: string): { key: string; hash: string } {
 }
 
 /**
- * A hook: which app a request speaks for, as `request.keyOf`; null without a key.
+ * A hook: which app a request speaks for, as `request.appOfKey`; null without a key.
  * @throws {ApiError} 403 settle_key_invalid; 403 settle_key_in_browser where a web page sends one; 429
  */
 export async function readAppKey(request: FastifyRequest): Promise<void> {
   const shown = request.headers['x-app-key']
-  request.keyOf = null
+  request.appOfKey = null
   if (shown === undefined) return
-  if (request.headers.origin !== undefined) {
-    throw new ApiError(
-      403,
-      'settle_key_in_browser',
-      'X-App-Key is for servers: whoever opens a web page can read it there.',
-    )
-  }
+  if (request.headers.origin !== undefined) throw settleKeyInBrowser()
   const { db, limits } = request.server
-  request.keyOf = await limits.verifying(request, () => ownerOf(db, String(shown)))
+  request.appOfKey = await limits.verifying(request, () => ownerOf(db, String(shown)))
+}
+
+/** The app whose settle key a request shows; null without one. @throws {Error} where readAppKey has not run, which is a bug */
+export function appOfKey({ appOfKey, routeOptions }: FastifyRequest): string | null {
+  if (appOfKey === undefined)
+    throw new Error(`${routeOptions.url} asks for its settle key, but no hook of it reads one`)
+  return appOfKey
 }
 
 /** The app that a settle key is of. @throws {ApiError} 403 settle_key_invalid */
@@ -55,7 +56,7 @@ async function ownerOf(db: Db, key: string): Promise<string> {
 /** A hook: a person, or an app by its key, who may speak for somebody else. @throws {ApiError} as readAppKey, requireAccount */
 export async function requireAccountOrKey(request: FastifyRequest): Promise<void> {
   await readAppKey(request)
-  if (request.keyOf === null) await requireAccount(request)
+  if (request.appOfKey === null) await requireAccount(request)
 }
 
 /**
@@ -63,18 +64,16 @@ export async function requireAccountOrKey(request: FastifyRequest): Promise<void
  * @throws {ApiError} 400 where a key came with neither, 401
  */
 export async function settler(request: FastifyRequest, accountId: string | undefined) {
-  const { keyOf, headers } = request
-  if (keyOf === null) return { account_id: request.account.id, key_of: null }
-  if (accountId !== undefined) return { account_id: accountId, key_of: keyOf }
+  const { headers } = request
+  const app = appOfKey(request)
+  if (app === null) return { account_id: callerOf(request).id, key_of: null }
+  if (accountId !== undefined) return { account_id: accountId, key_of: app }
   if (headers.authorization === undefined && headers.cookie === undefined) {
     throw badField('account_id', "is missing: send it beside X-App-Key, or else the person's token")
   }
   await requireAccount(request)
-  return { account_id: request.account.id, key_of: keyOf }
+  return { account_id: callerOf(request).id, key_of: app }
 }
-
-export const settleKeyInvalid = () =>
-  new ApiError(403, 'settle_key_invalid', "This X-App-Key is not a settle key of the job's app, or not any more.")
 
 const keysOf = statement<{ slug: string }, { settle_key_hash: string | null; previous_settle_key_hash: string | null }>(
   'settle_keys',

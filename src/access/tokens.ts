@@ -7,8 +7,7 @@ import type { Config } from '../config.ts'
 import { keptSetting } from '../db/settings.ts'
 import { statement } from '../db/statement.ts'
 import type { Db, Scope } from '../db/tables.ts'
-import { ApiError } from '../http/errors.ts'
-import { invalidToken } from '../identity/refusals.ts'
+import { invalidToken, patExpired, patRevoked, tokenNotFound } from '../http/catalogue.ts'
 
 /** Personal access tokens: `focus_pat_`, 43 base62 digits (256 bits), 6 of checksum. Stored as a hash, never in clear. */
 
@@ -115,10 +114,8 @@ async function lookUpPat(db: Db, token_hash: string): Promise<Pat & { ms_left: n
   const [found] = await findPat(db, { token_hash })
   if (!found) throw invalidToken()
   const { revoked, use_unnoted, ...pat } = found
-  if (revoked) throw new ApiError(401, 'token_revoked', 'This token was revoked; get a new one with `focus login`.')
-  if (pat.ms_left <= 0) {
-    throw new ApiError(401, 'token_expired', 'This token has expired; get a new one with `focus login`.')
-  }
+  if (revoked) throw patRevoked()
+  if (pat.ms_left <= 0) throw patExpired()
   if (use_unnoted) await noteUse(db, { id: pat.id })
   return pat
 }
@@ -148,7 +145,7 @@ export async function revokeToken(db: Db, accountId: string, id: string): Promis
     .where('account_id', '=', accountId)
     .where('id', '=', id)
     .executeTakeFirst()
-  if (!numUpdatedRows) throw new ApiError(404, 'token_not_found', 'You have no token with this id.')
+  if (!numUpdatedRows) throw tokenNotFound()
 }
 
 const cancelUnfetched = statement<{ account_id: string }, never>(

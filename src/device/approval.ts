@@ -3,12 +3,12 @@ import { hashOf } from '../access/tokens.ts'
 import { addressOwner } from '../addresses.ts'
 import { statement } from '../db/statement.ts'
 import type { Db, DeviceStatus, Scope } from '../db/tables.ts'
-import { ApiError } from '../http/errors.ts'
+import { codeExpired, codeUsed, invalidCode } from '../http/catalogue.ts'
 import { openAccount } from '../ledger/post.ts'
-import { attempt, type Budget, tooManyAttempts } from './attempts.ts'
+import { attempt, tooManyAttempts } from './attempts.ts'
 
 /**
- * Device login (RFC 8628): a device asks, a person decides, the device fetches one token (device-poll.ts). Every step is one statement
+ * Device login (RFC 8628): a device asks, a person decides, the device fetches one token (client.ts). Every step is one statement
  * guarded by the status it starts from, and all times are the database's.
  */
 
@@ -57,7 +57,7 @@ export async function startDevice(
     try {
       const user_code = newUserCode()
       const [row] = await insertLogin(db, { ...asked, owner, user_code, device_code_hash: hashOf(device_code) })
-      if (!row) throw await tooManyAttempts(db, 'device_start', owner, 'Too many logins were started here.')
+      if (!row) throw await tooManyAttempts(db, 'device_start', owner)
       return { device_code, user_code, interval: INTERVAL_SECONDS, expires_in: DEVICE_SECONDS }
     } catch (error) {
       // One of 1.6 billion codes was taken already; the attempt was rolled back with it.
@@ -135,11 +135,9 @@ export async function findDeviceRequest(db: Db, who: Guesser, typed: string): Pr
   const [row] = await findCounted(db, { user_code, account_id: who.account_id, owner })
   if (!row) throw new Error('the look-up of a code always gives a row')
   const { account_allowed, address_allowed, ...request } = row
-  const refuse = (kind: Budget, subject: string) =>
-    tooManyAttempts(db, kind, subject, 'That were too many wrong codes.')
-  if (!account_allowed) throw await refuse('code_by_account', who.account_id)
-  if (!address_allowed) throw await refuse('code_by_address', owner)
-  if (!request.user_code) throw new ApiError(400, 'invalid_code', 'No device shows this code; look at it again.')
+  if (!account_allowed) throw await tooManyAttempts(db, 'code_by_account', who.account_id)
+  if (!address_allowed) throw await tooManyAttempts(db, 'code_by_address', owner)
+  if (!request.user_code) throw invalidCode()
   return request as DeviceRequest
 }
 
@@ -189,10 +187,7 @@ export async function completeDevice(
   if (expired && (!status || status === 'pending' || status === 'approved')) throw codeExpired()
   const decided: Decision = status === 'denied' ? 'deny' : 'approve'
   if (account_id === who.account_id && decided === decision) return
-  throw new ApiError(410, 'already_used', 'This code was used already; start the login again on the device.')
+  throw codeUsed()
 }
-
-export const codeExpired = () =>
-  new ApiError(410, 'expired_token', 'This code has expired; start the login again on the device.')
 
 const UNIQUE_VIOLATION = '23505'

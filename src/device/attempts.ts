@@ -1,6 +1,6 @@
 import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
-import { tooMany } from '../http/errors.ts'
+import { tooManyLogins, tooManyWrongCodes } from '../http/catalogue.ts'
 
 /**
  * Budgets of attempts that all replicas share: how many of a kind one subject (an account, an address) may make within
@@ -43,10 +43,10 @@ const oldest = statement<{ kind: Budget; subject: string; seconds: number }, { w
   where kind = $kind and subject = $subject and made > now() - make_interval(secs => $seconds::int)`,
 )
 
-/** The answer for a budget that is used up. @param message ends with when to try again */
-export async function tooManyAttempts(db: Db, kind: Budget, subject: string, what: string) {
+/** The error for a budget that is used up: 429 too_many_attempts, with the time until its oldest attempt expires. */
+export async function tooManyAttempts(db: Db, kind: Budget, subject: string) {
   const [row] = await oldest(db, { kind, subject, seconds: BUDGETS[kind].seconds })
   const wait = Math.max(1, row?.wait ?? 1)
-  const when = wait > 90 ? `${Math.ceil(wait / 60)} minutes` : `${wait} seconds`
-  return tooMany('too_many_attempts', `${what} Try again in ${when}.`, BUDGETS[kind].limit, wait)
+  const tooMany = kind === 'device_start' ? tooManyLogins : tooManyWrongCodes
+  return tooMany(wait, BUDGETS[kind].limit)
 }

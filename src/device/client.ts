@@ -2,8 +2,8 @@ import { v7 as uuidv7 } from 'uuid'
 import { derivePat, hashOf } from '../access/tokens.ts'
 import { statement } from '../db/statement.ts'
 import type { Db, DeviceStatus } from '../db/tables.ts'
-import { ApiError } from '../http/errors.ts'
-import { codeExpired, KEPT } from './approval.ts'
+import { codeExpired, loginDenied, slowDown, tokenFetched, unknownDeviceCode } from '../http/catalogue.ts'
+import { KEPT } from './approval.ts'
 
 /** The device's side of a device login: asking, and fetching the one token. */
 
@@ -78,9 +78,9 @@ export async function pollDevice(
   // Again where somebody decided, or another poll was faster, between two statements. A login has three states at most.
   for (let round = 1; round <= 4; round++) {
     const [login] = await readLogin(db, { hash })
-    if (!login) throw new ApiError(404, 'unknown_device_code', 'There is no such device code; start the login again.')
+    if (!login) throw unknownDeviceCode()
     const { status, expired } = login
-    if (status === 'denied') throw new ApiError(410, 'access_denied', 'The login was denied.')
+    if (status === 'denied') throw loginDenied()
     if (status === 'delivered') return repeat(login)
     if (expired) throw codeExpired()
     const polled = status === 'approved' ? await mint() : await wait(login.polled_ago ?? 0)
@@ -94,13 +94,7 @@ export async function pollDevice(
     const [tooSoon] = await pollTooSoon(db, { hash })
     if (!tooSoon) return undefined
     const { interval } = tooSoon
-    throw new ApiError(
-      429,
-      'slow_down',
-      `Poll every ${interval} seconds.`,
-      { interval },
-      { 'retry-after': String(Math.max(1, Math.ceil(interval - polledAgo))) },
-    )
+    throw slowDown(interval, interval - polledAgo)
   }
 
   async function mint(): Promise<Polled | undefined> {
@@ -113,7 +107,7 @@ export async function pollDevice(
 
   function repeat({ repeatable, token_id, token_hash, token_expires_at }: Login): Polled {
     if (!repeatable || !token_id || !token_expires_at) {
-      throw new ApiError(410, 'already_used', 'The token of this login was fetched already.')
+      throw tokenFetched()
     }
     const token = derivePat(secret, token_id, deviceCode)
     if (hashOf(token) !== token_hash) {

@@ -1,32 +1,41 @@
 import { randomUUID } from 'node:crypto'
+import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { signinUrl } from '../access/redirects.ts'
 import { DatabaseUnavailable } from '../db/unavailable.ts'
-import { ApiError, badField } from './errors.ts'
-import { corsHeaders, safetyHeaders } from './headers.ts'
+import {
+  badField,
+  bodyTooLarge,
+  databaseUnavailable,
+  emptyJson,
+  headersTooLarge,
+  internalError,
+  invalidHttp,
+  invalidJson,
+  invalidPath,
+  requestTimeout,
+  routeNotFound,
+  unsupportedMediaType,
+  wrongContentLength,
+} from './catalogue.ts'
+import { ApiError, type ErrorKind, otherRefusal } from './errors.ts'
+import { corsHeaders, safetyHeaders, setCommonHeaders } from './headers.ts'
 
-const FRAMEWORK_ERRORS: Record<string, [code: string, message: string]> = {
-  FST_ERR_CTP_INVALID_JSON_BODY: ['invalid_json', 'The body is not valid JSON.'],
-  FST_ERR_CTP_EMPTY_JSON_BODY: ['invalid_json', 'The body is empty; send a JSON object.'],
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['invalid_request', 'The body is not as long as Content-Length says.'],
-  FST_ERR_CTP_BODY_TOO_LARGE: ['body_too_large', 'The body is larger than 64 KiB.'],
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: ['unsupported_media_type', 'Send the body as Content-Type: application/json.'],
-  FST_ERR_BAD_URL: ['invalid_request', 'The path is not valid percent-encoding.'],
+/** Our errors for those of Fastify. */
+const FRAMEWORK_ERRORS: Record<string, ErrorKind<[]>> = {
+  FST_ERR_CTP_INVALID_JSON_BODY: invalidJson,
+  FST_ERR_CTP_EMPTY_JSON_BODY: emptyJson,
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: wrongContentLength,
+  FST_ERR_CTP_BODY_TOO_LARGE: bodyTooLarge,
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: unsupportedMediaType,
+  FST_ERR_BAD_URL: invalidPath,
 }
 
-/** Turns whatever was thrown into the answer for it. What is not ours to tell becomes a 500 without detail. */
+/** The error to send for anything that was thrown. An unknown one becomes a 500 without detail. */
 export function toApiError(error: FastifyError | Error): ApiError {
   if (error instanceof ApiError) return error
-  if (error instanceof DatabaseUnavailable) {
-    return new ApiError(
-      503,
-      'database_unavailable',
-      'The database does not answer. Nothing is lost; try again, with the same Idempotency-Key if you sent one.',
-      {},
-      { 'retry-after': '1' },
-    )
-  }
+  if (error instanceof DatabaseUnavailable) return databaseUnavailable()
   const { validation, code = '', statusCode = 500 } = error as FastifyError
   const [fault] = validation ?? []
   if (fault) {
@@ -41,12 +50,12 @@ export function toApiError(error: FastifyError | Error): ApiError {
     )
   }
   const known = FRAMEWORK_ERRORS[code]
-  if (known) return new ApiError(statusCode, ...known)
-  if (statusCode >= 400 && statusCode < 500) return new ApiError(statusCode, 'bad_request', error.message)
-  return new ApiError(500, 'internal_error', 'Something went wrong on our side. It is logged under this request_id.')
+  if (known) return known()
+  if (statusCode >= 400 && statusCode < 500) return otherRefusal(statusCode, error.message)
+  return internalError()
 }
 
-/** Writes what was thrown: where to sign in with every 401, where to buy with every 402, the log for every 5xx. */
+/** Sends what was thrown. Adds `signin_url` to every 401 and `topup_url` to every 402, and logs every 5xx. */
 export function sendError(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply) {
   const answer = toApiError(error)
   request.failure = answer.code
@@ -69,18 +78,20 @@ export function sendError(error: FastifyError | Error, request: FastifyRequest, 
 export function setErrorHandlers(app: FastifyInstance): void {
   app.setErrorHandler(sendError)
   app.setNotFoundHandler((request) => {
-    throw new ApiError(404, 'not_found', `There is no ${request.method} ${request.url.split('?', 1)[0]} here.`)
+    throw routeNotFound(request.method, request.url.split('?', 1)[0] ?? '')
   })
 }
 
 /** Answers a path that the router cannot read. No hook has run, so the common headers are set here. */
 export function sendFrameworkError(error: FastifyError, request: FastifyRequest, reply: FastifyReply) {
-  const { config, origins } = request.server
-  reply
-    .headers(safetyHeaders(config))
-    .headers(corsHeaders(request.headers.origin, origins.isAllowed))
-    .header('x-request-id', request.id)
+  setCommonHeaders(request.server.config)(request, reply, () => {})
   return sendError(error, request, reply)
+}
+
+/** Our errors for those of Node's HTTP parser. */
+const UNREADABLE: Record<string, ErrorKind<[]>> = {
+  HPE_HEADER_OVERFLOW: headersTooLarge,
+  ERR_HTTP_REQUEST_TIMEOUT: requestTimeout,
 }
 
 /**
@@ -93,12 +104,7 @@ export function refuseUnreadable(
   socket: Socket,
 ): void {
   if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy()
-  const [status, code, message] =
-    error.code === 'HPE_HEADER_OVERFLOW'
-      ? ['431 Request Header Fields Too Large', 'headers_too_large', 'The headers of the request are too large.']
-      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-        ? ['408 Request Timeout', 'request_timeout', 'The request did not arrive in time.']
-        : ['400 Bad Request', 'bad_request', 'The request is not valid HTTP.']
+  const { statusCode, code, message } = (UNREADABLE[error.code ?? ''] ?? invalidHttp)()
   const request_id = randomUUID()
   this.log.debug({ request_id, reason: error.code }, code)
   const body = JSON.stringify({ error: code, message, request_id })
@@ -113,5 +119,5 @@ export function refuseUnreadable(
     ...corsHeaders(origin, this.origins.isAllowed),
   }
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
-  socket.end(`HTTP/1.1 ${status}\r\n${lines.join('')}\r\n${body}`)
+  socket.end(`HTTP/1.1 ${statusCode} ${STATUS_CODES[statusCode]}\r\n${lines.join('')}\r\n${body}`)
 }

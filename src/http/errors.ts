@@ -1,4 +1,6 @@
-/** An answer other than success. It is thrown where the fault is noticed; error-handler.ts writes it to the wire. */
+import type { Static, TProperties } from '@sinclair/typebox'
+
+/** A request that was refused or failed. It is thrown where the fault is noticed; error-handler.ts sends it. */
 export class ApiError extends Error {
   readonly statusCode: number
   readonly code: string
@@ -6,6 +8,7 @@ export class ApiError extends Error {
   readonly headers: Record<string, string>
 
   /**
+   * Use the errors of catalogue.ts instead of calling this.
    * @param statusCode HTTP status
    * @param code stable machine-readable code, the `error` of the body
    * @param message a sentence that a person can act on; it is sent
@@ -25,25 +28,62 @@ export class ApiError extends Error {
   }
 }
 
-/** 400 for a request whose shape is right and whose content is not. `field` is the name as sent. */
-export const badField = (field: string, message: string): ApiError =>
-  new ApiError(400, 'invalid_request', `${field} ${message}`, { field })
+/** An error that the service answers with. Calling it makes the `ApiError` to throw. */
+export interface ErrorKind<Given extends unknown[] = never[]> {
+  (...given: Given): ApiError
+  readonly status: number
+  readonly code: string
+  /** Schemas of the fields that this error adds to the body */
+  readonly fields: TProperties
+  /** An example of the error, for the document */
+  readonly example: ApiError
+}
+
+interface More<Given extends unknown[], Fields extends TProperties> {
+  /** The arguments of the example in the document */
+  example: Given
+  /** Schemas of what `details` adds to the body */
+  fields?: Fields
+  details?: (...given: Given) => { [Name in keyof Fields]: Static<Fields[Name]> }
+  headers?: (...given: Given) => Record<string, string>
+}
 
 /**
- * 429, with what the IETF draft calls RateLimit headers.
- * @param limit how many there may be in a window
- * @param seconds until the window ends
+ * Declares an error.
+ * @param status HTTP status
+ * @param code stable machine-readable code; errors with different sentences may share one
+ * @param sentence says what is wrong and what to do about it; a function makes it from the arguments of the error
  */
-export const tooMany = (code: string, message: string, limit: number, seconds: number): ApiError =>
-  new ApiError(
-    429,
-    code,
-    message,
-    {},
-    {
-      'retry-after': String(Math.max(1, seconds)),
-      'ratelimit-limit': String(limit),
-      'ratelimit-remaining': '0',
-      'ratelimit-reset': String(Math.max(1, seconds)),
-    },
-  )
+export function apiError(
+  status: number,
+  code: string,
+  sentence: string,
+  more?: Pick<More<[], TProperties>, 'headers'>,
+): ErrorKind<[]>
+export function apiError<Given extends unknown[], Fields extends TProperties>(
+  status: number,
+  code: string,
+  sentence: (...given: Given) => string,
+  more: More<Given, Fields>,
+): ErrorKind<Given>
+export function apiError<Given extends unknown[], Fields extends TProperties>(
+  status: number,
+  code: string,
+  sentence: string | ((...given: Given) => string),
+  more: Partial<More<Given, Fields>> = {},
+): ErrorKind<Given> {
+  const make = (...given: Given) =>
+    new ApiError(
+      status,
+      code,
+      typeof sentence === 'string' ? sentence : sentence(...given),
+      more.details?.(...given),
+      more.headers?.(...given),
+    )
+  const example = make(...(more.example ?? ([] as unknown[] as Given)))
+  return Object.assign(make, { status, code, fields: more.fields ?? {}, example })
+}
+
+/** A refusal by the framework that the catalogue does not know: it keeps its status and its sentence. */
+export const otherRefusal = (status: number, sentence: string): ApiError =>
+  new ApiError(status, 'bad_request', sentence)

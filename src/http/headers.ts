@@ -29,7 +29,7 @@ export const EXPOSED_HEADERS = [
   ...['RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset'],
 ]
 
-/** The CORS headers of an answer that @fastify/cors does not reach; none where the origin is not allowed. */
+/** The CORS headers of an answer that comes before @fastify/cors; none where the origin is not allowed. */
 export const corsHeaders = (origin: string | undefined, isAllowed: (origin: string) => boolean) =>
   origin !== undefined && isAllowed(origin)
     ? {
@@ -40,11 +40,16 @@ export const corsHeaders = (origin: string | undefined, isAllowed: (origin: stri
       }
     : {}
 
-/** A hook that sets the safety headers and `X-Request-Id`. A route may set another Content-Security-Policy. */
+/**
+ * A hook that sets the safety headers, `X-Request-Id` and, for an allowed origin, the CORS headers. A route may set another
+ * Content-Security-Policy.
+ */
 export function setCommonHeaders(config: Config) {
   const headers = safetyHeaders(config)
   return (request: FastifyRequest, reply: FastifyReply, next: () => void): void => {
     reply.headers(headers).header('x-request-id', request.id)
+    const { origin } = request.headers
+    if (origin !== undefined) reply.headers(corsHeaders(origin, request.server.origins.isAllowed))
     next()
   }
 }

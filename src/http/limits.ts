@@ -1,7 +1,8 @@
 import rateLimit, { type RateLimitOptions } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { addressOwner } from '../addresses.ts'
-import { ApiError, tooMany } from './errors.ts'
+import { invalidToken, rateLimited, settleKeyInvalid } from './catalogue.ts'
+import { ApiError } from './errors.ts'
 
 /**
  * How often somebody may ask in a minute: an account; an app by its settle key; or, where nobody says who is asking, an
@@ -48,8 +49,8 @@ export async function registerLimits(app: FastifyInstance): Promise<void> {
   }
 
   const byAddress = (request: FastifyRequest) => addressOwner(request.ip)
-  const accounts = limiter({ max, keyGenerator: (request) => request.account.id })
-  const apps = limiter({ max: max * APP_FACTOR, keyGenerator: (request) => request.keyOf ?? '' })
+  const accounts = limiter({ max, keyGenerator: (request) => request.account?.id ?? '' })
+  const apps = limiter({ max: max * APP_FACTOR, keyGenerator: (request) => request.appOfKey ?? '' })
   const addresses = limiter({ max, keyGenerator: byAddress })
   const signIns = limiter({ max: Math.ceil(max * SIGN_IN_SHARE), keyGenerator: byAddress })
   const wrongs = limiter({ max, keyGenerator: byAddress })
@@ -58,14 +59,14 @@ export async function registerLimits(app: FastifyInstance): Promise<void> {
   function limiterOf(request: FastifyRequest): Limiter {
     if (request.routeOptions.config.limit === 'sign_in') return signIns
     if (request.account) return accounts
-    return request.keyOf === null ? addresses : apps
+    return request.appOfKey ? apps : addresses
   }
 
   async function count(limiter: Limiter, request: FastifyRequest, reply?: FastifyReply): Promise<void> {
     const counted = await limiter(request)
     if (counted.isAllowed) return
     const { isExceeded, remaining, ttlInSeconds } = counted
-    if (isExceeded) throw rateLimited(counted)
+    if (isExceeded) throw limited(counted)
     reply?.headers({
       'ratelimit-limit': counted.max,
       'ratelimit-remaining': remaining,
@@ -85,7 +86,7 @@ export async function registerLimits(app: FastifyInstance): Promise<void> {
     anonymous: (request) => count(addresses, request),
     async verifying(request, verify) {
       const known = await wrongs(request, { increment: false })
-      if (!known.isAllowed && known.remaining === 0) throw rateLimited(known)
+      if (!known.isAllowed && known.remaining === 0) throw limited(known)
       try {
         return await verify()
       } catch (error) {
@@ -96,8 +97,7 @@ export async function registerLimits(app: FastifyInstance): Promise<void> {
   })
 }
 
-/** What a forger gets to hear. What has expired or was revoked was genuine once, and is no guess. */
-const WRONG = new Set(['invalid_token', 'settle_key_invalid'])
+/** Errors that count as guesses. A token that has expired or was revoked was genuine once. */
+const WRONG = new Set([invalidToken.code, settleKeyInvalid.code])
 
-const rateLimited = ({ max, ttlInSeconds }: { max: number; ttlInSeconds: number }) =>
-  tooMany('rate_limited', `Too many requests; try again in ${Math.max(1, ttlInSeconds)} seconds.`, max, ttlInSeconds)
+const limited = ({ max, ttlInSeconds }: { max: number; ttlInSeconds: number }) => rateLimited(ttlInSeconds, max)

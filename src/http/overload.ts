@@ -1,6 +1,6 @@
 import type { Server, ServerResponse } from 'node:http'
 import type { FastifyInstance } from 'fastify'
-import { ApiError } from './errors.ts'
+import { overloaded } from './catalogue.ts'
 
 /**
  * Overload protection. A request that would wait longer than its client does is refused at once, with Retry-After. Not the
@@ -82,9 +82,7 @@ export function registerLoad(app: FastifyInstance): void {
 export function refuseUnderOverload(app: FastifyInstance): void {
   app.addHook('onRequest', (request, _reply, next) => {
     if (app.load.overloadedBy() === undefined || request.routeOptions.config.limit === 'none') return next()
-    next(
-      new ApiError(503, 'overloaded', 'The service is overloaded; try again in a moment.', {}, { 'retry-after': '2' }),
-    )
+    next(overloaded())
   })
 }
 

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { MAX_METADATA_BYTES } from '../ledger/rules.ts'
-import { badField } from './errors.ts'
+import { badField } from './catalogue.ts'
 
 /** Deeper than anybody nests by hand, and shallow enough for every parser and database that it passes. */
 const MAX_DEPTH = 500

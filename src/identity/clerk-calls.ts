@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
+import { internalError, providerRateLimited, providerUnavailable } from '../http/catalogue.ts'
 import { ApiError } from '../http/errors.ts'
 import type { ClerkMetrics } from '../observe/metrics.ts'
 import { createBreaker } from './breaker.ts'
 import { inTime } from './deadline.ts'
-import { providerUnavailable } from './refusals.ts'
 
 /** Between an attempt that failed and the second one, in ms. */
 const RETRY_MS = 100
@@ -58,16 +58,9 @@ export function clerkCalls(log: FastifyBaseLogger, metrics: ClerkMetrics): Clerk
     const { status, retryAfter } = error
     if (status === 401 || status === 403) {
       log.error({ status, clerk_trace_id: error.clerkTraceId }, 'Clerk refuses us: CLERK_SECRET_KEY is misconfigured')
-      return new ApiError(
-        500,
-        'internal_error',
-        'Something went wrong on our side. It is logged under this request_id.',
-      )
+      return internalError()
     }
-    if (status === 429) {
-      const headers = { 'retry-after': String(Math.max(retryAfter ?? 1, 1)) }
-      return new ApiError(429, 'rate_limited', 'The identity provider asks us to slow down.', {}, headers)
-    }
+    if (status === 429) return providerRateLimited(retryAfter ?? 1)
     return error
   }
 }

@@ -5,12 +5,22 @@ import { verifyWebhook } from '@clerk/backend/webhooks'
 import type { FastifyBaseLogger } from 'fastify'
 import { decodeProtectedHeader } from 'jose'
 import type { ClerkConfig } from '../config.ts'
+import {
+  internalError,
+  invalidSignature,
+  invalidToken,
+  reconnectRequired,
+  templateNotFound,
+  tokenExpired,
+  tokenNotActiveYet,
+  unknownProvider,
+  userNotFound,
+} from '../http/catalogue.ts'
 import { ApiError } from '../http/errors.ts'
 import type { ClerkMetrics } from '../observe/metrics.ts'
 import { clerkCalls, codesOf, isRefusal } from './clerk-calls.ts'
 import { clerkKeys } from './clerk-keys.ts'
 import { answerBy } from './deadline.ts'
-import { invalidToken, reconnectRequired, tokenExpired, tokenNotActiveYet, unknownProvider } from './refusals.ts'
 import type { Claims, Identity, IdentityEvent, OauthToken } from './types.ts'
 
 /** Clerk as the identity: session JWTs by its key, minting and providers' tokens through its Backend API. */
@@ -63,9 +73,7 @@ export function clerkIdentity(
     } catch (error) {
       if (!isRefusal(error)) throw error
       // Clerk says the same of a session that has ended and of a template that never was.
-      if (template && (await isActive(session.sid, deadline))) {
-        throw new ApiError(404, 'template_not_found', 'Clerk has no JWT template of this name.')
-      }
+      if (template && (await isActive(session.sid, deadline))) throw templateNotFound()
       return undefined
     }
   }
@@ -102,11 +110,9 @@ export function clerkIdentity(
       const codes = codesOf(error)
       if (codes.some((code) => NOT_OFFERED.has(code))) throw unknownProvider()
       if (codes.some((code) => RECONNECT.has(code))) throw reconnectRequired()
-      if (error.status === 404) {
-        throw new ApiError(401, 'user_not_found', 'The identity provider does not know you any more; sign in again.')
-      }
+      if (error.status === 404) throw userNotFound()
       log.error({ status: error.status, codes }, 'Clerk refuses an OAuth token for a reason that we do not know')
-      throw new ApiError(500, 'internal_error', 'Something went wrong on our side. It is logged under this request_id.')
+      throw internalError()
     }
   }
 
@@ -119,7 +125,7 @@ export function clerkIdentity(
     const signed = ['svix-id', 'svix-timestamp', 'svix-signature'].map((name) => [name, String(headers[name] ?? '')])
     const delivery = new Request(issuer, { method: 'POST', headers: Object.fromEntries(signed), body })
     const event = await verifyWebhook(delivery, { signingSecret }).catch(() => {
-      throw new ApiError(400, 'invalid_signature', 'This is not signed with our webhook secret, or not just now.')
+      throw invalidSignature()
     })
     return { id: String(headers['svix-id']).trim(), ...meaningOf(event) }
   }

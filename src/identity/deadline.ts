@@ -1,4 +1,4 @@
-import { providerUnavailable } from './refusals.ts'
+import { providerUnavailable } from '../http/catalogue.ts'
 
 /** What all calls to the identity for one answer may take together, in ms. */
 const IDENTITY_MS = 5_000

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { isLoopback } from '../addresses.ts'
-import { ApiError } from '../http/errors.ts'
+import { localIdentityOnly } from '../http/catalogue.ts'
 
 /**
  * The fence of the local identity, which believes any e-mail address: only this machine may come in. A Host that is
@@ -13,10 +13,5 @@ export async function onlyThisMachine(request: FastifyRequest): Promise<void> {
   const name = /^(\[[\da-f:.]+\]|[\w.-]+)(?::\d+)?$/i.exec(headers.host ?? '')?.[1]
   const forwarded = Object.keys(headers).some((name) => name === 'forwarded' || name.startsWith('x-forwarded-'))
   if (name && isLoopback(name) && !forwarded) return
-  throw new ApiError(
-    403,
-    'local_identity',
-    'The local identity answers only this machine. Set the Clerk keys to serve others, or LOCAL_IDENTITY=expose where ' +
-      'the port is published to loopback alone.',
-  )
+  throw localIdentityOnly()
 }

@@ -4,8 +4,7 @@ import { base62 } from '../base62.ts'
 import type { Config } from '../config.ts'
 import { keptSetting } from '../db/settings.ts'
 import type { Db } from '../db/tables.ts'
-import { ApiError } from '../http/errors.ts'
-import { invalidToken, tokenExpired, tokenNotActiveYet } from './refusals.ts'
+import { invalidToken, templateNotFound, tokenExpired, tokenNotActiveYet } from '../http/catalogue.ts'
 import type { Claims, Identity, OauthToken, SessionOwner } from './types.ts'
 
 /** As long as Clerk's, in seconds: what works with these works with those. */
@@ -32,7 +31,7 @@ export async function localIdentity(config: Config, db: Db): Promise<Omit<Identi
   }
 
   async function mint({ sid, clerkId }: SessionOwner, template?: string): Promise<string | undefined> {
-    if (template) throw new ApiError(404, 'template_not_found', 'The local identity has no JWT templates.')
+    if (template) throw templateNotFound()
     const live = await db
       .selectFrom('sessions')
       .select('clerk_sid')

@@ -1,5 +1,5 @@
 import { Agent, type Dispatcher, errors } from 'undici'
-import { ApiError } from '../http/errors.ts'
+import { xFailed, xNotJson, xRateLimited, xTooLarge, xUnavailable } from '../http/catalogue.ts'
 
 /** What X may take for an answer, in ms, and how long the answer may be, in bytes. */
 const TIME_MS = 10_000
@@ -31,12 +31,9 @@ export function createX(baseUrl: string): X {
     const url = new URL(`${baseUrl}/2/users/me`)
     for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, value)
     const { statusCode, headers, text } = await ask(url, token)
-    if (statusCode === 429) {
-      const retry_after = { 'retry-after': String(secondsToWait(headers)) }
-      throw new ApiError(429, 'rate_limited', 'X asks to slow down.', {}, retry_after)
-    }
-    if (statusCode < 200 || statusCode > 299) throw upstreamError(statusCode, `X answered with status ${statusCode}.`)
-    if (!isJson(text)) throw upstreamError(statusCode, 'X answered something that is not JSON.')
+    if (statusCode === 429) throw xRateLimited(secondsToWait(headers))
+    if (statusCode < 200 || statusCode > 299) throw xFailed(statusCode)
+    if (!isJson(text)) throw xNotJson(statusCode)
     return text
   }
 
@@ -54,15 +51,12 @@ export function createX(baseUrl: string): X {
       return { statusCode, headers: response.headers, text: await response.body.text() }
     } catch (error) {
       const isLarge = error instanceof errors.ResponseExceededMaxSizeError
-      throw upstreamError(statusCode, isLarge ? 'X answered more than 1 MiB.' : 'X does not answer.')
+      throw isLarge ? xTooLarge(statusCode) : xUnavailable(statusCode)
     }
   }
 
   return { me, close: () => agent.destroy() }
 }
-
-const upstreamError = (upstream_status: number | null, message: string) =>
-  new ApiError(502, 'upstream_error', message, { upstream_status })
 
 function isJson(text: string): boolean {
   try {

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Db } from '../db/tables.ts'
-import { ApiError } from '../http/errors.ts'
+import { postingQueueFull } from '../http/catalogue.ts'
 import { batchOf, FAR, type PostedRow, postMany, postToOne, type Wish } from './batch-statement.ts'
 import type { Posting } from './posting.ts'
 import { type Held, reserveHold } from './reserve.ts'
@@ -52,7 +52,7 @@ export function postInBatches(db: Db, connection: Db, onBatch: (size: number) =>
   idle.resolve()
 
   function enqueue(wish: Wish, account: string, guard?: string): Promise<(Held | Ended)[]> {
-    if (waiting >= MAX_WAITING) return Promise.reject(overloaded())
+    if (waiting >= MAX_WAITING) return Promise.reject(postingQueueFull())
     if (waiting++ === 0) idle = Promise.withResolvers()
     const { promise, resolve, reject } = Promise.withResolvers<(Held | Ended)[]>()
     join(sharded ? laneOf(account) : (lanes.get(account) ?? main), { ...wish, account, guard, resolve, reject })
@@ -206,6 +206,3 @@ function tell(batch: Operation[], rows: PostedRow[], accounts?: Set<string>): vo
     if (!accounts || accounts.has(account)) resolve(row ? [row] : [])
   }
 }
-
-const overloaded = () =>
-  new ApiError(503, 'overloaded', 'Too much is waiting to be posted; try again.', {}, { 'retry-after': '1' })

@@ -1,7 +1,7 @@
 import type { Transaction } from 'kysely'
 import type { Db, EntryKind, Tables } from '../db/tables.ts'
-import { ApiError } from '../http/errors.ts'
-import { accountClosed, balanceOutOfRange, isDuplicate, isOutOfRange, retried } from './retry.ts'
+import { accountClosed, balanceOutOfRange, referenceReused, wouldGoNegative } from '../http/catalogue.ts'
+import { isDuplicate, isOutOfRange, retried } from './retry.ts'
 import { MAX_UNREGISTERED_APPS, STARTER_REFERENCE } from './rules.ts'
 import type { EntryRow } from './statements.ts'
 import * as sql from './statements.ts'
@@ -70,14 +70,10 @@ export async function adjust(db: Db, wish: Adjustment): Promise<EntryRow> {
   if (earlier) {
     const same = earlier.kind === wish.kind && earlier.amount === wish.amount && earlier.reason === wish.reason
     if (same) return earlier
-    throw new ApiError(409, 'reference_reused', 'This reference stands for another entry of the account.', {
-      entry: earlier,
-    })
+    throw referenceReused(earlier)
   }
   if (outOfRange) throw balanceOutOfRange()
   const [balance] = await sql.readBalance(db, wish)
   if (!balance || balance.closed) throw accountClosed()
-  throw new ApiError(409, 'would_go_negative', `The account has ${balance.credits} credits; nothing was moved.`, {
-    available: balance.credits,
-  })
+  throw wouldGoNegative(balance.credits)
 }

@@ -1,11 +1,10 @@
 import { statement } from '../db/statement.ts'
-import { ApiError } from '../http/errors.ts'
+import { accountClosed, busy, idempotencyKeyReused, insufficientCredits, settleKeyRequired } from '../http/catalogue.ts'
 import { announce, announcing } from '../webhooks/outbox.ts'
 import { releaseOverdue } from './expire.ts'
 import { openAccount } from './post.ts'
 import type { Ledger } from './posting.ts'
-import { accountClosed, isDuplicate, retried } from './retry.ts'
-import { settleKeyRequired } from './settle.ts'
+import { isDuplicate, retried } from './retry.ts'
 import { type Balance, readBalance } from './statements.ts'
 
 export type Reservation = {
@@ -59,7 +58,7 @@ export async function reserve({ db, post }: Ledger, clerkId: string, wish: Reser
     if (earlier) {
       const ours = earlier.id === wish.job_id
       if (!ours && earlier.request_hash !== wish.request_hash) {
-        throw new ApiError(422, 'idempotency_key_reused', 'This Idempotency-Key belongs to a different request.')
+        throw idempotencyKeyReused()
       }
       return { job_id: earlier.id, expires_at: earlier.expires_at, replayed: !ours }
     }
@@ -73,14 +72,9 @@ export async function reserve({ db, post }: Ledger, clerkId: string, wish: Reser
     }
     if (balance?.closed) throw accountClosed()
     const available = balance?.credits ?? 0
-    if (available < wish.cost) {
-      throw new ApiError(402, 'insufficient_credits', `This needs ${wish.cost} credits; ${available} are available.`, {
-        required: wish.cost,
-        available,
-      })
-    }
+    if (available < wish.cost) throw insufficientCredits({ required: wish.cost, available })
     // Credits that come and go with every look: the client's next attempt is as good as ours.
-    if (attempt >= 3) throw new ApiError(503, 'busy', 'This account is busy; try again.', {}, { 'retry-after': '1' })
+    if (attempt >= 3) throw busy()
     // Credits arrived in between, or a person's first request is a job that costs nothing.
     if (!balance) await openAccount(db, wish.account_id, clerkId)
   }

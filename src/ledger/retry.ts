@@ -1,5 +1,5 @@
 import { DatabaseUnavailable } from '../db/unavailable.ts'
-import { ApiError } from '../http/errors.ts'
+import { balanceOutOfRange } from '../http/catalogue.ts'
 
 /**
  * Runs a ledger operation again where the database rolled it back for a reason that passes: 40001 and 40P01, up to
@@ -52,12 +52,6 @@ export const isSilence = (error: unknown): boolean => isTimeOut(error) && sqlSta
 export function refuseRange(error: unknown): never {
   throw isOutOfRange(error) ? balanceOutOfRange() : error
 }
-
-export const balanceOutOfRange = () =>
-  new ApiError(409, 'balance_out_of_range', 'The balance would leave the range of ±(2^53 - 1); nothing was moved.')
-
-export const accountClosed = () =>
-  new ApiError(403, 'account_closed', 'This account is closed; nothing is posted to it.')
 
 const sqlState = (error: Error & { code?: unknown }): string => String(error.code ?? '')
 /** From a node of a sharded database the name comes in the message alone. */

@@ -1,9 +1,9 @@
 import { statement } from '../db/statement.ts'
 import type { Db, EntryKind, JobStatus } from '../db/tables.ts'
-import { ApiError } from '../http/errors.ts'
+import { accountClosed, jobAlreadyEnded, jobNotFound, settleKeyRequired } from '../http/catalogue.ts'
 import { announce, announcing } from '../webhooks/outbox.ts'
 import type { Ledger } from './posting.ts'
-import { accountClosed, refuseRange, retried } from './retry.ts'
+import { refuseRange, retried } from './retry.ts'
 import { type Ending, EXPIRY, isRepeat, LATE_DAYS, type Movement, refundKind, settlement } from './rules.ts'
 import { type Balance, JOB, type JobRow } from './statements.ts'
 
@@ -80,7 +80,7 @@ export async function settle(
   // A key that was removed since the statement looked: it was required when it did.
   if (open) throw found.closed ? accountClosed() : settleKeyRequired()
   if (isRepeat(found, ending) && found.metadata_same) return settled(found)
-  throw alreadyEnded(found, isRepeat(found, ending) ? ', with other metadata' : '')
+  throw jobAlreadyEnded(found, isRepeat(found, ending))
 }
 
 /**
@@ -112,26 +112,8 @@ export async function heartbeat(
   if (!found) throw jobNotFound()
   if (found.keyed && key_of === null) throw settleKeyRequired()
   if (found.status === 'started') throw found.closed ? accountClosed() : settleKeyRequired()
-  throw alreadyEnded(found)
+  throw jobAlreadyEnded(found, false)
 }
-
-const jobNotFound = () => new ApiError(404, 'job_not_found', 'You have no job with this job_id.')
-
-/** 403 for a person's token alone, where the app has a settle key. */
-export const settleKeyRequired = () =>
-  new ApiError(
-    403,
-    'settle_key_required',
-    "This app's jobs are settled by its server, which sends X-App-Key. Nothing was changed.",
-  )
-
-const alreadyEnded = ({ status, actual_cost, failure_reason }: JobRow, other = '') =>
-  new ApiError(
-    409,
-    'job_already_ended',
-    `This job is ${status} already${failure_reason ? ` (${failure_reason})` : ''}, at a cost of ${actual_cost}${other}. Nothing was changed.`,
-    { status, actual_cost, failure_reason },
-  )
 
 const settled = ({ credits, held, metadata_kept, ...job }: Ended): Settled => ({
   job,

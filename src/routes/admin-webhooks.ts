@@ -3,26 +3,15 @@ import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typ
 import { sql } from 'kysely'
 import { v7 as uuidv7 } from 'uuid'
 import { requireAdmin } from '../access/caller.ts'
-import { ApiError, badField } from '../http/errors.ts'
-import {
-  bodyFailures,
-  Credits,
-  failures,
-  protectedFailures,
-  ref,
-  Slug,
-  Uuid,
-  WebhookEndpoint,
-  WebhookEvent,
-  WebhookMessage,
-} from '../schemas/all.ts'
+import { appNotFound, badField, endpointNotFound, notAnAdministrator } from '../http/catalogue.ts'
+import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
+import { Credits, ref, Slug, Uuid } from '../schemas/primitives.ts'
+import { WebhookEndpoint, WebhookEvent, WebhookMessage } from '../schemas/webhooks.ts'
 import { readEndpoints } from '../webhooks/outbox.ts'
 
-const forbidden = failures.forbidden('not_an_administrator', 'Only an administrator may do this.')
-const appNotFound = failures.notFound('app_not_found', 'There is no registered app with this slug.')
-const endpointNotFound = failures.notFound('endpoint_not_found', 'There is no webhook endpoint with this id.')
+const adminErrors = [...signedIn, notAnAdministrator]
 
-/** Where an app hears of its jobs, and what could not be delivered. */
+/** Webhook endpoints of apps, and the messages that could not be delivered to them. */
 export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.addHook('onRequest', requireAdmin)
 
@@ -34,12 +23,14 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         tags: ['Admin'],
-        summary:
-          'Send webhooks (Standard Webhooks) to an endpoint of an app; it hears of what happens two seconds from now',
+        summary: 'Register a webhook endpoint of an app (Standard Webhooks); it gets events from two seconds later on',
         params,
         body: Type.Object(
           {
-            url: Type.String({ maxLength: 2048, description: 'https; in production at a public address' }),
+            url: Type.String({
+              maxLength: 2048,
+              description: 'An https URL; in production its address must be public',
+            }),
             events: Type.Array(WebhookEvent, { minItems: 1, maxItems: 10 }),
             low_credits: Type.Optional(Credits({ default: 0 })),
           },
@@ -49,13 +40,11 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
           200: Type.Object(
             {
               endpoint: ref(WebhookEndpoint),
-              secret: Type.String({ description: 'Checks the signatures; shown once' }),
+              secret: Type.String({ description: 'The key to check signatures with; returned only here' }),
             },
             { description: 'OK', examples: [{ endpoint: WebhookEndpoint.examples[0], secret: 'whsec_c2VjcmV0' }] },
           ),
-          404: appNotFound,
-          ...bodyFailures,
-          403: forbidden,
+          ...refusals(adminErrors, jsonBody, appNotFound),
         },
       },
     },
@@ -87,9 +76,7 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
             { endpoints: Type.Array(ref(WebhookEndpoint)) },
             { description: 'OK', examples: [{ endpoints: WebhookEndpoint.examples }] },
           ),
-          404: appNotFound,
-          ...protectedFailures,
-          403: forbidden,
+          ...refusals(adminErrors, appNotFound),
         },
       },
     },
@@ -110,20 +97,18 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         tags: ['Admin'],
-        summary: 'Remove a webhook endpoint, and what it has not received',
+        summary: 'Remove a webhook endpoint and its undelivered messages',
         params: Type.Object({ id: Uuid }),
         response: {
           204: { type: 'null', description: 'Removed' },
-          404: endpointNotFound,
-          ...protectedFailures,
-          403: forbidden,
+          ...refusals(adminErrors, endpointNotFound),
         },
       },
     },
     async (request, reply) => {
       const { id } = request.params
       const removed = await app.db.deleteFrom('webhook_endpoints').where('id', '=', id).executeTakeFirst()
-      if (!removed.numDeletedRows) throw noEndpoint()
+      if (!removed.numDeletedRows) throw endpointNotFound()
       await app.db.deleteFrom('webhook_messages').where('endpoint_id', '=', id).execute()
       return reply.code(204).send(null)
     },
@@ -134,7 +119,7 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         tags: ['Admin'],
-        summary: 'List messages that no attempt of three days has delivered, the oldest first',
+        summary: 'List messages that could not be delivered within three days, oldest first',
         querystring: Type.Object({
           endpoint_id: Type.Optional(Uuid),
           limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 200, default: 50 })),
@@ -144,8 +129,7 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
             { messages: Type.Array(ref(WebhookMessage)) },
             { description: 'OK', examples: [{ messages: WebhookMessage.examples }] },
           ),
-          ...protectedFailures,
-          403: forbidden,
+          ...refusals(adminErrors),
         },
       },
     },
@@ -168,19 +152,17 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         tags: ['Admin'],
-        summary: "Try an endpoint's dead messages again, for three days more",
+        summary: "Retry an endpoint's dead messages for another three days",
         body: Type.Object(
-          { endpoint_id: Uuid, message_id: Type.Optional({ ...Uuid, description: 'Only this one' }) },
+          { endpoint_id: Uuid, message_id: Type.Optional({ ...Uuid, description: 'Retry only this message' }) },
           { examples: [{ endpoint_id: WebhookEndpoint.examples[0]?.id }] },
         ),
         response: {
           200: Type.Object(
-            { replayed: Type.Integer({ description: 'How many will be tried again' }) },
+            { replayed: Type.Integer({ description: 'How many messages will be retried' }) },
             { description: 'OK', examples: [{ replayed: 3 }] },
           ),
-          404: endpointNotFound,
-          ...bodyFailures,
-          403: forbidden,
+          ...refusals(adminErrors, jsonBody, endpointNotFound),
         },
       },
     },
@@ -191,7 +173,7 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
         .select('id')
         .where('id', '=', endpoint_id)
         .executeTakeFirst()
-      if (!endpoint) throw noEndpoint()
+      if (!endpoint) throw endpointNotFound()
       const { numUpdatedRows } = await app.db
         .updateTable('webhook_messages')
         .set({
@@ -210,10 +192,10 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   async function findApp(slug: string): Promise<void> {
     const found = await app.db.selectFrom('apps').select('slug').where('slug', '=', slug).executeTakeFirst()
-    if (!found) throw new ApiError(404, 'app_not_found', 'There is no registered app with this slug.')
+    if (!found) throw appNotFound()
   }
 
-  /** @throws {ApiError} 400 for what is no URL that we would post to */
+  /** The URL, normalised. @throws {ApiError} 400 for a URL that we do not post to */
   function endpointUrl(text: string): string {
     const url = URL.parse(text)
     const fine = url && (url.protocol === 'https:' || (url.protocol === 'http:' && !app.config.production))
@@ -223,9 +205,7 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
   }
 }
 
-const noEndpoint = () => new ApiError(404, 'endpoint_not_found', 'There is no webhook endpoint with this id.')
-
-/** The table's own check keeps the events to those that there are. */
+/** A constraint of the table allows only known events. */
 const typed = <T extends { events: string[] }>(endpoint: T) => ({
   ...endpoint,
   events: endpoint.events as (typeof WebhookEvent)['static'][],

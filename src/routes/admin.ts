@@ -1,35 +1,33 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { sql } from 'kysely'
-import { requireAdmin } from '../access/caller.ts'
+import { callerOf, requireAdmin } from '../access/caller.ts'
 import { mintSettleKey, OVERLAP_MINUTES } from '../access/settle-keys.ts'
 import { revokeTokens } from '../access/tokens.ts'
 import { accountIdOf, CLERK_USER_ID } from '../accounts/account-id.ts'
 import { ERASED, eraseAccount } from '../accounts/erase.ts'
 import { isOrigin } from '../addresses.ts'
-import { ApiError, badField } from '../http/errors.ts'
+import {
+  accountClosed,
+  accountNotFound,
+  badField,
+  balanceOutOfRange,
+  notAnAdministrator,
+  referenceReused,
+  wouldGoNegative,
+} from '../http/catalogue.ts'
+import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
 import { adjust, openAccount } from '../ledger/post.ts'
 import { MAX_CREDITS, STARTER_REFERENCE } from '../ledger/rules.ts'
 import { verify } from '../ledger/verify.ts'
-import {
-  Account,
-  AdjustmentKind,
-  App,
-  bodyFailures,
-  Credits,
-  Entry,
-  failures,
-  protectedFailures,
-  ref,
-  Slug,
-} from '../schemas/all.ts'
+import { Account, Entry } from '../schemas/account.ts'
+import { AdjustmentKind, App } from '../schemas/admin.ts'
+import { Credits, ref, Slug } from '../schemas/primitives.ts'
 
 const ClerkId = Type.String({ pattern: CLERK_USER_ID, description: 'The Clerk user id' })
 
 const ERASED_EXAMPLE = { ...Account.examples[0], clerk_id: ERASED }
 
-const forbidden = failures.forbidden('not_an_administrator', 'Only an administrator may do this.')
-const adminFailures = { ...protectedFailures, 403: forbidden }
-const adminBodyFailures = { ...bodyFailures, 403: forbidden }
+const adminErrors = [...signedIn, notAnAdministrator]
 
 export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.addHook('onRequest', requireAdmin)
@@ -48,16 +46,18 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         tags: ['Admin'],
-        summary: 'Register an app or change it; what is not given stays',
+        summary: 'Register an app, or change it; absent fields keep their value',
         params: Type.Object({ slug: Slug }),
         body: Type.Object(
           {
             name: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
-            starter_credits: Credits({ description: 'Granted once to everybody who first uses the app from now on' }),
+            starter_credits: Credits({
+              description: 'Granted once to each account that uses the app for the first time from now on',
+            }),
             origins: Type.Optional(
               Type.Array(Type.String({ maxLength: 300 }), {
                 maxItems: 50,
-                description: 'Exact web origins; each is trusted with the whole account of whoever uses it',
+                description: 'Exact web origins. A page of such an origin can use the whole account of its visitor',
               }),
             ),
             settle_key: Type.Optional(
@@ -65,8 +65,8 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
                 type: 'string',
                 enum: ['rotate', 'remove'],
                 description:
-                  'rotate: a new settle key, answered once; the one before stays good for ten minutes. ' +
-                  "remove: every key ends at once, and a person's token settles the app's jobs again",
+                  'rotate: make a new settle key and return it once; the previous one works for ten more minutes. ' +
+                  "remove: all keys stop working at once, and a user's token can settle the app's jobs again",
               }),
             ),
           },
@@ -74,15 +74,15 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
         ),
         response: {
           200: Type.Object({ app: ref(App) }, { description: 'OK', examples: [{ app: App.examples[0] }] }),
-          ...adminBodyFailures,
+          ...refusals(adminErrors, jsonBody),
         },
       },
     },
     async (request, reply) => {
       const { name, starter_credits, origins, settle_key } = request.body
-      const odd = origins?.find((origin) => !isOrigin(origin))
-      if (odd !== undefined)
-        throw badField('origins', `must be exact origins such as https://app.example.com, not ${odd}`)
+      const invalid = origins?.find((origin) => !isOrigin(origin))
+      if (invalid !== undefined)
+        throw badField('origins', `must be exact origins such as https://app.example.com, not ${invalid}`)
       const { slug } = request.params
       const minted = settle_key === 'rotate' ? mintSettleKey(slug) : undefined
       const given = {
@@ -94,7 +94,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const overlap = sql<Date>`now() + make_interval(mins => ${OVERLAP_MINUTES})`
       const saved = await app.db
         .insertInto('apps')
-        // Said here, not in the update: there, a sharded Postgres takes no function of the time.
+        // Computed in VALUES because Citus refuses functions such as now() in ON CONFLICT DO UPDATE.
         .values({ slug, ...given, ...(minted && { previous_settle_key_until: overlap }) })
         .onConflict((conflict) =>
           conflict.column('slug').doUpdateSet((row) => ({
@@ -121,7 +121,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
         summary: 'List the registered apps',
         response: {
           200: Type.Object({ apps: Type.Array(ref(App)) }, { description: 'OK', examples: [{ apps: App.examples }] }),
-          ...adminFailures,
+          ...refusals(adminErrors),
         },
       },
     },
@@ -133,7 +133,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         tags: ['Admin'],
-        summary: 'Give or take credits; the account is created if need be',
+        summary: 'Add or remove credits; creates the account if it does not exist',
         body: Type.Object(
           {
             clerk_id: ClerkId,
@@ -141,13 +141,13 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
               minimum: -MAX_CREDITS,
               maximum: MAX_CREDITS,
               not: { const: 0 },
-              description: 'Credits, not 0; negative takes',
+              description: 'Credits, not 0; a negative amount removes credits',
             }),
             kind: AdjustmentKind,
             reference: Type.String({
               minLength: 1,
               maxLength: 255,
-              description: 'Unique per account, such as the id of a payment: the same request again moves nothing',
+              description: 'Unique per account, such as the id of a payment: repeating the request changes nothing',
             }),
             reason: Type.String({ minLength: 1, maxLength: 1000 }),
             allow_negative: Type.Optional(Type.Boolean({ default: false })),
@@ -163,20 +163,24 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
             { account: ref(Account), entry: ref(Entry) },
             { description: 'OK', examples: [{ account: Account.examples[0], entry: Entry.examples[0] }] },
           ),
-          409: failures.conflict('would_go_negative', 'The account has 5 credits; nothing was moved.'),
-          ...adminBodyFailures,
+          ...refusals(adminErrors, jsonBody, accountClosed, wouldGoNegative, referenceReused, balanceOutOfRange),
         },
       },
     },
     async (request) => {
-      const { clerk_id, allow_negative = false, ...wish } = request.body
-      if (wish.amount === 0) throw badField('amount', 'must not be 0')
-      if (wish.reference.startsWith(STARTER_REFERENCE)) {
-        throw badField('reference', `must not begin with ${STARTER_REFERENCE}, which is how starter grants are called`)
+      const { clerk_id, allow_negative = false, ...adjustment } = request.body
+      if (adjustment.amount === 0) throw badField('amount', 'must not be 0')
+      if (adjustment.reference.startsWith(STARTER_REFERENCE)) {
+        throw badField('reference', `must not begin with ${STARTER_REFERENCE}, which is reserved for starter grants`)
       }
       const account_id = accountIdOf(clerk_id)
       await openAccount(app.db, account_id, clerk_id)
-      const entry = await adjust(app.db, { account_id, allow_negative, actor: request.account.clerk_id, ...wish })
+      const entry = await adjust(app.db, {
+        account_id,
+        allow_negative,
+        actor: callerOf(request).clerk_id,
+        ...adjustment,
+      })
       return { account: await findAccount(account_id), entry }
     },
   )
@@ -193,8 +197,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
             { account: ref(Account) },
             { description: 'OK', examples: [{ account: Account.examples[0] }] },
           ),
-          404: failures.notFound('account_not_found', 'Nobody with this Clerk id has an account.'),
-          ...adminFailures,
+          ...refusals(adminErrors, accountNotFound),
         },
       },
     },
@@ -213,8 +216,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
             { revoked: Type.Integer({ description: 'How many tokens stopped working' }) },
             { description: 'OK', examples: [{ revoked: 2 }] },
           ),
-          404: failures.notFound('account_not_found', 'Nobody with this Clerk id has an account.'),
-          ...adminBodyFailures,
+          ...refusals(adminErrors, jsonBody, accountNotFound),
         },
       },
     },
@@ -229,16 +231,14 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         tags: ['Admin'],
-        summary:
-          'Forget a person on their request: close the account, clear job metadata and the Clerk id; the ledger stays',
+        summary: 'Erase a person: close the account and clear the Clerk id and job metadata; the ledger stays',
         body: Type.Object({ clerk_id: ClerkId }, { examples: [{ clerk_id: 'user_2abc' }] }),
         response: {
           200: Type.Object(
             { account: ref(Account) },
-            { description: 'Erased, also where it was before', examples: [{ account: ERASED_EXAMPLE }] },
+            { description: 'Erased; repeating the request changes nothing', examples: [{ account: ERASED_EXAMPLE }] },
           ),
-          404: failures.notFound('account_not_found', 'Nobody with this Clerk id has an account.'),
-          ...adminBodyFailures,
+          ...refusals(adminErrors, jsonBody, accountNotFound),
         },
       },
     },
@@ -263,7 +263,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
               checks: Type.Array(
                 Type.Object({
                   name: Type.String(),
-                  violations: Type.Integer({ description: 'How many rows break it' }),
+                  violations: Type.Integer({ description: 'How many rows violate it' }),
                   examples: Type.Array(
                     Type.Unsafe<Record<string, unknown>>({ type: 'object', additionalProperties: true }),
                   ),
@@ -271,13 +271,13 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
               ),
             },
             {
-              description: 'The ledger is right when ok is true',
+              description: 'ok: no check found a violation',
               examples: [
                 { ok: true, checks: [{ name: 'credits equal the sum of the entries', violations: 0, examples: [] }] },
               ],
             },
           ),
-          ...adminFailures,
+          ...refusals(adminErrors),
         },
       },
     },
@@ -290,7 +290,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
       .select(['id', 'clerk_id', 'plan', 'credits', 'held'])
       .where('id', '=', id)
       .executeTakeFirst()
-    if (!account) throw new ApiError(404, 'account_not_found', 'Nobody with this Clerk id has an account.')
+    if (!account) throw accountNotFound()
     return account
   }
 }

@@ -1,13 +1,22 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { decodeJwt } from 'jose'
-import { authenticate, bySessionJwt, originNotAllowed } from '../access/caller.ts'
+import { authenticate, bySessionJwt, callerOf } from '../access/caller.ts'
 import { closeSession, openSession } from '../access/sessions.ts'
-import { ApiError } from '../http/errors.ts'
-import { tokenExpired } from '../identity/refusals.ts'
+import {
+  accountClosed,
+  originNotAllowed,
+  sessionEnded,
+  templateNotFound,
+  tokenExpired,
+  tokenNotAvailable,
+  tokenNotFresh,
+  tokenWithoutSession,
+} from '../http/catalogue.ts'
+import { anyRequest, jsonBody, refusals, signedIn } from '../http/refusals.ts'
 import type { Claims } from '../identity/types.ts'
-import { bodyFailures, failures, protectedFailures, Timestamp } from '../schemas/all.ts'
+import { Timestamp } from '../schemas/primitives.ts'
 
-/** A token with less than this left, in seconds, is replaced by a fresh one where we can mint. */
+/** A token that expires sooner than this, in seconds, is replaced by a new one if the caller has a session. */
 const FRESH_SECONDS = 30
 
 const SessionToken = Type.Object(
@@ -20,12 +29,12 @@ const SessionToken = Type.Object(
 
 const tokenOf = (token: string, exp = Number(decodeJwt(token).exp)) => ({ token, expires_at: new Date(exp * 1000) })
 
-/** A clock skew is forgiven where a token is only read; where a new one comes of it, that would lengthen its life. */
+/** Verification tolerates clock skew. A token that is exchanged for another must not have expired: that would extend it. */
 function refuseExpired({ exp }: Claims): void {
   if (exp * 1000 <= Date.now()) throw tokenExpired()
 }
 
-/** For how long after it was issued, in seconds, a token may open a session. */
+/** How old a token may be, in seconds, to open a session. */
 const OPENING_SECONDS = 60
 
 export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
@@ -46,37 +55,26 @@ export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
         }),
         response: {
           200: SessionToken,
-          ...protectedFailures,
-          401: {
-            ...failures.unauthorized,
-            description: 'Unauthorized - includes signin_url for redirect-based auth',
-          },
-          404: failures.notFound('template_not_found', 'There is no JWT template of this name.'),
+          ...refusals(signedIn, sessionEnded, templateNotFound, tokenNotAvailable),
         },
       },
     },
     async (request, reply) => {
       const { template } = request.query
-      const { clerk_id, sid, jwt } = request.account
+      const { clerk_id, sid, jwt } = callerOf(request)
       if (jwt) refuseExpired(jwt.claims)
-      // Anything else would reach another path of Clerk's API.
+      // The name becomes part of a path of Clerk's API.
       if (template !== undefined && !/^[A-Za-z0-9_-]{1,64}$/.test(template)) {
-        throw new ApiError(404, 'template_not_found', 'There is no JWT template of this name.')
+        throw templateNotFound()
       }
 
       const fresh = jwt && jwt.claims.exp - Date.now() / 1000 >= FRESH_SECONDS
       if (jwt && !template && (fresh || !sid)) return tokenOf(jwt.token, jwt.claims.exp)
-      if (!sid) {
-        throw new ApiError(
-          404,
-          'token_not_available',
-          'This token belongs to no session, so there is none to mint from.',
-        )
-      }
+      if (!sid) throw tokenNotAvailable()
       const token = await app.identity.mint({ sid, clerkId: clerk_id }, template, request.deadline)
       if (token) return tokenOf(token)
       if (!jwt) await closeSession(request, reply)
-      throw new ApiError(401, 'session_ended', 'The session has ended; sign in again.')
+      throw sessionEnded()
     },
   )
 
@@ -86,7 +84,7 @@ export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
       config: { limit: 'sign_in' },
       schema: {
         tags: ['Auth'],
-        summary: 'Turn a fresh session JWT into our session cookie (our own sign-in page only)',
+        summary: 'Open a session: exchange a new session JWT for a session cookie (our sign-in page only)',
         security: [],
         body: Type.Object(
           {
@@ -94,7 +92,8 @@ export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
             name: Type.Optional(
               Type.String({
                 maxLength: 254,
-                description: 'What our pages call the person, such as an e-mail address; shown to that person alone',
+                description:
+                  'The name that our pages show to the person, such as an e-mail address; nobody else sees it',
               }),
             ),
           },
@@ -105,7 +104,7 @@ export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
             { expires_at: Timestamp },
             { description: 'Signed in', examples: [{ expires_at: '2026-11-28T12:00:00.000Z' }] },
           ),
-          ...bodyFailures,
+          ...refusals(signedIn, jsonBody, accountClosed),
         },
       },
     },
@@ -113,12 +112,10 @@ export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
       if (!app.origins.isOurs(request.headers.origin)) throw originNotAllowed()
       const { clerk_id, sid, jwt } = await bySessionJwt(request, request.body.token, 'header')
       if (jwt) refuseExpired(jwt.claims)
-      if (!sid) throw new ApiError(401, 'invalid_token', 'This token belongs to no session.')
-      // An app gets tokens of 60 s from us or from Clerk; none of those may become a session of days.
+      if (!sid) throw tokenWithoutSession()
+      // Apps hold tokens of 60 s. Such a token must not become a session of seven days.
       const fresh = jwt && Number(jwt.claims.iat) >= Date.now() / 1000 - OPENING_SECONDS
-      if (!fresh || !app.origins.isOurs(jwt.claims.azp)) {
-        throw new ApiError(401, 'invalid_token', 'Only a token that our own sign-in page has just got opens a session.')
-      }
+      if (!fresh || !app.origins.isOurs(jwt.claims.azp)) throw tokenNotFresh()
       return openSession(request, reply, { clerkId: clerk_id, sid, name: request.body.name })
     },
   )
@@ -128,11 +125,11 @@ export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         tags: ['Auth'],
-        summary: 'Sign out: end our session and clear its cookie',
+        summary: 'Sign out: end the session and clear its cookie',
         security: [],
         response: {
-          204: Type.Null({ description: 'Signed out, also where nobody was signed in' }),
-          ...protectedFailures,
+          204: Type.Null({ description: 'Signed out, or was not signed in' }),
+          ...refusals(anyRequest, originNotAllowed),
         },
       },
     },

@@ -1,28 +1,37 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
-import { requireSession } from '../access/caller.ts'
+import { callerOf, requireSession } from '../access/caller.ts'
 import { tokenSecret } from '../access/tokens.ts'
 import { plainAddress } from '../addresses.ts'
 import type { Scope } from '../db/tables.ts'
 import { completeDevice, startDevice } from '../device/approval.ts'
 import { type Polled, pollDevice } from '../device/client.ts'
-import { badField } from '../http/errors.ts'
-import { bodyFailures, failures, Timestamp } from '../schemas/all.ts'
+import {
+  badField,
+  codeExpired,
+  codeUsed,
+  invalidCode,
+  loginDenied,
+  ownPagesOnly,
+  sessionRequired,
+  slowDown,
+  tokenFetched,
+  tooManyLogins,
+  tooManyWrongCodes,
+  unknownDeviceCode,
+} from '../http/catalogue.ts'
+import { anyRequest, jsonBody, refusals, signedIn } from '../http/refusals.ts'
+import { Timestamp } from '../schemas/primitives.ts'
 
 const SCOPES: readonly string[] = ['account', 'oauth', 'admin'] satisfies Scope[]
 
-const DeviceCode = Type.String({ minLength: 1, maxLength: 200, description: 'The device_code of the start' })
+const DeviceCode = Type.String({
+  minLength: 1,
+  maxLength: 200,
+  description: 'The device_code that /api/device/start returned',
+})
 
-/** Of routes that ask for no sign-in. */
-const openQueryFailures = {
-  400: failures.invalid,
-  403: failures.forbidden('local_identity', 'The local identity answers only this machine.'),
-  500: failures.internal,
-  503: failures.unavailable,
-}
-const openFailures = { ...openQueryFailures, 413: failures.tooLarge, 415: failures.unsupported }
-
-const pollResponses = {
+const polled = {
   200: Type.Object(
     {
       token: Type.String({ description: 'A personal access token: send it as Authorization: Bearer' }),
@@ -30,7 +39,7 @@ const pollResponses = {
       expires_at: Timestamp,
     },
     {
-      description: 'Token ready. The same answer is given again for a minute, should the first be lost',
+      description: 'The token. For a minute, a repeated poll gets the same answer, in case the first was lost',
       examples: [
         {
           token: 'focus_pat_3fQ9…',
@@ -42,35 +51,21 @@ const pollResponses = {
   ),
   202: Type.Object(
     { status: Type.String(), interval: Type.Integer({ description: 'Seconds to wait before the next poll' }) },
-    { description: 'Pending: nobody has decided yet', examples: [{ status: 'pending', interval: 5 }] },
+    { description: 'Pending: the person has not decided yet', examples: [{ status: 'pending', interval: 5 }] },
   ),
-  404: failures.notFound('unknown_device_code', 'There is no such device code; start the login again.'),
-  410: {
-    ...failures.gone('expired_token', 'This code has expired; start the login again on the device.'),
-    description: 'Expired: expired_token, access_denied (denied), or already_used (the token was fetched)',
-  },
-  429: {
-    ...failures.limited,
-    description: 'slow_down: polled too soon; from now on wait `interval` seconds. Or rate_limited: too many requests',
-    content: {
-      'application/json': {
-        ...failures.limited.content['application/json'],
-        example: { error: 'slow_down', message: 'Poll every 10 seconds.', interval: 10 },
-      },
-    },
-  },
 }
+const pollErrors = [...anyRequest, unknownDeviceCode, codeExpired, loginDenied, tokenFetched, slowDown]
 
 export const deviceRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const minting = { secret: await tokenSecret(app.config, app.db), ttlDays: app.config.patTtlDays }
 
-  // A start needs no body, but many clients say that it is JSON all the same.
+  // A start needs no body. Many clients send an empty one with a JSON content type.
   const parseJson = app.getDefaultJsonParser('ignore', 'ignore')
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
     if (body === '') done(null, undefined)
     else parseJson(request, body as string, done)
   })
-  // Codes and tokens are for one reader.
+  // Codes and tokens must not be stored by caches.
   app.addHook('onRequest', async (_, reply) => void reply.header('cache-control', 'no-store'))
 
   app.post(
@@ -88,13 +83,13 @@ export const deviceRoutes: FastifyPluginAsyncTypebox = async (app) => {
             client_name: Type.Optional(
               Type.String({
                 maxLength: 100,
-                description: 'What the device calls itself, such as a program and the name of the machine',
+                description: 'The name of the device, such as the program and the machine; shown to the person',
               }),
             ),
             scope: Type.Optional(
               Type.String({
                 maxLength: 200,
-                description: `What the token is for, separated by spaces: ${SCOPES.join(', ')}; without it, account`,
+                description: `What the token may be used for, separated by spaces: ${SCOPES.join(', ')}; default: account`,
               }),
             ),
           },
@@ -103,11 +98,11 @@ export const deviceRoutes: FastifyPluginAsyncTypebox = async (app) => {
         response: {
           200: Type.Object(
             {
-              device_code: Type.String({ description: 'A secret of the device: poll with it' }),
-              user_code: Type.String({ description: 'For the person to compare or to type' }),
-              verification_uri: Type.String({ description: 'Where the person goes' }),
-              verification_uri_complete: Type.String({ description: 'The same with the code in it' }),
-              expires_in: Type.Integer({ description: 'Seconds' }),
+              device_code: Type.String({ description: 'A secret of the device, to poll with' }),
+              user_code: Type.String({ description: 'The code that the person types or compares' }),
+              verification_uri: Type.String({ description: 'The page where the person types the code' }),
+              verification_uri_complete: Type.String({ description: 'The same page with the code filled in' }),
+              expires_in: Type.Integer({ description: 'Seconds until the code expires' }),
               interval: Type.Integer({ description: 'Seconds to wait between polls' }),
             },
             {
@@ -124,8 +119,7 @@ export const deviceRoutes: FastifyPluginAsyncTypebox = async (app) => {
               ],
             },
           ),
-          429: failures.limited,
-          ...openFailures,
+          ...refusals(anyRequest, jsonBody, tooManyLogins),
         },
       },
     },
@@ -153,7 +147,7 @@ export const deviceRoutes: FastifyPluginAsyncTypebox = async (app) => {
         summary: 'Poll for device token',
         security: [],
         querystring: Type.Object({ device_code: DeviceCode }),
-        response: { ...pollResponses, ...openQueryFailures },
+        response: { ...polled, ...refusals(pollErrors) },
       },
     },
     async (request, reply) => answer(reply, await pollDevice(app.db, request.query.device_code, minting)),
@@ -164,13 +158,13 @@ export const deviceRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         tags: ['Device'],
-        summary: 'Poll for device token, with the code in the body: it stays out of the logs of proxies',
+        summary: 'Poll for device token, with the code in the body so that no proxy logs it',
         security: [],
         body: Type.Object(
           { device_code: DeviceCode },
           { examples: [{ device_code: 'GmRhmhcxhwAzkoEqiMEg_DnyEysNkuNhszIySk9eS_4' }] },
         ),
-        response: { ...pollResponses, ...openFailures },
+        response: { ...polled, ...refusals(pollErrors, jsonBody) },
       },
     },
     async (request, reply) => answer(reply, await pollDevice(app.db, request.body.device_code, minting)),
@@ -185,7 +179,7 @@ export const deviceRoutes: FastifyPluginAsyncTypebox = async (app) => {
         summary: 'Complete device login (browser, requires Clerk session)',
         body: Type.Object(
           {
-            user_code: Type.String({ maxLength: 100, description: 'As typed: case, dash and spaces do not matter' }),
+            user_code: Type.String({ maxLength: 100, description: 'As typed; case, dashes and spaces do not matter' }),
             action: Type.Optional(
               Type.Unsafe<'approve' | 'deny'>({ type: 'string', enum: ['approve', 'deny'], default: 'approve' }),
             ),
@@ -194,35 +188,41 @@ export const deviceRoutes: FastifyPluginAsyncTypebox = async (app) => {
         ),
         response: {
           200: Type.Object({ ok: Type.Boolean() }, { description: 'OK', examples: [{ ok: true }] }),
-          ...bodyFailures,
-          400: { ...failures.invalid, description: 'Invalid code: malformed, or no device shows it' },
-          403: failures.forbidden('origin_not_allowed', 'This can be done on our own pages only.'),
-          410: failures.gone('already_used', 'This code was used already; start the login again on the device.'),
+          ...refusals(
+            ownPagesOnly,
+            signedIn,
+            jsonBody,
+            sessionRequired,
+            invalidCode,
+            codeExpired,
+            codeUsed,
+            tooManyWrongCodes,
+          ),
         },
       },
     },
     async (request) => {
       const { user_code, action = 'approve' } = request.body
-      const { id: account_id, clerk_id } = request.account
+      const { id: account_id, clerk_id } = callerOf(request)
       await completeDevice(app.db, { account_id, clerk_id, address: request.ip }, user_code, action)
       return { ok: true }
     },
   )
 }
 
-function answer(reply: FastifyReply, polled: Polled) {
-  if ('token' in polled) return { token: polled.token, token_type: 'Bearer', expires_at: polled.expires_at }
+function answer(reply: FastifyReply, result: Polled) {
+  if ('token' in result) return { token: result.token, token_type: 'Bearer', expires_at: result.expires_at }
   reply.code(202)
-  return { status: 'pending', interval: polled.interval }
+  return { status: 'pending', interval: result.interval }
 }
 
-/** Without what cannot be seen: a name is shown to whoever approves, and must not turn the text around it. */
+/** Removes invisible characters: the name is shown to the person who approves, and must not reorder the text around it. */
 const cleanName = (name = ''): string | null => name.replace(/[\p{C}\p{Z}\s]+/gu, ' ').trim() || null
 
-/** @throws {ApiError} 400 for a scope that there is not */
+/** @throws {ApiError} 400 for an unknown scope */
 function readScopes(scope = ''): Scope[] {
-  const asked = new Set(scope.split(/\s+/).filter(Boolean))
-  const odd = [...asked].find((name) => !SCOPES.includes(name))
-  if (odd !== undefined) throw badField('scope', `must be made of ${SCOPES.join(', ')}, separated by spaces`)
-  return asked.size ? ([...asked] as Scope[]) : ['account']
+  const requested = new Set(scope.split(/\s+/).filter(Boolean))
+  const isKnown = [...requested].every((name) => SCOPES.includes(name))
+  if (!isKnown) throw badField('scope', `must be one or more of ${SCOPES.join(', ')}, separated by spaces`)
+  return requested.size ? ([...requested] as Scope[]) : ['account']
 }

@@ -2,29 +2,26 @@ import { createHash } from 'node:crypto'
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { configure } from 'safe-stable-stringify'
 import { v7 as uuidv7 } from 'uuid'
-import { requireAccount } from '../access/caller.ts'
-import { readAppKey, settleKeyInvalid } from '../access/settle-keys.ts'
-import { ApiError } from '../http/errors.ts'
+import { callerOf, requireAccount } from '../access/caller.ts'
+import { appOfKey, readAppKey } from '../access/settle-keys.ts'
+import {
+  accountClosed,
+  busy,
+  idempotencyKeyReused,
+  insufficientCredits,
+  jobNotFound,
+  settleKeyInBrowser,
+  settleKeyInvalid,
+  settleKeyRequired,
+} from '../http/catalogue.ts'
+import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
 import { metadataText } from '../http/validation.ts'
 import { reserve } from '../ledger/reserve.ts'
-import {
-  bodyFailures,
-  failures,
-  Job,
-  JobStartRequest,
-  JobStartResponse,
-  JobStatus,
-  protectedFailures,
-  ref,
-  Slug,
-  settleKeyFailure,
-  Uuid,
-} from '../schemas/all.ts'
+import { Job, JobStartRequest, JobStartResponse, JobStatus } from '../schemas/jobs.ts'
+import { ref, Slug, Uuid } from '../schemas/primitives.ts'
 
-/** The same JSON whatever the order of its keys, so that equal requests have equal hashes. */
+/** JSON with sorted keys, so that equal requests have equal hashes. */
 const canonicalJson = configure({ deterministic: true })
-
-const jobNotFound = () => new ApiError(404, 'job_not_found', 'You have no job with this id.')
 
 export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.addHook('onRequest', requireAccount)
@@ -41,7 +38,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
             Type.String({
               minLength: 1,
               maxLength: 255,
-              description: 'The same key with the same body creates the job once, however often it is sent',
+              description: 'Repeating a request with the same key creates the job only once',
             }),
           ),
         }),
@@ -50,34 +47,49 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
           200: {
             ...ref(JobStartResponse),
             description: 'OK',
-            headers: { 'Idempotency-Replayed': { type: 'string', description: 'true where the job existed already' } },
+            headers: {
+              'Idempotency-Replayed': {
+                type: 'string',
+                description: 'true if an earlier request with this key created the job',
+              },
+            },
           },
-          402: failures.insufficient,
-          422: failures.keyReused,
-          ...bodyFailures,
-          403: settleKeyFailure,
+          ...refusals(
+            signedIn,
+            jsonBody,
+            insufficientCredits,
+            idempotencyKeyReused,
+            accountClosed,
+            settleKeyRequired,
+            settleKeyInvalid,
+            settleKeyInBrowser,
+            busy,
+          ),
         },
       },
     },
     async (request, reply) => {
       const { app: slug, action, cost_estimate, metadata, ttl_seconds } = request.body
-      if (request.keyOf !== null && request.keyOf !== slug) throw settleKeyInvalid()
+      const caller = callerOf(request)
+      const keyed = appOfKey(request)
+      if (keyed !== null && keyed !== slug) throw settleKeyInvalid()
       const idempotency_key = request.headers['idempotency-key'] ?? null
-      const asked = canonicalJson({ app: slug, action, cost_estimate, metadata: metadata ?? null, ttl_seconds }) ?? ''
-      const { job_id, expires_at, replayed } = await reserve(app.ledger, request.account.clerk_id, {
-        account_id: request.account.id,
+      const canonical =
+        canonicalJson({ app: slug, action, cost_estimate, metadata: metadata ?? null, ttl_seconds }) ?? ''
+      const { job_id, expires_at, replayed } = await reserve(app.ledger, caller.clerk_id, {
+        account_id: caller.id,
         job_id: uuidv7(),
         app: slug,
         action,
         cost: cost_estimate,
         metadata: metadataText(metadata),
         idempotency_key,
-        request_hash: idempotency_key && createHash('sha256').update(asked).digest('base64url'),
+        request_hash: idempotency_key && createHash('sha256').update(canonical).digest('base64url'),
         ttl_seconds: ttl_seconds ?? app.config.jobTtlSeconds,
-        ttl_without_key: ttl_seconds !== undefined && request.keyOf === null,
+        ttl_without_key: ttl_seconds !== undefined && keyed === null,
       })
       if (replayed) reply.header('idempotency-replayed', 'true')
-      return { job_id, account_id: request.account.id, expires_at }
+      return { job_id, account_id: caller.id, expires_at }
     },
   )
 
@@ -93,7 +105,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
           limit: Type.Optional(
             Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'Max results (default 50)' }),
           ),
-          cursor: Type.Optional({ ...Uuid, description: 'next_cursor of the page before' }),
+          cursor: Type.Optional({ ...Uuid, description: 'next_cursor of the previous page' }),
         }),
         response: {
           200: Type.Object(
@@ -102,18 +114,18 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
               next_cursor: Type.Unsafe<string | null>({
                 type: 'string',
                 nullable: true,
-                description: 'null at the end',
+                description: 'null on the last page',
               }),
             },
             { description: 'A page of jobs, newest first', examples: [{ jobs: Job.examples, next_cursor: null }] },
           ),
-          ...protectedFailures,
+          ...refusals(signedIn),
         },
       },
     },
     async (request) => {
       const { app: slug, status, limit = 50, cursor } = request.query
-      const rows = await jobsOf(request.account.id)
+      const rows = await jobsOf(callerOf(request).id)
         .$if(slug !== undefined, (jobs) => jobs.where('app_slug', '=', slug ?? ''))
         .$if(status !== undefined, (jobs) => jobs.where('status', '=', status ?? 'started'))
         .$if(cursor !== undefined, (jobs) => jobs.where('id', '<', cursor ?? ''))
@@ -134,13 +146,12 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
         params: Type.Object({ id: Uuid }),
         response: {
           200: Type.Object({ job: ref(Job) }, { description: 'OK', examples: [{ job: Job.examples[0] }] }),
-          404: failures.notFound('job_not_found', 'You have no job with this id.'),
-          ...protectedFailures,
+          ...refusals(signedIn, jobNotFound),
         },
       },
     },
     async (request) => {
-      const job = await jobsOf(request.account.id).where('id', '=', request.params.id).executeTakeFirst()
+      const job = await jobsOf(callerOf(request).id).where('id', '=', request.params.id).executeTakeFirst()
       if (!job) throw jobNotFound()
       return { job }
     },

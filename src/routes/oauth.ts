@@ -1,17 +1,33 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
-import { requireOauth } from '../access/caller.ts'
+import { callerOf, requireOauth } from '../access/caller.ts'
 import { isPat } from '../access/tokens.ts'
+import {
+  badField,
+  internalError,
+  localIdentityOnly,
+  notAnXToken,
+  notConnected,
+  overloaded,
+  providerRateLimited,
+  rateLimited,
+  reconnectRequired,
+  unknownProvider,
+  userNotFound,
+  xFailed,
+  xRateLimited,
+  xTokenRequired,
+} from '../http/catalogue.ts'
 import { ApiError } from '../http/errors.ts'
-import { notConnected, unknownProvider } from '../identity/refusals.ts'
+import { refusals, signedIn } from '../http/refusals.ts'
 import type { OauthToken } from '../identity/types.ts'
 import { createX } from '../identity/x.ts'
-import { failures, NullableTimestamp, protectedFailures } from '../schemas/all.ts'
+import { NullableTimestamp } from '../schemas/primitives.ts'
 
 const ProviderToken = Type.Object(
   {
     token: Type.String({ description: "The provider's access token" }),
-    provider: Type.String({ description: 'Without oauth_' }),
+    provider: Type.String({ description: 'The name of the provider, without oauth_' }),
     scopes: Type.Array(Type.String()),
     expires_at: NullableTimestamp,
   },
@@ -29,17 +45,20 @@ const ProviderToken = Type.Object(
 )
 
 const ExternalAccountId = Type.Optional(
-  Type.String({ maxLength: 100, description: 'Which one of several connected accounts; the first where absent' }),
+  Type.String({ maxLength: 100, description: 'Selects one of several connected accounts; default: the first' }),
 )
 
-const tokenFailures = {
-  ...protectedFailures,
-  404: failures.notFound('not_connected', 'You have no account of this provider connected; connect one first.'),
-  429: failures.limited,
-}
+const tokenErrors = refusals(
+  signedIn,
+  userNotFound,
+  notConnected,
+  reconnectRequired,
+  unknownProvider,
+  providerRateLimited,
+)
 
-/** Of several providers that refuse, what helps the person most is said. */
-const BY_USE = ['unknown_provider', 'not_connected', 'reconnect_required']
+/** Where several providers refuse, the error that comes last in this list is sent: it helps the person most. */
+const BY_USE: string[] = [unknownProvider.code, notConnected.code, reconnectRequired.code]
 
 export const oauthRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
@@ -53,7 +72,7 @@ export const oauthRoutes: FastifyPluginAsyncTypebox = async (app) => {
           provider: Type.String({ description: 'Such as x, google or github, with or without oauth_' }),
         }),
         querystring: Type.Object({ external_account_id: ExternalAccountId }),
-        response: { 200: ProviderToken, ...tokenFailures },
+        response: { 200: ProviderToken, ...tokenErrors },
       },
     },
     async (request, reply) => {
@@ -72,22 +91,22 @@ export const oauthRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['X Integration'],
         summary: 'Fetch X/Twitter OAuth access token via Clerk',
         querystring: Type.Object({ external_account_id: ExternalAccountId }),
-        response: { 200: ProviderToken, ...tokenFailures },
+        response: { 200: ProviderToken, ...tokenErrors },
       },
     },
     async (request, reply) => {
       reply.header('cache-control', 'no-store')
-      // X had the other name, and connections of that time still have it.
+      // Clerk keeps connections from before X was renamed under the old name.
       return tokenOf(request, ['x', 'twitter'], request.query.external_account_id)
     },
   )
 
-  /** The caller's token at the first of the providers that has one. @throws {ApiError} 404 with why none has */
+  /** The caller's token at the first of the providers that has one. @throws {ApiError} 404 if none has */
   async function tokenOf(request: FastifyRequest, providers: string[], external_account_id: string | undefined) {
     let refusal: ApiError | undefined
     for (const provider of providers) {
       try {
-        const { clerk_id } = request.account
+        const { clerk_id } = callerOf(request)
         const tokens = await app.identity.oauthAccessTokens(clerk_id, provider, request.deadline)
         const isWanted = (token: OauthToken) => token.external_account_id === external_account_id
         const found = external_account_id === undefined ? tokens[0] : tokens.find(isWanted)
@@ -111,7 +130,8 @@ export const oauthRoutes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         tags: ['X Integration'],
         summary: 'Proxy to https://api.twitter.com/2/users/me',
-        description: "Takes X's own bearer token, such as /api/xToken answers it; ours and Clerk's are never sent on.",
+        description:
+          "Takes X's own bearer token, as /api/xToken returns it. Our tokens and Clerk's are never forwarded.",
         security: [{ twitterBearer: [] }],
         querystring: Type.Object({
           'user.fields': Type.Optional(Type.String({ maxLength: 2_048 })),
@@ -120,7 +140,7 @@ export const oauthRoutes: FastifyPluginAsyncTypebox = async (app) => {
         }),
         response: {
           200: {
-            description: "X's answer as it is",
+            description: "X's answer, unchanged",
             content: {
               'application/json': {
                 schema: { type: 'object', additionalProperties: true },
@@ -128,10 +148,16 @@ export const oauthRoutes: FastifyPluginAsyncTypebox = async (app) => {
               },
             },
           },
-          400: failures.badRequest('x_token_required', "Send X's own token as Authorization: Bearer <token>."),
-          429: failures.limited,
-          500: failures.internal,
-          502: failures.upstream,
+          ...refusals(
+            badField,
+            xTokenRequired,
+            localIdentityOnly,
+            rateLimited,
+            xRateLimited,
+            internalError,
+            xFailed,
+            overloaded,
+          ),
         },
       },
     },
@@ -144,27 +170,19 @@ export const oauthRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
   )
 
-  /** A token that neither we nor our identity made. @throws {ApiError} 400: whoever we would send ours to could use it */
+  /** The bearer token of the request. @throws {ApiError} 400 for a token of ours or of Clerk's: X must not receive it */
   function foreignBearer(request: FastifyRequest): string {
     const token = /^bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1]
-    if (!token) {
-      throw new ApiError(400, 'x_token_required', "Send X's own token as Authorization: Bearer <token>.")
-    }
-    if (isPat(token) || CLERKS.test(token) || issuerOf(token) === app.identity.issuer) {
-      throw new ApiError(
-        400,
-        'x_token_required',
-        "This is not a token of X, and was not sent on. Get X's own from /api/xToken.",
-      )
-    }
+    if (!token) throw xTokenRequired()
+    if (isPat(token) || CLERKS.test(token) || issuerOf(token) === app.identity.issuer) throw notAnXToken()
     return token
   }
 }
 
-/** What Clerk calls by a prefix: secret, API and machine keys, and OAuth tokens. */
+/** Prefixes of Clerk's secret keys, API keys, machine tokens and OAuth tokens. */
 const CLERKS = /^(sk_(test|live)_|ak_|mt_|oat_)/
 
-/** The `iss` of something that has the shape of a JWT, valid or not. */
+/** The `iss` of a JWT, valid or not; undefined if the token is no JWT. */
 function issuerOf(token: string): unknown {
   try {
     return JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()).iss

@@ -1,30 +1,40 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { requireAccountOrKey, settler } from '../access/settle-keys.ts'
+import {
+  accountClosed,
+  balanceOutOfRange,
+  jobAlreadyEnded,
+  jobNotFound,
+  settleKeyInBrowser,
+  settleKeyInvalid,
+  settleKeyRequired,
+} from '../http/catalogue.ts'
+import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
 import { metadataText } from '../http/validation.ts'
 import { completion, failure } from '../ledger/rules.ts'
 import { heartbeat, type Settled, settle } from '../ledger/settle.ts'
 import {
-  bodyFailures,
-  failures,
   HeartbeatRequest,
   Job,
   JobCompleteRequest,
   JobFailRequest,
   JobSettled,
-  ref,
-  settleKeyFailure,
   settleSecurity,
-  Uuid,
-} from '../schemas/all.ts'
+} from '../schemas/jobs.ts'
+import { ref, Uuid } from '../schemas/primitives.ts'
 
-const settleFailures = {
-  ...bodyFailures,
-  403: settleKeyFailure,
-  404: failures.notFound('job_not_found', 'You have no job with this job_id.'),
-  409: failures.conflict('job_already_ended', 'This job is completed already, at a cost of 3. Nothing was changed.'),
-}
+const settleErrors = [
+  ...signedIn,
+  ...jsonBody,
+  jobNotFound,
+  jobAlreadyEnded,
+  accountClosed,
+  settleKeyRequired,
+  settleKeyInvalid,
+  settleKeyInBrowser,
+]
 
-/** What an app says of a job that it works on: done, failed, or still alive. */
+/** What an app reports about its job: completed, failed, or still running. */
 export const settleRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.addHook('onRequest', requireAccountOrKey)
 
@@ -37,8 +47,8 @@ export const settleRoutes: FastifyPluginAsyncTypebox = async (app) => {
         summary: 'Complete a job and settle credits',
         body: ref(JobCompleteRequest),
         response: {
-          200: { ...ref(JobSettled), description: 'OK; a repeat of the same call moves nothing' },
-          ...settleFailures,
+          200: { ...ref(JobSettled), description: 'OK; repeating the request changes nothing' },
+          ...refusals(settleErrors, balanceOutOfRange),
         },
       },
     },
@@ -58,8 +68,8 @@ export const settleRoutes: FastifyPluginAsyncTypebox = async (app) => {
         summary: 'Fail a job and optionally refund the reserve',
         body: ref(JobFailRequest),
         response: {
-          200: { ...ref(JobSettled), description: 'OK; a repeat of the same call moves nothing' },
-          ...settleFailures,
+          200: { ...ref(JobSettled), description: 'OK; repeating the request changes nothing' },
+          ...refusals(settleErrors, balanceOutOfRange),
         },
       },
     },
@@ -74,7 +84,7 @@ export const settleRoutes: FastifyPluginAsyncTypebox = async (app) => {
 }
 
 const heartbeatRoute: FastifyPluginAsyncTypebox = async (app) => {
-  // Nothing needs to be said; clients that call everything JSON say nothing as JSON.
+  // A heartbeat needs no body. Many clients send an empty one with a JSON content type.
   const parse = app.getDefaultJsonParser('ignore', 'ignore')
   app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) =>
     body === '' ? done(null, null) : parse(request, body, done),
@@ -86,12 +96,12 @@ const heartbeatRoute: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         tags: ['Jobs'],
         security: settleSecurity,
-        summary: 'Say that a job is alive: its hold lives on from now',
+        summary: 'Extend the hold of a running job',
         params: Type.Object({ id: Uuid }),
         body: ref(HeartbeatRequest),
         response: {
           200: Type.Object({ job: ref(Job) }, { description: 'OK', examples: [{ job: heartbeatExample }] }),
-          ...settleFailures,
+          ...refusals(settleErrors),
         },
       },
     },
@@ -110,6 +120,6 @@ const answer = ({ job, movement, balance, metadata_kept }: Settled) => ({
   moved: movement,
   ...balance,
   ...(metadata_kept && {
-    warning: 'The job is settled; its metadata was kept as it was, because with yours it would pass 16 KiB.',
+    warning: 'The job is settled. Its metadata was not changed: with yours it would be larger than 16 KiB.',
   }),
 })

@@ -1,13 +1,15 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { stringify } from 'csv-stringify/sync'
 import type { FastifyRequest } from 'fastify'
-import { requireAccount } from '../access/caller.ts'
+import { callerOf, requireAccount } from '../access/caller.ts'
 import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
-import { badField } from '../http/errors.ts'
+import { badField } from '../http/catalogue.ts'
+import { refusals, signedIn } from '../http/refusals.ts'
 import { grantStarter, openAccount, rememberApp } from '../ledger/post.ts'
 import { readWallet, type Wallet } from '../ledger/read.ts'
-import { Entry, protectedFailures, ref, Slug, WalletResponse } from '../schemas/all.ts'
+import { Entry, WalletResponse } from '../schemas/account.ts'
+import { ref, Slug } from '../schemas/primitives.ts'
 
 export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
@@ -22,25 +24,26 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
         }),
         response: {
           200: { ...ref(WalletResponse), description: 'OK' },
-          ...protectedFailures,
+          ...refusals(signedIn),
         },
       },
     },
     async (request) => {
-      const { account, query } = request
+      const { query } = request
+      const account = callerOf(request)
       let wallet = await readWallet(app.db, account.id)
       if (mayStore(request) && (await visit(wallet, query.app))) wallet = await readWallet(app.db, account.id)
 
       const entry = wallet.apps.find(({ slug }) => slug === query.app)
       const { slug, starter_credits, granted } = entry ?? { slug: query.app, starter_credits: 0, granted: false }
       return {
-        // Somebody who only looks (HEAD, a link from another site) and was never here has an account in name alone.
+        // The account is not created by a request that must not write, such as HEAD.
         account: wallet.account ?? { id: account.id, clerk_id: account.clerk_id, plan: 'free', credits: 0, held: 0 },
         apps: wallet.apps,
         app_grant: slug ? { slug, starter_credits, granted } : null,
       }
 
-      /** What a first visit leaves behind; whether anything was written. */
+      /** Stores a first visit: the account, the app, its starter credits. @returns whether anything was written */
       async function visit(seen: Wallet, slug: string | undefined): Promise<boolean> {
         const app_entry = seen.apps.find((entry) => entry.slug === slug)
         const due = app_entry?.registered && !app_entry.granted && app_entry.starter_credits > 0
@@ -63,18 +66,19 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
         querystring: Type.Object({
           limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 200, default: 50 })),
           cursor: Type.Optional(
-            Type.String({ pattern: '^[1-9][0-9]{0,15}$', description: 'next_cursor of the page before' }),
+            Type.String({ pattern: '^[1-9][0-9]{0,15}$', description: 'next_cursor of the previous page' }),
           ),
           until: Type.Optional(
             Type.String({
               format: 'date-time',
-              description: 'Only entries up to this moment: the first one says the balance at that time (none: 0)',
+              description:
+                'Only entries up to this time. The balance at that time is balance_after of the first one; 0 without entries',
             }),
           ),
         }),
         response: {
           200: {
-            description: 'A page of entries. The CSV has the next page as a Link header',
+            description: 'A page of entries. In CSV, a Link header leads to the next page',
             content: {
               'application/json': {
                 schema: Type.Object({
@@ -89,17 +93,18 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
               },
             },
           },
-          ...protectedFailures,
+          ...refusals(signedIn),
         },
       },
     },
     async (request, reply) => {
       const { limit = 50, cursor, until } = request.query
-      const newest = until === undefined ? undefined : await lastSeq(app.db, request.account.id, momentOf(until))
+      const account_id = callerOf(request).id
+      const newest = until === undefined ? undefined : await lastSeq(app.db, account_id, momentOf(until))
       const rows = await app.db
         .selectFrom('ledger_entries')
         .select(['seq', 'created_at', 'kind', 'amount', 'balance_after', 'job_id', 'reference', 'reason'])
-        .where('account_id', '=', request.account.id)
+        .where('account_id', '=', account_id)
         .$if(cursor !== undefined, (entries) => entries.where('seq', '<', Number(cursor)))
         .$if(newest !== undefined, (entries) => entries.where('seq', '<=', newest ?? 0))
         .orderBy('seq', 'desc')
@@ -120,10 +125,10 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
   )
 }
 
-// Entries are numbered in the order of their locks and timed by the start of their statements, which live for less than
-// 5 s: what has a number above that of an entry made 5 s after the moment was made after the moment. Such a number is
-// found by halves, since numbers have no gaps and all but grow with time; from there on it is a few steps back, however
-// many entries the account has. So created_at needs no index, which every posting would have to keep.
+// Finds the last entry before a time without an index on created_at, which every posting would have to maintain.
+// An account's entries are numbered without gaps in the order of their locks; created_at is the start of the statement,
+// which lasts less than 5 s. So numbers and times agree but for 5 s: a binary search over the numbers finds the first entry
+// that is 5 s later than the time, and the last entry before the time is a few numbers back.
 const lastUntil = statement<{ account_id: string; moment: Date }, { seq: number }>(
   'last_entry_until',
   `with recursive search (before, past) as (
@@ -142,38 +147,38 @@ const lastUntil = statement<{ account_id: string; moment: Date }, { seq: number 
 )
 
 /**
- * The number of the last entry up to a moment, 0 where there is none. Filtering by time alone could leave a gap in a
- * list of balances.
+ * The number of the last entry up to a time; 0 without one. Entries are selected by number and not by time, because
+ * times can be out of order and a list of balances must have no gap.
  */
 async function lastSeq(db: Db, account_id: string, until: Date): Promise<number> {
-  // Answers say milliseconds: what they say belongs to the moment that they say.
+  // Answers show milliseconds, the database stores microseconds: include the whole millisecond.
   const [last] = await lastUntil(db, { account_id, moment: new Date(until.getTime() + 1) })
   return last?.seq ?? 0
 }
 
-/** @throws {ApiError} 400 for a moment that the format allows and no calendar has, such as a leap second */
+/** @throws {ApiError} 400 for a time that the format allows but Date does not, such as a leap second */
 function momentOf(until: string): Date {
   const moment = new Date(until)
-  if (Number.isNaN(moment.getTime())) throw badField('until', 'must be a moment such as 2026-11-21T12:00:00Z')
+  if (Number.isNaN(moment.getTime())) throw badField('until', 'must be a time such as 2026-11-21T12:00:00Z')
   return moment
 }
 
-/** RFC 4180 with a header line. Texts that a spreadsheet would run as a formula are defused. */
+/** RFC 4180 with a header line. Texts that a spreadsheet would evaluate as a formula are prefixed with an apostrophe. */
 const csvOf = (entries: { reference: string | null; reason: string | null }[]): string =>
   stringify(entries, {
     header: true,
     columns: ['seq', 'created_at', 'kind', 'amount', 'balance_after', 'job_id', 'reference', 'reason'],
     cast: {
       date: (date) => date.toISOString(),
-      // Only texts: an amount of -5 is a number, not a formula. Full-width signs start one where Japanese or Chinese is set.
+      // Texts only: an amount of -5 is a number. Some spreadsheets also take full-width signs for the start of a formula.
       string: (text) => (/^[=+\-@\t\r\n＝＋－＠]/.test(text) ? `'${text}` : text),
     },
   })
 
-/** Looking must not write: a HEAD does not, nor does a cookie that another site's page sent along unseen. */
+/** Whether a visit may be stored: not for HEAD, nor for a cookie that another site's page made the browser send. */
 function mayStore(request: FastifyRequest): boolean {
   if (request.method === 'HEAD') return false
-  if (request.account.via === 'header') return true
+  if (callerOf(request).via === 'header') return true
   const { origin, 'sec-fetch-site': site = 'none' } = request.headers
   if (origin !== undefined) return request.server.origins.isAllowed(origin)
   return site === 'same-origin' || site === 'none'

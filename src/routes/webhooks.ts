@@ -2,12 +2,18 @@ import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typ
 import { accountIdOf } from '../accounts/account-id.ts'
 import { closeAccount } from '../accounts/close.ts'
 import { statement } from '../db/statement.ts'
-import { ApiError } from '../http/errors.ts'
-import { failures } from '../schemas/all.ts'
+import {
+  bodyTooLarge,
+  databaseUnavailable,
+  internalError,
+  invalidSignature,
+  localIdentityOnly,
+  unsupportedMediaType,
+  webhookOff,
+} from '../http/catalogue.ts'
+import { refusals } from '../http/refusals.ts'
 
-const notEnabled = () => new ApiError(404, 'not_found', 'No webhook is set up here.')
-
-/** Whether this delivery is new; one of the same id that is under way is waited for. */
+/** Stores a delivery; no row if it was stored before. Waits for a transaction that stores the same id. */
 const receive = statement<{ id: string; ended_sid: string | null }, { id: string }>(
   'receive_webhook',
   `insert into webhook_deliveries (id, ended_sid) values ($id, $ended_sid) on conflict (id) do nothing returning id`,
@@ -18,49 +24,49 @@ const endSession = statement<{ clerk_sid: string }, never>(
   'delete from sessions where clerk_sid = $clerk_sid',
 )
 
-/** Clerk repeats a delivery for some days at most; to do an older one again changes nothing anyway. */
+/** Clerk repeats a delivery for a few days at most, and handling an older one again changes nothing. */
 const forgetOld = statement<Record<never, never>, never>(
   'forget_webhooks',
   `delete from webhook_deliveries where received_at < now() - interval '30 days'`,
 )
 
 export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
-  // The signature is over the body as it came, to the byte.
+  // The signature covers the bytes of the body, so the body is not parsed.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => done(null, body))
 
   app.post(
     '/api/webhooks/clerk',
     {
-      // From few addresses, for everybody; a signature is checked first, and that is cheap.
+      // Clerk sends all events from few addresses. Checking the signature is cheap and comes first.
       config: { limit: 'none' },
       onRequest: async () => {
-        if (!app.identity.readWebhook) throw notEnabled()
+        if (!app.identity.readWebhook) throw webhookOff()
       },
       schema: {
         tags: ['Webhooks'],
-        summary: "Clerk's events, signed: who was deleted or banned, and which session has ended",
+        summary: "Receive Clerk's signed events: users deleted or banned, sessions ended",
         security: [],
         response: {
-          200: Type.Object(
-            { ok: Type.Boolean() },
-            { description: 'Dealt with, also where it is a repetition', examples: [{ ok: true }] },
+          200: Type.Object({ ok: Type.Boolean() }, { description: 'Handled, now or before', examples: [{ ok: true }] }),
+          ...refusals(
+            invalidSignature,
+            localIdentityOnly,
+            webhookOff,
+            bodyTooLarge,
+            unsupportedMediaType,
+            internalError,
+            databaseUnavailable,
           ),
-          400: failures.badRequest('invalid_signature', 'This is not signed with our webhook secret, or not just now.'),
-          404: failures.notFound('not_found', 'No webhook is set up here.'),
-          413: failures.tooLarge,
-          415: failures.unsupported,
-          500: failures.internal,
-          503: failures.unavailable,
         },
       },
     },
     async (request) => {
-      if (!app.identity.readWebhook) throw notEnabled()
+      if (!app.identity.readWebhook) throw webhookOff()
       const event = await app.identity.readWebhook(request.headers, String(request.body ?? ''))
       const { id, person_gone, session_ended } = event
       const gone = person_gone && accountIdOf(person_gone)
-      // All or nothing: what fails half-way is delivered again, and is then new.
+      // One transaction: if a part fails, Clerk delivers the event again, and it counts as new.
       const receiving = () =>
         app.db.transaction().execute(async (trx) => {
           const isNew = (await receive(trx, { id, ended_sid: session_ended ?? null })).length > 0

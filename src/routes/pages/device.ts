@@ -9,6 +9,7 @@ import {
   findDeviceRequest,
   readUserCode,
 } from '../../device/approval.ts'
+import { codeExpired, codeUsed } from '../../http/catalogue.ts'
 import { ApiError } from '../../http/errors.ts'
 import { fromOurPages, page, signedIn } from './page.ts'
 import { agoText, shortText, timeText } from './words.ts'
@@ -113,8 +114,8 @@ export const devicePages: FastifyPluginAsyncTypebox = async (app) => {
       return await answer()
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
-      if (error.code === 'expired_token') return resultPage(reply.code(410), 'expired')
-      if (error.code === 'already_used') return resultPage(reply.code(410), 'used')
+      if (error.code === codeExpired.code) return resultPage(reply.code(410), 'expired')
+      if (error.code === codeUsed.code) return resultPage(reply.code(410), 'used')
       if (error.statusCode !== 400 && error.statusCode !== 429) throw error
       return enterPage(reply.code(error.statusCode).headers(error.headers), person, code, error.message)
     }

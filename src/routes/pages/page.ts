@@ -1,8 +1,8 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { bySessionCookie, type Caller } from '../../access/caller.ts'
+import { openOurPage } from '../../http/catalogue.ts'
 import { sendError, toApiError } from '../../http/error-handler.ts'
-import { ApiError } from '../../http/errors.ts'
-import type { failures } from '../../schemas/all.ts'
+import type { Refusal } from '../../http/refusals.ts'
 
 /** What a page needs beyond ourselves. */
 interface Needs {
@@ -50,7 +50,7 @@ export const html = (description: string) => ({
 })
 
 /** The same failures, told to whoever sent a form on a page. */
-export const alsoAsPages = (responses: Record<number, (typeof failures)['invalid']>) =>
+export const alsoAsPages = (responses: Record<number, Refusal>) =>
   Object.fromEntries(
     Object.entries(responses).map(([status, failure]) => [
       status,
@@ -66,12 +66,8 @@ export const alsoAsPages = (responses: Record<number, (typeof failures)['invalid
 export async function fromOurPages(request: FastifyRequest): Promise<void> {
   const { origin, 'sec-fetch-site': site } = request.headers
   if (origin === undefined ? site !== 'same-origin' : !request.server.origins.isOurs(origin))
-    throw notFromOurPages(request)
+    throw openOurPage(request.server.config.publicUrl)
 }
-
-/** Also for people who reach us by another name than PUBLIC_URL: to their browser that is another place. */
-export const notFromOurPages = ({ server }: FastifyRequest): ApiError =>
-  new ApiError(403, 'origin_not_allowed', `This did not come from a page of ${server.config.publicUrl}: open it there.`)
 
 /**
  * Whose browser this is, by our session; nobody's: it is sent to sign in and then to `path`.

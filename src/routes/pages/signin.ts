@@ -5,10 +5,10 @@ import { safeRedirect, type TokenIn, withToken } from '../../access/redirects.ts
 import { closeSession, openSession } from '../../access/sessions.ts'
 import { isLoopback } from '../../addresses.ts'
 import { clerkFrontendHost } from '../../config.ts'
-import { ApiError, badField } from '../../http/errors.ts'
+import { accountClosed, badField, localSignInOff, openOurPage } from '../../http/catalogue.ts'
+import { anyRequest, jsonBody, refusals } from '../../http/refusals.ts'
 import { localClerkId, newLocalSid } from '../../identity/local.ts'
-import { bodyFailures, failures } from '../../schemas/all.ts'
-import { alsoAsPages, fromOurPages, html, isJson, notFromOurPages, page } from './page.ts'
+import { alsoAsPages, fromOurPages, html, isJson, page } from './page.ts'
 
 /** Set by signing out and read once: the sign-in page after it must not sign the person in again by itself. */
 const SIGNED_OUT = 'focus_signed_out'
@@ -90,14 +90,14 @@ export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
         ),
         response: {
           303: found,
-          ...alsoAsPages({ ...bodyFailures, 404: failures.notFound('not_found', 'People sign in with Clerk here.') }),
+          ...alsoAsPages(refusals(anyRequest, jsonBody, openOurPage, accountClosed, localSignInOff)),
         },
       },
     },
     async (request, reply) => {
-      if (app.identity.mode !== 'local') throw new ApiError(404, 'not_found', 'People sign in with Clerk here.')
+      if (app.identity.mode !== 'local') throw localSignInOff()
       const { origin } = request.headers
-      if (origin !== undefined && !app.origins.isOurs(origin)) throw notFromOurPages(request)
+      if (origin !== undefined && !app.origins.isOurs(origin)) throw openOurPage(app.config.publicUrl)
       const back = returnOf(request.body)
       const { email = '' } = request.body
       if (!/^[^\s@]+@[^\s@]+$/.test(email.trim())) {

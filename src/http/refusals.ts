@@ -1,0 +1,106 @@
+import { ErrorBody, SessionUnauthorized } from '../schemas/errors.ts'
+import { ref } from '../schemas/primitives.ts'
+import {
+  accountClosed,
+  badField,
+  bodyTooLarge,
+  databaseUnavailable,
+  emptyJson,
+  insufficientScope,
+  internalError,
+  invalidJson,
+  invalidToken,
+  localIdentityOnly,
+  notSignedIn,
+  originNotAllowed,
+  overloaded,
+  patExpired,
+  patRevoked,
+  providerUnavailable,
+  rateLimited,
+  sessionPending,
+  tokenNotActiveYet,
+  unsupportedMediaType,
+} from './catalogue.ts'
+import type { ErrorKind } from './errors.ts'
+
+/** How a route lists its errors: `response: { 200: …, ...refusals(signedIn, jobNotFound) }`. */
+
+/** What any route can answer that asks for no sign-in. */
+export const anyRequest: ErrorKind[] = [
+  badField,
+  localIdentityOnly,
+  rateLimited,
+  internalError,
+  databaseUnavailable,
+  overloaded,
+]
+
+/** What a route adds that reads a JSON body. */
+export const jsonBody: ErrorKind[] = [badField, invalidJson, emptyJson, bodyTooLarge, unsupportedMediaType]
+
+/** What any route can answer that checks who is asking. */
+export const signedIn: ErrorKind[] = [
+  notSignedIn,
+  invalidToken,
+  patExpired,
+  patRevoked,
+  tokenNotActiveYet,
+  sessionPending,
+  originNotAllowed,
+  insufficientScope,
+  accountClosed,
+  ...anyRequest,
+  providerUnavailable,
+]
+
+const retryAfter = { 'Retry-After': { type: 'integer', description: 'Seconds to wait' } }
+const rateLimit = {
+  'RateLimit-Limit': { type: 'integer', description: 'Requests allowed in a window' },
+  'RateLimit-Remaining': { type: 'integer', description: 'Requests left in this window' },
+  'RateLimit-Reset': { type: 'integer', description: 'Seconds until the next window' },
+}
+
+/** What each status means for the caller, and the headers that come with it. */
+const STATUSES: Record<number, { description: string; headers?: object; extra?: object }> = {
+  400: { description: 'Bad request; `field` names the field that is wrong, if there is one' },
+  401: {
+    description: 'Unauthorized; `signin_url` is where to sign in',
+    extra: { signin_url: 'https://account.thefocus.ai/signin?redirect_to=https%3A%2F%2Fapp.example.com%2F' },
+  },
+  402: { description: 'Insufficient credits', extra: { topup_url: 'https://account.thefocus.ai/topup' } },
+  403: { description: 'Forbidden' },
+  404: { description: 'Not found' },
+  409: { description: 'Conflict; nothing was changed' },
+  410: { description: 'Expired, denied or already used' },
+  413: { description: 'The body is too large' },
+  415: { description: 'The body is not JSON' },
+  422: { description: 'The Idempotency-Key belongs to a different request' },
+  429: { description: 'Too many requests; try again after `Retry-After`', headers: { ...retryAfter, ...rateLimit } },
+  500: { description: 'Something went wrong on our side' },
+  502: { description: 'X failed' },
+  503: { description: 'Not available now; try again after `Retry-After`', headers: retryAfter },
+}
+
+/** The document's response for one status. */
+export interface Refusal {
+  description: string
+  headers?: object
+  content: Record<string, object>
+}
+
+/** The responses of a route that can answer these errors: one for each status, with an example for each code. */
+export function refusals(...kinds: (ErrorKind | readonly ErrorKind[])[]): Record<number, Refusal> {
+  const byStatus = Map.groupBy(kinds.flat(), ({ status }) => status)
+  return Object.fromEntries([...byStatus].map(([status, of]) => [status, refusal(status, of)]))
+}
+
+function refusal(status: number, kinds: ErrorKind[]): Refusal {
+  const { description, headers, extra } = STATUSES[status] ?? { description: 'Error' }
+  const examples: Record<string, { value: object }> = {}
+  for (const { code, example } of kinds) {
+    examples[code] ??= { value: { error: code, message: example.message, ...example.details, ...extra } }
+  }
+  const schema = ref(status === 401 ? SessionUnauthorized : ErrorBody)
+  return { description, ...(headers && { headers }), content: { 'application/json': { schema, examples } } }
+}

@@ -1,0 +1,33 @@
+import { Type } from '@sinclair/typebox'
+import { Credits, EXAMPLE_TIME, nullable, oneOf, Timestamp } from './primitives.ts'
+
+export const AdjustmentKind = oneOf(['topup', 'admin_grant', 'adjustment'] as const)
+
+export const App = Type.Object(
+  {
+    slug: Type.String(),
+    name: nullable(Type.String()),
+    starter_credits: Credits(),
+    origins: Type.Array(Type.String()),
+    has_settle_key: Type.Boolean({
+      description: "Whether the app has a settle key; then a user's token alone cannot settle its jobs",
+    }),
+    settle_key: Type.Optional(
+      Type.String({ description: 'The new settle key, returned only when it is made; keep it on a server' }),
+    ),
+    created_at: Timestamp,
+  },
+  {
+    $id: 'App',
+    examples: [
+      {
+        slug: 'video',
+        name: 'Video',
+        starter_credits: 20,
+        origins: ['https://video.example.com'],
+        has_settle_key: false,
+        created_at: EXAMPLE_TIME,
+      },
+    ],
+  },
+)

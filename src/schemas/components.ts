@@ -1,0 +1,33 @@
+import { Account, AppEntry, Entry, WalletResponse } from './account.ts'
+import { App } from './admin.ts'
+import { ErrorBody, SessionUnauthorized } from './errors.ts'
+import {
+  HeartbeatRequest,
+  Job,
+  JobCompleteRequest,
+  JobFailRequest,
+  JobSettled,
+  JobStartRequest,
+  JobStartResponse,
+} from './jobs.ts'
+import { WebhookEndpoint, WebhookMessage } from './webhooks.ts'
+
+/** The named components of the document, in its order. */
+export const components = [
+  Account,
+  AppEntry,
+  WalletResponse,
+  JobStartRequest,
+  JobStartResponse,
+  JobCompleteRequest,
+  JobFailRequest,
+  HeartbeatRequest,
+  ErrorBody,
+  SessionUnauthorized,
+  Job,
+  JobSettled,
+  Entry,
+  App,
+  WebhookEndpoint,
+  WebhookMessage,
+]

@@ -1,0 +1,32 @@
+import { type Static, type TSchema, Type } from '@sinclair/typebox'
+import { MAX_CREDITS } from '../ledger/rules.ts'
+
+/** The pieces that schemas are made of. OpenAPI 3.0.3 has `nullable` and `enum` instead of unions, hence `Unsafe`. */
+
+export const nullable = <T extends TSchema>(schema: T) => Type.Unsafe<Static<T> | null>({ ...schema, nullable: true })
+export const oneOf = <T extends string>(values: readonly T[], options = {}) =>
+  Type.Unsafe<T>({ type: 'string', enum: values, ...options })
+
+/** A reference to a component by its name. */
+export const ref = <T extends TSchema>(schema: T) => Type.Unsafe<Static<T>>({ $ref: `${schema.$id}#` })
+
+export const Timestamp = Type.Unsafe<Date>({ type: 'string', format: 'date-time' })
+export const NullableTimestamp = Type.Unsafe<Date | null>({ type: 'string', format: 'date-time', nullable: true })
+export const Metadata = Type.Unsafe<Record<string, unknown>>({ type: 'object', additionalProperties: true })
+export const Credits = (options = {}) => Type.Integer({ minimum: 0, maximum: MAX_CREDITS, ...options })
+/** A balance or a movement, which may be below zero. */
+export const SignedCredits = (options = {}) => Type.Integer(options)
+export const Slug = Type.String({
+  pattern: '^[a-z0-9][a-z0-9-]{0,62}$',
+  description: 'Lowercase letters, digits and hyphens',
+})
+// The format alone would accept urn:uuid:…, which Postgres refuses.
+export const Uuid = Type.String({
+  format: 'uuid',
+  pattern: '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$',
+})
+/** An id in an answer. */
+export const Id = Type.String({ format: 'uuid' })
+
+export const EXAMPLE_ID = '0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f'
+export const EXAMPLE_TIME = '2026-11-21T12:00:00.000Z'
