@@ -347,13 +347,17 @@ t.test('when the database is silent, nobody waits for it twice', async (t) => {
 t.test("the operator's own connection options stay beside those of the batch's connection", async (t) => {
   const { config } = await start(t)
   const url = new URL(await databaseUrl())
-  url.searchParams.set('options', '-c statement_timeout=4321 -c geqo=off')
-  const connection = connectForPosting({ ...config.database, url: url.href }, {} as Db)
-  t.teardown(() => connection.destroy())
-  const { rows } = await sql<{ name: string; setting: string }>`select name, setting from pg_settings
+  const options = '-c geqo=off'
+  const inEnvironment = { ...config.database, url: await databaseUrl(), sessionOptions: options }
+  url.searchParams.set('options', `-c statement_timeout=4321 ${options}`)
+  for (const database of [{ ...config.database, url: url.href }, inEnvironment]) {
+    const connection = connectForPosting(database, {} as Db)
+    t.teardown(() => connection.destroy())
+    const { rows } = await sql<{ name: string; setting: string }>`select name, setting from pg_settings
     where name in ('geqo', 'enable_seqscan', 'lock_timeout') order by name`.execute(connection)
-  t.strictSame(
-    rows.map(({ setting }) => setting),
-    ['off', 'off', '50'],
-  )
+    t.strictSame(
+      rows.map(({ setting }) => setting),
+      ['off', 'off', '50'],
+    )
+  }
 })

@@ -1,4 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { ConfigError, readConfig } from '../src/config.ts'
 import { launch } from './support/process.ts'
@@ -290,4 +292,20 @@ t.test('a wrong configuration ends the process with all its faults, exit code 1 
   for (const name of ['PORT', 'TOKEN_SECRET', 'DATABASE_URL']) t.match(output, new RegExp(`^ {2}${name} `, 'm'))
   t.notMatch(output, new RegExp(secret))
   t.notMatch(output, /^\s+at |node:|\.ts:/m, 'no stack trace')
+})
+
+t.test('a Node that cannot run TypeScript gets a sentence, from npm start and from the image', async (t) => {
+  const { closed } = await launch(t, {}, [
+    ...['-r', fileURLToPath(new URL('./support/node-20.cjs', import.meta.url))],
+    ...['-r', fileURLToPath(new URL('../src/commands/check-node.cjs', import.meta.url))],
+  ])
+  const { code, output } = await closed
+  t.equal(code, 1)
+  t.equal(output.split('\n').length, 2, 'one line')
+  t.match(output, /needs Node 24 or newer; this is v20\.11\.0/)
+
+  const guarded = /node -r \.\/src\/commands\/check-node\.cjs/
+  const { scripts } = JSON.parse(await readFile('package.json', 'utf8'))
+  for (const script of ['start', 'dev', 'migrate', 'verify', 'shard']) t.match(scripts[script], guarded, script)
+  t.match((await readFile('Dockerfile', 'utf8')).replace(/[[\]",]/g, ''), guarded)
 })

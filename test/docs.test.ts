@@ -4,13 +4,23 @@ import { dirname, join } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
 import { readConfig } from '../src/config.ts'
+import * as catalogue from '../src/http/catalogue.ts'
 import { start } from './support/start.ts'
 
-/** The rows of every table in Markdown, cells trimmed; `from` is the heading to begin at. */
-function tableRows(markdown: string, from = ''): string[][] {
-  const lines = markdown.slice(markdown.indexOf(from)).split('\n')
-  return lines.filter((line) => line.startsWith('| `')).map((line) => line.split('|').map((cell) => cell.trim()))
+/** The text below a heading, up to the next one. */
+function sectionOf(markdown: string, heading: string): string {
+  const begin = markdown.indexOf(`\n${heading}\n`)
+  if (begin < 0) throw new Error(`no section ${heading}`)
+  return markdown.slice(begin + heading.length + 2).split(/^#+ /m, 1)[0] ?? ''
 }
+
+/** The rows of the tables of one section, cells trimmed, without heads. The first cell is empty. */
+const tableRows = (markdown: string, heading: string): string[][] =>
+  sectionOf(markdown, heading)
+    .split('\n')
+    .filter((line) => /^\| (`|\d)/.test(line))
+    .map((line) => line.split('|').map((cell) => cell.trim()))
+
 const read = (file: string) => readFile(file, 'utf8')
 
 const configuration = tableRows(await read('docs/configuration.md'), '## Variables')
@@ -40,7 +50,8 @@ t.test('the defaults in docs/configuration.md are those of the service', async (
 t.test('docs/ledger.md lists the invariants of verify, with their names and numbers', async (t) => {
   const { admin } = await start(t)
   const { checks } = (await (await admin()).get('/api/admin/verify')).json() as { checks: { name: string }[] }
-  const listed = [...(await read('docs/ledger.md')).matchAll(/^(\d+)\. \*\*(.+?)\*\*/gm)]
+  const section = sectionOf(await read('docs/ledger.md'), '## The invariants')
+  const listed = [...section.matchAll(/^(\d+)\. \*\*(.+?)\*\*/gm)]
   t.strictSame(
     listed.map(([, number, name]) => `${number}. ${name}`),
     checks.map(({ name }, i) => `${i + 1}. ${name}`),
@@ -73,3 +84,18 @@ const anchorsOf = (markdown: string): string[] =>
       .replace(/[^\p{L}\p{N} _-]/gu, '')
       .replaceAll(' ', '-'),
   )
+
+t.test('docs/api.md lists every error of the catalogue with its status', async (t) => {
+  const rows = tableRows(await read('docs/api.md'), '## Errors')
+  const listed = rows.flatMap(([, status, codes = '']) =>
+    [...codes.matchAll(/`([a-z_]+)`/g)].map(([, code]) => `${status} ${code}`),
+  )
+  const declared = new Set(Object.values(catalogue).map(({ status, code }) => `${status} ${code}`))
+  t.strictSame([...listed].sort(), [...declared].sort())
+})
+
+t.test('README.md is short, and begins with the two commands', async (t) => {
+  const readme = await read('README.md')
+  t.ok(readme.split('\n').length <= 130)
+  for (const line of ['npm ci && npm start', 'npm ci && npm test']) t.match(readme, `\n${line} `)
+})
