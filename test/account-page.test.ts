@@ -43,7 +43,93 @@ t.test('the chart and its table have the balance at the end of each of 30 days',
     expected,
   )
   t.match(body, /role="img" aria-labelledby="chart-text"/)
-  t.match(body, new RegExp(`to ${expected[0]?.toLocaleString('en-US')} credits today`))
+  t.match(body, new RegExp(`to ${expected[0]?.toLocaleString('en-US')} credits today\\.`))
+})
+
+t.test('the chart begins with the first entry, and appears when there are several days to show', async (t) => {
+  const { db, see, person } = await opened(t)
+  const days = async (first: number) => {
+    const somebody = await person()
+    await past(db, somebody.id, [
+      { at: daysAgo(first), amount: 7 },
+      { at: daysAgo(0), amount: -2 },
+    ])
+    const { body } = await see('/account', somebody.cookie)
+    return [body.includes('<svg'), [...body.matchAll(/<tr><td>/g)].length]
+  }
+  t.strictSame(await days(0), [false, 0], 'one day is no chart')
+  t.strictSame(await days(1), [true, 2])
+  t.strictSame(await days(9), [true, 10])
+  t.strictSame(await days(40), [true, 30])
+})
+
+t.test('what an account owes is said in words', async (t) => {
+  const { db, see, ada } = await opened(t)
+  for (const [amount, text] of [
+    [-1, 'You owe 1 credit; new jobs wait until you top up.'],
+    [-39, 'You owe 40 credits; new jobs wait until you top up.'],
+    [41, '<strong>1</strong> credit to spend'],
+    [1233, '<strong>1,234</strong> credits to spend'],
+  ] as const) {
+    await past(db, ada.id, [{ at: new Date(), amount }])
+    t.match((await see('/account')).body, text)
+  }
+})
+
+t.test('the history names jobs by their description and links them to a page with their entries', async (t) => {
+  const { see, ada, person } = await opened(t)
+  const bob = await person()
+  await ada.get('/api/wallet?app=video')
+  const metadata = { description: 'Trailer of the spring season' }
+  const job = { app: 'video', action: 'render', cost_estimate: 5, metadata }
+  const { job_id } = (await ada.post('/api/jobs', job)).json()
+  await ada.complete((await ada.reserve(1)).json().job_id, 1)
+  const link = `<a href="/account/jobs/${job_id}">Trailer of the spring season</a>`
+  for (const page of ['/account', '/account/entries']) t.ok((await see(page)).body.includes(link), page)
+  t.match((await see('/account/entries')).body, />render<\/a>/, 'without a description, by the action')
+
+  const running = (await see(`/account/jobs/${job_id}`)).body
+  for (const text of [
+    '<h1>Trailer of the spring season</h1>',
+    'Video (example)',
+    '5 credits held',
+    'Hold expires',
+    '−5',
+  ])
+    t.ok(running.includes(text), text)
+  await ada.complete(job_id, 3)
+  const ended = (await see(`/account/jobs/${job_id}`)).body
+  for (const text of ['Completed', '3 credits', 'Unused credits returned', '+2']) t.ok(ended.includes(text), text)
+  t.equal([...ended.matchAll(/class="what"/g)].length, 2, 'no entry of another job')
+  t.equal((await see(`/account/jobs/${job_id}`, bob.cookie)).statusCode, 404)
+  t.equal((await see('/account/jobs/x')).statusCode, 400)
+})
+
+t.test('a person who came from an app finds the way back, through sign-in and on every page', async (t) => {
+  const { app, see, admin, ada } = await opened(t)
+  const origin = 'http://localhost:4111'
+  await (await admin()).put('/api/admin/apps/podcasts', { starter_credits: 0, name: 'Podcasts', origins: [origin] })
+  const target = `${origin}/episodes?n=1&m=2`
+  const query = new URLSearchParams({ redirect_to: target })
+  const back = '<a href="http://localhost:4111/episodes?n=1&amp;m=2">Back to Podcasts</a>'
+  const { body } = await see(`/account?${query}`)
+  t.ok(body.includes(back))
+  const next = /href="(\/account\/entries[^"]+)"/.exec(body)?.[1]?.replaceAll('&amp;', '&') ?? ''
+  t.ok((await see(next)).body.includes(back), 'the history keeps it')
+
+  const referred = { cookie: ada.cookie, referer: `${origin}/` }
+  const visit = await app.inject({ url: '/account', headers: referred })
+  t.ok(visit.body.includes(`<a href="${origin}/">Back to Podcasts</a>`), 'a link to /account is enough')
+  const signin = await app.inject({ url: '/account', headers: { referer: `${origin}/` } })
+  const returns = new URL(new URL(String(signin.headers.location), OURS).searchParams.get('redirect_to') ?? '')
+  t.equal(returns.searchParams.get('redirect_to'), `${origin}/`)
+  for (const hostile of ['https://evil.example/', 'javascript:alert(1)', `${OURS}/account`, '//localhost:4111/']) {
+    const page = await app.inject({
+      url: `/account?${new URLSearchParams({ redirect_to: hostile })}`,
+      headers: referred,
+    })
+    t.match([page.statusCode, page.body.includes('Back to')], [200, false], hostile)
+  }
 })
 
 t.test('jobs and entries come in pages, newest first', async (t) => {
@@ -56,7 +142,7 @@ t.test('jobs and entries come in pages, newest first', async (t) => {
   let next: string | undefined = '/account'
   for (let pages = 0; next && pages < 5; pages++) {
     const { body } = await see(next)
-    seen.push(...[...body.matchAll(/<p class="what">job (\d+)\.</g)].map(([, n]) => Number(n)))
+    seen.push(...[...body.matchAll(/>job (\d+)\.</g)].map(([, n]) => Number(n)))
     next = /href="(\/account\?before=[^"]+)"/.exec(body)?.[1]
   }
   t.strictSame(

@@ -56,12 +56,22 @@ t.test('our session gets its JWT from Clerk, and it opens the wallet', async (t)
   t.equal(wallet.json().account.clerk_id, ada.sub)
 })
 
-t.test('a JWT with half a minute left is answered as it is, from a header or from __session', async (t) => {
+t.test('a JWT of an app with half a minute left is answered as it is', async (t) => {
+  const { clerk, ada, withBearer, mints } = await setUp(t)
+  const token = await clerk.token({ ...ada, azp: undefined, exp: seconds(35) })
+  t.equal((await withBearer(token)).json().token, token)
+  t.equal(mints(), 0)
+})
+
+t.test('a JWT of our own pages never leaves them: another is minted, from a header and from __session', async (t) => {
   const { clerk, ada, ask, withBearer, mints } = await setUp(t)
   const token = await clerk.token({ ...ada, exp: seconds(35) })
-  t.equal((await withBearer(token)).json().token, token)
-  t.equal((await ask({ cookie: `__session=${token}` })).json().token, token)
-  t.equal(mints(), 0)
+  for (const answer of [await withBearer(token), await ask({ cookie: `__session=${token}` })]) {
+    t.equal(answer.statusCode, 200)
+    t.not(answer.json().token, token)
+    t.equal(decodeJwt(answer.json().token).azp, undefined)
+  }
+  t.equal(mints(), 2)
 })
 
 t.test('a JWT about to expire is replaced by a fresh one', async (t) => {

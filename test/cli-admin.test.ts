@@ -51,7 +51,7 @@ t.test('an administrator whose token is not for that is told how to get one that
     'verify',
   ])
   t.equal(code, 1)
-  t.match(stderr, 'Ask for it: npx @thefocus/focus-cli login --scope admin\n')
+  t.match(stderr, 'Log in with this scope: npx @thefocus/focus-cli login --scope admin\n')
 })
 
 t.test('an administrator registers apps, moves credits and checks the ledger', async (t) => {
@@ -82,7 +82,7 @@ t.test('an administrator registers apps, moves credits and checks the ledger', a
   const refused = await move('adjust', '-1000000')
   t.equal(refused.code, 1)
   t.match(refused.stderr, 'nothing was moved')
-  t.match(await done('admin', 'verify'), /^The ledger is right: all 10 checks hold\.$/m)
+  t.match(await done('admin', 'verify'), /^The ledger is consistent: all 10 checks passed\.$/m)
 
   await sql`update accounts set credits = credits + 1 where id = ${admin.id}`.execute(db)
   const broken = await focus(['admin', 'verify'])
@@ -90,5 +90,5 @@ t.test('an administrator registers apps, moves credits and checks the ledger', a
   t.equal(broken.code, 1)
   t.match(broken.stdout, /^CHECK +VIOLATIONS\ncredits equal the sum of the entries +1$/m)
   t.match(broken.stdout, admin.id, 'and names the culprit')
-  t.match(broken.stderr, /^Error: The ledger is broken: \d of 10 checks do not hold$/m)
+  t.match(broken.stderr, /^Error: The ledger is broken: \d of 10 checks failed$/m)
 })

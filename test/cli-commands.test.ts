@@ -14,17 +14,17 @@ t.test('a job from its reservation to its end, and what it leaves in the wallet'
 
   const created = await focus(['jobs', 'create', '--app', 'video', '--action', 'render', '--cost', '5', '--ttl', '600'])
   t.match(created.stdout, /^[0-9a-f-]{36}\n$/, 'its id and nothing else: a script can keep it')
-  t.match(created.stderr, /^Reserved 5 credits until \d{4}-/)
+  t.match(created.stderr, /^Reserved 5 credits until \d{4}-\d\d-\d\d \d\d:\d\d \S+\.$/m)
   const id = created.stdout.trim()
   t.match(await done('jobs', 'show', id), /^Status +started$/m)
-  t.match(await done('jobs', 'heartbeat', id), /^The hold lives until /)
+  t.match(await done('jobs', 'heartbeat', id), /^The hold now expires at \d{4}-/)
   await writeFile(join(home, 'metadata.json'), '{"durationMs":1200}')
   const completed = await done('jobs', 'complete', id, '--cost', '3', '--metadata', '@metadata.json')
   t.match(completed, /^Moved +\+2 \(job_refund\)\nCredits +17\nHeld +0$/m)
   t.match(await done('jobs', 'show', id), /^Metadata +\{"durationMs":1200\}$/m)
   t.match(
     await done('jobs', 'list', '--status', 'completed'),
-    new RegExp(`^${id} +video +render +completed +3 +\\d\\d-`, 'm'),
+    new RegExp(`^${id} +video +render +completed +3 +\\d{4}-`, 'm'),
   )
   t.match(await done('entries'), /^ *3 .* job_refund +2 +17 /m)
 
@@ -32,7 +32,7 @@ t.test('a job from its reservation to its end, and what it leaves in the wallet'
   t.match(await json('jobs', 'fail', other, '--no-refund'), { moved: null, credits: 13 })
   const again = await focus(['jobs', 'fail', other])
   t.equal(again.code, 1)
-  t.match(again.stderr, /^Error: This job is failed already/)
+  t.match(again.stderr, /^Error: This job is already failed/)
   t.strictSame(await person.balance(), { credits: 13, held: 0 })
 })
 
@@ -65,7 +65,7 @@ t.test('what is missing is said with 402, 403 and 401, and each has its exit cod
   t.equal(short.code, 1)
   t.equal(
     short.stderr,
-    'Error: This needs 5 credits; 0 are available.\n5 credits are missing. Buy more: https://example.com/topup\n',
+    'Error: This needs 5 credits; you have 0 credits.\n5 more credits are needed. Buy more: https://example.com/topup\n',
   )
   const scope = await focus(['admin', 'verify'])
   t.equal(scope.code, 1)
@@ -97,14 +97,26 @@ t.test('what is missing is said with 402, 403 and 401, and each has its exit cod
   }
 })
 
+t.test('a time has its year and time zone', async (t) => {
+  const { focus, done, person } = await signedIn(t, service)
+  await person.get('/api/wallet?app=video')
+  const id = (await done('jobs', 'create', '--app', 'video', '--action', 'x', '--cost', '1')).trim()
+  for (const [TZ, zone] of Object.entries({ UTC: 'UTC', 'Asia/Kolkata': '\\+05:30', 'America/Phoenix': '-07:00' })) {
+    const { stdout } = await focus(['jobs', 'show', id], { TZ })
+    t.match(stdout, new RegExp(`^Created +\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d ${zone}$`, 'm'))
+  }
+  const listed = await focus(['jobs', 'list'], { TZ: 'Asia/Kolkata' })
+  t.match(listed.stdout, / \d{4}-\d\d-\d\d \d\d:\d\d \+05:30$/m)
+})
+
 t.test('lists go on where they end, and tell how', async (t) => {
   const { done, focus, person } = await signedIn(t, service)
   await person.get('/api/wallet?app=video')
   for (const cost of [1, 2, 3]) await person.reserve(cost)
   const first = await focus(['jobs', 'list', '--app', 'video', '--limit', '2'])
   const [, cursor = ''] =
-    /^Older ones: npx @thefocus\/focus-cli jobs list --app video --limit 2 --cursor (\S+)\n$/.exec(first.stderr) ?? []
-  t.match(await done('jobs', 'list', '--app', 'video', '--cursor', cursor), /^ID.*\n[^\n]+ 1 +\d\d-[^\n]+\n$/)
+    /^Older jobs: npx @thefocus\/focus-cli jobs list --app video --limit 2 --cursor (\S+)\n$/.exec(first.stderr) ?? []
+  t.match(await done('jobs', 'list', '--app', 'video', '--cursor', cursor), /^ID.*\n[^\n]+ 1 +\d{4}-[^\n]+\n$/)
   t.match(await done('entries', '--csv', '--limit', '1'), /^seq,created_at,kind,.*\r?\n4,/)
   t.match(await done('tokens', 'list'), /^[0-9a-f-]{36} \* +ada-laptop +account /m)
 })

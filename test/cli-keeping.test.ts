@@ -61,7 +61,7 @@ t.test('a login replaces a corrupt one', async (t) => {
   await writeFile(await computer.keep(gate.url, 'x'), '{')
   const login = computer.begin(['login'])
   const [, code = ''] = await login.said(CODE)
-  await ada.post('/api/device/complete', { user_code: code })
+  await ada.postFromOurPage('/api/device/complete', { user_code: code })
   const { code: exitCode, stderr } = await login.ended
   t.equal(exitCode, 0)
   t.match(stderr, /is corrupt; this login replaces it/)
@@ -73,7 +73,7 @@ t.test('a login that cannot be kept is refused before anybody is asked for one',
   await writeFile(join(computer.home, 'config'), 'a file where a folder should be')
   const { code, stderr } = await computer.focus(['login'])
   t.equal(code, 1)
-  t.match(stderr, /^Error: The login cannot be kept: .*\nIt belongs in .*focus; set XDG_CONFIG_HOME/)
+  t.match(stderr, /^Error: The login cannot be stored: .*\nThe folder is .*focus\. Set XDG_CONFIG_HOME/)
 })
 
 t.test('a token goes to its server alone', async (t) => {
@@ -109,7 +109,10 @@ t.test('without its server a login is not forgotten, unless by force', async (t)
   await computer.keep('http://localhost:9', 'focus_pat_x')
   const { code, stderr } = await computer.focus(['logout'])
   t.equal(code, 1)
-  t.match(stderr, /^Error: The token was not revoked\. .*\n.*npx @thefocus\/focus-cli logout --force\n$/)
+  t.match(
+    stderr,
+    /^Error: The token was not revoked\. .*\n.*npx @thefocus\/focus-cli logout --force and revoke it on .*\/account\.\n$/,
+  )
   t.match(await computer.focus(['print-token']), { code: 0 })
   t.match(await computer.focus(['logout', '--force']), { code: 0, stdout: /was not revoked/ })
   t.match(await computer.focus(['print-token']), { code: 4 })

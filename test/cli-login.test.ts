@@ -47,7 +47,7 @@ async function beginning(t: Test, rule: Rule = () => false, args: string[] = [])
 }
 
 async function decide(person: Person, user_code: string, action = 'approve') {
-  const decided = await person.post('/api/device/complete', { user_code, action })
+  const decided = await person.postFromOurPage('/api/device/complete', { user_code, action })
   if (decided.statusCode !== 200) throw new Error(decided.body)
 }
 
@@ -63,7 +63,7 @@ t.test('a login that is approved ends with who you are, and later commands use i
   await decides()
   const { code: exitCode, stdout, stderr } = await login.ended
   t.equal(exitCode, 0, stderr)
-  t.equal(stdout, `Signed in to ${gate.url} as ${ada.clerkId}, with 0 credits.\n`)
+  t.equal(stdout, `Signed in to ${gate.url} as ${ada.email}, with 0 credits.\n`)
   t.match(stderr, `${url}/device\n`, 'says where to type the code')
   t.notMatch(stderr, /\p{Cc}(?<!\n)|[█▀▄]/u, 'no colours and no QR code where there is no terminal')
 
@@ -72,7 +72,7 @@ t.test('a login that is approved ends with who you are, and later commands use i
   t.match(JSON.parse(gate.requests[0]?.body ?? ''), { client_name: /^focus on ./, scope: 'account' })
 
   const whoami = await computer.focus(['whoami', '--json'], { FOCUS_SERVER: '' })
-  t.match(JSON.parse(whoami.stdout), { server: gate.url, account: { id: ada.id }, source: 'login' })
+  t.match(JSON.parse(whoami.stdout), { server: gate.url, account: { id: ada.id }, source: 'login', name: ada.email })
   const token = (await computer.focus(['print-token'])).stdout
   t.match(token, /^focus_pat_[0-9A-Za-z]{49}\n$/, 'and nothing else')
 
@@ -116,7 +116,7 @@ t.test('a login that nobody approved in time says so', async (t) => {
   const { login, code, proceed } = await beginning(t)
   await sql`update device_codes set expires_at = now() where user_code = ${code}`.execute(db)
   proceed()
-  failed(t, await login.ended, /^Error: The code expired before anybody approved it$/m)
+  failed(t, await login.ended, /^Error: The code expired before it was approved$/m)
 })
 
 t.test('a login whose token somebody else has fetched says so', async (t) => {
@@ -126,7 +126,7 @@ t.test('a login whose token somebody else has fetched says so', async (t) => {
   t.equal(fetched.statusCode, 200)
   await sql`update device_codes set delivered_at = now() - interval '2 minutes' where user_code = ${code}`.execute(db)
   proceed()
-  failed(t, await login.ended, /^Error: The token of this login was fetched already/m)
+  failed(t, await login.ended, /^Error: The token of this login has been fetched already/m)
 })
 
 t.test('a login survives lost polls, a lost answer, and a server that is busy', async (t) => {
@@ -179,7 +179,7 @@ t.test('a server that is away is reported at once', async (t) => {
   t.equal(
     stderr,
     `Error: ${url} does not answer: ECONNREFUSED
-Is it running? Check the network, --server and FOCUS_SERVER.
+Check that it is running, your network, --server and FOCUS_SERVER.
 `,
   )
 })

@@ -1,6 +1,7 @@
 import { importPKCS8, SignJWT } from 'jose'
 import { sql } from 'kysely'
 import t from 'tap'
+import { startClerk } from './support/clerk-stand-in.ts'
 import { logIn, newAddress, startLogin } from './support/device.ts'
 import { type App, type Person, start } from './support/start.ts'
 
@@ -8,12 +9,12 @@ const OURS = 'http://localhost:3000'
 const ALLOWED = 'https://video.example.com'
 const env = { ALLOWED_ORIGINS: ALLOWED }
 
-/** Completes as somebody with a bearer token, from an address of its own unless one is given. */
+/** Completes as a person on our own page, from an address of its own unless one is given. */
 const complete = (app: App, who: Person, payload: object, remoteAddress = newAddress()) =>
   app.inject({
     method: 'POST',
     url: '/api/device/complete',
-    headers: { authorization: who.authorization },
+    headers: { cookie: who.cookie, origin: OURS },
     payload,
     remoteAddress,
   })
@@ -133,9 +134,10 @@ t.test('with a cookie a code is decided on our own pages only', async (t) => {
   }
 })
 
-t.test('with a bearer JWT no header is needed, but another origin is refused', async (t) => {
-  const { app, person } = await start(t, env)
-  const ada = await person()
+t.test('with a bearer JWT of our own page no header is needed, but another origin is refused', async (t) => {
+  const clerk = await startClerk(t)
+  const { app } = await start(t, { ...env, ...clerk.env, CLERK_JWT_KEY: clerk.jwtKey })
+  const ada = clerk.signIn()
   for (const [headers, status] of [
     [{}, 200],
     [{ origin: OURS }, 200],
@@ -145,7 +147,13 @@ t.test('with a bearer JWT no header is needed, but another origin is refused', a
     [{ origin: 'null' }, 403],
   ] as const) {
     const { user_code } = await startLogin(app)
-    const answer = await ada.post('/api/device/complete', { user_code }, headers)
+    const authorization = `Bearer ${await clerk.token(ada)}`
+    const answer = await app.inject({
+      method: 'POST',
+      url: '/api/device/complete',
+      headers: { authorization, ...headers },
+      payload: { user_code },
+    })
     t.equal(answer.statusCode, status, JSON.stringify(headers))
   }
 })

@@ -29,8 +29,25 @@ t.test('a device is decided about by a button alone, and by the code that was sh
   t.match((await post('/device', approve)).body, 'Device approved', 'sent twice, it stays so')
   t.match((await see(`/device?user_code=${shown.user_code}`)).body, 'Device approved')
   const changed = await post('/device', { ...approve, action: 'deny' })
-  t.match([changed.statusCode, changed.body], [410, /used already/])
+  t.match([changed.statusCode, changed.body], [410, /already been used/])
   t.match((await post('/device', { shown: other.user_code, user_code: '', action: 'deny' })).body, 'Device denied')
+})
+
+t.test('the page says who asks, for what and for how long', async (t) => {
+  for (const [env, days] of [
+    [{}, '90 days'],
+    [{ PAT_TTL_DAYS: '1' }, '1 day'],
+  ] as const) {
+    const { app, see, post } = await opened(t, env)
+    const { user_code } = await startLogin(app, { client_name: 'focus on ada-laptop' })
+    const { body } = await see(`/device?user_code=${user_code}`)
+    t.match(body, '<h1>Allow this device?</h1>')
+    t.match(body, '<dt>Name</dt><dd>focus on ada-laptop</dd>')
+    t.match(body, /<dt>It will be able to<\/dt><dd><ul><li>See who you are/)
+    t.match(body, `</ul>for ${days}, or until you revoke it</dd>`)
+    const approved = await post('/device', { user_code, shown: user_code, action: 'approve' })
+    t.match(approved.body, `It has access for ${days}, or until you revoke it`)
+  }
 })
 
 t.test('a code of another person, an expired one and an unknown one say so with their status', async (t) => {
@@ -44,7 +61,7 @@ t.test('a code of another person, an expired one and an unknown one say so with 
     bob.cookie,
   )
   const used = await see(`/device?user_code=${taken.user_code}`)
-  t.match([used.statusCode, used.body], [410, /used already/])
+  t.match([used.statusCode, used.body], [410, /already been used/])
 
   const { user_code } = await startLogin(app)
   const expires_at = new Date(Date.now() - 1000)
@@ -83,5 +100,5 @@ t.test('a login from another address is warned of, and its code is not there to 
   }
   t.match((await bodyFor('2001:db8:1:2::3', '2001:db8:1:3::3')).body, 'not your address')
   const { user_code } = await startLogin(app, { scope: 'account admin' })
-  t.match((await see(`/device?user_code=${user_code}`)).body, '<li class="fault">Administer this service')
+  t.match((await see(`/device?user_code=${user_code}`)).body, '<li class="fault">Administer this service for all users')
 })

@@ -33,7 +33,7 @@ for (const [name, env] of [
     t.equal(pending.headers['cache-control'], 'no-store')
     t.strictSame(pending.json(), { status: 'pending', interval: 5 })
 
-    const completed = await ada.post('/api/device/complete', { user_code })
+    const completed = await ada.postFromOurPage('/api/device/complete', { user_code })
     t.equal(completed.statusCode, 200)
     t.strictSame(completed.json(), { ok: true })
 
@@ -184,7 +184,7 @@ t.test('who polls too fast is slowed down, and is not locked out', async (t) => 
   t.equal(inTime.json().interval, 30)
 
   const ada = await person()
-  await ada.post('/api/device/complete', { user_code: login.user_code })
+  await ada.postFromOurPage('/api/device/complete', { user_code: login.user_code })
   t.equal((await login.poll()).statusCode, 200, 'once decided, the answer comes at once')
 })
 
@@ -192,7 +192,7 @@ t.test('the token is answered again for a minute, then never', async (t) => {
   const { app, db, person } = await start(t)
   const ada = await person()
   const login = await startLogin(app)
-  await ada.post('/api/device/complete', { user_code: login.user_code })
+  await ada.postFromOurPage('/api/device/complete', { user_code: login.user_code })
   const first = await login.poll()
   t.equal(first.statusCode, 200)
   t.strictSame((await login.poll()).json(), first.json())
@@ -206,7 +206,7 @@ t.test('the token is answered again for a minute, then never', async (t) => {
   t.match(late.json(), { error: 'already_used' })
 
   const revoked = await startLogin(app)
-  await ada.post('/api/device/complete', { user_code: revoked.user_code })
+  await ada.postFromOurPage('/api/device/complete', { user_code: revoked.user_code })
   await bearer(app, (await revoked.poll()).json().token).delete('/api/tokens/current')
   t.match((await revoked.poll()).json(), { error: 'already_used' }, 'nor is a token that was revoked meanwhile')
 })
@@ -215,8 +215,8 @@ t.test('denied and expired logins say so for a day', async (t) => {
   const { app, db, person } = await start(t)
   const ada = await person()
   const [denied, expired, approved] = [await startLogin(app), await startLogin(app), await startLogin(app)]
-  await ada.post('/api/device/complete', { user_code: denied.user_code, action: 'deny' })
-  await ada.post('/api/device/complete', { user_code: approved.user_code })
+  await ada.postFromOurPage('/api/device/complete', { user_code: denied.user_code, action: 'deny' })
+  await ada.postFromOurPage('/api/device/complete', { user_code: approved.user_code })
   const shift = (interval: string) =>
     sql`update device_codes set expires_at = expires_at - ${interval}::interval
       where user_code in (${denied.user_code}, ${expired.user_code}, ${approved.user_code})`.execute(db)
@@ -242,7 +242,7 @@ t.test('an approval in the last seconds leaves the device a minute to fetch its 
   const login = await startLogin(app)
   await sql`update device_codes set expires_at = now() + interval '3 seconds'
     where user_code = ${login.user_code}`.execute(db)
-  await ada.post('/api/device/complete', { user_code: login.user_code })
+  await ada.postFromOurPage('/api/device/complete', { user_code: login.user_code })
   const { left } = await db
     .selectFrom('device_codes')
     .select(sql<number>`extract(epoch from expires_at - now())::float8`.as('left'))
@@ -257,7 +257,7 @@ t.test('however many polls race over two replicas, a login becomes one token', a
   for (let round = 0; round < 3; round++) {
     const client_name = unique('racer')
     const login = await startLogin(one.app, { client_name })
-    await ada.post('/api/device/complete', { user_code: login.user_code })
+    await ada.postFromOurPage('/api/device/complete', { user_code: login.user_code })
     const answers = await Promise.all(Array.from({ length: 24 }, (_, i) => login.poll(i % 2 ? one.app : two.app)))
     t.strictSame([...new Set(answers.map(({ statusCode }) => statusCode))], [200])
     t.equal(new Set(answers.map((answer) => answer.json().token)).size, 1)
@@ -272,7 +272,7 @@ t.test('a replica with another TOKEN_SECRET says so in its log, and the token li
   const wrong = await start(t, { TOKEN_SECRET: 'b'.repeat(32) }, (line) => lines.push(line))
   const ada = await right.person()
   const login = await startLogin(right.app)
-  await ada.post('/api/device/complete', { user_code: login.user_code })
+  await ada.postFromOurPage('/api/device/complete', { user_code: login.user_code })
   const { token } = (await login.poll(right.app)).json()
 
   const failed = await login.poll(wrong.app)
@@ -291,7 +291,7 @@ t.test('no code and no token is ever logged, whatever the level', async (t) => {
   const login = await startLogin(app)
   await login.poll()
   await login.poll()
-  await ada.post('/api/device/complete', { user_code: login.user_code })
+  await ada.postFromOurPage('/api/device/complete', { user_code: login.user_code })
   const { token } = (await login.poll()).json()
   await app.inject({ method: 'POST', url: '/api/device/poll', payload: { device_code: login.device_code } })
   await bearer(app, token).get('/api/wallet')

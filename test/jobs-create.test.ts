@@ -55,7 +55,7 @@ t.test('the last credit can be reserved, one more cannot', async (t) => {
   t.equal(reply.statusCode, 402)
   const { message, request_id, ...rest } = reply.json()
   t.strictSame(rest, { error: 'insufficient_credits', required: 1, available: 0 })
-  t.match([message, request_id], [/1 credits/, String])
+  t.match([message, request_id], [/needs 1 credit;/, String])
   t.strictSame(await state(ada), { credits: 0, held: 10, jobs: 1, entries: 2 })
 })
 

@@ -166,7 +166,7 @@ t.test('signing in is stricter, by address, and says so on the page too', async 
   const page = await signin('application/x-www-form-urlencoded', 'email=ada@example.com')
   t.match(
     [page.statusCode, page.headers['retry-after'], page.body],
-    [429, /^\d+$/, /Too many requests; try again in \d+ seconds\./],
+    [429, /^\d+$/, /Too many requests. Try again in \d+ seconds\./],
   )
   t.match(page.headers['content-type'], /^text\/html/)
   t.equal((await from(app, '192.0.2.1', {}, '/signin')).statusCode, 200, 'the page itself can be seen')

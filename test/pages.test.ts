@@ -80,13 +80,15 @@ t.test('whatever people and apps write is text', async (t) => {
   const { app, see, post, ada } = service
   const metadata = { description: HOSTILE, previewUrl: `https://video.example.com/${HOSTILE}` }
   await ada.get('/api/wallet?app=video')
-  await ada.post('/api/jobs', { app: 'video', action: 'render', cost_estimate: 1, metadata })
+  const job = { app: 'video', action: 'render', cost_estimate: 1, metadata }
+  const { job_id } = (await ada.post('/api/jobs', job)).json()
   await ada.post('/api/jobs', { app: 'video', action: HOSTILE, cost_estimate: 1 })
   await logIn(service, { client_name: HOSTILE })
   const { user_code } = await startLogin(app, { client_name: HOSTILE })
   const pages = {
     account: await see('/account'),
     entries: await see('/account/entries'),
+    job: await see(`/account/jobs/${job_id}`),
     device: await see(`/device?user_code=${user_code}`),
     result: await post('/device', { user_code, shown: user_code, action: 'deny' }),
     code: await see(`/device?user_code=${encodeURIComponent(HOSTILE)}`),

@@ -34,7 +34,7 @@ t.test('somebody types an address and lands at the app with a token that works',
   const target = new URL(location(reply))
   const token = target.searchParams.get('token') ?? ''
   t.equal(target.href, `${APP}/page?a=1&token=${token}#route`)
-  t.match(decodeJwt(token), { sub: /^user_[0-9A-Za-z]{27}$/, azp: OURS, iss: OURS, sts: 'active', sid: /^sess_/ })
+  t.match(decodeJwt(token), { sub: /^user_[0-9A-Za-z]{27}$/, azp: APP, iss: OURS, sts: 'active', sid: /^sess_/ })
   const wallet = await app.inject({ url: '/api/wallet', headers: { authorization: `Bearer ${token}` } })
   t.equal(wallet.statusCode, 200)
 })
@@ -125,7 +125,7 @@ t.test('a hostile redirect_to is a page without a link to it, and signs nobody i
       t.match(reply.headers['content-type'], /^text\/html/)
       t.equal(reply.headers.location, undefined)
       t.strictSame(reply.cookies, [])
-      t.notMatch(reply.body, /elsewhere|javascript:|alert\(|<a /)
+      t.notMatch(reply.body, /steal|javascript:|alert\(|<a |href="(?!\/assets)/)
       t.notMatch(String(reply.headers['content-security-policy']), /elsewhere/)
     }
     const payload = { email: 'ada@example.com', redirect_to }
@@ -134,6 +134,54 @@ t.test('a hostile redirect_to is a page without a link to it, and signs nobody i
   }
   const twice = await app.inject(`/signin?redirect_to=${APP}&redirect_to=https://elsewhere.example`)
   t.equal(twice.statusCode, 400, 'two of them')
+})
+
+t.test('a refused redirect_to names its origin and how the operator allows it', async (t) => {
+  const { app } = await start(t, ALLOWED)
+  const origin = 'https://elsewhere.example'
+  const signIn = (redirect_to: string) => app.inject({ url: '/signin', query: { redirect_to } })
+  const { body } = await signIn(`${origin}/steal?x=1`)
+  t.match(body, `<strong>${origin}</strong>`)
+  t.match(body, `focus admin apps set &lt;app&gt; --origin ${origin}`)
+  t.match(body, 'ALLOWED_ORIGINS')
+  for (const odd of [
+    `https://user@elsewhere.example/`,
+    `${APP}\\@x`,
+    'javascript:alert(1)',
+    `${origin}/${'x'.repeat(2048)}`,
+  ]) {
+    const page = await signIn(odd)
+    t.match([page.statusCode, page.body.includes('must be an https URL')], [400, true], odd)
+    t.notMatch(page.body, /elsewhere|alert\(/)
+  }
+  const payload = { email: 'ada@example.com', redirect_to: `${origin}/` }
+  const { message } = (await app.inject({ method: 'POST', url: '/signin', payload })).json()
+  t.match(message, `has the origin ${origin}, which is not allowed`)
+  t.match(message, `focus admin apps set <app> --origin ${origin}`)
+})
+
+t.test('the page names the app by its registration, and says why a device leads here', async (t) => {
+  const { app, admin } = await start(t, ALLOWED)
+  const root = await admin()
+  await root.put('/api/admin/apps/podcasts', {
+    starter_credits: 0,
+    name: 'Pod & Cast',
+    origins: ['https://pods.example.com'],
+  })
+  await root.put('/api/admin/apps/unnamed', { starter_credits: 0, origins: ['https://unnamed.example.com'] })
+  const pageFor = async (redirect_to: string) => (await app.inject({ url: '/signin', query: { redirect_to } })).body
+  const pods = await pageFor('https://pods.example.com/a')
+  t.match(pods, 'Sign in to continue to <strong>Pod &amp; Cast</strong> at pods.example.com.')
+  t.match(pods, '<a href="https://pods.example.com/a">Back to Pod &amp; Cast</a> without signing in')
+  t.match(await pageFor('https://unnamed.example.com/'), '<strong>unnamed</strong> at unnamed.example.com.')
+  t.match(
+    await pageFor(`${APP}/`),
+    'Sign in to continue to <strong>app.example.com</strong>.',
+    'allowed, not registered',
+  )
+  t.match(await pageFor(`${OURS}/device?user_code=BCDF-1234`), 'A device asks for access to your account.')
+  t.match(await pageFor(`${OURS}/device`), 'Sign in to enter the code that your device shows.')
+  t.notMatch(await pageFor(`${OURS}/account`), /continue to|A device|your device/)
 })
 
 t.test('nobody is signed in from a page that is not ours', async (t) => {
@@ -256,7 +304,7 @@ t.test('the local identity answers this machine alone, on every route', async (t
     ] as Record<string, string>[]) {
       const reply = await send(headers)
       t.equal(reply.statusCode, 403, `${route} ${JSON.stringify(headers)}`)
-      t.match(reply.body, 'The local identity answers only this machine.')
+      t.match(reply.body, 'The local identity serves this machine only.')
       t.strictSame(reply.cookies, [])
     }
     for (const host of ['localhost:3000', '127.0.0.1:3000', '[::1]:3000', 'localhost']) {

@@ -230,7 +230,7 @@ t.test("an administrator revokes all of somebody's tokens, fetched or not", asyn
   const [first, second] = [await logIn(app, ada), await logIn(app, ada)]
   const others = await logIn(app, eve)
   const [unfetched, undecided] = [await startLogin(app), await startLogin(app)]
-  await ada.post('/api/device/complete', { user_code: unfetched.user_code })
+  await ada.postFromOurPage('/api/device/complete', { user_code: unfetched.user_code })
 
   const revoked = await revoke(ada.clerkId)
   t.equal(revoked.statusCode, 200)
@@ -245,7 +245,7 @@ t.test("an administrator revokes all of somebody's tokens, fetched or not", asyn
 
   // A device that fetches its token at this very moment: the delivery is under way when the revocation begins.
   const racing = await startLogin(app)
-  await ada.post('/api/device/complete', { user_code: racing.user_code })
+  await ada.postFromOurPage('/api/device/complete', { user_code: racing.user_code })
   const delivery = db.transaction().execute(async (trx) => {
     const token = { id: randomUUID(), token_hash: randomUUID(), account_id: ada.id, name: 'racing', last_four: 'xxxx' }
     await sql`update device_codes set status = 'delivered' where user_code = ${racing.user_code}`.execute(trx)

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// In the repository the sources run as they are, in the package what they were compiled to.
+// The repository runs the TypeScript sources, the published package the compiled JavaScript.
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { constants } from 'node:os'
@@ -10,7 +10,7 @@ if (!existsSync(new URL('../src/main.ts', import.meta.url))) {
 } else if (process.features.typescript) {
   await import('../src/main.ts')
 } else {
-  // This Node is too old to strip types; the repository's own is not.
+  // This Node cannot run TypeScript, so the Node from node_modules runs it.
   const bin = fileURLToPath(new URL('../../node_modules/.bin/', import.meta.url))
   const windows = process.platform === 'win32'
   const node = spawn(windows ? `"${bin}node.cmd"` : `${bin}node`, process.argv.slice(1), {
@@ -19,7 +19,7 @@ if (!existsSync(new URL('../src/main.ts', import.meta.url))) {
   })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => node.kill(signal))
   node.on('error', () => {
-    console.error(`Node ${process.version} does not run TypeScript. Run npm ci first, or take Node 24 or newer.`)
+    console.error(`Error: Node ${process.version} cannot run TypeScript. Run npm ci, or use Node 24 or newer.`)
     process.exitCode = 1
   })
   node.on('exit', (code, signal) => {

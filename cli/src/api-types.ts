@@ -1546,7 +1546,8 @@ export interface paths {
                          * @example {
                          *       "token": "focus_pat_3fQ9…",
                          *       "token_type": "Bearer",
-                         *       "expires_at": "2027-02-19T12:00:00.000Z"
+                         *       "expires_at": "2027-02-19T12:00:00.000Z",
+                         *       "name": "ada@example.com"
                          *     }
                          */
                         "application/json": {
@@ -1555,6 +1556,8 @@ export interface paths {
                             token_type: string;
                             /** Format: date-time */
                             expires_at: string;
+                            /** @description What the account page calls the person who approved, such as an e-mail address; null if unknown */
+                            name: string | null;
                         };
                     };
                 };
@@ -1685,7 +1688,8 @@ export interface paths {
                          * @example {
                          *       "token": "focus_pat_3fQ9…",
                          *       "token_type": "Bearer",
-                         *       "expires_at": "2027-02-19T12:00:00.000Z"
+                         *       "expires_at": "2027-02-19T12:00:00.000Z",
+                         *       "name": "ada@example.com"
                          *     }
                          */
                         "application/json": {
@@ -1694,6 +1698,8 @@ export interface paths {
                             token_type: string;
                             /** Format: date-time */
                             expires_at: string;
+                            /** @description What the account page calls the person who approved, such as an e-mail address; null if unknown */
+                            name: string | null;
                         };
                     };
                 };
@@ -4638,7 +4644,7 @@ export interface paths {
                 query?: {
                     /** @description Absolute URL to send the user back to after sign-in */
                     redirect_to?: string;
-                    /** @description How redirect_to is told the token: in its query (the default), in its fragment, or not at all */
+                    /** @description Where redirect_to receives the token: in its query (the default), in its fragment, or not at all */
                     token_in?: "query" | "fragment" | "none";
                 };
                 header?: never;
@@ -4657,14 +4663,14 @@ export interface paths {
                         "text/html": string;
                     };
                 };
-                /** @description Signed in: on to redirect_to with the token, or to the account page */
+                /** @description Signed in: to redirect_to with the token, or to the account page */
                 303: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content?: never;
                 };
-                /** @description redirect_to is not a place that we send people to */
+                /** @description redirect_to is not an allowed address */
                 400: {
                     headers: {
                         [name: string]: unknown;
@@ -4684,7 +4690,7 @@ export interface paths {
                         "text/html": string;
                     };
                 };
-                /** @description Too many requests, ours or those to the identity provider */
+                /** @description Too many requests to this service or to the identity provider */
                 429: {
                     headers: {
                         [name: string]: unknown;
@@ -4694,7 +4700,7 @@ export interface paths {
                         "text/html": string;
                     };
                 };
-                /** @description Something went wrong on our side */
+                /** @description Internal error */
                 500: {
                     headers: {
                         [name: string]: unknown;
@@ -4704,7 +4710,7 @@ export interface paths {
                         "text/html": string;
                     };
                 };
-                /** @description Something that we need does not answer */
+                /** @description The database or the identity provider is unavailable */
                 503: {
                     headers: {
                         [name: string]: unknown;
@@ -4750,7 +4756,7 @@ export interface paths {
                 };
             };
             responses: {
-                /** @description Signed in: on to redirect_to with the token, or to the account page */
+                /** @description Signed in: to redirect_to with the token, or to the account page */
                 303: {
                     headers: {
                         [name: string]: unknown;

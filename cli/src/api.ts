@@ -4,17 +4,17 @@ import { EXIT, Failure } from './failure.ts'
 
 export type Api = Client<paths, 'application/json'>
 
-/** An audit of a large ledger takes the server up to two minutes; everything else answers much sooner. In ms. */
-const PATIENCE = { '/api/admin/verify': 150_000 } as Record<string, number>
-const USUAL_PATIENCE = 30_000
+/** Timeouts in ms. Verifying a large ledger takes the server up to two minutes. */
+const TIMEOUTS = { '/api/admin/verify': 150_000 } as Record<string, number>
+const DEFAULT_TIMEOUT = 30_000
 
 /**
- * A client of one server, typed by its OpenAPI document. It follows no redirect: what it sends is for this server alone.
+ * A client of one server, typed by its OpenAPI document. It follows no redirect, so that secrets reach this server only.
  * @param server an origin
  * @param secrets `token`: the bearer token; `appKey`: an app's settle key
- * @param patience how long an answer may take, in ms
+ * @param timeout how long an answer may take, in ms; by default 30 s, for a verification 150 s
  */
-export function openApi(server: string, secrets: { token?: string; appKey?: string } = {}, patience?: number): Api {
+export function openApi(server: string, secrets: { token?: string; appKey?: string } = {}, timeout?: number): Api {
   const { token, appKey } = secrets
   return createClient<paths, 'application/json'>({
     baseUrl: server,
@@ -24,7 +24,7 @@ export function openApi(server: string, secrets: { token?: string; appKey?: stri
       'user-agent': 'focus-cli',
     },
     fetch: async (request: Request) => {
-      const ms = patience ?? PATIENCE[new URL(request.url).pathname] ?? USUAL_PATIENCE
+      const ms = timeout ?? TIMEOUTS[new URL(request.url).pathname] ?? DEFAULT_TIMEOUT
       const response = await fetch(request, { redirect: 'manual', signal: AbortSignal.timeout(ms) }).catch((error) => {
         throw unreachable(server, error)
       })
@@ -35,40 +35,40 @@ export function openApi(server: string, secrets: { token?: string; appKey?: stri
 }
 
 /**
- * What the server answered, where it is a success.
- * @throws {Failure} what it refused and why; that it cannot be reached; that it is no Focus API
+ * The body of a successful answer.
+ * @throws {Failure} the server's error; server_unreachable; not_a_focus_api
  */
 export async function take<T>(
   server: string,
-  asked: Promise<{ data?: T; error?: unknown; response: Response }>,
+  request: Promise<{ data?: T; error?: unknown; response: Response }>,
 ): Promise<T> {
-  const { data, error, response } = await answered(server, asked)
+  const { data, error, response } = await answered(server, request)
   if (!response.ok) throw refusal(server, response, error)
-  // A 204 has no content, and its type says so.
+  // The type of a 204 is undefined.
   return data as T
 }
 
-/** The answer whatever its status. @throws {Failure} server_unreachable or not_a_focus_api */
+/** The answer, with any status. @throws {Failure} server_unreachable or not_a_focus_api */
 export async function answered<A extends { error?: unknown; response: Response }>(
   server: string,
-  asked: Promise<A>,
+  request: Promise<A>,
 ): Promise<A> {
   try {
-    return await asked
+    return await request
   } catch (error) {
     if (error instanceof Failure) throw error
-    if (error instanceof SyntaxError) throw notFocus(server, 'it does not answer in JSON')
+    if (error instanceof SyntaxError) throw notFocus(server, 'its answer is not JSON')
     throw unreachable(server, error)
   }
 }
 
-/** Seconds that the server asks to wait; undefined where it does not say. */
+/** The seconds in Retry-After, at most 3600; undefined without one. */
 export function retryAfter(response: Response): number | undefined {
   const seconds = Number(response.headers.get('retry-after') ?? Number.NaN)
   return seconds >= 0 ? Math.min(seconds, 3600) : undefined
 }
 
-/** A refusal as the server explains it; commands add what to do about it. */
+/** The failure for an error answer. Commands add a hint. */
 export function refusal(server: string, response: Response, error: unknown): Failure {
   const { status } = response
   if (typeof error !== 'object' || error === null || typeof (error as { error?: unknown }).error !== 'string') {
@@ -90,14 +90,15 @@ const notFocus = (server: string, why: string) =>
 function redirected(server: string, location: string | null): Failure {
   const elsewhere = location && URL.canParse(location, server) ? new URL(location, server).origin : 'another address'
   return new Failure('redirected', `${server} redirects to ${elsewhere}; nothing was sent there`, {
-    hint: 'If that is where your Focus API is, name it with --server.',
+    hint: 'If your Focus API is there, set --server to it.',
   })
 }
 
 function unreachable(server: string, error: unknown): Failure {
   const { name, cause } = error as { name?: string; cause?: { code?: string; message?: string } }
-  const why = name === 'TimeoutError' ? 'it takes too long' : (cause?.code ?? cause?.message ?? 'the connection broke')
+  const why =
+    name === 'TimeoutError' ? 'the request timed out' : (cause?.code ?? cause?.message ?? 'the connection was closed')
   return new Failure('server_unreachable', `${server} does not answer: ${why}`, {
-    hint: 'Is it running? Check the network, --server and FOCUS_SERVER.',
+    hint: 'Check that it is running, your network, --server and FOCUS_SERVER.',
   })
 }

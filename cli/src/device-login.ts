@@ -3,71 +3,74 @@ import { type Api, answered, refusal, retryAfter, take } from './api.ts'
 import { Failure } from './failure.ts'
 import { isToken } from './store.ts'
 
-/** The device's side of RFC 8628: ask for a code, then poll until somebody has decided. Times are in seconds. */
+/** The device's side of RFC 8628: request a code, then poll until a person has decided. Times are in seconds. */
 
 export interface Started {
   device_code: string
   user_code: string
-  /** Where the person types the code */
+  /** The page where the person enters the code */
   page: string
-  /** The same with the code in it */
+  /** The same page with the code in its address */
   link: string
   interval: number
   expires_in: number
 }
 
-/** After a lost answer the token can be fetched again for a minute, so that long no pause may come near it. */
-const LONGEST_BACKOFF = 15
-/** What is approved in the last second can be fetched for a minute. */
+/** Well below the minute for which the server repeats the token, so that a lost answer can be fetched again. */
+const MAX_BACKOFF = 15
+/** The server answers for a minute longer, for an approval in the last second. */
 const GRACE = 60
 
-/** @throws {Failure} whatever the server refuses; not_a_focus_api for an answer that makes no sense */
+/** Requests a code. @throws {Failure} the server's error; not_a_focus_api for an answer without a code */
 export async function startLogin(
   api: Api,
   server: string,
-  asked: { client_name: string; scope: string },
+  body: { client_name: string; scope: string },
 ): Promise<Started> {
-  const started = await take(server, api.POST('/api/device/start', { body: asked }))
+  const started = await take(server, api.POST('/api/device/start', { body }))
   const { device_code, user_code } = started
   const page = webPage(started.verification_uri)
   const link = webPage(started.verification_uri_complete) ?? page
   if (typeof device_code !== 'string' || typeof user_code !== 'string' || !page || !link) {
-    throw new Failure('not_a_focus_api', `${server} does not seem to be a Focus API: it gives no code`)
+    throw new Failure('not_a_focus_api', `${server} does not seem to be a Focus API: its answer has no code`)
   }
   const { interval, expires_in } = started
   return { device_code, user_code, page, link, interval: seconds(interval, 5), expires_in: seconds(expires_in, 900) }
 }
 
-/** What may be given to a browser: the server says it, and a file: or a program is no page. */
+/** An address from the server that may be opened in a browser: http and https only. */
 function webPage(uri: unknown): string | undefined {
   if (typeof uri !== 'string' || !URL.canParse(uri)) return undefined
   const { protocol, href } = new URL(uri)
   return protocol === 'https:' || protocol === 'http:' ? href : undefined
 }
 
-const seconds = (given: unknown, fallback: number): number =>
-  typeof given === 'number' && given >= 1 && given <= 86_400 ? given : fallback
+const seconds = (value: unknown, fallback: number): number =>
+  typeof value === 'number' && value >= 1 && value <= 86_400 ? value : fallback
 
 /**
- * Polls until somebody has approved. One poll at a time, `interval` after the answer of the one before; slower when the
- * server asks for it (section 3.5), and while it cannot be reached.
- * @param onTrouble told what keeps the polls from an answer, and undefined when they have one again
- * @throws {Failure} access_denied, expired_token, already_used and whatever else ends a login
+ * Polls until a person has approved. The next poll starts `interval` after the answer to the last one, later where the
+ * server asks for it (RFC 8628, section 3.5) or cannot be reached.
+ * @param onTrouble called with the reason when a poll fails, and with undefined once polls work again
+ * @throws {Failure} access_denied, expired_token, already_used, and other errors that end a login
  */
 export async function fetchToken(
   api: Api,
   server: string,
-  { device_code, interval: asked, expires_in }: Started,
+  { device_code, interval: firstInterval, expires_in }: Started,
   onTrouble: (trouble: string | undefined) => void,
-): Promise<{ token: string; expires_at: string }> {
+): Promise<{ token: string; expires_at: string; name?: string }> {
   const end = Date.now() + (expires_in + GRACE) * 1000
-  let interval = asked
+  let interval = firstInterval
   let pause = interval
   while (Date.now() < end) {
     await sleep(pause * 1000)
     try {
       const { data, error, response } = await answered(server, api.POST('/api/device/poll', { body: { device_code } }))
-      if (data && 'token' in data && isToken(data.token)) return { token: data.token, expires_at: data.expires_at }
+      if (data && 'token' in data && isToken(data.token)) {
+        const { token, expires_at, name } = data
+        return { token, expires_at, ...(typeof name === 'string' && { name }) }
+      }
       if (data) {
         interval = seconds((data as { interval?: unknown }).interval, interval)
         pause = interval
@@ -92,15 +95,15 @@ export async function fetchToken(
   throw ended(new Failure('expired_token', ''))
 
   function backOff(previous: number): number {
-    return Math.max(interval, Math.min(previous * 2, LONGEST_BACKOFF))
+    return Math.max(interval, Math.min(previous * 2, MAX_BACKOFF))
   }
 }
 
-const ENDS: Record<string, string> = {
+const FINAL_ERRORS: Record<string, string> = {
   access_denied: 'The login was denied in the browser',
-  expired_token: 'The code expired before anybody approved it',
-  already_used: 'The token of this login was fetched already, by somebody else or too long ago to be answered again',
+  expired_token: 'The code expired before it was approved',
+  already_used: 'The token of this login has been fetched already, by another program or more than a minute ago',
 }
 
 const ended = (refused: Failure): Failure =>
-  new Failure(refused.code, ENDS[refused.code] ?? refused.message, { details: refused.details })
+  new Failure(refused.code, FINAL_ERRORS[refused.code] ?? refused.message, { details: refused.details })

@@ -1,8 +1,8 @@
-/** What went wrong, for the person at the terminal and for the exit code. */
+/** Errors with a message for the person at the terminal, and an exit code. */
 
 export const EXIT = { failed: 1, usage: 2, notSignedIn: 4, interrupted: 130 } as const
 
-/** How a hint says to run something: `npx focus` would fetch a stranger's package. */
+/** The command line for a hint. `npx focus` would run an unrelated package. */
 export const run = (words: string): string => `npx @thefocus/focus-cli ${words}`
 
 export class Failure extends Error {
@@ -12,9 +12,9 @@ export class Failure extends Error {
   readonly details: Record<string, unknown>
 
   /**
-   * @param code stable and machine-readable: the server's `error`, or one of ours
+   * @param code stable and machine-readable: the server's `error`, or one of the CLI's own
    * @param message a sentence
-   * @param more `hint`: what to do about it; `details`: what else the server said, for --json
+   * @param more `hint`: what to do about it; `details`: the other fields of the server's answer, for --json
    */
   constructor(
     code: string,
@@ -29,6 +29,6 @@ export class Failure extends Error {
   }
 }
 
-/** What was typed, or set in the environment, is wrong. */
+/** An argument or environment variable is wrong. */
 export const usage = (message: string, hint?: string): Failure =>
   new Failure('usage', message, { exitCode: EXIT.usage, hint })

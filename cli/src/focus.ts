@@ -3,7 +3,7 @@ import { EXIT, Failure, run, usage } from './failure.ts'
 import { DEFAULT_SERVER, readServer } from './server.ts'
 import { isToken, readLastServer, readLogin } from './store.ts'
 
-/** One run of the command: which server it talks to, as whom, and how it answers. */
+/** The context of one run: the server, the credentials, and the output format. */
 
 export interface GlobalOptions {
   server?: string
@@ -14,16 +14,25 @@ export interface Focus {
   /** The origin of the Focus API */
   server: string
   json: boolean
-  /** The words of a hint, with `--server` where the same words alone would go elsewhere */
+  /** A command line for a hint, with `--server` where this run has it */
   hint(words: string): string
-  /** What is signed in with. @throws {Failure} not_signed_in and token_expired (exit code 4), and as readLogin */
-  token(): Promise<{ token: string; source: 'login' | 'FOCUS_TOKEN'; expires_at: string | null }>
+  /** The token to use. @throws {Failure} not_signed_in and token_expired (exit code 4), and as readLogin */
+  token(): Promise<Credentials>
   /**
-   * Asks the server as whoever is signed in.
-   * @param as `appKey`: with the settle key in FOCUS_APP_KEY, where there is one; `alone`: then without anybody's token
-   * @throws {Failure} as token(), and whatever the server refuses
+   * Sends a request with the token.
+   * @param as `appKey`: also with the settle key in FOCUS_APP_KEY, if set; `alone`: with that key and without a token
+   * @throws {Failure} as token(), and the server's errors
    */
   ask<T>(request: Ask<T>, as?: { appKey?: boolean; alone?: boolean }): Promise<T>
+}
+
+interface Credentials {
+  token: string
+  source: 'login' | 'FOCUS_TOKEN'
+  /** null with FOCUS_TOKEN, as is the name */
+  expires_at: string | null
+  /** What the server called the person at the login; null where it did not know */
+  name: string | null
 }
 
 type Ask<T> = (api: Api) => Promise<{ data?: T; error?: unknown; response: Response }>
@@ -31,8 +40,8 @@ type Ask<T> = (api: Api) => Promise<{ data?: T; error?: unknown; response: Respo
 const env = (name: string): string | undefined => process.env[name]?.trim() || undefined
 
 /**
- * The server is that of --server, else of FOCUS_SERVER, else of the last login. A secret from the environment is no
- * part of the last login, so with one the third is left out.
+ * The server is --server, else FOCUS_SERVER, else that of the last login. A token or key from the environment does not
+ * belong to the last login, so with one of them the default server takes its place.
  * @throws {Failure} usage, config_corrupt, config_not_private
  */
 export async function openFocus({ server: flag, json = false }: GlobalOptions): Promise<Focus> {
@@ -51,7 +60,7 @@ export async function openFocus({ server: flag, json = false }: GlobalOptions): 
     const given = env('FOCUS_TOKEN')
     if (given) {
       if (!isToken(given)) throw usage('FOCUS_TOKEN is not a token')
-      return { token: given, source: 'FOCUS_TOKEN' as const, expires_at: null }
+      return { token: given, source: 'FOCUS_TOKEN' as const, expires_at: null, name: null }
     }
     const login = await readLogin(server)
     if (!login) {
@@ -66,7 +75,8 @@ export async function openFocus({ server: flag, json = false }: GlobalOptions): 
         hint: `Sign in again: ${hint('login')}`,
       })
     }
-    return { token: login.token, source: 'login' as const, expires_at: login.expires_at }
+    const { expires_at, name = null } = login
+    return { token: login.token, source: 'login' as const, expires_at, name }
   }
 
   async function ask<T>(request: Ask<T>, as: { appKey?: boolean; alone?: boolean } = {}): Promise<T> {
@@ -84,22 +94,26 @@ export async function openFocus({ server: flag, json = false }: GlobalOptions): 
   return { server, json, hint, token, ask }
 }
 
-/** The failure with what to do about it. */
+/** Adds a hint on what to do about a failure. */
 export function advise(failure: Failure, source: 'login' | 'FOCUS_TOKEN', hint: (words: string) => string): Failure {
   const { code, exitCode, details, message } = failure
-  const say = (text: string) => new Failure(code, message, { exitCode, details, hint: text })
+  const withHint = (text: string) => new Failure(code, message, { exitCode, details, hint: text })
   if (exitCode === EXIT.notSignedIn) {
-    if (source === 'login') return say(`Sign in again: ${hint('login')}`)
-    return say(`That is the token in FOCUS_TOKEN. Make another: ${hint('login')} without it, then print-token.`)
+    if (source === 'login') return withHint(`Sign in again: ${hint('login')}`)
+    return withHint(
+      `The token is the one in FOCUS_TOKEN. For a new one, unset it, run ${hint('login')}, then ${hint('print-token')}.`,
+    )
   }
   if (code === 'insufficient_scope' && typeof details.scope === 'string') {
-    return say(`Ask for it: ${hint(`login --scope ${details.scope}`)}`)
+    return withHint(`Log in with this scope: ${hint(`login --scope ${details.scope}`)}`)
   }
   if (code === 'insufficient_credits') {
     const { required, available, topup_url } = details
-    const missing = typeof required === 'number' && typeof available === 'number' ? required - available : 'Some'
-    return say(`${missing} credits are missing.${typeof topup_url === 'string' ? ` Buy more: ${topup_url}` : ''}`)
+    const buy = typeof topup_url === 'string' ? `Buy more: ${topup_url}` : ''
+    if (typeof required !== 'number' || typeof available !== 'number') return buy ? withHint(buy) : failure
+    const missing = required - available
+    return withHint(`${missing} more ${missing === 1 ? 'credit is' : 'credits are'} needed. ${buy}`.trim())
   }
-  if (code === 'settle_key_required') return say("Put the app's settle key into FOCUS_APP_KEY.")
+  if (code === 'settle_key_required') return withHint("Set FOCUS_APP_KEY to the app's settle key.")
   return failure
 }

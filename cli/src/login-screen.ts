@@ -1,21 +1,21 @@
 import type { Started } from './device-login.ts'
 import { colours, plain, remark } from './output.ts'
 
-/** What a person sees while they are asked to approve a login. All of it is on stderr. */
+/** The screen of a login that waits for approval. All of it is on stderr. */
 
 const { stderr } = process
 
-/** The code, where to type it, and as a QR code where the terminal has room for one. */
+/** Shows the code, the page to enter it on, and a QR code of the link where the terminal has room. */
 export async function showCode(started: Started): Promise<void> {
   const { bold, cyan } = colours(stderr)
-  // Apart, its letters are larger; the page reads it with spaces too.
+  // Spaces make the code easier to read. The page accepts them.
   const code = ` ${Array.from(plain(started.user_code)).join(' ')} `
   const edge = '─'.repeat(code.length + 4)
   const lines = [
-    'Open this page, on any device:',
+    'Open this page on any device:',
     cyan(started.page),
     '',
-    'and type this code:',
+    'and enter this code:',
     `┌${edge}┐`,
     `│  ${bold(code)}  │`,
     `└${edge}┘`,
@@ -26,7 +26,7 @@ export async function showCode(started: Started): Promise<void> {
   remark(['', ...qr.map((row, i) => `  ${row}   ${beside[i] ?? ''}`.trimEnd()), ''].join('\n'))
 }
 
-/** Rows of half blocks; none where the terminal is no terminal, too small, or knows no such characters. */
+/** The QR code as rows of half blocks; empty without a terminal, without Unicode, or where it is too small. */
 async function qrCode(link: string, beside: string[]): Promise<string[]> {
   if (!stderr.isTTY || process.env.TERM === 'dumb' || process.env.TERM === 'linux') return []
   const [{ renderUnicodeCompact }, { default: isUnicodeSupported }, { default: width }] = await Promise.all([
@@ -38,14 +38,14 @@ async function qrCode(link: string, beside: string[]): Promise<string[]> {
   if (!isUnicodeSupported() || (process.platform === 'linux' && !/utf-?8/i.test(locale))) return []
   const rows = renderUnicodeCompact(link, { border: 2 }).split('\n')
   const columns = 5 + width(rows[0] ?? '') + Math.max(...beside.map((line) => width(line)))
-  // Empty lines around it, the browser that was opened, the time that is left.
+  // 5 more rows: empty lines, the opened link, and the time left.
   if (columns > (stderr.columns || 80) || rows.length + 5 > (stderr.rows || 24)) return []
-  // White on black whatever the terminal's colours are: scanners want the light parts light.
+  // Scanners need light modules on a dark ground, so the colours of the terminal are overridden.
   const { bgBlack, whiteBright } = colours(stderr)
   return rows.map((row) => bgBlack(whiteBright(row)))
 }
 
-/** Opens the page in a browser where there is one at hand; says so. */
+/** Opens the page in a browser, where this machine has one, and says so. */
 export async function openBrowser(link: string): Promise<void> {
   if (!hasBrowser()) return
   const { default: open } = await import('open')
@@ -54,7 +54,7 @@ export async function openBrowser(link: string): Promise<void> {
     child.on('error', () => {})
     remark(`Opened ${link}`)
   } catch {
-    // The page is on the screen already.
+    // The address is on the screen already.
   }
 }
 
@@ -66,12 +66,12 @@ function hasBrowser(): boolean {
 }
 
 export interface Waiting {
-  /** What keeps the login from going on; undefined: nothing */
+  /** Shows why polls fail at the moment; undefined: they work again */
   trouble(what: string | undefined): void
   stop(): void
 }
 
-/** A spinner with the time that is left; one line where there is no terminal. Ctrl-C ends the program cleanly. */
+/** Shows a spinner with the time left, or one line without a terminal. Ctrl-C restores the terminal and exits with 130. */
 export async function showWaiting(expiresIn: number): Promise<Waiting> {
   const end = Date.now() + expiresIn * 1000
   let trouble: string | undefined
@@ -92,7 +92,7 @@ export async function showWaiting(expiresIn: number): Promise<Waiting> {
     text: text(),
     color: yellow('') ? 'cyan' : false,
     isEnabled: process.env.TERM !== 'dumb',
-    // It would take Ctrl-C from the terminal, and Ctrl-Z with it.
+    // ora would put stdin into raw mode, which disables Ctrl-C and Ctrl-Z.
     discardStdin: false,
   })
   spinner.start()

@@ -1,49 +1,61 @@
 import type { WriteStream } from 'node:tty'
 import pc from 'picocolors'
 
-/** What reaches the terminal. Whatever comes from a server goes through `plain`: it must not steer the terminal. */
+/** Output. Text from a server goes through `plain`, so that it cannot send control sequences to the terminal. */
 
-const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu
+const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu
 
-/** The text with every control character, and whatever else turns or hides the text around it, spelled out. */
-export const plain = (text: string): string => text.replace(UNSEEN, spelledOut)
+/** Escapes control and format characters, which could hide or reorder the text around them: `\\u001b`. */
+export const plain = (text: string): string => text.replace(INVISIBLE, escaped)
 
-const spelledOut = (unseen: string) =>
-  Array.from({ length: unseen.length }, (_, i) => `\\u${unseen.charCodeAt(i).toString(16).padStart(4, '0')}`).join('')
+const escaped = (character: string) =>
+  Array.from(
+    { length: character.length },
+    (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, '0')}`,
+  ).join('')
 
 const hasColour = (stream: WriteStream): boolean =>
   stream.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb'
 
-/** Colours for one stream: only on a terminal, and without NO_COLOR. */
+/** Colours for one stream; none where it is no terminal or NO_COLOR is set. */
 export const colours = (stream: WriteStream) => pc.createColors(hasColour(stream))
 
-/** Answers with JSON that means the same and shows no control character. */
+/** Prints a value as JSON, with control characters escaped. */
 export const printJson = (value: unknown): void => print(toJson(value))
 
 export const toJson = (value: unknown): string =>
-  JSON.stringify(value, null, 2).replace(UNSEEN, (unseen) => (unseen === '\n' ? unseen : spelledOut(unseen)))
+  JSON.stringify(value, null, 2).replace(INVISIBLE, (character) =>
+    character === '\n' ? character : escaped(character),
+  )
 
 export const print = (line: string): void => void process.stdout.write(`${line}\n`)
 
-/** Something beside the answer: a warning, or what to do next. */
+/** Prints a line to stderr that is no part of the answer: a warning, or what to do next. */
 export const remark = (line: string): void => void process.stderr.write(`${line}\n`)
 
 type Value = string | number | boolean | null | undefined
 export interface Column<Row> {
   title: string
   value: (row: Row) => Value
-  /** May be cut where the terminal is too narrow for all */
+  /** A shorter value, for a terminal that is too narrow for the table */
+  short?: (row: Row) => Value
+  /** The text may be cut where the terminal is too narrow */
   shrinks?: boolean
 }
 
-/** A table for people: columns as wide as their content; in a terminal no wider than it. Numbers stand at the right. */
+/** Prints a table, in a terminal no wider than it where that is possible. Numbers are right-aligned. */
 export async function printTable<Row>(columns: Column<Row>[], rows: Row[]): Promise<void> {
   const { dim } = colours(process.stdout)
-  const cells = rows.map((row) => columns.map(({ value }) => shown(value(row))))
-  const widthOf = await measure(cells.flat())
+  const room = process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY
+  const full = rows.map((row) => columns.map(({ value }) => shown(value(row))))
+  const widthOf = await measure(full.flat())
+  const widthsOf = (cells: string[][]) =>
+    columns.map(({ title }, i) => Math.max(title.length, ...cells.map((row) => widthOf(row[i] ?? ''))))
+  const fits = shrink(columns, widthsOf(full), room)
+  const cells = fits ? full : rows.map((row) => columns.map(({ value, short = value }) => shown(short(row))))
+  const widths = fits ?? widthsOf(cells)
+  if (!fits) shrink(columns, widths, room)
   const numeric = columns.map(({ value }) => rows.length > 0 && rows.every((row) => typeof value(row) === 'number'))
-  const widths = columns.map(({ title }, i) => Math.max(title.length, ...cells.map((row) => widthOf(row[i] ?? ''))))
-  shrink(columns, widths, process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY)
 
   const line = (texts: string[]) => {
     const padded = texts.map((text, i) => {
@@ -57,13 +69,14 @@ export async function printTable<Row>(columns: Column<Row>[], rows: Row[]): Prom
   for (const row of cells) print(line(row))
 }
 
-/** How many columns a text takes. Loading the tables for it takes as long as all the rest, and most tables are ASCII. */
+/** The display width of texts. string-width is loaded for other than ASCII text only, because loading it is slow. */
 async function measure(texts: string[]): Promise<(text: string) => number> {
   if (texts.every((text) => /^[ -~]*$/.test(text))) return (text) => text.length
   return (await import('string-width')).default
 }
 
-function shrink<Row>(columns: Column<Row>[], widths: number[], room: number): void {
+/** Narrows the widest of the columns that shrink, to 6 at least. @returns undefined where they still do not fit */
+function shrink<Row>(columns: Column<Row>[], widths: number[], room: number): number[] | undefined {
   const excess = () => widths.reduce((sum, width) => sum + width, 0) + 2 * (widths.length - 1) - room
   while (excess() > 0) {
     const widest = columns.reduce(
@@ -71,9 +84,10 @@ function shrink<Row>(columns: Column<Row>[], widths: number[], room: number): vo
       -1,
     )
     const width = widths[widest] ?? 0
-    if (width <= 6) return
+    if (width <= 6) return undefined
     widths[widest] = width - 1
   }
+  return widths
 }
 
 function truncate(text: string, width: number, widthOf: (text: string) => number): string {
@@ -86,7 +100,7 @@ function truncate(text: string, width: number, widthOf: (text: string) => number
   return `${cut}…`
 }
 
-/** Names and values, one pair a line; what is undefined is left out. */
+/** Prints one name and value per line, without the undefined ones. */
 export function printFields(fields: Record<string, Value>): void {
   const { dim } = colours(process.stdout)
   const present = Object.entries(fields).filter(([, value]) => value !== undefined)
@@ -97,14 +111,20 @@ export function printFields(fields: Record<string, Value>): void {
 const shown = (value: Value): string =>
   value === null || value === undefined ? '' : plain(typeof value === 'boolean' ? (value ? 'yes' : 'no') : `${value}`)
 
-/** A moment of the server in the time of this machine, to the minute: `2026-11-21 13:00`. */
+/** A time in this machine's time zone, to the minute, with its offset from UTC: `2026-11-21 13:00 +01:00`. */
 export function moment(text: string | null): string | null {
   const at = new Date(text ?? '')
   if (Number.isNaN(at.getTime())) return text
   const two = (n: number) => String(n).padStart(2, '0')
+  const clock = (hours: number, minutes: number) => `${two(hours)}:${two(minutes)}`
   const day = [at.getFullYear(), two(at.getMonth() + 1), two(at.getDate())].join('-')
-  return `${day} ${two(at.getHours())}:${two(at.getMinutes())}`
+  const east = -at.getTimezoneOffset()
+  const offset = `${east < 0 ? '-' : '+'}${clock(Math.trunc(Math.abs(east) / 60), Math.abs(east) % 60)}`
+  return `${day} ${clock(at.getHours(), at.getMinutes())} ${east === 0 ? 'UTC' : offset}`
 }
 
-/** The day of a moment: `2026-11-21`. */
+/** The date of a time, in this machine's time zone: `2026-11-21`. */
 export const day = (text: string | null): string | null => moment(text)?.slice(0, 10) ?? null
+
+/** `1 credit`, `5 credits` */
+export const creditsText = (amount: number): string => `${amount} ${Math.abs(amount) === 1 ? 'credit' : 'credits'}`

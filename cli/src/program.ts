@@ -1,16 +1,17 @@
 import { readFileSync } from 'node:fs'
-import { Argument, Command, Option } from 'commander'
+import { Argument, Command, Help, Option } from 'commander'
 import { credits, integer, slug, tokenId, uuid } from './commands/arguments.ts'
-import { run, usage } from './failure.ts'
+import { run } from './failure.ts'
 import type { Focus, GlobalOptions } from './focus.ts'
+import { colours } from './output.ts'
 import { DEFAULT_SERVER } from './server.ts'
 
-/** Every command with its options and examples. What a command does is loaded when it runs: most starts need one. */
+/** Every command with its options and examples. The code of a command is loaded when it runs, which keeps starts fast. */
 
 // biome-ignore lint/suspicious/noExplicitAny: commander knows the options and arguments of a command, TypeScript does not
 type Action = (focus: Focus, options: any, ...args: any[]) => Promise<void>
 
-const does = (load: () => Promise<Action>) =>
+const runs = (load: () => Promise<Action>) =>
   async function (this: Command): Promise<void> {
     const { server, json, ...options } = this.optsWithGlobals<GlobalOptions & Record<string, unknown>>()
     const [{ openFocus }, action] = await Promise.all([import('./focus.ts'), load()])
@@ -27,17 +28,20 @@ const admin = () => import('./commands/admin.ts')
 export const version = (): string =>
   JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
 
-/** The program, ready to parse; what is wrong with its arguments is thrown as a CommanderError. */
+/** The program, ready to parse. Wrong arguments are thrown as a CommanderError. */
 export function buildProgram(): Command {
   const program = new Command('focus')
-    .description('Sign in to the Focus API, spend credits on jobs, administer it.')
+    .description('Sign in to the Focus API, spend credits on jobs, administer the service.')
     .usage('<command> [options]')
-    .version(version(), '-V, --version', 'say the version')
-    .helpOption('-h, --help', 'explain a command')
+    .version(version(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'show the help of a command')
     .helpCommand(false)
     .option('--server <url>', `the Focus API (default: FOCUS_SERVER, the last login's, ${DEFAULT_SERVER})`)
-    .option('--json', 'answer with JSON')
+    .option('--json', 'print JSON')
     .exitOverride()
+    .configureOutput({
+      outputError: (text, write) => write(text.replace(/^error:/, colours(process.stderr).red('Error:'))),
+    })
 
   const add = (parent: Command, name: string, summary: string, examples: string[]) =>
     parent
@@ -54,158 +58,169 @@ export function buildProgram(): Command {
       .helpCommand(false)
       .showHelpAfterError(`Try: ${run(`${[pathOf(parent), name].join(' ').trim()} --help`)}`)
 
-  add(program, 'login', 'sign in through your browser and keep a token', [
+  add(program, 'login', 'sign in with your browser and store a token', [
     'login',
     'login --server http://localhost:3000',
     'login --scope admin',
   ])
     .option('--no-browser', 'do not open a browser')
-    .option('--scope <scopes>', 'beside account, what the token is for: admin, oauth (comma-separated)')
-    .action(does(async () => (await session()).login))
-  add(program, 'logout', 'revoke the token and forget it', ['logout', 'logout --server http://localhost:3000'])
-    .option('--force', 'forget it also where the server cannot revoke it now')
-    .action(does(async () => (await session()).logout))
+    .option('--scope <scopes>', 'scopes of the token beside account: admin, oauth (comma-separated)')
+    .action(runs(async () => (await session()).login))
+  add(program, 'logout', 'revoke the token and delete it', ['logout', 'logout --server http://localhost:3000'])
+    .option('--force', 'delete the token even if the server cannot revoke it')
+    .action(runs(async () => (await session()).logout))
   add(program, 'whoami', 'show who is signed in, where, and with which token', ['whoami', 'whoami --json']).action(
-    does(async () => (await session()).whoami),
+    runs(async () => (await session()).whoami),
   )
   add(program, 'print-token', 'print the token and nothing else', [
     'print-token',
     'print-token | docker secret create focus_token -',
-  ]).action(does(async () => (await session()).printToken))
+  ]).action(runs(async () => (await session()).printToken))
   add(program, 'wallet', 'show credits, holds and starter credits', ['wallet', 'wallet --app video'])
-    .option('--app <slug>', 'visit this app: its starter credits are granted at the first visit', slug)
-    .action(does(async () => (await wallet()).wallet))
-  add(program, 'entries', 'list what has moved your credits, newest first', [
+    .option('--app <slug>', 'visit this app; the first visit grants its starter credits', slug)
+    .action(runs(async () => (await wallet()).wallet))
+  add(program, 'entries', 'list your credit history, newest first', [
     'entries --limit 20',
     'entries --until 2026-11-21T12:00:00Z',
     'entries --csv > entries.csv',
   ])
-    .option('--limit <n>', 'at most so many, up to 200 (default: 50)', integer)
-    .option('--cursor <cursor>', 'go on where a list ended')
-    .option('--until <time>', 'up to this moment (ISO 8601): the first entry says the balance then')
-    .addOption(new Option('--csv', 'answer with CSV').conflicts('json'))
-    .action(does(async () => (await wallet()).entries))
+    .option('--limit <n>', 'number of rows, up to 200 (default: 50)', integer)
+    .option('--cursor <cursor>', 'continue a list from here')
+    .option('--until <time>', 'only entries up to this time (ISO 8601); the first one has the balance at that time')
+    .addOption(new Option('--csv', 'print CSV').conflicts('json'))
+    .action(runs(async () => (await wallet()).entries))
 
   const job = group(program, 'jobs', 'Jobs and the credits they hold.')
   add(job, 'list', 'list your jobs, newest first', ['jobs list', 'jobs list --app video --status started --json'])
-    .option('--app <slug>', 'of this app', slug)
-    .addOption(new Option('--status <status>', 'in this state').choices(['started', 'completed', 'failed']))
-    .option('--limit <n>', 'at most so many, up to 200 (default: 50)', integer)
-    .option('--cursor <cursor>', 'go on where a list ended')
-    .action(does(async () => (await jobs()).list))
+    .option('--app <slug>', 'only jobs of this app', slug)
+    .addOption(
+      new Option('--status <status>', 'only jobs with this status').choices(['started', 'completed', 'failed']),
+    )
+    .option('--limit <n>', 'number of rows, up to 200 (default: 50)', integer)
+    .option('--cursor <cursor>', 'continue a list from here')
+    .action(runs(async () => (await jobs()).list))
   add(job, 'show', 'show one job', ['jobs show 0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f'])
-    .argument('<id>', 'of the job', uuid)
-    .action(does(async () => (await jobs()).show))
+    .argument('<id>', 'id of the job', uuid)
+    .action(runs(async () => (await jobs()).show))
   add(job, 'create', 'reserve credits for a job and print its id', [
     'jobs create --app video --action render --cost 5',
     `jobs create --app video --action render --cost 5 --metadata '{"description":"clip"}'`,
   ])
-    .requiredOption('--app <slug>', 'the app that does the work', slug)
-    .requiredOption('--action <name>', 'what it does')
-    .requiredOption('--cost <credits>', 'the estimate: so many credits are held', credits)
+    .requiredOption('--app <slug>', 'the app that runs the job', slug)
+    .requiredOption('--action <name>', 'what the job does')
+    .requiredOption('--cost <credits>', 'estimated cost: this many credits are held', credits)
     .option('--metadata <json>', 'a JSON object, @file, or - for standard input')
-    .option('--ttl <seconds>', 'how long the hold lives, from 60 to 604800', credits)
-    .option('--idempotency-key <key>', 'the same key again finds the same job')
-    .action(does(async () => (await jobs()).create))
-  add(job, 'complete', 'complete a job at what it cost', [
+    .option('--ttl <seconds>', 'seconds until the hold expires, 60 to 604800', credits)
+    .option('--idempotency-key <key>', 'a repeat with the same key returns the same job')
+    .action(runs(async () => (await jobs()).create))
+  add(job, 'complete', 'complete a job and charge its cost', [
     'jobs complete 0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f --cost 3',
   ])
-    .argument('<id>', 'of the job', uuid)
-    .requiredOption('--cost <credits>', 'what it really cost', credits)
-    .option('--metadata <json>', 'merged into the job: a JSON object, @file, or - for standard input')
-    .option('--account <id>', 'whose job it is, with FOCUS_APP_KEY and without a login', uuid)
-    .action(does(async () => (await jobs()).complete))
-  add(job, 'fail', 'fail a job and give its credits back', [
+    .argument('<id>', 'id of the job', uuid)
+    .requiredOption('--cost <credits>', 'actual cost', credits)
+    .option('--metadata <json>', 'merged into the metadata of the job: a JSON object, @file, or - for standard input')
+    .option('--account <id>', 'account of the job, with FOCUS_APP_KEY instead of a login', uuid)
+    .action(runs(async () => (await jobs()).complete))
+  add(job, 'fail', 'fail a job and release its credits', [
     'jobs fail 0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f',
     'jobs fail 0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f --no-refund',
   ])
-    .argument('<id>', 'of the job', uuid)
-    .option('--no-refund', 'it costs what it held')
-    .option('--account <id>', 'whose job it is, with FOCUS_APP_KEY and without a login', uuid)
-    .action(does(async () => (await jobs()).fail))
-  add(job, 'heartbeat', 'say that a job is alive: its hold lives on', [
+    .argument('<id>', 'id of the job', uuid)
+    .option('--no-refund', 'charge the credits that the job holds')
+    .option('--account <id>', 'account of the job, with FOCUS_APP_KEY instead of a login', uuid)
+    .action(runs(async () => (await jobs()).fail))
+  add(job, 'heartbeat', 'extend the hold of a running job', [
     'jobs heartbeat 0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f --ttl 600',
   ])
-    .argument('<id>', 'of the job', uuid)
-    .option('--ttl <seconds>', 'from now on, from 60 to 604800', credits)
-    .option('--account <id>', 'whose job it is, with FOCUS_APP_KEY and without a login', uuid)
-    .action(does(async () => (await jobs()).heartbeat))
+    .argument('<id>', 'id of the job', uuid)
+    .option('--ttl <seconds>', 'seconds from now until the hold expires, 60 to 604800', credits)
+    .option('--account <id>', 'account of the job, with FOCUS_APP_KEY instead of a login', uuid)
+    .action(runs(async () => (await jobs()).heartbeat))
 
   const token = group(program, 'tokens', 'Your personal access tokens.')
-  add(token, 'list', 'list your tokens that work; * is the one in use', ['tokens list']).action(
-    does(async () => (await tokens()).list),
+  add(token, 'list', 'list your active tokens; * marks the one in use', ['tokens list']).action(
+    runs(async () => (await tokens()).list),
   )
   add(token, 'revoke', 'revoke one of your tokens', ['tokens revoke 0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f'])
-    .argument('<id>', 'of the token, or current', tokenId)
-    .action(does(async () => (await tokens()).revoke))
+    .argument('<id>', 'id of the token, or current', tokenId)
+    .action(runs(async () => (await tokens()).revoke))
 
-  const administer = group(program, 'admin', 'For administrators, with a login of --scope admin.')
+  const administer = group(program, 'admin', 'Commands for administrators. They need a login with --scope admin.')
   const apps = group(administer, 'apps', 'The registered apps.')
-  add(apps, 'list', 'list the registered apps', ['admin apps list']).action(does(async () => (await admin()).listApps))
-  add(apps, 'set', 'register an app or change it; what is not given stays', [
+  add(apps, 'list', 'list the registered apps', ['admin apps list']).action(runs(async () => (await admin()).listApps))
+  add(apps, 'set', 'register an app, or change the given settings of one', [
     'admin apps set podcasts --name Podcasts --starter-credits 10 --origin https://podcasts.example.com',
     'admin apps set video --settle-key rotate',
   ])
-    .argument('<slug>', 'of the app', slug)
-    .option('--name <name>', 'what people read')
-    .option('--starter-credits <credits>', 'granted at the first visit; needed for a new app', credits)
-    .option('--origin <origin...>', 'the web origins of the app, each trusted with the accounts of its users')
-    .option('--no-origin', 'no web origin at all')
+    .argument('<slug>', 'slug of the app', slug)
+    .option('--name <name>', 'name shown to people')
+    .option('--starter-credits <credits>', 'granted at the first visit; required for a new app', credits)
+    .option('--origin <origin...>', 'web origins of the app; each can use the accounts of its users')
+    .option('--no-origin', 'remove all web origins')
     .addOption(
-      new Option('--settle-key <what>', "the key that the app's server settles with").choices(['rotate', 'remove']),
+      new Option('--settle-key <what>', "rotate or remove the key that the app's server settles jobs with").choices([
+        'rotate',
+        'remove',
+      ]),
     )
-    .action(does(async () => (await admin()).setApp))
+    .action(runs(async () => (await admin()).setApp))
   for (const [name, kind, summary, amount, reason] of [
-    ['grant', 'admin_grant', 'give somebody credits', '100', 'for the trouble'],
-    ['topup', 'topup', 'enter credits that somebody has bought', '100', 'bought 100 credits'],
-    ['adjust', 'adjustment', 'correct a balance, up or down', '-5', 'counted twice'],
+    ['grant', 'admin_grant', 'grant credits to an account', '100', 'sorry for the outage'],
+    ['topup', 'topup', 'record credits that were bought', '100', 'invoice 17'],
+    ['adjust', 'adjustment', 'correct a balance, up or down', '-5', 'granted twice'],
   ] as const) {
     add(administer, name, summary, [`admin ${name} user_2abc ${amount} --reference ticket-17 --reason '${reason}'`])
-      .argument('<clerk-id>', 'whose')
-      .addArgument(new Argument('<amount>', 'credits, not 0; negative takes').argParser(integer))
-      .requiredOption('--reference <text>', 'unique per account: the same again moves nothing')
-      .requiredOption('--reason <text>', 'what for')
-      .option('--allow-negative', 'take it also where the balance ends below 0')
-      .action(does(async () => (await admin()).credits(kind)))
+      .argument('<clerk-id>', 'Clerk id of the person')
+      .addArgument(new Argument('<amount>', 'credits to add; a negative number subtracts').argParser(integer))
+      .requiredOption('--reference <text>', 'unique per account; a repeat changes nothing')
+      .requiredOption('--reason <text>', 'shown in the credit history')
+      .option('--allow-negative', 'allow a balance below 0')
+      .action(runs(async () => (await admin()).credits(kind)))
   }
-  add(administer, 'account', "show somebody's account", ['admin account user_2abc'])
-    .argument('<clerk-id>', 'whose')
-    .action(does(async () => (await admin()).account))
-  add(administer, 'revoke-tokens', "revoke all of somebody's tokens", ['admin revoke-tokens user_2abc'])
-    .argument('<clerk-id>', 'whose')
-    .action(does(async () => (await admin()).revokeTokens))
-  add(administer, 'verify', 'check every invariant of the ledger; exit code 1 where one is broken', [
+  add(administer, 'account', 'show an account', ['admin account user_2abc'])
+    .argument('<clerk-id>', 'Clerk id of the person')
+    .action(runs(async () => (await admin()).account))
+  add(administer, 'revoke-tokens', 'revoke all tokens of an account', ['admin revoke-tokens user_2abc'])
+    .argument('<clerk-id>', 'Clerk id of the person')
+    .action(runs(async () => (await admin()).revokeTokens))
+  add(administer, 'verify', 'check every invariant of the ledger; exit code 1 if one is broken', [
     'admin verify',
-  ]).action(does(async () => (await admin()).verify))
+  ]).action(runs(async () => (await admin()).verify))
 
-  add(program, 'help', 'explain a command', ['help', 'help jobs create'])
-    .argument('[command...]', 'such as jobs create')
+  add(program, 'help', 'show the help of a command', ['help', 'help jobs create'])
+    .argument('[command...]', 'for example jobs create')
     .action((words: string[]) => {
-      const explained = words.reduce(
-        (command: Command | undefined, word) => command?.commands.find((child) => child.name() === word),
-        program,
-      )
-      if (!explained) throw usage(`There is no command ${words.join(' ')}`, `See ${run('help')}`)
-      explained.outputHelp()
+      const find = (command: Command, [word, ...more]: string[]): Command => {
+        const child = command.commands.find((candidate) => candidate.name() === word)
+        // Parsing the unknown word reports it, with the name that was probably meant.
+        if (word !== undefined && !child && command.commands.length) command.parse([word], { from: 'user' })
+        return child ? find(child, more) : command
+      }
+      find(program, words).outputHelp()
     })
 
-  explain(program)
+  listEveryCommand(program)
   return program
 }
 
-/** `jobs list` for the command list of the group jobs. */
+/** The words of a command after `focus`, such as `jobs list`. */
 function pathOf(command: Command): string {
   return command.parent ? `${pathOf(command.parent)} ${command.name()}`.trim() : ''
 }
 
-/** The help of the program lists every command, those of its groups too. */
-function explain(program: Command): void {
+/** Makes the help of the program list the commands of its groups too. Suggestions still come from the names of one level. */
+function listEveryCommand(program: Command): void {
   const leaves = (command: Command): Command[] =>
     command.commands.flatMap((child) => (child.commands.length ? leaves(child) : [child]))
   const term = (command: Command) => [pathOf(command), ...command.registeredArguments.map(shape)].join(' ')
   const shape = (argument: Argument) => (argument.required ? `<${argument.name()}>` : `[${argument.name()}]`)
   const all = (command: Command) => {
-    command.configureHelp({ showGlobalOptions: true, visibleCommands: leaves, subcommandTerm: term })
+    command.configureHelp({
+      showGlobalOptions: true,
+      subcommandTerm: term,
+      formatHelp: (shown, help) =>
+        Help.prototype.formatHelp.call(Object.assign(help, { visibleCommands: leaves }), shown, help),
+    })
     command.commands.forEach(all)
   }
   all(program)
@@ -213,13 +228,13 @@ function explain(program: Command): void {
     'after',
     `
 Environment:
-  FOCUS_SERVER   the Focus API to talk to
-  FOCUS_TOKEN    a token to use instead of the login, for CI
-  FOCUS_APP_KEY  an app's settle key, for jobs
-  NO_COLOR       no colours
+  FOCUS_SERVER   address of the Focus API
+  FOCUS_TOKEN    token to use instead of a login, for CI
+  FOCUS_APP_KEY  settle key of an app, for jobs
+  NO_COLOR       turn colours off
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 4 not signed in, 130 interrupted.
-Where focus is not installed: ${run('help')}
+Exit codes: 0 success, 1 failure, 2 wrong usage, 4 not signed in, 130 interrupted.
+Without an installed focus: ${run('help')}
 
 Examples:
   $ focus login

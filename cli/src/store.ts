@@ -5,18 +5,20 @@ import { isAbsolute, join } from 'node:path'
 import { Failure, run } from './failure.ts'
 
 /**
- * What is kept between two runs: one file per server with its token, and which server was logged in to last. Files
- * belong to their user alone, and are replaced as a whole.
+ * The files in the configuration folder: one per server with its token, and one with the server of the last login. Only
+ * their user can read them, and they are replaced atomically.
  */
 
 export interface Login {
-  /** The origin that the token belongs to */
+  /** The origin that issued the token */
   server: string
   token: string
   expires_at: string
+  /** What the server calls the person, such as an e-mail address; absent where it does not know */
+  name?: string
 }
 
-/** The platform's folder for configuration. */
+/** The configuration folder of the platform. */
 export function configFolder(env: NodeJS.ProcessEnv = process.env): string {
   const { XDG_CONFIG_HOME: xdg, APPDATA: appData } = env
   if (xdg && isAbsolute(xdg)) return join(xdg, 'focus')
@@ -30,25 +32,25 @@ const loginFile = (server: string) =>
   join(configFolder(), 'logins', `${server.replace('://', '_').replace(/[^a-z0-9.-]/g, '_')}.json`)
 
 /**
- * The token that is kept for a server.
- * @param toRevoke also a token that others may have read
+ * The stored login of a server.
+ * @param toRevoke also reads a file that other users can read
  * @throws {Failure} config_corrupt, config_not_private or config_unreadable
  */
 export async function readLogin(server: string, { toRevoke = false } = {}): Promise<Login | undefined> {
   const file = loginFile(server)
   const login = await readPrivate(file, toRevoke)
   if (login === undefined) return undefined
-  const { token, expires_at } = login
-  // A token of something else, or a file that was copied from another server's, is not for this server.
+  const { token, expires_at, name } = login
+  // The file may have been copied from another server's.
   if (login.server !== server || !isToken(token) || typeof expires_at !== 'string') throw corrupt(file)
-  return { server, token, expires_at }
+  return { server, token, expires_at, ...(typeof name === 'string' && { name }) }
 }
 
-/** What can stand in a header, and is no control sequence for a terminal. */
+/** Printable ASCII: safe in a header and on a terminal. */
 export const isToken = (token: unknown): token is string =>
   typeof token === 'string' && /^[\x21-\x7e]{1,4096}$/.test(token)
 
-/** The server of the last login that has not been logged out. @throws {Failure} as readLogin */
+/** The server of the last login; undefined after a logout from it. @throws {Failure} as readLogin */
 export async function readLastServer(): Promise<string | undefined> {
   const last = await readPrivate(lastFile())
   if (last === undefined) return undefined
@@ -56,19 +58,19 @@ export async function readLastServer(): Promise<string | undefined> {
   return last.server
 }
 
-/** Keeps a login, and its server as the one to use from now on. */
+/** Stores a login, and its server as the default for later commands. */
 export async function writeLogin(login: Login): Promise<void> {
   await writePrivate(loginFile(login.server), login)
   await writePrivate(lastFile(), { server: login.server })
 }
 
-/** Forgets a login, also one whose file is corrupt. */
+/** Deletes a login, also where its file is corrupt. */
 export async function removeLogin(server: string): Promise<void> {
   await rm(loginFile(server), { force: true })
   if ((await readLastServer().catch(() => server)) === server) await rm(lastFile(), { force: true })
 }
 
-/** Makes sure that a login can be kept, before anybody is asked for one. @throws {Failure} config_unwritable */
+/** Checks that a login can be stored, before the person approves one. @throws {Failure} config_unwritable */
 export async function prepareFolder(): Promise<void> {
   const probe = join(configFolder(), 'logins', `${randomUUID()}.tmp`)
   await makeFolder()
@@ -97,7 +99,7 @@ async function writePrivate(file: string, content: object): Promise<void> {
       } finally {
         await handle.close()
       }
-      // Whatever the umask was.
+      // The umask may have removed bits of the mode.
       await chmod(part, 0o600)
       await rename(part, file)
     } catch (error) {
@@ -114,7 +116,7 @@ async function readPrivate(file: string, anyMode = false): Promise<Record<string
   })
   if (!handle) return undefined
   try {
-    // The opened file, not the name: nobody can change what it stands for in between.
+    // Checks the open file, not its name, which could be replaced between the check and the read.
     const { mode, uid, size } = await handle.stat()
     if (process.getuid && uid !== process.getuid()) {
       throw new Failure('config_not_private', `${file} belongs to another user`, { hint: removeHint(file) })
@@ -122,7 +124,7 @@ async function readPrivate(file: string, anyMode = false): Promise<Record<string
     if (process.platform !== 'win32' && mode & 0o077 && !anyMode) {
       const octal = (mode & 0o777).toString(8).padStart(4, '0')
       throw new Failure('config_not_private', `${file} can be read or written by others (mode ${octal})`, {
-        hint: `Somebody may have read a token in it: revoke it with ${run('logout')}, then log in again.`,
+        hint: `Someone may have read the token in it. Revoke it with ${run('logout')}, then log in again.`,
       })
     }
     if (size > 65_536) throw corrupt(file)
@@ -144,8 +146,8 @@ async function onDisk(work: () => Promise<void>): Promise<void> {
   try {
     await work()
   } catch (error) {
-    throw new Failure('config_unwritable', `The login cannot be kept: ${(error as Error).message}`, {
-      hint: `It belongs in ${configFolder()}; set XDG_CONFIG_HOME for another folder.`,
+    throw new Failure('config_unwritable', `The login cannot be stored: ${(error as Error).message}`, {
+      hint: `The folder is ${configFolder()}. Set XDG_CONFIG_HOME to use another one.`,
     })
   }
 }

@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import { accountIdOf, CLERK_USER_ID } from '../accounts/account-id.ts'
 import type { Scope } from '../db/tables.ts'
 import {
+  accountClosed,
   insufficientScope,
   invalidToken,
   malformedBearer,
@@ -14,6 +15,7 @@ import {
 } from '../http/catalogue.ts'
 import { ApiError } from '../http/errors.ts'
 import type { Claims } from '../identity/types.ts'
+import { wasHandedOut } from './handed-out.ts'
 import { findSession } from './sessions.ts'
 import { isPat } from './tokens.ts'
 
@@ -47,10 +49,14 @@ const person = { token_id: null, scopes: null } as const
 /** Any signed-in caller, by a PAT only with scope `account`. @throws {ApiError} as requireScope */
 export const requireAccount = requireScope('account')
 
-/** A caller who may use the OAuth tokens of the account. @throws {ApiError} as requireScope */
-export const requireOauth = requireScope('oauth')
+/** A caller who may use the OAuth tokens of the account. @throws {ApiError} as requireScope; 403 account_closed */
+export async function requireOauth(request: FastifyRequest): Promise<void> {
+  const caller = await requireCaller(request)
+  checkScope(caller, 'oauth')
+  await refuseClosed(request, caller)
+}
 
-/** A caller who administers the service. @throws {ApiError} as requireScope; 403 not_an_administrator */
+/** A caller who administers the service. @throws {ApiError} as requireScope; 403 not_an_administrator, account_closed */
 export async function requireAdmin(request: FastifyRequest): Promise<void> {
   const caller = await requireCaller(request)
   const { config, identity } = request.server
@@ -59,6 +65,7 @@ export async function requireAdmin(request: FastifyRequest): Promise<void> {
     throw notAnAdministrator()
   }
   checkScope(caller, 'admin')
+  await refuseClosed(request, caller)
 }
 
 /**
@@ -83,19 +90,28 @@ export async function requireCaller(request: FastifyRequest): Promise<Caller> {
 }
 
 /**
- * A person, not a program: signed in by our session or with a JWT of theirs, and on a page of our own. Allowed apps'
- * pages are not enough: a code that an attacker knows must not be approved from anywhere but where it is shown.
- * @throws {ApiError} 401 session_required beside those of authenticate; 403 origin_not_allowed
+ * A person on a page of our own: by our session cookie, or by a session JWT whose `azp` is ours. No token of an app will do,
+ * however fresh: an app holds tokens of a minute, and what a person may do here can last for months. No allowed app's page
+ * will do either: a code that an attacker knows must not be approved from anywhere but where it is shown.
+ * @throws {ApiError} 401 session_required beside those of authenticate; 403 origin_not_allowed, account_closed
  */
 export async function requireSession(request: FastifyRequest): Promise<void> {
   const caller = await authenticate(request)
   request.account = caller
-  const { sid, via } = caller
-  if (!sid) throw sessionRequired()
+  const { db, origins } = request.server
+  const { sid, via, jwt } = caller
+  if (!sid || (jwt && (!origins.isOurs(jwt.claims.azp) || (await wasHandedOut(db, jwt.token))))) throw sessionRequired()
   const { origin, 'sec-fetch-site': site } = request.headers
-  if (origin !== undefined ? !request.server.origins.isOurs(origin) : via === 'cookie' && site !== 'same-origin') {
+  if (origin !== undefined ? !origins.isOurs(origin) : via === 'cookie' && site !== 'same-origin') {
     throw ownPagesOnly()
   }
+  await refuseClosed(request, caller)
+}
+
+/** A JWT outlives the account that it is for by up to its life. @throws {ApiError} 403 account_closed */
+async function refuseClosed({ server }: FastifyRequest, { id }: Caller): Promise<void> {
+  const row = await server.db.selectFrom('accounts').select('closed_at').where('id', '=', id).executeTakeFirst()
+  if (row?.closed_at) throw accountClosed()
 }
 
 function checkScope({ scopes }: Caller, scope: Scope): void {

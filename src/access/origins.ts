@@ -7,6 +7,8 @@ export interface Origins {
   isOurs(origin: string | undefined): boolean
   /** Our own, or one that the operator allowed */
   isAllowed(origin: string): boolean
+  /** The name of the registered app at this origin, or its slug; undefined: no registered app */
+  appName(origin: string): string | undefined
   /** Reads the apps' origins. Where that fails, the last ones that were read stay in force. */
   refresh(): Promise<void>
 }
@@ -14,12 +16,16 @@ export interface Origins {
 export function createOrigins(config: Config, db: Db): Origins {
   const fixed = [config.publicUrl, ...config.allowedOrigins]
   let allowed = new Set(fixed)
+  let names = new Map<string, string>()
   return {
     isOurs: (origin) => origin === config.publicUrl,
     isAllowed: (origin) => allowed.has(origin),
+    appName: (origin) => names.get(origin),
     async refresh() {
-      const apps = await db.selectFrom('apps').select('origins').execute()
-      allowed = new Set([...fixed, ...apps.flatMap((app) => app.origins)])
+      const apps = await db.selectFrom('apps').select(['slug', 'name', 'origins']).orderBy('slug', 'desc').execute()
+      // Where two apps share an origin, the first slug names it.
+      names = new Map(apps.flatMap(({ slug, name, origins }) => origins.map((origin) => [origin, name ?? slug])))
+      allowed = new Set([...fixed, ...names.keys()])
     },
   }
 }

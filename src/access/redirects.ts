@@ -45,6 +45,21 @@ export function withToken(target: URL, token: string, tokenIn: TokenIn): string 
 }
 
 /**
+ * Why safeRedirect refused an address.
+ * @param raw as received; it may be anything
+ * @returns its origin, where that is what has to be allowed; undefined where the address itself is not acceptable
+ */
+export function originToAllow(
+  raw: string,
+  rules: { isAllowed: (origin: string) => boolean; loopbackHttp: boolean },
+): string | undefined {
+  const origin = URL.parse(raw)?.origin
+  if (!origin || rules.isAllowed(origin)) return undefined
+  // With every origin allowed, only the faults of the address itself are left.
+  return safeRedirect(raw, { ...rules, isAllowed: () => true }) && origin
+}
+
+/**
  * Where a caller who is not signed in is sent, and back from there, but only to where a sign-in may return.
  * @param from the caller's Referer and Origin, the better one first
  */

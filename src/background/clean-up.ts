@@ -9,6 +9,7 @@ const OLD = {
   device_codes: { key: { device_code_hash: 'text' }, old: `expires_at < now() - interval '1 day'` },
   tokens: { key: { id: 'uuid' }, old: `least(expires_at, revoked_at) < now() - interval '30 days'` },
   sessions: { key: { session_hash: 'text' }, old: 'expires_at < now()' },
+  handed_out_tokens: { key: { token_hash: 'text' }, old: 'expires_at < now()' },
   attempts: { key: { kind: 'text', subject: 'text' }, old: 'expires_at < now()' },
 } as const
 
@@ -53,7 +54,7 @@ async function deleteBatch(db: Db, { columns, lock, remove }: (typeof deletions)
  * @returns how many rows were deleted, by table
  */
 export async function cleanUp(db: Db, signal?: AbortSignal): Promise<Record<Table, number>> {
-  const counts = { device_codes: 0, tokens: 0, sessions: 0, attempts: 0 }
+  const counts = { device_codes: 0, tokens: 0, sessions: 0, handed_out_tokens: 0, attempts: 0 }
   for (const deletion of deletions) {
     for (let batch = 0; batch < MAX_BATCHES && !signal?.aborted; batch++) {
       const deleted = await deleteBatch(db, deletion)

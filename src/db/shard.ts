@@ -16,6 +16,7 @@ export const PLACES: Record<string, { by: string } | 'everywhere' | 'coordinator
   apps: 'everywhere',
   attempts: 'everywhere',
   device_codes: 'everywhere',
+  handed_out_tokens: 'everywhere',
   sessions: 'everywhere',
   settings: 'everywhere',
   tokens: 'everywhere',

@@ -80,6 +80,10 @@ export interface Tables {
     actor: string | null
     created_at: Timestamp
   }
+  handed_out_tokens: {
+    token_hash: string
+    expires_at: Date
+  }
   sessions: {
     session_hash: string
     account_id: string

@@ -11,6 +11,8 @@ interface Login {
   status: DeviceStatus
   expired: boolean
   token_id: string | null
+  /** What our pages call the person who approved, such as an e-mail address; only their sign-in tells us */
+  name: string | null
   token_hash: string | null
   token_expires_at: Date | null
   /** Fetched so recently that the answer may have been lost */
@@ -23,7 +25,9 @@ const readLogin = statement<{ hash: string }, Login>(
   'read_device_login',
   `select d.status, d.expires_at <= now() as expired, d.token_id, t.token_hash, t.expires_at as token_expires_at,
     coalesce(d.delivered_at > now() - interval '1 minute' and t.revoked_at is null, false) as repeatable,
-    extract(epoch from now() - d.last_polled_at)::float8 as polled_ago
+    extract(epoch from now() - d.last_polled_at)::float8 as polled_ago,
+    (select s.name from sessions s where s.account_id = d.account_id and s.name is not null
+      order by s.created_at desc limit 1) as name
   from device_codes d left join tokens t on t.id = d.token_id
   where d.device_code_hash = $hash and d.${KEPT}`,
 )
@@ -61,7 +65,7 @@ const deliver = statement<
   returning expires_at`,
 )
 
-export type Polled = { interval: number } | { token: string; expires_at: Date }
+export type Polled = { interval: number } | { token: string; expires_at: Date; name: string | null }
 
 /**
  * A device asks whether somebody has decided: how many seconds to wait, or its token. The first poll after the approval
@@ -83,7 +87,7 @@ export async function pollDevice(
     if (status === 'denied') throw loginDenied()
     if (status === 'delivered') return repeat(login)
     if (expired) throw codeExpired()
-    const polled = status === 'approved' ? await mint() : await wait(login.polled_ago ?? 0)
+    const polled = status === 'approved' ? await mint(login) : await wait(login.polled_ago ?? 0)
     if (polled) return polled
   }
   throw new Error('a device login changed more often than it can')
@@ -97,15 +101,15 @@ export async function pollDevice(
     throw slowDown(interval, interval - polledAgo)
   }
 
-  async function mint(): Promise<Polled | undefined> {
+  async function mint({ name }: Login): Promise<Polled | undefined> {
     const id = uuidv7()
     const token = derivePat(secret, id, deviceCode)
     const row = { hash, id, token_hash: hashOf(token), last_four: token.slice(-4), ttl_days: ttlDays }
     const [minted] = await deliver(db, row)
-    return minted && { token, expires_at: minted.expires_at }
+    return minted && { token, expires_at: minted.expires_at, name }
   }
 
-  function repeat({ repeatable, token_id, token_hash, token_expires_at }: Login): Polled {
+  function repeat({ repeatable, token_id, token_hash, token_expires_at, name }: Login): Polled {
     if (!repeatable || !token_id || !token_expires_at) {
       throw tokenFetched()
     }
@@ -113,6 +117,6 @@ export async function pollDevice(
     if (hashOf(token) !== token_hash) {
       throw new Error(`token ${token_id} was minted with another TOKEN_SECRET; all replicas need the same one`)
     }
-    return { token, expires_at: token_expires_at }
+    return { token, expires_at: token_expires_at, name }
   }
 }

@@ -127,6 +127,11 @@ export const sessionRequired = apiError(
   'session_required',
   'This needs a person who has signed in. Sign in first; a personal access token is not enough.',
 )
+export const tokenNotRenewable = apiError(
+  401,
+  'token_not_renewable',
+  'This token came in the query of a redirect, so no new token is issued for it. Sign in with token_in=fragment.',
+)
 export const sessionEnded = apiError(401, 'session_ended', 'The session has ended. Sign in again.')
 export const userNotFound = apiError(
   401,

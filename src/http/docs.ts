@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
@@ -8,14 +9,21 @@ type Document = {
   components?: { schemas?: Record<string, { example?: unknown }> }
 }
 
-/** The published document at /api/openapi.json and its reader at /api/docs. Registered before the routes it describes. */
+const MARK = readFileSync(new URL('../../views/assets/icon.svg', import.meta.url))
+
+/** Markdown, shown at the top of /api/docs. Relative links, because the document is the same under every PUBLIC_URL. */
+const DESCRIPTION = `Identity, credits, job tracking for thefocus.ai apps
+
+To try it, [sign in](/signin), come back to this page, open an operation and press *Try it out*.`
+
+/** Serves the OpenAPI document at /api/openapi.json and Swagger UI at /api/docs. Call it before adding routes. */
 export async function registerDocs(app: FastifyInstance): Promise<void> {
   await app.register(swagger, {
     openapi: {
       openapi: '3.0.3',
       info: {
         title: 'The Focus API',
-        description: 'Identity, credits, job tracking for thefocus.ai apps',
+        description: DESCRIPTION,
         version: '0.1.0',
       },
       servers: [{ url: app.config.publicUrl }],
@@ -32,13 +40,13 @@ export async function registerDocs(app: FastifyInstance): Promise<void> {
             type: 'apiKey',
             in: 'header',
             name: 'X-App-Key',
-            description: "An app's settle key, from its server",
+            description: "An app's settle key, sent by its server",
           },
           sessionCookie: {
             type: 'apiKey',
             in: 'cookie',
             name: '__Host-focus_session',
-            description: 'Set by /signin; called focus_session where the service is reached by http',
+            description: 'Set by /signin. Its name is focus_session where PUBLIC_URL is http',
           },
         },
       },
@@ -53,10 +61,15 @@ export async function registerDocs(app: FastifyInstance): Promise<void> {
   app.get('/api/openapi.json', { schema: { hide: true } }, () => app.swagger())
   await app.register(swaggerUi, {
     routePrefix: '/api/docs',
+    logo: { type: 'image/svg+xml', content: MARK, href: '/api/docs', target: '_self' },
+    theme: {
+      title: 'The Focus API',
+      favicon: [{ filename: 'icon.svg', rel: 'icon', type: 'image/svg+xml', sizes: 'any', content: MARK }],
+    },
     staticCSP: {
       'default-src': "'none'",
       'script-src': "'self'",
-      // Its own policy forbids a style that it makes by script, and lets pictures come from elsewhere.
+      // Swagger UI sets styles by script, which the policy that it ships with forbids. That policy also allows images from anywhere.
       'style-src': ["'self'", "'unsafe-inline'"],
       'img-src': ["'self'", 'data:'],
       'font-src': ["'self'", 'data:'],
@@ -64,13 +77,13 @@ export async function registerDocs(app: FastifyInstance): Promise<void> {
       'base-uri': "'none'",
       'form-action': "'none'",
       'frame-ancestors': "'none'",
-      // Where there is no https, a browser that upgrades finds no script of the page.
+      // Without https, an upgraded request for the page's scripts would fail.
       ...(app.config.publicUrl.startsWith('https:') && { 'upgrade-insecure-requests': '' }),
     },
   })
 }
 
-/** A response that is a component shows the component's example: readers of the document look for it there. */
+/** Copies the example of a component to every response that refers to it, where readers look for it. */
 function withExamples(document: Document): Document {
   for (const operations of Object.values(document.paths ?? {})) {
     for (const { responses } of Object.values(operations)) {

@@ -5,7 +5,7 @@ import { invalidToken, rateLimited, settleKeyInvalid } from './catalogue.ts'
 import { ApiError } from './errors.ts'
 
 /**
- * How often somebody may ask in a minute: an account; an app by its settle key; or, where nobody says who is asking, an
+ * Requests per minute of an account; of an app, by its settle key; or, if a request carries neither, of an
  * address (of IPv6 its /64). Each replica counts for itself, and a request costs two microseconds. What must not be guessed
  * (device codes) is counted in the database: attempts.ts.
  */
@@ -30,7 +30,7 @@ const COUNTERS = 20_000
 const STATIC = /^\/(assets|api\/docs\/static)\//
 
 export interface Limits {
-  /** Counts a request of nobody's against its address. @throws {ApiError} 429 rate_limited */
+  /** Counts a request without an account against its address. @throws {ApiError} 429 rate_limited */
   anonymous(request: FastifyRequest): Promise<void>
   /**
    * Verifies what a request shows of itself, but not from an address that has shown too much that was wrong.

@@ -62,7 +62,10 @@ export function clerkIdentity(
     }
   }
 
-  async function mint(session: { sid: string }, template?: string, deadline = answerBy()): Promise<string | undefined> {
+  async function mint(
+    session: { sid: string },
+    { template, deadline = answerBy() }: { template?: string | undefined; deadline?: number | undefined } = {},
+  ): Promise<string | undefined> {
     try {
       const minted = await call(
         () => clerk.sessions.getToken(session.sid, template),

@@ -30,7 +30,10 @@ export async function localIdentity(config: Config, db: Db): Promise<Omit<Identi
     }
   }
 
-  async function mint({ sid, clerkId }: SessionOwner, template?: string): Promise<string | undefined> {
+  async function mint(
+    { sid, clerkId }: SessionOwner,
+    { template, party }: { template?: string | undefined; party?: string | undefined } = {},
+  ): Promise<string | undefined> {
     if (template) throw templateNotFound()
     const live = await db
       .selectFrom('sessions')
@@ -39,7 +42,7 @@ export async function localIdentity(config: Config, db: Db): Promise<Omit<Identi
       .where('expires_at', '>', new Date())
       .executeTakeFirst()
     if (!live) return undefined
-    return new SignJWT({ sid, azp: config.publicUrl, sts: 'active' })
+    return new SignJWT({ sid, ...(party !== undefined && party !== config.publicUrl && { azp: party }), sts: 'active' })
       .setProtectedHeader({ alg: 'RS256', typ: 'JWT' })
       .setSubject(clerkId)
       .setIssuer(issuer)

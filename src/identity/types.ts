@@ -53,10 +53,14 @@ export interface Identity {
    */
   verify(token: string, deadline?: number): Promise<Claims>
   /**
-   * A fresh session JWT for a session that still lives; undefined when it has ended.
+   * A fresh session JWT for a session that still lives; undefined when it has ended. It never has our own `azp`.
+   * @param party the origin that it is for, its `azp`; Clerk's backend names none
    * @throws {ApiError} 404 template_not_found; 503 identity_provider_unavailable
    */
-  mint(session: SessionOwner, template?: string, deadline?: number): Promise<string | undefined>
+  mint(
+    session: SessionOwner,
+    options?: { template?: string | undefined; party?: string | undefined; deadline?: number | undefined },
+  ): Promise<string | undefined>
   /**
    * A person's tokens at an OAuth provider (its name without `oauth_`), one for each account connected there.
    * @throws {ApiError} 404 unknown_provider or reconnect_required; 401 user_not_found; 429 rate_limited;

@@ -3,13 +3,13 @@ import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typ
 import { sql } from 'kysely'
 import { v7 as uuidv7 } from 'uuid'
 import { requireAdmin } from '../access/caller.ts'
-import { appNotFound, badField, endpointNotFound, notAnAdministrator } from '../http/catalogue.ts'
+import { accountClosed, appNotFound, badField, endpointNotFound, notAnAdministrator } from '../http/catalogue.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
 import { Credits, ref, Slug, Uuid } from '../schemas/primitives.ts'
 import { WebhookEndpoint, WebhookEvent, WebhookMessage } from '../schemas/webhooks.ts'
 import { readEndpoints } from '../webhooks/outbox.ts'
 
-const adminErrors = [...signedIn, notAnAdministrator]
+const adminErrors = [...signedIn, notAnAdministrator, accountClosed]
 
 /** Webhook endpoints of apps, and the messages that could not be delivered to them. */
 export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {

@@ -27,7 +27,7 @@ const ClerkId = Type.String({ pattern: CLERK_USER_ID, description: 'The Clerk us
 
 const ERASED_EXAMPLE = { ...Account.examples[0], clerk_id: ERASED }
 
-const adminErrors = [...signedIn, notAnAdministrator]
+const adminErrors = [...signedIn, notAnAdministrator, accountClosed]
 
 export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.addHook('onRequest', requireAdmin)
@@ -163,7 +163,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
             { account: ref(Account), entry: ref(Entry) },
             { description: 'OK', examples: [{ account: Account.examples[0], entry: Entry.examples[0] }] },
           ),
-          ...refusals(adminErrors, jsonBody, accountClosed, wouldGoNegative, referenceReused, balanceOutOfRange),
+          ...refusals(adminErrors, jsonBody, wouldGoNegative, referenceReused, balanceOutOfRange),
         },
       },
     },

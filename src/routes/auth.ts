@@ -1,6 +1,7 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { decodeJwt } from 'jose'
 import { authenticate, bySessionJwt, callerOf } from '../access/caller.ts'
+import { handOut, wasHandedOut } from '../access/handed-out.ts'
 import { closeSession, openSession } from '../access/sessions.ts'
 import {
   accountClosed,
@@ -10,6 +11,7 @@ import {
   tokenExpired,
   tokenNotAvailable,
   tokenNotFresh,
+  tokenNotRenewable,
   tokenWithoutSession,
 } from '../http/catalogue.ts'
 import { anyRequest, jsonBody, refusals, signedIn } from '../http/refusals.ts'
@@ -55,7 +57,7 @@ export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
         }),
         response: {
           200: SessionToken,
-          ...refusals(signedIn, sessionEnded, templateNotFound, tokenNotAvailable),
+          ...refusals(signedIn, sessionEnded, tokenNotRenewable, templateNotFound, tokenNotAvailable),
         },
       },
     },
@@ -68,11 +70,19 @@ export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
         throw templateNotFound()
       }
 
+      // A token of our own pages never leaves them: it could act as a person there. A fresh one of an app is answered as it is.
+      const { origin } = request.headers
+      const ours = app.origins.isOurs(jwt?.claims.azp)
       const fresh = jwt && jwt.claims.exp - Date.now() / 1000 >= FRESH_SECONDS
-      if (jwt && !template && (fresh || !sid)) return tokenOf(jwt.token, jwt.claims.exp)
+      if (jwt && !ours && !template && (fresh || !sid)) return tokenOf(jwt.token, jwt.claims.exp)
       if (!sid) throw tokenNotAvailable()
-      const token = await app.identity.mint({ sid, clerkId: clerk_id }, template, request.deadline)
-      if (token) return tokenOf(token)
+      if (jwt && (await wasHandedOut(app.db, jwt.token))) throw tokenNotRenewable()
+      const owner = { sid, clerkId: clerk_id }
+      const token = await app.identity.mint(owner, { template, party: origin, deadline: request.deadline })
+      if (token) {
+        await handOut(app, token)
+        return tokenOf(token)
+      }
       if (!jwt) await closeSession(request, reply)
       throw sessionEnded()
     },
@@ -115,7 +125,8 @@ export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
       if (!sid) throw tokenWithoutSession()
       // Apps hold tokens of 60 s. Such a token must not become a session of seven days.
       const fresh = jwt && Number(jwt.claims.iat) >= Date.now() / 1000 - OPENING_SECONDS
-      if (!fresh || !app.origins.isOurs(jwt.claims.azp)) throw tokenNotFresh()
+      if (!fresh || !app.origins.isOurs(jwt.claims.azp) || (await wasHandedOut(app.db, jwt.token)))
+        throw tokenNotFresh()
       return openSession(request, reply, { clerkId: clerk_id, sid, name: request.body.name })
     },
   )

@@ -7,6 +7,7 @@ import type { Scope } from '../db/tables.ts'
 import { completeDevice, startDevice } from '../device/approval.ts'
 import { type Polled, pollDevice } from '../device/client.ts'
 import {
+  accountClosed,
   badField,
   codeExpired,
   codeUsed,
@@ -37,6 +38,11 @@ const polled = {
       token: Type.String({ description: 'A personal access token: send it as Authorization: Bearer' }),
       token_type: Type.String(),
       expires_at: Timestamp,
+      name: Type.Unsafe<string | null>({
+        type: 'string',
+        nullable: true,
+        description: 'What the account page calls the person who approved, such as an e-mail address; null if unknown',
+      }),
     },
     {
       description: 'The token. For a minute, a repeated poll gets the same answer, in case the first was lost',
@@ -45,6 +51,7 @@ const polled = {
           token: 'focus_pat_3fQ9…',
           token_type: 'Bearer',
           expires_at: '2027-02-19T12:00:00.000Z',
+          name: 'ada@example.com',
         },
       ],
     },
@@ -193,6 +200,7 @@ export const deviceRoutes: FastifyPluginAsyncTypebox = async (app) => {
             signedIn,
             jsonBody,
             sessionRequired,
+            accountClosed,
             invalidCode,
             codeExpired,
             codeUsed,
@@ -211,7 +219,7 @@ export const deviceRoutes: FastifyPluginAsyncTypebox = async (app) => {
 }
 
 function answer(reply: FastifyReply, result: Polled) {
-  if ('token' in result) return { token: result.token, token_type: 'Bearer', expires_at: result.expires_at }
+  if ('token' in result) return { ...result, token_type: 'Bearer' }
   reply.code(202)
   return { status: 'pending', interval: result.interval }
 }

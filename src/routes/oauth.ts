@@ -3,6 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import { callerOf, requireOauth } from '../access/caller.ts'
 import { isPat } from '../access/tokens.ts'
 import {
+  accountClosed,
   badField,
   internalError,
   localIdentityOnly,
@@ -50,6 +51,7 @@ const ExternalAccountId = Type.Optional(
 
 const tokenErrors = refusals(
   signedIn,
+  accountClosed,
   userNotFound,
   notConnected,
   reconnectRequired,

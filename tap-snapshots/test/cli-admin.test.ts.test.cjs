@@ -215,6 +215,7 @@ Object {
       "id": "string",
       "plan": "string",
     },
+    "name": null,
     "server": "string",
     "source": "string",
     "token": Object {

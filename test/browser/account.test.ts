@@ -26,11 +26,11 @@ t.test('a new account says what there is nothing of', async (t) => {
   const { page, complaints } = await openPage(t, browser)
   await signIn(page, url, `${unique('new')}@example.com`)
   await page.getByText('0 credits to spend').waitFor()
-  await page.getByText('Nothing yet.').waitFor()
-  await page.getByText('No device can use your account.').waitFor()
+  await page.getByText('No jobs yet.').waitFor()
+  await page.getByText('No device has access to your account.').waitFor()
   await look(t, page, 'account-new')
-  await page.getByRole('link', { name: 'Every movement of credits' }).click()
-  await page.getByText('No credits have moved yet.').waitFor()
+  await page.getByRole('link', { name: 'Credit history' }).click()
+  await page.getByText('Your balance has not changed yet.').waitFor()
   t.strictSame(complaints, [])
 })
 
@@ -59,8 +59,8 @@ t.test('the account page shows where credits went', async (t) => {
   await logIn(page, `<script>alert(1)</script> ${'x'.repeat(70)}`, 'account oauth admin')
   await page.goto(`${url}/account`)
   await page.getByText(email).waitFor()
-  await page.getByText('7 credits more held').waitFor()
-  t.equal(await page.getByRole('img', { name: /^From [\d,]+ on .* credits today; the most was/ }).count(), 1)
+  await page.getByText('7 credits are held by running jobs.').waitFor()
+  t.equal(await page.getByRole('img', { name: /^From [\d,]+ on .* credits today\. Highest: / }).count(), 1)
   t.equal(
     await page.getByRole('link', { name: 'Get more credits' }).getAttribute('href'),
     'https://pay.example.com/credits',
@@ -82,11 +82,15 @@ t.test('the account page shows where credits went', async (t) => {
   await page.getByText('Clip 1', { exact: true }).waitFor()
   await look(t, page, 'account-older')
   await page.getByRole('link', { name: 'Newest' }).click()
-  await page.getByText('7 held').waitFor()
+  await page.getByText('7 credits held').waitFor()
 
-  await page.getByRole('link', { name: 'Every movement of credits' }).click()
-  await page.getByText('A job cost more').waitFor()
+  await page.getByRole('link', { name: 'Credit history' }).click()
+  await page.getByText('Job cost more than its hold').waitFor()
   await look(t, page, 'entries')
+  await page.getByRole('link', { name: 'export in 4k' }).first().click()
+  await page.getByRole('heading', { name: 'export in 4k' }).waitFor()
+  await page.getByText('Job cost more than its hold').waitFor()
+  await look(t, page, 'job')
   t.strictSame(complaints, [])
 })
 
@@ -110,7 +114,7 @@ t.test('a device is revoked after asking once, and is out at once', async (t) =>
   await page.getByText('“kept” could not be revoked.').waitFor()
   await page.unroute('**/api/tokens/*')
   await page.getByRole('button', { name: 'Revoke it' }).click()
-  await page.getByText('No device can use your account.').waitFor()
+  await page.getByText('No device has access to your account.').waitFor()
   t.equal(await works(kept), 401)
   t.strictSame(complaints, [])
 })
@@ -123,7 +127,7 @@ t.test('without JavaScript a device is revoked as well', async (t) => {
   await page.goto(`${url}/account`)
   await page.locator('summary', { hasText: 'Revoke lost' }).click()
   await page.getByRole('button', { name: 'Revoke it' }).click()
-  await page.getByText('No device can use your account.').waitFor()
+  await page.getByText('No device has access to your account.').waitFor()
   t.equal(await works(token), 401)
 })
 

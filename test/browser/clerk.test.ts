@@ -152,7 +152,7 @@ t.test("Clerk's script blocked, Clerk broken or silent: a message with a way to 
     await page.clock.fastForward(14_000)
     t.equal(await page.getByRole('alert').count(), 0, 'not before 15 s')
     await page.clock.fastForward(2_000)
-    await page.getByText('Clerk, which signs people in here, does not answer.').waitFor()
+    await page.getByText('Clerk, the sign-in provider, does not answer.').waitFor()
   }
   await look(t, page, 'signin-clerk-silent')
   frontend.faults.silent = /nothing/

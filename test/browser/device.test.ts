@@ -40,10 +40,10 @@ t.test('whoever follows the link signs in first, comes back to the same code and
   await page.goto(login.verification_uri_complete)
   const person = email()
   await signIn(page, url, person)
-  await page.getByRole('heading', { name: 'Let this device in?' }).waitFor()
+  await page.getByRole('heading', { name: 'Allow this device?' }).waitFor()
   t.equal(page.url(), login.verification_uri_complete, 'no token was put into our own address')
   const said = (await page.getByRole('main').textContent()) ?? ''
-  for (const word of [login.user_code, NAME, person, 'just now', '127.0.0.1, like yours'])
+  for (const word of [login.user_code, NAME, person, 'just now', '127.0.0.1, the same as yours'])
     t.ok(said.includes(word), word)
   t.equal(await page.locator('b').count(), 0, "the device's name is text")
   const [approve, deny] = await Promise.all(
@@ -74,7 +74,7 @@ t.test('a code can be typed, in any spelling, and denied; the device gets nothin
   await look(t, page, 'device-enter')
   await page.getByLabel('Code on the device').fill(` ${login.user_code.toLowerCase().replace('-', ' ')} `)
   await press(page, 'Continue')
-  await page.getByText('nothing', { exact: true }).waitFor()
+  await page.getByText('Not given', { exact: true }).waitFor()
   await press(page, 'Deny')
   await page.getByRole('heading', { name: 'Device denied' }).waitFor()
   await look(t, page, 'device-denied')
@@ -122,7 +122,7 @@ t.test('wrong, expired and used codes say so on the page', async (t) => {
   await press(other, 'Approve')
   await other.getByRole('heading', { name: 'Device approved' }).waitFor()
   await press(page, 'Approve')
-  await page.getByRole('heading', { name: 'This code was used already' }).waitFor()
+  await page.getByRole('heading', { name: 'This code has already been used' }).waitFor()
   await look(t, page, 'device-used')
 })
 
@@ -216,7 +216,7 @@ t.test('too many wrong codes are stopped, also on the page', async (t) => {
     answers.push(answer?.status())
   }
   t.strictSame(answers, [...Array(10).fill(400), 429])
-  t.match(await page.getByRole('alert').textContent(), /too many wrong codes\. Try again in \d+ minutes/)
+  t.match(await page.getByRole('alert').textContent(), /Too many wrong codes\. Try again in \d+ minutes/)
   await look(t, page, 'device-limited')
   t.equal((await page.goto(login.verification_uri_complete))?.status(), 429, 'also for a right one')
 })
@@ -225,7 +225,7 @@ t.test('somebody else can sign in from the page and comes back to the code', asy
   const { page } = await openSignedIn(t)
   const login = await startLogin()
   await page.goto(login.verification_uri_complete)
-  await press(page, 'Sign in as somebody else')
+  await press(page, 'Sign in as someone else')
   const other = email()
   await signIn(page, url, other)
   await page.getByText(other).waitFor()

@@ -44,7 +44,7 @@ t.test("the packed command line works on the machine's own Node, from login to l
   const computer = await machine(t, { FOCUS_SERVER: gate.url, PATH }, installed)
   const login = computer.terminal(['login', '--scope', 'admin', '--no-browser'])
   const [, spaced = ''] = await login.shows(CODE)
-  await root.post('/api/device/complete', { user_code: spaced })
+  await root.postFromOurPage('/api/device/complete', { user_code: spaced })
   t.equal(await login.ended, 0, login.seen())
 
   const done = async (...args: string[]) => {

@@ -27,7 +27,7 @@ export async function startLogin(app: App, asked: { client_name?: string; scope?
 /** The token of a device that `person` has approved. */
 export async function logIn(app: App, person: Person, asked: { client_name?: string; scope?: string } = {}) {
   const login = await startLogin(app, asked)
-  const approved = await person.post('/api/device/complete', { user_code: login.user_code })
+  const approved = await person.postFromOurPage('/api/device/complete', { user_code: login.user_code })
   if (approved.statusCode !== 200) throw new Error(approved.body)
   return (await login.poll()).json().token as string
 }

@@ -102,11 +102,15 @@ async function person(app: App, email = `${unique('somebody')}@example.com`) {
   return {
     id: account.id as string,
     clerkId: account.clerk_id as string,
+    email,
     cookie,
     token: token as string,
     authorization,
     get,
     post,
+    /** Posts as our own pages do: with the cookie, from our origin */
+    postFromOurPage: (url: string, payload: object, headers: Headers = {}): Promise<Reply> =>
+      app.inject({ method: 'POST', url, payload, headers: { cookie, origin: app.config.publicUrl, ...headers } }),
     put: (url: string, payload: object): Promise<Reply> =>
       app.inject({ method: 'PUT', url, payload, headers: { authorization } }),
     /** Reserves credits and returns the answer */

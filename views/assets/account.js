@@ -1,4 +1,4 @@
-// Revokes without loading the page again; without this script the form does it.
+// Revokes a token without reloading the page. Without this script, the form does it.
 
 const result = document.querySelector('#result')
 
@@ -12,12 +12,12 @@ for (const form of document.querySelectorAll('form[data-token]')) {
     try {
       const response = await fetch(`/api/tokens/${token}`, { method: 'DELETE', signal: AbortSignal.timeout(15_000) })
       if (response.status === 401) return location.reload()
-      // Not there any more is what was wanted.
+      // 404: the token is revoked already.
       if (!response.ok && response.status !== 404) throw new Error(`status ${response.status}`)
       form.closest('li').remove()
       result.textContent = `“${name}” is revoked.`
       document.querySelector('#no-tokens').hidden = document.querySelector('form[data-token]') !== null
-      // The button that had the focus is gone.
+      // The focused button has been removed with its row.
       document.querySelector('#tokens').focus()
     } catch (error) {
       console.error(error)

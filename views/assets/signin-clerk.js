@@ -1,11 +1,11 @@
-// Signs in with Clerk: its form where nobody is signed in there, and then a session of ours for the one at Clerk.
+// Signs in with Clerk: shows Clerk's form where no one is signed in, then opens a session of ours for Clerk's session.
 
 const form = document.querySelector('#clerk')
 const { host, publishableKey, address, onward, state } = form.dataset
 const progress = document.querySelector('#progress')
 const trouble = document.querySelector('#trouble')
 
-const PATIENCE_MS = 15_000
+const TIMEOUT_MS = 15_000
 
 function show(message) {
   progress.hidden = true
@@ -25,7 +25,7 @@ function run(path, attributes = {}) {
   })
 }
 
-/** A session of ours for Clerk's; the server then goes on to where the person wanted to. */
+/** Opens our session for Clerk's. The server then redirects to where the sign-in leads. */
 async function openSession(clerk) {
   progress.textContent = 'Signing you in…'
   const token = await clerk.session.getToken({ skipCache: true })
@@ -34,7 +34,7 @@ async function openSession(clerk) {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ token, ...(name && { name: [...name].slice(0, 120).join('') }) }),
-    signal: AbortSignal.timeout(PATIENCE_MS),
+    signal: AbortSignal.timeout(TIMEOUT_MS),
   })
   if (response.ok) return location.replace(onward)
   const { message = '' } = await response.json().catch(() => ({}))
@@ -49,20 +49,20 @@ async function signIn() {
   const clerk = window.Clerk
   await clerk.load({
     ui: { ClerkUI: window.__internal_ClerkUICtor },
-    // The address of this page may ask Clerk to send people elsewhere; only we do.
+    // Clerk reads redirect parameters from this page's address. Only the server redirects elsewhere.
     allowedRedirectOrigins: [location.origin],
   })
   if (clerk.isSignedIn && state === 'signed-out') {
     try {
       await clerk.signOut(() => {})
     } catch {
-      throw new Refused('You are signed out here, but Clerk could not be told: this browser is still signed in there.')
+      throw new Refused('You are signed out here, but Clerk did not answer, so this browser is still signed in there.')
     }
   }
   if (clerk.isSignedIn && state === 'returned') {
-    // Trying again by itself would go round for ever.
+    // An automatic retry would loop.
     throw new Refused(
-      'You are signed in at Clerk, but this site could not keep you signed in. Allow it to set cookies, or wait a moment.',
+      'You are signed in at Clerk, but this site could not keep you signed in. Allow cookies for this site, or wait a moment.',
     )
   }
   if (clerk.isSignedIn) return openSession(clerk)
@@ -71,7 +71,7 @@ async function signIn() {
     routing: 'hash',
     withSignUp: true,
     oauthFlow: 'redirect',
-    // Back to this page, now signed in at Clerk.
+    // Clerk returns to this page after a sign-in.
     forceRedirectUrl: address,
     signUpForceRedirectUrl: address,
     appearance: {
@@ -102,23 +102,23 @@ async function signIn() {
   })
 }
 
-const silence = setTimeout(
-  () => show('Clerk, which signs people in here, does not answer. Check the connection and content blockers.'),
-  PATIENCE_MS,
+const timeout = setTimeout(
+  () => show('Clerk, the sign-in provider, does not answer. Check your connection and content blockers.'),
+  TIMEOUT_MS,
 )
 progress.hidden = false
 try {
   await signIn()
   trouble.hidden = true
-  // While the browser is on its way elsewhere, the message stays.
+  // The message stays while the browser loads the next page.
   progress.hidden = form.childElementCount > 0
 } catch (error) {
   console.error(error)
   show(
     error instanceof Refused
       ? error.message
-      : 'The sign-in form did not load. Check the connection and content blockers.',
+      : 'The sign-in form did not load. Check your connection and content blockers.',
   )
 } finally {
-  clearTimeout(silence)
+  clearTimeout(timeout)
 }

@@ -9,7 +9,7 @@ type App = components['schemas']['App']
 export async function listApps(focus: Focus): Promise<void> {
   const answer = await focus.ask((api) => api.GET('/api/admin/apps'))
   if (focus.json) return printJson(answer)
-  if (!answer.apps.length) return remark('No app is registered.')
+  if (!answer.apps.length) return remark('No registered apps.')
   await printTable(
     [
       { title: 'app', value: ({ slug }) => slug },
@@ -25,7 +25,7 @@ export async function listApps(focus: Focus): Promise<void> {
 interface AppOptions {
   name?: string
   starterCredits?: number
-  /** false: none at all */
+  /** false: --no-origin */
   origin?: string[] | false
   settleKey?: 'rotate' | 'remove'
 }
@@ -43,11 +43,11 @@ export async function setApp(focus: Focus, options: AppOptions, slug: string): P
   printApp(answer.app)
 }
 
-/** The API wants the starter credits each time; who changes something else means those that it has. */
+/** The API requires the starter credits in every request, so the current ones are read and sent again. */
 async function creditsOf(focus: Focus, slug: string): Promise<number> {
   const { apps } = await focus.ask((api) => api.GET('/api/admin/apps'))
   const app = apps.find((registered) => registered.slug === slug)
-  if (!app) throw usage(`${slug} is a new app: say --starter-credits, which may be 0`)
+  if (!app) throw usage(`${slug} is a new app and needs --starter-credits, which may be 0`)
   return app.starter_credits
 }
 
@@ -59,7 +59,7 @@ function printApp(app: App): void {
     Origins: app.origins.join(' '),
     'Settle key': app.settle_key ?? app.has_settle_key,
   })
-  if (app.settle_key) remark('The key is shown this once; keep it on the server of the app.')
+  if (app.settle_key) remark("The settle key is shown only once. Store it on the app's server.")
 }
 
 interface CreditsOptions {
@@ -68,7 +68,7 @@ interface CreditsOptions {
   allowNegative?: boolean
 }
 
-/** The commands that give or take credits, by the kind of their entries. */
+/** The commands that change a balance, one for each kind of entry. */
 export const credits =
   (kind: 'topup' | 'admin_grant' | 'adjustment') =>
   async (focus: Focus, options: CreditsOptions, clerk_id: string, amount: number): Promise<void> => {
@@ -97,13 +97,13 @@ export async function revokeTokens(focus: Focus, _: object, clerk_id: string): P
   print(`Revoked ${answer.revoked} ${answer.revoked === 1 ? 'token' : 'tokens'}.`)
 }
 
-/** @throws {Failure} ledger_broken, exit code 1, after the table of what is */
+/** @throws {Failure} ledger_broken, exit code 1, after a table of the violations */
 export async function verify(focus: Focus): Promise<void> {
   const answer = await focus.ask((api) => api.GET('/api/admin/verify'))
   const { ok, checks } = answer
   const broken = checks.filter(({ violations }) => violations > 0)
   if (focus.json) printJson(answer)
-  else if (ok) print(`The ledger is right: all ${checks.length} checks hold.`)
+  else if (ok) print(`The ledger is consistent: all ${checks.length} checks passed.`)
   else {
     const { bold } = colours(process.stdout)
     await printTable(
@@ -123,9 +123,9 @@ export async function verify(focus: Focus): Promise<void> {
     }
   }
   if (ok) return
-  throw new Failure('ledger_broken', `The ledger is broken: ${broken.length} of ${checks.length} checks do not hold`, {
+  throw new Failure('ledger_broken', `The ledger is broken: ${broken.length} of ${checks.length} checks failed`, {
     exitCode: EXIT.failed,
-    hint: 'See docs/ledger.md of the Focus API for what to do.',
+    hint: 'What to do is in docs/ledger.md of the Focus API.',
   })
 }
 

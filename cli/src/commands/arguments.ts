@@ -3,11 +3,11 @@ import { text } from 'node:stream/consumers'
 import { InvalidArgumentError } from 'commander'
 import { usage } from '../failure.ts'
 
-/** What the arguments of commands look like. */
+/** Parsers of arguments. Those for commander throw InvalidArgumentError. */
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
-/** A whole number, for commander. */
+/** A whole number. */
 export function integer(given: string): number {
   const number = Number(given)
   if (!/^-?\d+$/.test(given) || !Number.isSafeInteger(number))
@@ -15,34 +15,34 @@ export function integer(given: string): number {
   return number
 }
 
-/** A whole number from 0 on, for commander. */
+/** A whole number, 0 or more. */
 export function credits(given: string): number {
   const number = integer(given)
   if (number < 0) throw new InvalidArgumentError('It must not be negative.')
   return number
 }
 
-/** The id of a token, or `current`, for commander. */
+/** The id of a token, or `current`. */
 export const tokenId = (given: string): string => (given === 'current' ? given : uuid(given))
 
-/** The id of a job, for commander. */
+/** The id of a job or an account. */
 export function uuid(given: string): string {
   if (!UUID.test(given))
     throw new InvalidArgumentError('It must be an id such as 0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f.')
   return given
 }
 
-/** The slug of an app, for commander. */
+/** The slug of an app. */
 export function slug(given: string): string {
   if (!/^[a-z0-9][a-z0-9-]{0,62}$/.test(given)) {
-    throw new InvalidArgumentError('It must be lower case letters, digits and dashes.')
+    throw new InvalidArgumentError('It must be of lower case letters, digits and dashes.')
   }
   return given
 }
 
 /**
- * JSON given as it is, as `@file`, or as `-` for standard input.
- * @throws {Failure} usage, where it is not a JSON object
+ * Metadata given as JSON, as `@file`, or as `-` for standard input.
+ * @throws {Failure} usage, where it is not a JSON object or cannot be read
  */
 export async function readMetadata(given: string | undefined): Promise<Record<string, unknown> | undefined> {
   if (given === undefined) return undefined
@@ -51,7 +51,7 @@ export async function readMetadata(given: string | undefined): Promise<Record<st
     const metadata: unknown = JSON.parse(json)
     if (typeof metadata === 'object' && metadata && !Array.isArray(metadata)) return metadata as Record<string, unknown>
   } catch {}
-  throw usage('--metadata must be a JSON object, @file or - for standard input', `Such as '{"description":"a clip"}'`)
+  throw usage('--metadata must be a JSON object, @file or - for standard input', `Example: '{"description":"a clip"}'`)
 }
 
 async function readText(given: string): Promise<string> {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { components } from '../api-types.ts'
 import { Failure } from '../failure.ts'
 import type { Focus } from '../focus.ts'
-import { moment, plain, print, printFields, printJson, printTable, remark } from '../output.ts'
+import { creditsText, day, moment, plain, print, printFields, printJson, printTable, remark } from '../output.ts'
 import { readMetadata } from './arguments.ts'
 
 type Job = components['schemas']['Job']
@@ -18,7 +18,7 @@ interface ListOptions {
 export async function list(focus: Focus, query: ListOptions): Promise<void> {
   const answer = await focus.ask((api) => api.GET('/api/jobs', { params: { query } }))
   if (focus.json) return printJson(answer)
-  if (!answer.jobs.length) return remark('There are no such jobs.')
+  if (!answer.jobs.length) return remark('No jobs.')
   await printTable(
     [
       { title: 'id', value: ({ id }) => id },
@@ -26,14 +26,14 @@ export async function list(focus: Focus, query: ListOptions): Promise<void> {
       { title: 'action', value: ({ action }) => action, shrinks: true },
       { title: 'status', value: ({ status }) => status },
       { title: 'cost', value: ({ status, reserved, actual_cost }) => (status === 'started' ? reserved : actual_cost) },
-      { title: 'created', value: ({ created_at }) => moment(created_at)?.slice(5) },
+      { title: 'created', value: ({ created_at }) => moment(created_at), short: ({ created_at }) => day(created_at) },
     ],
     answer.jobs,
   )
   if (!answer.next_cursor) return
   const { app, status, limit } = query
   const words = ['jobs list', app && `--app ${app}`, status && `--status ${status}`, limit && `--limit ${limit}`]
-  remark(`Older ones: ${focus.hint([...words, `--cursor ${plain(answer.next_cursor)}`].filter(Boolean).join(' '))}`)
+  remark(`Older jobs: ${focus.hint([...words, `--cursor ${plain(answer.next_cursor)}`].filter(Boolean).join(' '))}`)
 }
 
 export async function show(focus: Focus, _: object, id: string): Promise<void> {
@@ -53,7 +53,7 @@ function printJob(job: Job): void {
     Cost: status === 'started' ? undefined : job.actual_cost,
     Created: moment(job.created_at),
     Updated: moment(job.updated_at),
-    Expires: status === 'started' ? moment(job.expires_at) : undefined,
+    'Hold expires': status === 'started' ? moment(job.expires_at) : undefined,
     Metadata: metadata ? JSON.stringify(metadata) : undefined,
   })
 }
@@ -97,18 +97,18 @@ export async function create(focus: Focus, options: CreateOptions): Promise<void
   print(plain(job.job_id))
   remark(
     replayed
-      ? 'This job existed already; nothing was reserved.'
-      : `Reserved ${cost} credits until ${moment(job.expires_at)}.`,
+      ? 'This job exists already. Nothing was reserved.'
+      : `Reserved ${creditsText(cost)} until ${moment(job.expires_at)}.`,
   )
 }
 
-/** A lost answer says nothing about the job; the key finds out without reserving twice. */
+/** Without an answer, the job may exist or not. A repeat with the same key reserves once. */
 function perhapsCreated(error: unknown, key: string): unknown {
   if (!(error instanceof Failure)) return error
   const { code, message, exitCode, details } = error
   const { status } = details
   if (code !== 'server_unreachable' && !(typeof status === 'number' && status >= 500)) return error
-  const hint = `The job may exist all the same. Run this again with --idempotency-key ${key}: it reserves once.`
+  const hint = `The job may have been created. Repeat the command with --idempotency-key ${key}: the credits are reserved once.`
   return new Failure(code, message, { exitCode, details, hint })
 }
 
@@ -117,19 +117,19 @@ interface SettleOptions {
   metadata?: string
 }
 
-/** Whose job it is has to be said only with the app's key alone. */
-const whose = ({ account }: SettleOptions) => (account ? { account_id: account } : {})
-const as = ({ account }: SettleOptions) => ({ appKey: true, alone: account !== undefined })
+/** The account is needed with the app's key alone; a token implies it. */
+const accountOf = ({ account }: SettleOptions) => (account ? { account_id: account } : {})
+const credentialsFor = ({ account }: SettleOptions) => ({ appKey: true, alone: account !== undefined })
 
 export async function complete(focus: Focus, options: SettleOptions & { cost: number }, id: string): Promise<void> {
   const metadata = await readMetadata(options.metadata)
-  const body = { job_id: id, actual_cost: options.cost, ...whose(options), ...(metadata && { metadata }) }
-  report(focus, await focus.ask((api) => api.POST('/api/jobs/complete', { body }), as(options)))
+  const body = { job_id: id, actual_cost: options.cost, ...accountOf(options), ...(metadata && { metadata }) }
+  report(focus, await focus.ask((api) => api.POST('/api/jobs/complete', { body }), credentialsFor(options)))
 }
 
 export async function fail(focus: Focus, options: SettleOptions & { refund: boolean }, id: string): Promise<void> {
-  const body = { job_id: id, refund: options.refund, ...whose(options) }
-  report(focus, await focus.ask((api) => api.POST('/api/jobs/fail', { body }), as(options)))
+  const body = { job_id: id, refund: options.refund, ...accountOf(options) }
+  report(focus, await focus.ask((api) => api.POST('/api/jobs/fail', { body }), credentialsFor(options)))
 }
 
 function report(focus: Focus, answer: Settled): void {
@@ -144,11 +144,11 @@ function report(focus: Focus, answer: Settled): void {
 }
 
 export async function heartbeat(focus: Focus, options: SettleOptions & { ttl?: number }, id: string): Promise<void> {
-  const body = { ...whose(options), ...(options.ttl !== undefined && { ttl_seconds: options.ttl }) }
+  const body = { ...accountOf(options), ...(options.ttl !== undefined && { ttl_seconds: options.ttl }) }
   const answer = await focus.ask(
     (api) => api.POST('/api/jobs/{id}/heartbeat', { params: { path: { id } }, body }),
-    as(options),
+    credentialsFor(options),
   )
   if (focus.json) return printJson(answer)
-  print(`The hold lives until ${moment(answer.job.expires_at)}.`)
+  print(`The hold now expires at ${moment(answer.job.expires_at)}.`)
 }

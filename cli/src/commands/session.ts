@@ -4,35 +4,36 @@ import type { components } from '../api-types.ts'
 import { fetchToken, type Started, startLogin } from '../device-login.ts'
 import { Failure, usage } from '../failure.ts'
 import type { Focus } from '../focus.ts'
-import { day, plain, print, printFields, printJson, remark } from '../output.ts'
+import { creditsText, moment, plain, print, printFields, printJson, remark } from '../output.ts'
 import { type Login, prepareFolder, readLogin, removeLogin, writeLogin } from '../store.ts'
 
-/** A poll that stalls must leave time to repeat it within the minute in which the token is answered again. In ms. */
-const LOGIN_PATIENCE = 10_000
+/** In ms. Short enough that a poll that times out can be repeated within the minute for which the token is repeated. */
+const LOGIN_TIMEOUT = 10_000
 const SCOPES = ['account', 'oauth', 'admin']
 
-/** @throws {Failure} whatever ends a login, also a login that cannot be kept */
+/** @throws {Failure} any error that ends a login; config_unwritable */
 export async function login(focus: Focus, options: { browser: boolean; scope?: string }): Promise<void> {
   const { server } = focus
   const scope = readScopes(options.scope)
-  refuseWithEnvironment('log in')
+  refuseWithEnvironment('login')
   await prepareFolder()
   const before = await loginBefore(server)
-  const api = openApi(server, {}, LOGIN_PATIENCE)
+  const api = openApi(server, {}, LOGIN_TIMEOUT)
   const started = await startLogin(api, server, { client_name: `focus on ${hostname()}`.slice(0, 100), scope })
   const granted = await approved(started)
-  const kept = { server, token: granted.token, expires_at: granted.expires_at }
+  const login = { server, ...granted }
   try {
-    await writeLogin(kept)
+    await writeLogin(login)
   } catch (error) {
-    await revoke(kept).catch(() => {})
+    await revoke(login).catch(() => {})
     throw error
   }
-  // One machine, one token: what it replaces would live on unseen.
-  if (before) await revoke(before).catch(() => remark('The login before this one could not be revoked.'))
+  // One token per machine: an old one would stay valid unnoticed.
+  if (before) await revoke(before).catch(() => remark('The token of the previous login could not be revoked.'))
   const who = await identify(focus)
   if (focus.json) return printJson(who)
-  print(`Signed in to ${server} as ${plain(who.account.clerk_id)}, with ${who.account.credits} credits.`)
+  const { clerk_id, credits } = who.account
+  print(`Signed in to ${server} as ${plain(who.name ?? clerk_id)}, with ${creditsText(credits)}.`)
 
   async function approved(started: Started) {
     const { openBrowser, showCode, showWaiting } = await import('../login-screen.ts')
@@ -51,19 +52,24 @@ export async function login(focus: Focus, options: { browser: boolean; scope?: s
   }
 }
 
-/** `account` is always among them: without it nobody could be told who they are. */
+/** Always with `account`, which whoami and most commands need. */
 function readScopes(given = ''): string {
-  const asked = given.split(/[\s,]+/).filter(Boolean)
-  const odd = asked.find((scope) => !SCOPES.includes(scope))
-  if (odd !== undefined) throw usage(`--scope knows ${SCOPES.join(', ')}, not ${odd}`)
-  return [...new Set(['account', ...asked])].join(' ')
+  const scopes = given.split(/[\s,]+/).filter(Boolean)
+  const unknown = scopes.find((scope) => !SCOPES.includes(scope))
+  if (unknown !== undefined) throw usage(`--scope must be of ${SCOPES.join(', ')}, not ${unknown}`)
+  return [...new Set(['account', ...scopes])].join(' ')
 }
 
-function refuseWithEnvironment(what: string): void {
+/** @throws {Failure} token_from_environment */
+function refuseWithEnvironment(command: string): void {
   if (!process.env.FOCUS_TOKEN?.trim()) return
-  throw new Failure('token_from_environment', `FOCUS_TOKEN is set, and would be used whatever you ${what} to`, {
-    hint: 'Unset FOCUS_TOKEN first.',
-  })
+  throw new Failure(
+    'token_from_environment',
+    `FOCUS_TOKEN is set and takes precedence over a login, so ${command} would have no effect`,
+    {
+      hint: 'Unset FOCUS_TOKEN first.',
+    },
+  )
 }
 
 async function loginBefore(server: string): Promise<Login | undefined> {
@@ -75,9 +81,9 @@ async function loginBefore(server: string): Promise<Login | undefined> {
   }
 }
 
-/** A token that is revoked or has expired already is what was wanted. */
+/** Revokes the token of a login; 401 means that it is revoked or expired already. */
 async function revoke({ server, token }: Login): Promise<void> {
-  const api = openApi(server, { token }, LOGIN_PATIENCE)
+  const api = openApi(server, { token }, LOGIN_TIMEOUT)
   try {
     await take(server, api.DELETE('/api/tokens/{id}', { params: { path: { id: 'current' } } }))
   } catch (error) {
@@ -85,28 +91,28 @@ async function revoke({ server, token }: Login): Promise<void> {
   }
 }
 
-/** @throws {Failure} server_unreachable and the like: then nothing is forgotten, unless by force */
+/** @throws {Failure} server_unreachable and others. Then the login is kept, unless `force` is set. */
 export async function logout(focus: Focus, { force = false }: { force?: boolean }): Promise<void> {
   const { server } = focus
-  refuseWithEnvironment('log out of')
-  const kept = await readLogin(server, { toRevoke: true }).catch(async (error) => {
+  refuseWithEnvironment('logout')
+  const login = await readLogin(server, { toRevoke: true }).catch(async (error) => {
     if (error instanceof Failure && error.code === 'config_corrupt') await removeLogin(server)
     throw error
   })
-  if (!kept) return say(`You are not signed in to ${server}.`, false)
+  if (!login) return say(`You are not signed in to ${server}.`, false)
   try {
-    await revoke(kept)
+    await revoke(login)
   } catch (error) {
     if (!force) {
       const { code, message, details } = error as Failure
-      const hint = `Try again later, or forget it here and revoke it on ${server}/account: ${focus.hint('logout --force')}`
+      const hint = `Try again later, or delete the login here with ${focus.hint('logout --force')} and revoke it on ${server}/account.`
       throw new Failure(code, `The token was not revoked. ${message}`, { details, hint })
     }
     await removeLogin(server)
-    return say(`Forgot the login to ${server}; its token was not revoked and may work until it expires.`, false)
+    return say(`Deleted the login to ${server}. Its token was not revoked and may work until it expires.`, false)
   }
   await removeLogin(server)
-  say(`Signed out of ${server}; its token is revoked.`, true)
+  say(`Signed out of ${server} and revoked its token.`, true)
 
   function say(text: string, revoked: boolean): void {
     if (focus.json) printJson({ server, revoked })
@@ -117,33 +123,36 @@ export async function logout(focus: Focus, { force = false }: { force?: boolean 
 export async function whoami(focus: Focus): Promise<void> {
   const who = await identify(focus)
   if (focus.json) return printJson(who)
-  const { account, token } = who
+  const { account, name, token } = who
   printFields({
+    Name: name ?? undefined,
     'Clerk id': account.clerk_id,
     Account: account.id,
     Plan: account.plan,
-    Credits: account.held ? `${account.credits}, and ${account.held} held by jobs` : account.credits,
+    Credits: account.held ? `${account.credits}, and ${account.held} held by running jobs` : account.credits,
     Server: focus.server,
-    Token: token ? `${token.name} (…${token.last_four}), for ${token.scopes.join(', ')}` : who.source,
-    Expires: token ? day(token.expires_at) : undefined,
+    Token: token ? `${token.name} (…${token.last_four}), scope ${token.scopes.join(', ')}` : who.source,
+    Expires: token ? moment(token.expires_at) : undefined,
   })
 }
 
 type Who = {
   server: string
   source: 'login' | 'FOCUS_TOKEN'
+  /** What the server called the person at the login; null where it did not know, and with FOCUS_TOKEN */
+  name: string | null
   account: components['schemas']['Account']
-  /** null: not a personal access token, but a session's */
+  /** null: the token is no personal access token, but a session token */
   token: { id: string; name: string; last_four: string; scopes: string[]; expires_at: string } | null
 }
 
 async function identify(focus: Focus): Promise<Who> {
-  const [{ source }, { account }, { tokens }] = await Promise.all([
+  const [{ source, name }, { account }, { tokens }] = await Promise.all([
     focus.token(),
     focus.ask((api) => api.GET('/api/wallet')),
     focus.ask((api) => api.GET('/api/tokens')),
   ])
-  return { server: focus.server, source, account, token: tokens.find(({ current }) => current) ?? null }
+  return { server: focus.server, source, name, account, token: tokens.find(({ current }) => current) ?? null }
 }
 
 export async function printToken(focus: Focus): Promise<void> {

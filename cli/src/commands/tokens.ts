@@ -5,13 +5,13 @@ import { removeLogin } from '../store.ts'
 export async function list(focus: Focus): Promise<void> {
   const answer = await focus.ask((api) => api.GET('/api/tokens'))
   if (focus.json) return printJson(answer)
-  if (!answer.tokens.length) return remark('You have no personal access tokens.')
+  if (!answer.tokens.length) return remark('No active tokens.')
   await printTable(
     [
       { title: 'id', value: ({ id, current }) => (current ? `${id} *` : id) },
       { title: 'name', value: ({ name }) => name, shrinks: true },
       { title: 'scopes', value: ({ scopes }) => scopes.join(','), shrinks: true },
-      { title: 'used', value: ({ last_used_at }) => day(last_used_at) },
+      { title: 'last used', value: ({ last_used_at }) => day(last_used_at) },
       { title: 'expires', value: ({ expires_at }) => day(expires_at) },
     ],
     answer.tokens,

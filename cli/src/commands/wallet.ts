@@ -1,5 +1,5 @@
 import type { Focus } from '../focus.ts'
-import { moment, plain, print, printFields, printJson, printTable, remark } from '../output.ts'
+import { day, moment, plain, print, printFields, printJson, printTable, remark } from '../output.ts'
 
 export async function wallet(focus: Focus, { app }: { app?: string }): Promise<void> {
   const query = app === undefined ? {} : { app }
@@ -33,17 +33,17 @@ export async function entries(focus: Focus, { csv, ...query }: EntriesOptions): 
     const text = await focus.ask((api) =>
       api.GET('/api/wallet/entries', { params: { query }, headers: { accept: 'text/csv' }, parseAs: 'text' }),
     )
-    // For a file as it is; on a terminal nothing may steer it.
+    // Unchanged for files and pipes; on a terminal without control characters.
     process.stdout.write(process.stdout.isTTY ? `${text.split(/\r?\n/).map(plain).join('\n')}` : text)
     return
   }
   const answer = await focus.ask((api) => api.GET('/api/wallet/entries', { params: { query } }))
   if (focus.json) return printJson(answer)
-  if (!answer.entries.length) return remark('There are no entries.')
+  if (!answer.entries.length) return remark('No entries.')
   await printTable(
     [
       { title: 'no', value: ({ seq }) => seq },
-      { title: 'when', value: ({ created_at }) => moment(created_at) },
+      { title: 'time', value: ({ created_at }) => moment(created_at), short: ({ created_at }) => day(created_at) },
       { title: 'kind', value: ({ kind }) => kind },
       { title: 'amount', value: ({ amount }) => amount },
       { title: 'balance', value: ({ balance_after }) => balance_after },
@@ -51,5 +51,5 @@ export async function entries(focus: Focus, { csv, ...query }: EntriesOptions): 
     ],
     answer.entries,
   )
-  if (answer.next_cursor) remark(`Older ones: ${focus.hint(`entries --cursor ${plain(answer.next_cursor)}`)}`)
+  if (answer.next_cursor) remark(`Older entries: ${focus.hint(`entries --cursor ${plain(answer.next_cursor)}`)}`)
 }

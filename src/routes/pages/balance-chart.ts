@@ -5,11 +5,11 @@ import { amountText, creditsText, dayText } from './words.ts'
 const DAYS = 30
 const DAY_MS = 86_400_000
 
-// A search by halves over seq, which has no gaps and grows with time, one per day: so it reads some 20 rows a day
-// however many entries the account has, and created_at needs no index, which every posting would have to keep.
+// For each day, a binary search over seq, which has no gaps and grows with created_at. It reads about 20 rows per day
+// for any number of entries, and created_at needs no index, which every posting would have to update.
 const closingBalances = statement<
   { account_id: string; first_end: Date; days: number },
-  { day_end: Date; balance: number }
+  { day_end: Date; balance: number; begun: boolean }
 >(
   'closing_balances',
   `with recursive search (day_end, before, past) as (
@@ -22,7 +22,7 @@ const closingBalances = statement<
     from search join ledger_entries on account_id = $account_id::uuid and seq = (before + past) / 2
     where before + 1 < past
   )
-  select day_end, coalesce(balance_after, 0) as balance
+  select day_end, coalesce(balance_after, 0) as balance, before > 0 as begun
   from search left join ledger_entries on account_id = $account_id::uuid and seq = before
   where before + 1 = past
   order by day_end`,
@@ -35,27 +35,31 @@ export interface DayBalance {
   credits: number
 }
 
-/** An account's balance at the end of each of the last 30 days (UTC), today's so far last; empty: no such account. */
+/**
+ * An account's balance at the end of each day (UTC), today's so far last: 30 days at most, and none before the account's
+ * first entry.
+ */
 export async function readDays(db: Db, accountId: string, now = new Date()): Promise<DayBalance[]> {
   const today = Math.floor(now.getTime() / DAY_MS) * DAY_MS
   const first_end = new Date(today - (DAYS - 2) * DAY_MS)
   const rows = await closingBalances(db, { account_id: accountId, first_end, days: DAYS })
-  return rows.map(({ day_end, balance }) => ({ day: new Date(day_end.getTime() - DAY_MS), credits: balance }))
+  return rows
+    .filter(({ begun }) => begun)
+    .map(({ day_end, balance }) => ({ day: new Date(day_end.getTime() - DAY_MS), credits: balance }))
 }
 
-/** The size of the drawing in its own units; the page stretches it. */
+/** The size of the SVG view box; the page stretches it. */
 const [WIDTH, HEIGHT] = [300, 100]
 
 /**
- * The days as a drawing and in words: paths of steps in a box of 300 by 100, labels, and a
- * sentence that says the same. undefined where there was nothing all the time.
+ * The days as an SVG (step paths in a box of 300 by 100, with labels) and as a sentence that says the same.
+ * @returns undefined for fewer than two days, and where every balance is 0: neither makes a chart
  */
 export function balanceChart(days: DayBalance[]) {
   const highest = best(days, (a, b) => a > b)
   const lowest = best(days, (a, b) => a < b)
   const [first, last] = [days[0], days.at(-1)]
-  if (!highest || !lowest || !first || !last) return undefined
-  // A line along nothing says less than no line.
+  if (!highest || !lowest || !first || !last || first === last) return undefined
   if (!highest.credits && !lowest.credits) return undefined
   const top = Math.max(highest.credits, 0)
   const bottom = Math.min(lowest.credits, 0)
@@ -74,9 +78,9 @@ export function balanceChart(days: DayBalance[]) {
     from: dayText(first.day),
     sentence:
       highest.credits === lowest.credits
-        ? `${creditsText(last.credits)} on every one of the last ${days.length} days.`
-        : `From ${amountText(first.credits)} on ${dayText(first.day)} to ${creditsText(last.credits)} today; the most ` +
-          `was ${amountText(highest.credits)} ${on(highest)}, the least ${amountText(lowest.credits)} ${on(lowest)}.`,
+        ? `${creditsText(last.credits)} on each of the last ${days.length} days.`
+        : `From ${amountText(first.credits)} on ${dayText(first.day)} to ${creditsText(last.credits)} today. ` +
+          `Highest: ${amountText(highest.credits)} ${on(highest)}; lowest: ${amountText(lowest.credits)} ${on(lowest)}.`,
     days: days.map(({ day, credits }) => ({ day: dayText(day), credits: amountText(credits) })).reverse(),
   }
 }

@@ -12,24 +12,24 @@ import {
 import { codeExpired, codeUsed } from '../../http/catalogue.ts'
 import { ApiError } from '../../http/errors.ts'
 import { fromOurPages, page, signedIn } from './page.ts'
-import { agoText, shortText, timeText } from './words.ts'
+import { agoText, daysText, shortText, timeText } from './words.ts'
 
 interface DeviceForm {
   user_code?: unknown
   action?: unknown
-  /** The code that the page showed when the person decided */
+  /** The code of the request that the page showed when the person decided */
   shown?: unknown
 }
 
 type Person = NonNullable<Awaited<ReturnType<typeof signedIn>>>
 
 const SCOPE_WORDS: Record<string, string> = {
-  account: 'See and spend your credits, run jobs, and manage tokens',
-  oauth: 'Use the services that you connected, such as X, in your name',
-  admin: 'Administer this service for everybody: give credits, change apps, revoke tokens',
+  account: 'See who you are, your credits and your jobs, spend credits, and manage your tokens',
+  oauth: 'Use the services that you have connected, such as X, on your behalf',
+  admin: 'Administer this service for all users: grant credits, change apps, revoke tokens',
 }
 
-/** Where a person lets a device in, or does not (RFC 8628, 3.3). Nothing is decided without a button of the page. */
+/** The page where a person approves or denies a device (RFC 8628, section 3.3). Only its buttons decide. */
 export const devicePages: FastifyPluginAsyncTypebox = async (app) => {
   app.get<{ Querystring: DeviceForm }>('/device', { schema: { hide: true } }, async (request, reply) => {
     const code = text(request.query.user_code)
@@ -38,7 +38,7 @@ export const devicePages: FastifyPluginAsyncTypebox = async (app) => {
     if (!code) return enterPage(reply, person)
     return answering(reply, person, code, async () => {
       const asked = await findDeviceRequest(app.db, guesser(request, person), code)
-      // Followed, not typed: whoever made the link may not be who reads it.
+      // The code came in a link, which an attacker may have sent: a device elsewhere needs its code typed.
       return decidePage(request, reply, person, asked, { mustType: !isNear(request, asked) })
     })
   })
@@ -52,11 +52,11 @@ export const devicePages: FastifyPluginAsyncTypebox = async (app) => {
       const person = await signedIn(request, reply, withCode(code || text(shown)))
       if (!person) return reply
       const decision: Decision | undefined = action === 'approve' || action === 'deny' ? action : undefined
-      // Denying the request that is on the page takes no typing.
+      // Denying the request on the page needs no typed code.
       const meant = decision === 'deny' ? text(shown) : code
       return answering(reply, person, meant, async () => {
         const asked = await findDeviceRequest(app.db, guesser(request, person), meant)
-        // A code of another request than the one that was shown: its details come first.
+        // A code of another request than the one on the page: show that request first.
         if (!decision || readUserCode(text(shown)) !== asked.user_code) {
           return decidePage(request, reply, person, asked, { mustType: false })
         }
@@ -68,7 +68,7 @@ export const devicePages: FastifyPluginAsyncTypebox = async (app) => {
   )
 
   function enterPage(reply: FastifyReply, person: Person, code = '', fault = '') {
-    return page(reply, 'device-enter', { title: 'Log in a device', shown_as: person.shown_as, code, fault })
+    return page(reply, 'device-enter', { title: 'Connect a device', shown_as: person.shown_as, code, fault })
   }
 
   function decidePage(
@@ -88,12 +88,13 @@ export const devicePages: FastifyPluginAsyncTypebox = async (app) => {
     }
     if (expired) return resultPage(reply.code(410), 'expired', asked)
     return page(reply, 'device-decide', {
-      title: 'Let this device in?',
+      title: 'Allow this device?',
       shown_as: person.shown_as,
       back: app.config.publicUrl + withCode(asked.user_code),
       code: asked.user_code,
       must_type: mustType,
       client_name: nameOf(asked),
+      days: daysText(app.config.patTtlDays),
       scopes: asked.scopes.map((scope) => ({ scope, words: SCOPE_WORDS[scope] ?? scope })),
       ago: agoText(asked.created_at),
       at: timeText(asked.created_at),
@@ -105,10 +106,10 @@ export const devicePages: FastifyPluginAsyncTypebox = async (app) => {
 
   function resultPage(reply: FastifyReply, outcome: Outcome, asked?: DeviceRequest) {
     const name = asked ? nameOf(asked) : undefined
-    return page(reply, 'device-result', { ...RESULTS[outcome](name), outcome })
+    return page(reply, 'device-result', { ...RESULTS[outcome](name), outcome, days: daysText(app.config.patTtlDays) })
   }
 
-  /** Says on the page what the code's faults are. @throws what is no fault of the code */
+  /** Shows the errors that concern the code on the page. @throws every other error */
   async function answering(reply: FastifyReply, person: Person, code: string, answer: () => Promise<FastifyReply>) {
     try {
       return await answer()
@@ -127,19 +128,19 @@ type Outcome = 'approved' | 'denied' | 'expired' | 'used'
 const RESULTS: Record<Outcome, (name?: string) => { title: string; message: string }> = {
   approved: (name) => ({
     title: 'Device approved',
-    message: `${name ? `“${name}”` : 'The device'} can use your account now. You can close this window and go back to the device.`,
+    message: `${name ? `“${name}”` : 'The device'} can now use your account. You can close this window and return to the device.`,
   }),
   denied: (name) => ({
     title: 'Device denied',
-    message: `${name ? `“${name}”` : 'The device'} gets nothing. You can close this window.`,
+    message: `${name ? `“${name}”` : 'The device'} has no access to your account. You can close this window.`,
   }),
   expired: () => ({
     title: 'This code has expired',
-    message: 'Nothing was approved. Start the login again on the device; you can close this window.',
+    message: 'The device was not approved. Start the login again on the device. You can close this window.',
   }),
   used: () => ({
-    title: 'This code was used already',
-    message: 'It cannot be used again. Start the login again on the device; you can close this window.',
+    title: 'This code has already been used',
+    message: 'It works once only. Start the login again on the device. You can close this window.',
   }),
 }
 
@@ -147,12 +148,12 @@ const nameOf = ({ client_name }: DeviceRequest) => shortText(client_name, 100)
 
 const guesser = (request: FastifyRequest, person: Person) => ({ account_id: person.id, address: request.ip })
 
-/** A parameter may come twice or not at all; longer than this it is no code. */
+/** A parameter may be missing or repeated. No code is longer than 100 characters, however it is typed. */
 const text = (value: unknown): string => (typeof value === 'string' ? value.trim().slice(0, 100) : '')
 
 const withCode = (code: string) => (code ? `/device?${new URLSearchParams({ user_code: code })}` : '/device')
 
-/** Asked from where the person is: the same IPv4 address or IPv6 network, or both on this machine. */
+/** The device and the person have the same IPv4 address or IPv6 network, or both are on this machine. */
 function isNear({ ip }: FastifyRequest, { requested_from }: DeviceRequest): boolean {
   if (!requested_from || !isIP(requested_from)) return false
   const here = plainAddress(ip)

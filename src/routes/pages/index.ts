@@ -5,13 +5,14 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fastifyView from '@fastify/view'
 import { Eta } from 'eta'
 import { accountPages } from './account.ts'
+import { creditHistoryPages } from './credit-history.ts'
 import { devicePages } from './device.ts'
 import { sendErrorPage } from './page.ts'
 import { signinPages } from './signin.ts'
 
 const VIEWS = fileURLToPath(new URL('../../../views', import.meta.url))
 
-/** What people see: server-made pages, one stylesheet, one small script where a page needs one. */
+/** The pages for people: HTML made on the server, one stylesheet, and a small script where a page needs one. */
 export const pageRoutes: FastifyPluginAsyncTypebox = async (app) => {
   await app.register(fastifyView, {
     engine: { eta: new Eta({ views: VIEWS, cache: true }) },
@@ -25,5 +26,6 @@ export const pageRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/', { schema: { hide: true } }, async (_, reply) => reply.redirect('/account', 303))
   await app.register(signinPages)
   await app.register(accountPages)
+  await app.register(creditHistoryPages)
   await app.register(devicePages)
 }

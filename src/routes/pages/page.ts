@@ -4,15 +4,15 @@ import { openOurPage } from '../../http/catalogue.ts'
 import { sendError, toApiError } from '../../http/error-handler.ts'
 import type { Refusal } from '../../http/refusals.ts'
 
-/** What a page needs beyond ourselves. */
+/** The origins other than our own that a page needs. */
 interface Needs {
-  /** The origin that a form of the page ends at: Chromium holds form-action against redirects as well */
+  /** The origin that a form of the page is redirected to: Chromium applies form-action to redirects too */
   formTarget?: string | undefined
-  /** Clerk's frontend host: the page runs ClerkJS from there */
+  /** Clerk's frontend host, which ClerkJS is loaded from */
   clerkHost?: string | undefined
 }
 
-/** Sends a page: never stored, never framed, scripts by host list. Everything that a template fills in is escaped. */
+/** Sends a page: not cached, not framed, with scripts from listed hosts only. Templates escape every value. */
 export function page(reply: FastifyReply, template: string, values: object, needs: Needs = {}) {
   return reply
     .header('cache-control', 'no-store')
@@ -21,7 +21,7 @@ export function page(reply: FastifyReply, template: string, values: object, need
     .view(template, values)
 }
 
-/** Clerk's part is what its documentation asks for; its styles are made by script, hence unsafe-inline for them. */
+/** Clerk's part follows its documentation. ClerkJS creates styles by script, hence unsafe-inline for styles. */
 function contentSecurityPolicy({ formTarget, clerkHost }: Needs): string {
   const clerk = clerkHost ? `https://${clerkHost}` : ''
   const protect = 'https://*.protect.clerk.com'
@@ -43,13 +43,13 @@ function contentSecurityPolicy({ formTarget, clerkHost }: Needs): string {
     .join('; ')
 }
 
-/** For the document: a response that is a page. */
+/** A response schema for a page. */
 export const html = (description: string) => ({
   description,
   content: { 'text/html': { schema: { type: 'string' }, example: '<!doctype html>…' } },
 })
 
-/** The same failures, told to whoever sent a form on a page. */
+/** The same failures, which a form gets as a page and a JSON request as JSON. */
 export const alsoAsPages = (responses: Record<number, Refusal>) =>
   Object.fromEntries(
     Object.entries(responses).map(([status, failure]) => [
@@ -59,8 +59,8 @@ export const alsoAsPages = (responses: Record<number, Refusal>) =>
   )
 
 /**
- * Refuses a form that is not from one of our pages: whoever sends somebody's browser here must not decide for them.
- * Our pages send an Origin (their referrer policy is same-origin); browsers that do not still say where they come from.
+ * A hook that accepts forms from our own pages only (CSRF). Our pages send an Origin, because their referrer policy is
+ * same-origin; a request without one needs `Sec-Fetch-Site: same-origin`.
  * @throws {ApiError} 403 origin_not_allowed
  */
 export async function fromOurPages(request: FastifyRequest): Promise<void> {
@@ -70,14 +70,15 @@ export async function fromOurPages(request: FastifyRequest): Promise<void> {
 }
 
 /**
- * Whose browser this is, by our session; nobody's: it is sent to sign in and then to `path`.
- * @returns undefined when the answer is under way
+ * The person whose session cookie the request carries. Without a session, the reply redirects to sign-in.
+ * @param path where the sign-in leads back to
+ * @returns undefined where the reply has been sent
  */
 export async function signedIn(request: FastifyRequest, reply: FastifyReply, path = request.url) {
   const caller: Caller | undefined = await bySessionCookie(request)
   if (caller) return { ...caller, shown_as: caller.name ?? caller.clerk_id }
   const query = new URLSearchParams({ redirect_to: request.server.config.publicUrl + path })
-  // Without redirect_to a sign-in ends at the account page.
+  // Without redirect_to, a sign-in ends at the account page.
   reply.header('cache-control', 'no-store').redirect(path === '/account' ? '/signin' : `/signin?${query}`, 303)
   return undefined
 }
@@ -85,7 +86,7 @@ export async function signedIn(request: FastifyRequest, reply: FastifyReply, pat
 export const isJson = (request: FastifyRequest): boolean =>
   /^application\/json\b/i.test(request.headers['content-type'] ?? '')
 
-/** A page for people; JSON for whoever sent JSON. */
+/** Answers an error with a page, and with JSON where the request was JSON. */
 export function sendErrorPage(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply) {
   if (isJson(request)) return sendError(error, request, reply)
   const answer = toApiError(error)

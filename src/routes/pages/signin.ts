@@ -1,35 +1,36 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { bySessionCookie } from '../../access/caller.ts'
-import { safeRedirect, type TokenIn, withToken } from '../../access/redirects.ts'
+import { handOut } from '../../access/handed-out.ts'
+import { originToAllow, type TokenIn, withToken } from '../../access/redirects.ts'
 import { closeSession, openSession } from '../../access/sessions.ts'
-import { isLoopback } from '../../addresses.ts'
 import { clerkFrontendHost } from '../../config.ts'
 import { accountClosed, badField, localSignInOff, openOurPage } from '../../http/catalogue.ts'
 import { anyRequest, jsonBody, refusals } from '../../http/refusals.ts'
 import { localClerkId, newLocalSid } from '../../identity/local.ts'
 import { alsoAsPages, fromOurPages, html, isJson, page } from './page.ts'
+import { allowedUrl, allowsLoopback } from './return-link.ts'
 
-/** Set by signing out and read once: the sign-in page after it must not sign the person in again by itself. */
+/** Cookie set by a sign-out and read once: the next sign-in page must not sign the person in again automatically. */
 const SIGNED_OUT = 'focus_signed_out'
 
 const RedirectTo = Type.String({ format: 'uri', description: 'Absolute URL to send the user back to after sign-in' })
 const TokenInParam = Type.Unsafe<TokenIn>({
   type: 'string',
   enum: ['query', 'fragment', 'none'],
-  description: 'How redirect_to is told the token: in its query (the default), in its fragment, or not at all',
+  description: 'Where redirect_to receives the token: in its query (the default), in its fragment, or not at all',
 })
-const found = { description: 'Signed in: on to redirect_to with the token, or to the account page', type: 'null' }
+const found = { description: 'Signed in: to redirect_to with the token, or to the account page', type: 'null' }
 
 interface SigninForm {
   email?: string
   redirect_to?: string
   token_in?: string
-  /** Clerk's page comes back with it once it has opened our session */
+  /** Set by the script of the Clerk page once it has opened our session */
   returned?: string
 }
 
-/** Where a sign-in ends. `undefined` target: the account page. */
+/** Where a sign-in leads to. `target` undefined: the account page. */
 interface Return {
   target: URL | undefined
   tokenIn: TokenIn
@@ -39,7 +40,7 @@ export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
   app.get<{ Querystring: SigninForm }>(
     '/signin',
     {
-      // What redirect_to may be is safeRedirect's to say, which reads URLs as browsers do.
+      // safeRedirect checks redirect_to, because it parses URLs as browsers do.
       attachValidation: true,
       schema: {
         tags: ['Auth'],
@@ -49,16 +50,17 @@ export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
         response: {
           200: html('HTML sign-in UI'),
           303: found,
-          400: html('redirect_to is not a place that we send people to'),
+          400: html('redirect_to is not an allowed address'),
           403: html('The local identity answers only this machine'),
-          429: html('Too many requests, ours or those to the identity provider'),
-          500: html('Something went wrong on our side'),
-          503: html('Something that we need does not answer'),
+          429: html('Too many requests to this service or to the identity provider'),
+          500: html('Internal error'),
+          503: html('The database or the identity provider is unavailable'),
         },
       },
     },
     async (request, reply) => {
-      const back = returnOf(request.query)
+      const back = returnOf(request, request.query)
+      if (!back) return refusedPage(reply, request.query)
       const caller = await bySessionCookie(request)
       if (caller?.sid) {
         const location = await destination(back, { sid: caller.sid, clerkId: caller.clerk_id })
@@ -98,11 +100,12 @@ export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
       if (app.identity.mode !== 'local') throw localSignInOff()
       const { origin } = request.headers
       if (origin !== undefined && !app.origins.isOurs(origin)) throw openOurPage(app.config.publicUrl)
-      const back = returnOf(request.body)
+      const back = returnOf(request, request.body)
+      if (!back) return refusedPage(reply, request.body)
       const { email = '' } = request.body
       if (!/^[^\s@]+@[^\s@]+$/.test(email.trim())) {
         if (isJson(request)) throw badField('email', 'must be an e-mail address')
-        return signinPage(reply.code(400), back, { email, fault: 'That is not an e-mail address.' })
+        return signinPage(reply.code(400), back, { email, fault: 'Enter an e-mail address, such as ada@example.com.' })
       }
       const owner = { clerkId: localClerkId(email), sid: newLocalSid(), name: email.trim() }
       await openSession(request, reply, owner)
@@ -114,26 +117,26 @@ export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
     '/signout',
     { onRequest: fromOurPages, schema: { hide: true } },
     async (request, reply) => {
-      const { target } = returnOf({ redirect_to: request.body?.redirect_to ?? '' })
+      const fields = { redirect_to: request.body?.redirect_to ?? '' }
+      const back = returnOf(request, fields)
+      if (!back) return refusedPage(reply, fields)
       await closeSession(request, reply)
       const secure = app.config.publicUrl.startsWith('https:')
       reply.setCookie(SIGNED_OUT, '1', { path: '/signin', httpOnly: true, secure, sameSite: 'lax', maxAge: 60 })
-      return reply.redirect(signinAddress({ target, tokenIn: 'query' }), 303)
+      return reply.redirect(signinAddress(back), 303)
     },
   )
 
-  /** @throws {ApiError} 400 for a place that we do not send people to */
-  function returnOf({ redirect_to, token_in = 'query' }: SigninForm): Return {
-    const target = safeRedirect(redirect_to, {
-      isAllowed: app.origins.isAllowed,
-      isOurs: app.origins.isOurs,
-      loopbackHttp: isLoopback(new URL(app.config.publicUrl).hostname),
-    })
+  /**
+   * The checked return of a sign-in.
+   * @returns undefined where `redirect_to` is refused and the answer is a page
+   * @throws {ApiError} 400 invalid_request for `token_in`; for `redirect_to` where the request is JSON
+   */
+  function returnOf(request: FastifyRequest, { redirect_to, token_in = 'query' }: SigninForm): Return | undefined {
+    const target = allowedUrl(request, redirect_to)
     if (redirect_to && !target) {
-      throw badField(
-        'redirect_to',
-        'is not an address that people may be sent back to. The operator has to allow its origin.',
-      )
+      if (isJson(request)) throw badField('redirect_to', refusalOf(redirect_to))
+      return undefined
     }
     if (token_in !== 'query' && token_in !== 'fragment' && token_in !== 'none') {
       throw badField('token_in', 'must be query, fragment or none')
@@ -141,18 +144,59 @@ export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
     return { target, tokenIn: token_in }
   }
 
-  /** The address to go to, with a fresh token where it is an app's; undefined when the session has ended. */
+  const unallowedOrigin = (redirect_to: unknown) =>
+    originToAllow(String(redirect_to), {
+      isAllowed: app.origins.isAllowed,
+      loopbackHttp: allowsLoopback(app.config.publicUrl),
+    })
+
+  function refusalOf(redirect_to: string): string {
+    const origin = unallowedOrigin(redirect_to)
+    return origin
+      ? `has the origin ${origin}, which is not allowed. The operator allows it with ${allowing(origin)}, or in ALLOWED_ORIGINS.`
+      : `is not an acceptable address. ${ACCEPTABLE}`
+  }
+
+  /** Names the origin as text. A link would lead to a site that the operator has not allowed. */
+  function refusedPage(reply: FastifyReply, { redirect_to }: SigninForm) {
+    const origin = unallowedOrigin(redirect_to)
+    return page(reply.code(400), 'signin-refused', {
+      title: origin ? 'This app is not registered here' : 'This link does not work',
+      origin,
+      command: origin && allowing(origin),
+      acceptable: ACCEPTABLE,
+    })
+  }
+
+  /** The address that a sign-in redirects to, with a fresh token for an app; undefined where the session has ended. */
   async function destination(back: Return, owner: { sid: string; clerkId: string }): Promise<string | undefined> {
     if (!back.target) return '/account'
-    // Our own pages know the cookie; a token in our own address would only leak.
+    // Our own pages use the cookie, and a token in their address could leak.
     if (app.origins.isOurs(back.target.origin) || back.tokenIn === 'none') return back.target.href
-    const token = await app.identity.mint(owner)
-    return token && withToken(back.target, token, back.tokenIn)
+    const token = await app.identity.mint(owner, { party: back.target.origin })
+    if (!token) return undefined
+    await handOut(app, token, { inQuery: back.tokenIn === 'query' })
+    return withToken(back.target, token, back.tokenIn)
+  }
+
+  /** What the sign-in is for: an app, a device or one of our own pages. */
+  function purposeOf({ target }: Return) {
+    if (target && !app.origins.isOurs(target.origin)) {
+      const { href, host, origin } = target
+      const name = app.origins.appName(origin)
+      return { app: { name: name ?? host, host: name ? host : '', href }, device: '' }
+    }
+    const device = target?.pathname !== '/device' ? '' : target.searchParams.has('user_code') ? 'code' : 'no code'
+    return { app: undefined, device }
   }
 
   function signinPage(reply: FastifyReply, back: Return, state: PageState) {
-    const onTo = back.target && !app.origins.isOurs(back.target.origin) ? back.target.host : ''
-    const values = { title: 'Sign in', on_to: onTo, email: '', fault: '', signed_out: false, returned: false, ...state }
+    const values = {
+      title: 'Sign in',
+      ...purposeOf(back),
+      ...{ email: '', fault: '', signed_out: false, returned: false },
+      ...state,
+    }
     const { clerk } = app.config
     if (!clerk) {
       const hidden = { redirect_to: back.target?.href ?? '', token_in: back.tokenIn }
@@ -165,6 +209,12 @@ export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
   }
 }
 
+const ACCEPTABLE =
+  'It must be an https URL of at most 2,048 characters, without user name, spaces or backslashes. ' +
+  'Plain http works on this machine only.'
+
+const allowing = (origin: string) => `focus admin apps set <app> --origin ${origin}`
+
 interface PageState {
   email?: string
   fault?: string
@@ -172,7 +222,7 @@ interface PageState {
   returned?: boolean
 }
 
-/** Our sign-in page for a checked return. */
+/** The address of the sign-in page for a checked return. */
 function signinAddress({ target, tokenIn }: Return, more: Record<string, string> = {}): string {
   const query = new URLSearchParams({
     ...(target && { redirect_to: target.href }),

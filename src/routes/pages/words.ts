@@ -1,6 +1,6 @@
 import type { EntryKind, JobStatus } from '../../db/tables.ts'
 
-/** How pages say what the database holds. Times are UTC: the server does not know where the reader is. */
+/** Formats database values for pages. Times are UTC, because the server does not know the reader's time zone. */
 
 const dateTime = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'short', timeZone: 'UTC' })
 const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', timeZone: 'UTC' })
@@ -17,6 +17,8 @@ export const amountText = (amount: number): string => number.format(amount).repl
 export const movementText = (amount: number): string => signed.format(amount).replace('-', '−')
 /** `1 credit`, `5 credits` */
 export const creditsText = (amount: number): string => `${amountText(amount)} ${amount === 1 ? 'credit' : 'credits'}`
+/** `1 day`, `90 days` */
+export const daysText = (days: number): string => (days === 1 ? '1 day' : `${days} days`)
 
 /** `just now`, `3 minutes ago` */
 export function agoText(time: Date, now = new Date()): string {
@@ -27,32 +29,40 @@ export function agoText(time: Date, now = new Date()): string {
 
 export const ENTRY_WORDS: Record<EntryKind, string> = {
   starter_grant: 'Starter credits',
-  admin_grant: 'Credits given',
+  admin_grant: 'Credits granted',
   topup: 'Credits bought',
   adjustment: 'Adjustment',
   job_reserve: 'Held for a job',
-  job_refund: 'Not used by a job',
-  job_overage: 'A job cost more',
+  job_refund: 'Unused credits returned',
+  job_overage: 'Job cost more than its hold',
   job_release: 'Hold released',
   job_expire: 'Hold expired',
-  job_late_charge: 'Charged late',
+  job_late_charge: 'Charged after the hold expired',
 }
 
-/** The state of a job as a word and as the name of its style. */
+/** The state of a job: a word for the reader, and the CSS class for it. */
 export function jobState(job: { status: JobStatus; failure_reason: string | null }) {
   if (job.status === 'started') return { word: 'Running', style: 'running' }
   if (job.status === 'completed') return { word: 'Completed', style: 'completed' }
   return { word: job.failure_reason === 'expired' ? 'Expired' : 'Failed', style: 'failed' }
 }
 
-/** A text of an app's, of at most so many characters; undefined where it is none. */
+/** What a job is called on pages: the description in its metadata, else its action. */
+export const jobTitle = (job: { action: string | null; metadata: Record<string, unknown> | null }): string =>
+  shortText(job.metadata?.description, 120) ?? shortText(job.action, 120) ?? 'Untitled job'
+
+/** What a job holds or has cost. */
+export const jobCost = (job: { status: JobStatus; reserved: number; actual_cost: number }): string =>
+  job.status === 'started' ? `${creditsText(job.reserved)} held` : creditsText(job.actual_cost)
+
+/** A text from an app or a device, cut to this many characters; undefined where it is empty or no string. */
 export function shortText(text: unknown, characters: number): string | undefined {
   if (typeof text !== 'string' || !text.trim()) return undefined
   const all = [...text.trim()]
   return all.length > characters ? `${all.slice(0, characters - 1).join('')}…` : all.join('')
 }
 
-/** An app's link that a browser may follow from our page: http or https, with its host to show. */
+/** A link from an app that may stand on our page: only http and https, with the host to show beside it. */
 export function webLink(url: unknown): { href: string; host: string } | undefined {
   const parsed = typeof url === 'string' ? URL.parse(url) : null
   if (!parsed || !/^https?:$/.test(parsed.protocol)) return undefined

@@ -1,0 +1,38 @@
+import type { FastifyInstance } from 'fastify'
+import { decodeJwt } from 'jose'
+import type { Db } from '../db/tables.ts'
+import { hashOf } from './tokens.ts'
+
+/**
+ * Session JWTs that left our pages where others may read them: in the query of a redirect, which ends up in logs and
+ * histories. Such a token is good for what it was issued for until it expires, and for nothing that outlives it: no token is
+ * minted from it, and it is no person on our own pages.
+ */
+
+/**
+ * To be called with each minted token before it leaves our pages. It is remembered where it travels in a query, or where the
+ * identity gave it our own `azp`, which only tokens of our own pages may have; the other replicas see that at once.
+ */
+export async function handOut(
+  { db, origins }: FastifyInstance,
+  token: string,
+  { inQuery = false } = {},
+): Promise<void> {
+  const { azp, exp } = decodeJwt<{ azp?: string }>(token)
+  if (!inQuery && !origins.isOurs(azp)) return
+  await db
+    .insertInto('handed_out_tokens')
+    .values({ token_hash: hashOf(token), expires_at: new Date(Number(exp) * 1000) })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute()
+}
+
+/** Whether a token was remembered. */
+export async function wasHandedOut(db: Db, token: string): Promise<boolean> {
+  const row = await db
+    .selectFrom('handed_out_tokens')
+    .select('token_hash')
+    .where('token_hash', '=', hashOf(token))
+    .executeTakeFirst()
+  return row !== undefined
+}

@@ -1,0 +1,136 @@
+import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
+import type { EntryKind } from '../../db/tables.ts'
+import { jobNotFound } from '../../http/catalogue.ts'
+import { Uuid } from '../../schemas/primitives.ts'
+import { page, signedIn } from './page.ts'
+import { returnLink } from './return-link.ts'
+import {
+  amountText,
+  ENTRY_WORDS,
+  jobCost,
+  jobState,
+  jobTitle,
+  movementText,
+  shortText,
+  timeText,
+  webLink,
+} from './words.ts'
+
+const ENTRIES_ON_A_PAGE = 50
+
+/** The ledger of an account as its owner reads it: every entry, and one job with its entries. */
+export const creditHistoryPages: FastifyPluginAsyncTypebox = async (app) => {
+  app.get(
+    '/account/entries',
+    {
+      schema: {
+        hide: true,
+        querystring: Type.Object({
+          before: Type.Optional(Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER })),
+        }),
+      },
+    },
+    async (request, reply) => {
+      const person = await signedIn(request, reply)
+      if (!person) return reply
+      const { before } = request.query
+      const entries = await readEntries(person.id)
+        .$if(before !== undefined, (older) => older.where('entry.seq', '<', before ?? 0))
+        .limit(ENTRIES_ON_A_PAGE + 1)
+        .execute()
+      const shown = entries.slice(0, ENTRIES_ON_A_PAGE)
+      return page(reply, 'entries', {
+        title: 'Credit history',
+        wide: true,
+        back: returnLink(request),
+        shown_as: person.shown_as,
+        entries: shown.map((entry) => ({
+          ...entryTexts(entry),
+          job_id: entry.job_id,
+          job: jobTitle(entry),
+          about: entry.app_slug ?? shortText(entry.reason, 200),
+        })),
+        older: entries.length > shown.length ? shown.at(-1)?.seq : undefined,
+        paged: before !== undefined,
+      })
+    },
+  )
+
+  app.get(
+    '/account/jobs/:id',
+    { schema: { hide: true, params: Type.Object({ id: Uuid }) } },
+    async (request, reply) => {
+      const person = await signedIn(request, reply)
+      if (!person) return reply
+      const { id } = request.params
+      const [job, entries] = await Promise.all([readJob(person.id, id), readEntriesOf(person.id, id)])
+      if (!job) throw jobNotFound()
+      return page(reply, 'job', {
+        title: jobTitle(job),
+        wide: true,
+        back: returnLink(request),
+        shown_as: person.shown_as,
+        job,
+        app: job.app_name ?? job.app_slug,
+        action: shortText(job.action, 200),
+        state: jobState(job),
+        cost: jobCost(job),
+        preview: webLink(job.metadata?.previewUrl),
+        at: timeText(job.created_at),
+        ended: job.status === 'started' ? undefined : timeText(job.updated_at),
+        expires: job.status === 'started' ? timeText(job.expires_at) : undefined,
+        entries: entries.map(entryTexts),
+      })
+    },
+  )
+
+  const readJob = (accountId: string, id: string) =>
+    app.db
+      .selectFrom('jobs as job')
+      .leftJoin('apps', 'apps.slug', 'job.app_slug')
+      .selectAll('job')
+      .select('apps.name as app_name')
+      .where('job.account_id', '=', accountId)
+      .where('job.id', '=', id)
+      .executeTakeFirst()
+
+  const readEntries = (accountId: string) =>
+    app.db
+      .selectFrom('ledger_entries as entry')
+      .leftJoin('jobs as job', (join) =>
+        join.onRef('job.account_id', '=', 'entry.account_id').onRef('job.id', '=', 'entry.job_id'),
+      )
+      .select(['entry.seq', 'entry.kind', 'entry.amount', 'entry.balance_after', 'entry.reason', 'entry.created_at'])
+      .select(['entry.job_id', 'job.app_slug', 'job.action', 'job.metadata'])
+      .where('entry.account_id', '=', accountId)
+      .orderBy('entry.seq', 'desc')
+
+  // One condition for each partial unique index of a job's entries. There is no index on job_id alone.
+  const readEntriesOf = (accountId: string, jobId: string) =>
+    readEntries(accountId)
+      .where(({ and, or, eb }) => {
+        const ofJob = eb('entry.job_id', '=', jobId)
+        return or([
+          and([ofJob, eb('entry.kind', '=', 'job_reserve')]),
+          and([ofJob, eb('entry.kind', 'in', ['job_refund', 'job_overage', 'job_release', 'job_expire'])]),
+          and([ofJob, eb('entry.kind', '=', 'job_late_charge')]),
+        ])
+      })
+      .execute()
+}
+
+interface Entry {
+  kind: EntryKind
+  amount: number
+  balance_after: number
+  created_at: Date
+}
+
+const entryTexts = ({ kind, amount, balance_after, created_at }: Entry) => ({
+  word: ENTRY_WORDS[kind],
+  amount: movementText(amount),
+  gain: amount > 0,
+  balance: amountText(balance_after),
+  created_at,
+  at: timeText(created_at),
+})

@@ -1,0 +1,214 @@
+import t from 'tap'
+import { startClerk } from './support/clerk-stand-in.ts'
+import { newAddress, startLogin } from './support/device.ts'
+import { type App, start } from './support/start.ts'
+
+const OURS = 'http://localhost:3000'
+const APP = 'https://app.example.com'
+const FOREIGN = 'https://elsewhere.example.com'
+
+/** Every route that changes something, and who may use it. `person`: only somebody on our own pages. */
+const ROUTES: Record<string, 'person' | 'signing in or out' | 'account' | 'oauth' | 'admin' | 'anybody' | 'app'> = {
+  'POST /api/device/complete': 'person',
+  'POST /api/session': 'person',
+  'POST /device': 'person',
+  'POST /account/revoke': 'person',
+  'POST /signin': 'signing in or out',
+  'POST /signout': 'signing in or out',
+  'DELETE /api/session': 'signing in or out',
+  'POST /api/jobs': 'account',
+  'POST /api/jobs/complete': 'account',
+  'POST /api/jobs/fail': 'account',
+  'POST /api/jobs/:id/heartbeat': 'account',
+  'DELETE /api/tokens/:id': 'account',
+  'POST /api/device/start': 'anybody',
+  'POST /api/device/poll': 'anybody',
+  'POST /api/webhooks/clerk': 'anybody',
+  'PUT /api/admin/apps/:slug': 'admin',
+  'POST /api/admin/credits': 'admin',
+  'POST /api/admin/accounts/revoke-tokens': 'admin',
+  'POST /api/admin/accounts/erase': 'admin',
+  'POST /api/admin/apps/:slug/webhooks': 'admin',
+  'DELETE /api/admin/webhooks/:id': 'admin',
+  'POST /api/admin/webhooks/replay': 'admin',
+}
+
+/** The changing routes of the router's own tree. */
+function changingRoutes(app: App): string[] {
+  const routes: string[] = []
+  const path: string[] = []
+  for (const line of app.printRoutes({ commonPrefix: false }).split('\n')) {
+    const found = /^([│ ├└─]*)(\S+) \(([A-Z, ]+)\)$/.exec(line)
+    if (!found) continue
+    const [, indent = '', part = '', methods = ''] = found
+    // A continued line of one node repeats its name without a branch.
+    const depth = Math.ceil(indent.length / 4)
+    path.length = Math.max(depth - 1, 0)
+    path.push(part)
+    const url = path.join('').replace(/^\/\//, '/')
+    for (const method of methods.split(', ')) {
+      if (!['GET', 'HEAD', 'OPTIONS'].includes(method)) routes.push(`${method} ${url}`)
+    }
+  }
+  return routes
+}
+
+t.test('every route that changes something stands in the table', async (t) => {
+  const { app } = await start(t)
+  await app.ready()
+  t.strictSame(changingRoutes(app).toSorted(), Object.keys(ROUTES).toSorted())
+})
+
+t.test('only a person on our own page gets where only a person may', async (t) => {
+  const clerk = await startClerk(t)
+  const ada = clerk.signIn()
+  const { app } = await start(t, {
+    ...clerk.env,
+    CLERK_JWT_KEY: clerk.jwtKey,
+    ALLOWED_ORIGINS: APP,
+    ADMIN_CLERK_IDS: ada.sub,
+  })
+  const ours = () => clerk.token(ada)
+  const open = async (token: string) =>
+    app.inject({ method: 'POST', url: '/api/session', payload: { token }, headers: { origin: OURS } })
+  const cookies = (await open(await ours())).cookies
+  const cookie = cookies.map(({ name, value }) => `${name}=${value}`).join('; ')
+
+  const pat = async (scope: string) => {
+    const login = await startLogin(app, { scope })
+    const headers = { cookie, origin: OURS }
+    const payload = { user_code: login.user_code }
+    await app.inject({ method: 'POST', url: '/api/device/complete', headers, payload, remoteAddress: newAddress() })
+    return (await login.poll()).json().token as string
+  }
+  const redirected = async (token_in: string) => {
+    const query = { redirect_to: `${APP}/`, token_in }
+    const { location } = (await app.inject({ url: '/signin', query, headers: { cookie } })).headers
+    return String(location).split('token=')[1] ?? ''
+  }
+  const bearers: Record<string, string> = {
+    'a PAT of scope account': await pat('account'),
+    'a PAT of scope oauth': await pat('oauth'),
+    'a PAT of scope admin': await pat('admin'),
+    "a JWT of an app's azp": await clerk.token({ ...ada, azp: APP }),
+    'a JWT without azp': await clerk.token({ ...ada, azp: undefined }),
+    'a JWT of a foreign azp': await clerk.token({ ...ada, azp: FOREIGN }),
+    'a JWT of ours without a session': await clerk.token({ ...ada, sid: undefined }),
+    'an expired JWT of ours': await clerk.token({ ...ada, iat: 1, exp: Math.floor(Date.now() / 1000) - 60 }),
+    'a JWT from the query of a redirect': await redirected('query'),
+    'a JWT from the fragment of a redirect': await redirected('fragment'),
+    'a JWT from sessionToken': (
+      await app.inject({ url: '/api/sessionToken', headers: { authorization: `Bearer ${await ours()}` } })
+    ).json().token,
+  }
+  type Headers = Record<string, string>
+  const refused: Record<string, Headers> = {
+    nothing: {},
+    'our cookie alone': { cookie },
+    "our cookie from an app's page": { cookie, origin: APP },
+    'our cookie from another site': { cookie, origin: FOREIGN },
+    'our cookie by a link': { cookie, 'sec-fetch-site': 'none' },
+    "Clerk's cookie from an app's page": { cookie: `__session=${await ours()}`, origin: APP },
+    "a JWT of ours from an app's page": { authorization: `Bearer ${await ours()}`, origin: APP },
+  }
+  for (const [name, token] of Object.entries(bearers)) {
+    refused[name] = { authorization: `Bearer ${token}` }
+    refused[`${name}, claiming our page`] = { authorization: `Bearer ${token}`, origin: OURS }
+  }
+  const entitled: Record<string, Headers> = {
+    'our cookie from our page': { cookie, origin: OURS },
+    'our cookie, same origin': { cookie, 'sec-fetch-site': 'same-origin' },
+    "Clerk's cookie from our page": { cookie: `__session=${await ours()}`, origin: OURS },
+    'a JWT of ours': { authorization: `Bearer ${await ours()}` },
+  }
+  const decide = async (headers: Headers) => {
+    const login = await startLogin(app)
+    const answer = await app.inject({
+      method: 'POST',
+      url: '/api/device/complete',
+      headers,
+      payload: { user_code: login.user_code },
+      remoteAddress: newAddress(),
+    })
+    return { status: answer.statusCode, device: (await login.poll()).statusCode }
+  }
+  for (const [who, headers] of Object.entries(refused)) {
+    const { status, device } = await decide(headers)
+    t.ok([401, 403].includes(status), `${who}: ${status}`)
+    t.equal(device, 202, `${who}: the device waits on`)
+  }
+  for (const [who, headers] of Object.entries(entitled)) {
+    t.strictSame(await decide(headers), { status: 200, device: 200 }, who)
+  }
+
+  for (const [who, token] of Object.entries(bearers)) {
+    const answer = await open(token)
+    t.equal(answer.statusCode, 401, `${who} opens no session`)
+    t.strictSame(answer.cookies, [], who)
+  }
+
+  // Our pages know the cookie alone.
+  for (const url of ['/device', '/account/revoke']) {
+    for (const [who, headers] of Object.entries(refused)) {
+      const { statusCode } = await app.inject({ method: 'POST', url, headers, payload: { id: 'x', user_code: 'x' } })
+      t.ok([303, 401, 403].includes(statusCode), `${who} at ${url}: ${statusCode}`)
+    }
+  }
+})
+
+t.test('nothing is minted from a token of a query, and it is worth its minute', async (t) => {
+  const clerk = await startClerk(t)
+  clerk.templates.add('video')
+  const ada = clerk.signIn()
+  const { app, db } = await start(t, { ...clerk.env, CLERK_JWT_KEY: clerk.jwtKey, ALLOWED_ORIGINS: APP })
+  const opened = await app.inject({
+    method: 'POST',
+    url: '/api/session',
+    payload: { token: await clerk.token(ada) },
+    headers: { origin: OURS },
+  })
+  const cookie = opened.cookies.map(({ name, value }) => `${name}=${value}`).join('; ')
+  const handedOut = async (token_in: string) => {
+    const query = { redirect_to: `${APP}/`, token_in }
+    const { location } = (await app.inject({ url: '/signin', query, headers: { cookie } })).headers
+    return String(location).split('token=')[1] ?? ''
+  }
+  const ask = (token: string, template?: string) =>
+    app.inject({
+      url: '/api/sessionToken',
+      query: template ? { template } : {},
+      headers: { authorization: `Bearer ${token}` },
+    })
+  const token = await handedOut('query')
+  t.equal((await ask(token)).json().token, token, 'as it is, while it is fresh')
+  t.match((await ask(token, 'video')).json(), { error: 'token_not_renewable', signin_url: String })
+  const fragment = await handedOut('fragment')
+  t.equal((await ask(fragment, 'video')).statusCode, 200)
+
+  const { now } = Date
+  t.intercept(Date, 'now', { value: () => now() + 40_000 })
+  t.match((await ask(token)).json(), { error: 'token_not_renewable' }, 'nor when it is about to expire')
+  t.equal((await ask(fragment)).statusCode, 200, 'a token of a fragment is renewed')
+  t.notMatch(JSON.stringify(await db.selectFrom('handed_out_tokens').selectAll().execute()), token, 'stored as a hash')
+})
+
+t.test('a closed account is closed for a JWT that still lives', async (t) => {
+  const clerk = await startClerk(t)
+  const root = clerk.signIn()
+  const { app, db } = await start(t, { ...clerk.env, CLERK_JWT_KEY: clerk.jwtKey, ADMIN_CLERK_IDS: root.sub })
+  const authorization = `Bearer ${await clerk.token(root)}`
+  const { account } = (await app.inject({ url: '/api/wallet', headers: { authorization } })).json()
+  await db.updateTable('accounts').set({ closed_at: new Date() }).where('id', '=', account.id).execute()
+  const login = await startLogin(app)
+  for (const [method, url, payload] of [
+    ['PUT', '/api/admin/apps/mine', { origins: [FOREIGN] }],
+    ['POST', '/api/admin/credits', { clerk_id: root.sub, amount: 1, kind: 'topup', reference: 'r', reason: 'r' }],
+    ['GET', '/api/oauthToken/x', undefined],
+    ['POST', '/api/device/complete', { user_code: login.user_code }],
+    ['POST', '/api/jobs', { app: 'video', action: 'a', cost_estimate: 0 }],
+  ] as const) {
+    const answer = await app.inject({ method, url, headers: { authorization }, ...(payload && { payload }) })
+    t.match([answer.statusCode, answer.json().error], [403, 'account_closed'], url)
+  }
+  t.equal((await login.poll()).statusCode, 202)
+})
