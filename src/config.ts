@@ -31,6 +31,8 @@ export interface Config {
     statementNames: boolean
     migrateOnStart: boolean
     migrateUrl: string | undefined
+    /** PGOPTIONS: settings of the server for our connections, such as `-c search_path=focus` */
+    sessionOptions: string | undefined
   }
   /** undefined: the local identity */
   clerk: ClerkConfig | undefined
@@ -138,6 +140,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
       ),
       migrateOnStart: flag('MIGRATE_ON_START', true),
       migrateUrl: url('MIGRATE_DATABASE_URL', postgres, 'a postgres:// URL'),
+      sessionOptions: text('PGOPTIONS'),
     },
     clerk: readClerk(),
     localIdentity: read('LOCAL_IDENTITY', 'loopback', 'expose, or absent', (value) =>

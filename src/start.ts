@@ -83,8 +83,8 @@ export async function start(signal: AbortSignal): Promise<Service | undefined> {
   }
 
   async function migrate() {
-    const { url, migrateUrl } = config.database
-    const owner = url ? connectForMigration(migrateUrl ?? url) : db
+    const { url, migrateUrl, sessionOptions } = config.database
+    const owner = url ? connectForMigration(migrateUrl ?? url, sessionOptions) : db
     try {
       const ran = await migrateToLatest(owner)
       if (ran.length) say(`Migrated the database: ${ran.join(', ')}`)

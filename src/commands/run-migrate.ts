@@ -7,7 +7,9 @@ import { rethrow, runCommand } from './run-command.ts'
 await runCommand(async () => {
   const { database } = processConfig()
   const url = database.migrateUrl ?? database.url
-  const db = url ? connectForMigration(url) : await connect(database, { lostConnection: rethrow, lostFolder: rethrow })
+  const db = url
+    ? connectForMigration(url, database.sessionOptions)
+    : await connect(database, { lostConnection: rethrow, lostFolder: rethrow })
   try {
     await waitForDatabase(db, console.error)
     const ran = await migrateToLatest(db)

@@ -8,7 +8,7 @@ await runCommand(async () => {
   const { database } = processConfig()
   const url = database.migrateUrl ?? database.url
   if (!url) throw new CannotShard('Set DATABASE_URL to the coordinator of a Citus cluster.')
-  const db = connectForMigration(url)
+  const db = connectForMigration(url, database.sessionOptions)
   try {
     const placed = await shard(db)
     console.log(placed.length ? `Placed on the nodes: ${placed.join(', ')}` : 'Every table has its place already.')

@@ -35,6 +35,7 @@ export async function connect(
         poolSize: config.poolSize,
         statementNames: config.statementNames,
         statementMs: STATEMENT_MS,
+        sessionOptions: config.sessionOptions,
         onLostConnection: handlers.lostConnection,
       })
     : await pglitePool(config.dataDir, handlers.lostFolder)
@@ -53,8 +54,7 @@ export function connectForPosting(config: Config['database'], db: Db): { main: S
 }
 
 /** Opens one connection without a statement time-out: a migration may rewrite a large table. */
-export function connectForMigration(url: string): Db {
-  return new Kysely<Tables>({
-    dialect: new PostgresDialect({ pool: postgresPool(url, { poolSize: 1, statementNames: false, statementMs: 0 }) }),
-  })
+export function connectForMigration(url: string, sessionOptions?: string): Db {
+  const pool = postgresPool(url, { poolSize: 1, statementNames: false, statementMs: 0, sessionOptions })
+  return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
 }

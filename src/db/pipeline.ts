@@ -50,7 +50,7 @@ export function pipelines(config: Config['database'], size: number, statementMs:
   async function open(): Promise<pg.Client> {
     for (let attempt = 1; ; attempt++) {
       const client = new pg.Client({
-        ...connectionOptions(config.url ?? '', statementMs, settings),
+        ...connectionOptions(config.url ?? '', statementMs, config.sessionOptions, settings),
         pipeline: true,
       } as pg.ClientConfig)
       // A connection that breaks while nothing is sent says so here; it is not lent again.

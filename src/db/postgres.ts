@@ -25,6 +25,8 @@ export interface PostgresOptions {
   statementNames: boolean
   /** Client-side time limit of one statement, in ms; 0: no limit (migrations) */
   statementMs: number
+  /** The operator's PGOPTIONS */
+  sessionOptions?: string | undefined
   onLostConnection?: (error: Error) => void
 }
 
@@ -35,10 +37,10 @@ export interface PostgresOptions {
  */
 export function postgresPool(
   url: string,
-  { poolSize, statementNames, statementMs, onLostConnection }: PostgresOptions,
+  { poolSize, statementNames, statementMs, sessionOptions, onLostConnection }: PostgresOptions,
 ): PostgresPool & { use: PoolUse } {
   const options: pg.PoolConfig = {
-    ...connectionOptions(url, statementMs),
+    ...connectionOptions(url, statementMs, sessionOptions),
     max: poolSize,
     Client: QuickToConnect as unknown as NonNullable<pg.PoolConfig['Client']>,
     ...(statementMs && { query_timeout: statementMs, connectionTimeoutMillis: statementMs }),
@@ -154,13 +156,15 @@ export function postgresPool(
 /**
  * What every connection has.
  * @param settings of the server, for these connections, such as enable_seqscan
+ * @param sessionOptions the operator's PGOPTIONS; `options` in the URL replaces it
  */
 export const connectionOptions = (
   url: string,
   statementMs: number,
+  sessionOptions: string | undefined,
   settings: Record<string, string> = {},
 ): pg.ClientConfig => ({
-  connectionString: withSettings(url, settings),
+  connectionString: withSettings(url, settings, sessionOptions),
   keepAlive: true,
   types: { getTypeParser: (oid, format) => (oid === 20 ? safeInteger : pg.types.getTypeParser(oid, format)) },
   application_name: 'focus-api',
@@ -194,12 +198,12 @@ class QuickToConnect extends pg.Client {
   }
 }
 
-/** The URL with settings for its connections beside the operator's own, which stand in it or in PGOPTIONS. */
-function withSettings(url: string, settings: Record<string, string>): string {
+/** The URL with settings for its connections beside the operator's own. */
+function withSettings(url: string, settings: Record<string, string>, sessionOptions: string | undefined): string {
   const given = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`)
-  if (given.length === 0) return url
+  if (given.length === 0 && !sessionOptions) return url
   const full = new URL(url)
-  const own = full.searchParams.get('options') ?? process.env.PGOPTIONS ?? ''
+  const own = full.searchParams.get('options') ?? sessionOptions ?? ''
   full.searchParams.set('options', [own, ...given].join(' ').trim())
   return full.href
 }

@@ -35,13 +35,6 @@ async function compose(file: string, env: Record<string, string> = {}) {
   return { missing, services: (parse(text) as Compose).services }
 }
 
-/** Every variable that the configuration looks at. */
-function variables(): string[] {
-  const names = new Set<string>()
-  readConfig(new Proxy({}, { get: (_, name) => void names.add(String(name)) }))
-  return [...names]
-}
-
 const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 const GIVEN = {
   POSTGRES_PASSWORD: 'secret',
@@ -54,20 +47,6 @@ const GIVEN = {
     .replaceAll('\n', '\\\\n'),
   TOKEN_SECRET: 'x'.repeat(64),
 }
-
-t.test('every variable is in .env.example and in the tables of the documentation, and nothing else is', async (t) => {
-  const example = await read('.env.example')
-  const documentation = (await read('README.md')) + (await read('docs/operating.md'))
-  const known = variables()
-  for (const name of known) {
-    t.match(example, new RegExp(`^# ${name}=`, 'm'), `${name} is in .env.example`)
-    t.match(documentation, new RegExp(`^\\|[^|]*\`${name}\``, 'm'), `${name} is in a table`)
-  }
-  const used = [await read('docker-compose.yml'), await read('compose.dev.yml')].join('')
-  for (const [, name = ''] of example.matchAll(/^# ([A-Z][A-Z_]+)=/gm)) {
-    t.ok(known.includes(name) || used.includes(`\${${name}`) || name.startsWith('OTEL_'), `somebody reads ${name}`)
-  }
-})
 
 t.test('docker-compose.yml says what is missing, by its name and with what to do', async (t) => {
   const { missing } = await compose('docker-compose.yml')

@@ -1,4 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { ConfigError, readConfig } from '../../src/config.ts'
 import { launch } from '../support/process.ts'
@@ -41,6 +43,7 @@ t.test('without any environment the defaults are those of the documentation', as
       statementNames: true,
       migrateOnStart: true,
       migrateUrl: undefined,
+      sessionOptions: undefined,
     },
     clerk: undefined,
     localIdentity: 'loopback',
@@ -205,6 +208,7 @@ const table: Record<
     ],
     refused: ['false', 'no', 'OFF'],
   },
+  PGOPTIONS: { taken: [['-c search_path=focus', '-c search_path=focus']], refused: [] },
   RATE_LIMIT_MAX: { taken: [['1', 1]], refused: ['0', 'unlimited'] },
   DRAIN_SECONDS: { taken: [['0', 0]], refused: ['6', '-1', '1s'] },
   METRICS_PORT: { taken: [['9464', 9464]], refused: ['0', 'on', '3000', ['8080', { PORT: '8080' }]] },
@@ -223,6 +227,7 @@ function settingOf(variable: string, env: Env): unknown {
     DATABASE_POOL_SIZE: config.database.poolSize,
     STATEMENT_NAMES: config.database.statementNames,
     MIGRATE_ON_START: config.database.migrateOnStart,
+    PGOPTIONS: config.database.sessionOptions,
     MIGRATE_DATABASE_URL: config.database.migrateUrl,
     CLERK_SECRET_KEY: config.clerk?.secretKey,
     CLERK_PUBLISHABLE_KEY: config.clerk?.publishableKey,
@@ -287,4 +292,20 @@ t.test('a wrong configuration ends the process with all its faults, exit code 1 
   for (const name of ['PORT', 'TOKEN_SECRET', 'DATABASE_URL']) t.match(output, new RegExp(`^ {2}${name} `, 'm'))
   t.notMatch(output, new RegExp(secret))
   t.notMatch(output, /^\s+at |node:|\.ts:/m, 'no stack trace')
+})
+
+t.test('a Node that cannot run TypeScript gets a sentence, from npm start and from the image', async (t) => {
+  const { closed } = await launch(t, {}, [
+    ...['-r', fileURLToPath(new URL('./support/node-20.cjs', import.meta.url))],
+    ...['-r', fileURLToPath(new URL('../src/commands/check-node.cjs', import.meta.url))],
+  ])
+  const { code, output } = await closed
+  t.equal(code, 1)
+  t.equal(output.split('\n').length, 2, 'one line')
+  t.match(output, /needs Node 24 or newer; this is v20\.11\.0/)
+
+  const guarded = /node -r \.\/src\/commands\/check-node\.cjs/
+  const { scripts } = JSON.parse(await readFile('package.json', 'utf8'))
+  for (const script of ['start', 'dev', 'migrate', 'verify', 'shard']) t.match(scripts[script], guarded, script)
+  t.match((await readFile('Dockerfile', 'utf8')).replace(/[[\]",]/g, ''), guarded)
 })

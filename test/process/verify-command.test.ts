@@ -17,7 +17,7 @@ t.test('npm run verify ends with 0 while the ledger is right, and with 1 and a t
   const { url, drop } = await freshDatabase()
   t.teardown(drop)
   const right = await verify({ DATABASE_URL: url })
-  t.match(right, { code: 0, out: /The ledger is right: all 10 checks hold\./, err: '' })
+  t.match(right, { code: 0, out: /The ledger is right: all 11 checks hold\./, err: '' })
 
   await query(
     url,
@@ -25,18 +25,18 @@ t.test('npm run verify ends with 0 while the ledger is right, and with 1 and a t
   )
   const broken = await verify({ DATABASE_URL: url })
   t.equal(broken.code, 1)
-  t.match(broken.err, /3 of 10 checks do not hold/)
-  t.match(broken.out, /credits equal the sum of the entries.*│ 1/)
-  t.match(broken.out, /held equals what the started jobs reserve.*│ 1/)
+  t.match(broken.err, /3 of 11 checks do not hold/)
+  t.match(broken.out, /1\. credits equal the sum of the entries.*│ 1/)
+  t.match(broken.out, /3\. held equals what the started jobs reserve.*│ 1/)
   t.match(broken.out, /00000000-0000-4000-8000-000000000001/)
   t.notMatch(broken.out, /no job was reserved below zero/)
 })
 
-t.test('npm run verify says in a sentence why it could not look', async (t) => {
+t.test('npm run verify ends with 2 and a sentence where it could not look', async (t) => {
   const away = await verify({ DATABASE_URL: 'postgres://focus:secret@127.0.0.1:1/focus' })
-  t.equal(away.code, 1)
+  t.equal(away.code, 2)
   t.match(away.err, /^database unavailable: .*ECONNREFUSED/)
   t.notMatch(away.err, /secret/)
   const odd = await verify({ DATABASE_URL: 'mysql://x' })
-  t.match(odd, { code: 1, err: /DATABASE_URL must be a postgres:\/\/ URL/ })
+  t.match(odd, { code: 2, err: /DATABASE_URL must be a postgres:\/\/ URL/ })
 })
