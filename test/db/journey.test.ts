@@ -105,7 +105,7 @@ for (const [name, env] of [
     t.equal(pending.headers['cache-control'], 'no-store')
     t.strictSame(pending.json(), { status: 'pending', interval: 5 })
 
-    const completed = await ada.post('/api/device/complete', { user_code })
+    const completed = await ada.postFromOurPage('/api/device/complete', { user_code })
     t.equal(completed.statusCode, 200)
     t.strictSame(completed.json(), { ok: true })
 
@@ -158,11 +158,13 @@ for (const [name, env] of [
         values (${session_hash}, ${ada.id}, 'sess_1', now() - ${ago}::interval)`.execute(db)
     await session('over', '1 second')
     await session('lives', '-1 hour')
+    await sql`insert into handed_out_tokens values
+      ('over', now() - interval '1 second'), ('lives', now() + interval '1 minute')`.execute(db)
     await sql`insert into attempts (kind, subject, made_at, expires_at) values
       ('code_by_account', 'old', array[now()], now() - interval '1 second')`.execute(db)
 
-    t.strictSame(await cleanUp(db), { device_codes: 1, tokens: 2, sessions: 1, attempts: 1 })
-    t.strictSame(await cleanUp(db), { device_codes: 0, tokens: 0, sessions: 0, attempts: 0 })
+    t.strictSame(await cleanUp(db), { device_codes: 1, tokens: 2, sessions: 1, handed_out_tokens: 1, attempts: 1 })
+    t.strictSame(await cleanUp(db), { device_codes: 0, tokens: 0, sessions: 0, handed_out_tokens: 0, attempts: 0 })
 
     t.equal((await fresh.poll()).statusCode, 202)
     t.match((await expired.poll()).json(), { error: 'expired_token' })

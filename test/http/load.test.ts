@@ -51,9 +51,10 @@ t.test(
     t.teardown(startBackground(app))
     const bob = await personWith(app, 100)
     const held = await Promise.all(Array.from({ length: POOL_SIZE }, () => personWith(app, 100)))
-    const hold = await holdAccounts(t, await databaseUrl(), ...held.map(({ id }) => id))
-    // They take every connection; bob stands behind them.
-    const stuck = held.map((person) => person.reserve(1))
+    const hold = await holdAccounts(t, await databaseUrl())
+    await hold.lockTable('app_grants')
+    // They take every connection of the pool, and bob waits for one.
+    const stuck = held.map((person) => person.get('/api/wallet'))
     await hold.waiting(POOL_SIZE)
     const began = performance.now()
     const patient = bob.get('/api/wallet')

@@ -165,6 +165,7 @@ export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
       origin,
       command: origin && allowing(origin),
       acceptable: ACCEPTABLE,
+      request_id: reply.request.id,
     })
   }
 
