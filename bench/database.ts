@@ -1,9 +1,11 @@
+import pg from 'pg'
 import { readConfig } from '../src/config.ts'
 import { connect } from '../src/db/connect.ts'
 import { migrateToLatest } from '../src/db/migrate.ts'
 import { verify } from '../src/ledger/verify.ts'
 import { query } from '../test/support/database.ts'
 import { startPostgres } from '../test/support/postgres.ts'
+import { parentOf } from './usage.ts'
 
 /**
  * A temporary Postgres that loses nothing: what a commit costs is what is measured. Its buffers hold a small service's
@@ -41,13 +43,31 @@ export async function withDatabase<Result>(
   }
 }
 
-/** Makes a database with the service's schema. @returns its URL */
-export async function migratedDatabase(server: string, name: string): Promise<string> {
+/** Makes an empty database. @returns its URL */
+export async function createDatabase(server: string, name: string): Promise<string> {
   await query(server, `create database ${name} template template0 encoding 'UTF8' locale 'C' locale_provider libc`)
   const url = new URL(server)
   url.pathname = name
-  await withDatabase(url.href, migrateToLatest)
   return url.href
+}
+
+/** Makes a database with the service's schema. @returns its URL */
+export async function migratedDatabase(server: string, name: string): Promise<string> {
+  const url = await createDatabase(server, name)
+  await withDatabase(url, migrateToLatest)
+  return url
+}
+
+/** The process of a server on this machine that started all the others of it. NaN where the system does not say. */
+export async function postmasterOf(url: string): Promise<number> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  try {
+    const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
+    return parentOf(rows[0]?.pid ?? Number.NaN)
+  } finally {
+    await client.end()
+  }
 }
 
 /** Speed that loses a credit is worth nothing. @throws {Error} naming the checks that do not hold */

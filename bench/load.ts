@@ -7,18 +7,20 @@ import { once } from 'node:events'
 import { connect, type OnReadOpts, type Socket } from 'node:net'
 import { createHistogram } from 'node:perf_hooks'
 import { JOB_ID } from './requests.ts'
-import { cpuSecondsOf, cpuSecondsOfAll } from './usage.ts'
+import { cpuSecondsOf, cpuSecondsOfPostgres } from './usage.ts'
 
 export interface Load {
-  port: number
-  /** The process that answers */
-  pid: number
+  /** The processes that answer, each on its port: connections are shared out among them in turn */
+  servers: { port: number; pid: number }[]
+  /** Of the Postgres behind them */
+  postmasters: number[]
   connections: number
   /** When to stop asking; running requests end */
   seconds: number
-  /** Whole HTTP/1.1 requests; each time one is taken at random, or in order where `inOrder` is set, each once */
+  /** Whole HTTP/1.1 requests */
   requests: string[]
-  inOrder?: boolean
+  /** Which is taken next. random: any; once: each once, in order; own: each connection always the same, neighbours sharing it */
+  take?: 'random' | 'once' | 'own'
   /** What follows each of them on the same connection, with JOB_ID in the place of the job that the first one made */
   followUps?: string[]
   /** Every answer's status; another one ends the round as a fault */
@@ -32,8 +34,11 @@ export interface Measured {
   /** ms */
   p50: number
   p99: number
-  /** Seconds of CPU meanwhile: of the process that answers, of this one, and of the whole machine */
-  cpu: { server: number; load: number; all: number }
+  max: number
+  /** Answers to each connection */
+  answers: number[]
+  /** Seconds of CPU meanwhile: of the processes that answer, of Postgres, and of this process */
+  cpu: { server: number; postgres: number; load: number }
 }
 
 interface FollowUp {
@@ -50,7 +55,7 @@ process.on('message', async (load: Load) => {
 })
 process.on('disconnect', () => process.exit())
 
-async function run({ port, pid, connections, seconds, expected, inOrder, ...texts }: Load): Promise<Measured> {
+async function run({ servers, postmasters, connections, seconds, expected, take, ...texts }: Load): Promise<Measured> {
   const requests = texts.requests.map((text) => Buffer.from(text))
   const followUps = texts.followUps?.map((text) => ({ bytes: Buffer.from(text), at: text.indexOf(JOB_ID) }))
   // µs
@@ -58,10 +63,10 @@ async function run({ port, pid, connections, seconds, expected, inOrder, ...text
   const { promise: failed, reject: fail } = Promise.withResolvers<never>()
   failed.catch(() => {})
   let taken = 0
-  let answered = 0
+  const answers = Array.from({ length: connections }, () => 0)
   let deadline = Number.POSITIVE_INFINITY
 
-  const clients = await Promise.all(Array.from({ length: connections }, () => client()))
+  const clients = await Promise.all(answers.map((_, i) => client(i)))
   const used = usage()
   const begun = performance.now()
   deadline = begun + seconds * 1000
@@ -73,25 +78,32 @@ async function run({ port, pid, connections, seconds, expected, inOrder, ...text
   const elapsed = (performance.now() - begun) / 1000
   const now = usage()
   return {
-    requests: answered,
+    requests: answers.reduce((sum, count) => sum + count, 0),
     seconds: elapsed,
     p50: latencies.percentile(50) / 1000,
     p99: latencies.percentile(99) / 1000,
-    cpu: { server: now.server - used.server, load: now.load - used.load, all: now.all - used.all },
+    max: latencies.max / 1000,
+    answers,
+    cpu: { server: now.server - used.server, postgres: now.postgres - used.postgres, load: now.load - used.load },
   }
 
   function usage() {
     const { user, system } = process.cpuUsage()
-    return { server: cpuSecondsOf(pid), load: (user + system) / 1e6, all: cpuSecondsOfAll() }
+    return {
+      server: servers.reduce((sum, { pid }) => sum + cpuSecondsOf(pid), 0),
+      postgres: cpuSecondsOfPostgres(postmasters),
+      load: (user + system) / 1e6,
+    }
   }
 
-  function next(): number {
+  function next(connection: number): number {
     if (performance.now() >= deadline) return -1
-    if (!inOrder) return Math.floor(Math.random() * requests.length)
-    return taken < requests.length ? taken++ : -1
+    if (take === 'once') return taken < requests.length ? taken++ : -1
+    return Math.floor((take === 'own' ? connection / connections : Math.random()) * requests.length)
   }
 
-  async function client() {
+  async function client(connection: number) {
+    const { port } = servers[connection % servers.length] as { port: number }
     const { promise: done, resolve: finish } = Promise.withResolvers<void>()
     const scratch = Buffer.alloc(Math.max(0, ...(followUps ?? []).map(({ bytes }) => bytes.length)))
     let current = 0
@@ -106,7 +118,7 @@ async function run({ port, pid, connections, seconds, expected, inOrder, ...text
     return Object.assign(ask, { socket })
 
     function ask(): Promise<void> {
-      current = next()
+      current = next(connection)
       const request = requests[current]
       if (request) send(request)
       else finish()
@@ -142,7 +154,7 @@ async function run({ port, pid, connections, seconds, expected, inOrder, ...text
 
     function answer(body: Buffer): void {
       latencies.record(Math.max(1, Math.round((performance.now() - sent) * 1000)))
-      answered++
+      answers[connection] = (answers[connection] ?? 0) + 1
       const followUp = first && followUps?.[current]
       first = !followUp
       if (followUp) send(settling(followUp, body))

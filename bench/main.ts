@@ -1,16 +1,17 @@
 /**
- * `npm run bench`: what the service does on this machine, beside what else does the same. It starts all that it needs on
+ * `npm run bench`: what the service does on this machine, as ratios to what Postgres can do. It starts all that it needs on
  * 127.0.0.1 and writes RESULTS.md; see README.md for how to read it.
  *
- *   npm run bench                 posting, reads, tokens, start-up
- *   npm run bench -- --growth     a thousand and a million jobs; lists of 100 and 100,000
- *   npm run bench -- --memory     memory over a million requests
- *   … --rounds 7                  steadier medians
- *   npm run bench -- --only jobs  a part of the first (jobs, reads, tokens, start), while working on it: not written down
+ *   npm run bench                             posting, several instances, growth, lists
+ *   npm run bench -- --previous <commit>      … and latency against the service as it was at that commit
+ *   npm run bench -- --more                   reads, tokens, start-up, memory over a million requests
+ *   … --rounds 9                              steadier medians
+ *   … --only posting,lists                    parts, while working on them: printed, not written down
  */
 import { parseArgs } from 'node:util'
 import { mustBeRight } from './database.ts'
 import { measureGrowth } from './growth.ts'
+import { measureInstances } from './instances.ts'
 import { measureLists } from './lists.ts'
 import { measureMemory } from './memory.ts'
 import { measurePosting } from './posting.ts'
@@ -19,48 +20,56 @@ import { type Measurement, report } from './results.ts'
 import { measureStart } from './startup.ts'
 import { inWorld, type World } from './world.ts'
 
+const ACCOUNTS = 2_000
+/** Accounts beside many jobs: with one each and with a thousand. */
+const GROWN = 1_000
+
 const { values } = parseArgs({
   options: {
-    growth: { type: 'boolean', default: false },
-    memory: { type: 'boolean', default: false },
-    rounds: { type: 'string', default: '4' },
+    more: { type: 'boolean', default: false },
+    previous: { type: 'string' },
+    rounds: { type: 'string', default: '5' },
     only: { type: 'string' },
   },
 })
 const rounds = Math.max(1, Number(values.rounds))
 
-// With pgbench's accounts, which are as many, a thousand in all: with one job each and with a thousand.
-if (values.growth) await inWorld(500, growth)
-else if (values.memory) await inWorld(2_000, memory)
-else await inWorld(2_000, speed)
-
-async function speed(world: World): Promise<void> {
-  const url = await world.database('bench', 10)
-  const service = await world.service(url)
-  const parts: Record<string, () => Promise<Measurement>> = {
-    jobs: () => measurePosting(world, url, service, rounds),
-    reads: () => measureReads(world, url, service, rounds),
-    tokens: () => measureTokens(world, service, rounds),
-    start: () => measureStart(world, url),
-  }
-  const chosen = values.only === undefined ? Object.keys(parts) : [values.only]
+await inWorld(ACCOUNTS, async (world) => {
+  if (!world.pgbench) console.error('pg_config --bindir has no pgbench here: there will be no ratios to the limit.')
+  const url = await world.database('bench', world.people, 10)
+  const parts = values.more ? more(world, url) : main(world, url)
+  const chosen = values.only?.split(',') ?? Object.keys(parts)
   const measured: Measurement[] = []
-  for (const name of chosen) measured.push((await parts[name]?.()) ?? { figures: [] })
-  await report('npm run bench', world, url, measured, values.only === undefined)
-}
-
-async function growth(world: World): Promise<void> {
-  const small = await world.database('thousand', 1)
-  const large = await world.database('million', 1_000)
-  const posting = await measureGrowth(world, small, large, rounds)
-  const lists = await measureLists(world, large, rounds)
-  await mustBeRight(large)
-  await report('npm run bench -- --growth', world, large, [posting, lists])
-}
-
-async function memory(world: World): Promise<void> {
-  const url = await world.database('bench', 10)
-  const measured = await measureMemory(world, await world.service(url))
+  for (const name of chosen) {
+    const measure = parts[name]
+    if (!measure) throw new Error(`There is no part ${name}; there are ${Object.keys(parts).join(', ')}.`)
+    measured.push(await measure())
+  }
   await mustBeRight(url)
-  await report('npm run bench -- --memory', world, url, [measured])
+  await report(values.more ? 'npm run bench -- --more' : 'npm run bench', world, measured, values.only === undefined)
+})
+
+type Parts = Record<string, () => Promise<Measurement>>
+
+function main(world: World, url: string): Parts {
+  const grown = world.people.slice(0, GROWN)
+  let large: Promise<string> | undefined
+  const million = () => {
+    large ??= world.database('million', grown, 1_000)
+    return large
+  }
+  return {
+    posting: () => measurePosting(world, url, rounds, values.previous),
+    instances: () => measureInstances(world, url, rounds),
+    growth: async () =>
+      measureGrowth(world, [await world.database('thousand', grown, 1), await million()], GROWN, rounds),
+    lists: async () => measureLists(world, await million(), rounds),
+  }
 }
+
+const more = (world: World, url: string): Parts => ({
+  reads: () => measureReads(world, url, rounds),
+  tokens: () => measureTokens(world, url, rounds),
+  start: () => measureStart(world, url),
+  memory: () => measureMemory(world, url),
+})

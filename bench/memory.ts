@@ -1,4 +1,3 @@
-import type { Running } from './processes.ts'
 import { jobsOf, readsOf } from './requests.ts'
 import { type Figure, table } from './results.ts'
 import { memoryOf } from './usage.ts'
@@ -8,7 +7,8 @@ const MARKS = [0, 10_000, 100_000, 250_000, 500_000, 750_000, 1_000_000]
 const CONNECTIONS = 32
 
 /** Memory of the service over a million requests: jobs, and now and then a wallet and a list. */
-export async function measureMemory(world: World, service: Running) {
+export async function measureMemory(world: World, url: string) {
+  const service = await world.service(url)
   const kinds = [
     ...[1, 2, 3].map(() => ({ ...jobsOf(world.tokens), seconds: 4 })),
     { ...readsOf('/api/wallet?app=video', world.tokens), seconds: 2 },
@@ -20,10 +20,12 @@ export async function measureMemory(world: World, service: Running) {
     while (done >= (MARKS[seen.length] ?? Number.POSITIVE_INFINITY)) seen.push([done, memoryOf(service.pid)])
     if (seen.length === MARKS.length) break
     const kind = kinds[turn % kinds.length]
-    if (kind) done += (await round(world, service, { ...kind, connections: CONNECTIONS })).requests
+    if (kind)
+      done += (await round(world, service, { ...kind, connections: CONNECTIONS })).answers.reduce((a, b) => a + b, 0)
     process.stderr.write(`\rmemory: ${done} requests`)
   }
   process.stderr.write('\n')
+  await service.stop()
   const [first = [0, Number.NaN], last = [0, Number.NaN]] = [seen[1], seen.at(-1)]
   const figures: Figure[] = [
     ['memory after a million requests, MB', last[1]],

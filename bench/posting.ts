@@ -1,8 +1,9 @@
 import { mustBeRight } from './database.ts'
-import { pgbench } from './pgbench.ts'
+import { fill } from './fill.ts'
+import { measureLimit, prepareLimit } from './limit.ts'
 import type { Running } from './processes.ts'
 import { jobsOf } from './requests.ts'
-import { type Figure, table } from './results.ts'
+import { type Figure, type Measurement, table } from './results.ts'
 import { compared, interleaved, typical } from './rounds.ts'
 import { type Round, round, type World } from './world.ts'
 
@@ -10,70 +11,74 @@ const CONNECTIONS = [1, 8, 32, 128]
 /** At this many the goals are set. */
 const BUSY = 32
 const SECONDS = 2
-/** Connections of the hand-written service: what is usual, and as many as it has requests at once. */
-const POOLS = [10, BUSY]
-
-/** What has no HTTP has a rate alone. */
-const rate = (perSecond: number) => ({ perSecond }) as Round
+/** Code that has just started takes twice the CPU until it is compiled. */
+const WARM_SECONDS = 15
 
 /**
- * Reserve + complete: the service against pgbench, against a service written by hand, and against itself without batches.
- * @returns the figures with goals, and a table by connections
+ * Reserve + complete: the service against the limit, and at one connection against an earlier commit of itself.
+ * @param previous the earlier commit; absent: that figure is not measured
  */
-export async function measurePosting(world: World, url: string, service: Running, rounds: number) {
+export async function measurePosting(
+  world: World,
+  url: string,
+  rounds: number,
+  previous?: string,
+): Promise<Measurement> {
   const { people, tokens } = world
-  const single = await world.service(url, 'single')
+  const service = await world.service(url)
+  const limit = await world.emptyDatabase('physical_limit')
+  await prepareLimit(limit)
   const everybody = jobsOf(tokens)
-  const somebody = jobsOf(tokens.slice(0, 1))
   const http =
     (server: Running, connections: number, jobs = everybody) =>
     () =>
       round(world, server, { ...jobs, connections, seconds: SECONDS })
-  const prepared = (accounts: number, connections: number) => async () =>
-    rate(await pgbench({ ...world, url }, accounts, { connections, seconds: SECONDS }))
+  const statements = (accounts: number) => async () =>
+    (await measureLimit({ ...world, url: limit }, accounts, SECONDS)) as Round
   const measures: Record<string, () => Promise<Round>> = {
-    'service one': http(service, BUSY, somebody),
-    'pgbench one': prepared(1, BUSY),
+    'limit one': statements(1),
+    'service one': http(service, BUSY, jobsOf(tokens.slice(0, 1))),
+    [`service ${BUSY}`]: http(service, BUSY),
+    limit: statements(people.length),
   }
-  for (const size of POOLS) {
-    const byHand = await world.server('handwritten.ts', { DATABASE_URL: url, POOL_SIZE: String(size) })
-    measures[`by hand ${size}`] = http(byHand, BUSY)
+  for (const connections of CONNECTIONS) measures[`service ${connections}`] = http(service, connections)
+  const servers = [service]
+  if (previous !== undefined) {
+    const before = await world.emptyDatabase('previous')
+    const server = await world.serviceAt(previous, before)
+    await fill(before, people, 10)
+    measures['previous 1'] = http(server, 1)
+    measures[`previous ${BUSY}`] = http(server, BUSY)
+    servers.push(server)
   }
-  for (const connections of CONNECTIONS) {
-    measures[`service ${connections}`] = http(service, connections)
-    measures[`single ${connections}`] = http(single, connections)
-    measures[`pgbench ${connections}`] = prepared(people.length, connections)
-  }
-  // The compiler takes its time: a service that has just started takes twice the CPU for half a minute.
-  for (const server of [service, single]) await round(world, server, { ...everybody, connections: BUSY, seconds: 20 })
+  for (const server of servers) await round(world, server, { ...everybody, connections: BUSY, seconds: WARM_SECONDS })
   const results = await interleaved('reserve + complete', rounds, measures)
-  await single.stop()
+  for (const server of servers) await server.stop()
   await mustBeRight(url)
 
   const of = (name: string, value: (r: Round) => number) => typical(results, name, value)
-  const speed = (r: Round) => r.perSecond
-  const ratio = (one: string, other: string) => compared(results, one, other, speed)
-  // Whichever suits it best.
-  const [pool] = POOLS.toSorted((a, b) => of(`by hand ${b}`, speed) - of(`by hand ${a}`, speed))
+  const [speed, p50, p99] = [(r: Round) => r.perSecond, (r: Round) => r.p50, (r: Round) => r.p99]
   const spread = (r: Round) => r.p99 / r.p50
+  const ratio = (one: string, other: string) => compared(results, one, other, speed)
   const busy = `service ${BUSY}`
   const figures: Figure[] = [
-    [`requests ÷ pgbench operations, ${people.length} accounts`, ratio(busy, `pgbench ${BUSY}`), '≥ 1.2'],
-    ['the same, one account', ratio('service one', 'pgbench one'), '≥ 7'],
-    [`requests ÷ hand-written transactions, pool of ${pool}`, ratio(busy, `by hand ${pool}`), '≥ 7'],
+    [`reserve + complete ÷ limit, ${people.length} accounts`, ratio(busy, 'limit'), '≥ 1.0'],
+    ['the same, one account', ratio('service one', 'limit one'), '≥ 4'],
     ['p99 ÷ p50', of(busy, spread), '≤ 2.5'],
-    ['1 connection ÷ unbatched service', ratio('service 1', 'single 1'), '≥ 1.0'],
-    ['8 connections ÷ unbatched service', ratio('service 8', 'single 8'), '≥ 1.0'],
-    ['CPU per request, warm JWT, µs', of(busy, (r) => r.cpu), '≤ 55'],
+    [
+      `latency at 1 connection ÷ ${previous ?? 'the previous release'}`,
+      compared(results, 'service 1', 'previous 1', p50),
+      '≤ 1.1',
+    ],
+    ['CPU per posting, µs: Node', of(busy, (r) => r.cpu), '≤ 80'],
+    ['CPU per posting, µs: Postgres', of(busy, (r) => r.postgresCpu), '≤ 60'],
   ]
-  const rows = [...CONNECTIONS, 'one'].map((key) => [
-    key === 'one' ? `${BUSY}, one account` : String(key),
-    ...[speed, (r: Round) => r.p50, (r: Round) => r.p99, spread].map((value) => of(`service ${key}`, value)),
-    ratio(`service ${key}`, `pgbench ${key}`),
-    key === 'one' ? '' : ratio(`service ${key}`, `single ${key}`),
-    ...[(r: Round) => r.cpu, (r: Round) => r.loadCpu, (r: Round) => r.otherCpu].map((cpu) => of(`service ${key}`, cpu)),
+  const rows = [...results.keys()].map((name) => [
+    name.replace(/^service one$/, `service ${BUSY}, one account`).replace(/^limit one$/, 'limit, one account'),
+    ...[speed, p50, p99, spread, (r: Round) => r.cpu, (r: Round) => r.postgresCpu, (r: Round) => r.loadCpu].map(
+      (value) => of(name, value),
+    ),
   ])
-  const head = ['connections', 'requests/s', 'p50 ms', 'p99 ms', 'p99 ÷ p50', '÷ pgbench', '÷ unbatched']
-  const cpu = ['CPU µs: service', 'load', 'Postgres and others']
-  return { figures, part: `### Reserve + complete\n\n${table([...head, ...cpu], rows)}` }
+  const head = ['connections', 'operations/s', 'p50 ms', 'p99 ms', 'p99 ÷ p50', 'CPU µs: Node', 'Postgres', 'load']
+  return { figures, part: `### Reserve + complete\n\n${table(head, rows)}` }
 }

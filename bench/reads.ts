@@ -1,7 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { query } from '../test/support/database.ts'
 import { mint } from './people.ts'
-import type { Running } from './processes.ts'
 import { opens, readsOf } from './requests.ts'
 import { type Figure, table } from './results.ts'
 import { compared, interleaved, typical } from './rounds.ts'
@@ -16,8 +15,9 @@ const DEVICES = 30_000
 const UNSEEN = 1_500
 
 /** Wallet, list and device poll, against a route of the service that does nothing and one of a bare Fastify. */
-export async function measureReads(world: World, url: string, service: Running, rounds: number) {
+export async function measureReads(world: World, url: string, rounds: number) {
   const { tokens } = world
+  const service = await world.service(url)
   const bare = await world.server('nothing.ts')
   const polls = opens(await startDevices(url), 202)
   const routes: Record<string, (load: { connections: number; seconds: number }) => Promise<Round>> = {
@@ -28,7 +28,7 @@ export async function measureReads(world: World, url: string, service: Running, 
     'GET /api/jobs?limit=20': (load) => round(world, service, { ...readsOf('/api/jobs?limit=20', tokens), ...load }),
     'GET /api/device/poll': async (load) => {
       await query(url, 'update device_codes set last_polled_at = null')
-      return round(world, service, { ...polls, ...load, inOrder: true })
+      return round(world, service, { ...polls, ...load, take: 'once' })
     },
   }
   const measures = Object.entries(routes).flatMap(([route, measure]) =>
@@ -38,6 +38,7 @@ export async function measureReads(world: World, url: string, service: Running, 
   )
   const results = await interleaved('reads', rounds, Object.fromEntries(measures))
   await bare.stop()
+  await service.stop()
 
   const speed = (r: Round) => r.perSecond
   const ratio = (route: string, other: string, connections: number) =>
@@ -76,11 +77,12 @@ async function startDevices(url: string): Promise<string[]> {
 }
 
 /** What a token costs that was never seen before, beside one that was. */
-export async function measureTokens(world: World, service: Running, rounds: number) {
+export async function measureTokens(world: World, url: string, rounds: number) {
+  const service = await world.service(url)
   const wallet = (tokens: string[]) =>
     round(world, service, {
       ...readsOf('/api/wallet?app=video', tokens),
-      inOrder: true,
+      take: 'once',
       connections: BUSY,
       seconds: 60,
     })
@@ -91,6 +93,7 @@ export async function measureTokens(world: World, service: Running, rounds: numb
     warm: () => wallet(seen),
     cold: async () => wallet(await Promise.all(people.map(mint))),
   })
+  await service.stop()
   const head = ['', 'requests/s', 'p50 ms', 'p99 ms', 'CPU µs']
   const rows = ['warm', 'cold'].map((state) => [
     `${state} JWT`,

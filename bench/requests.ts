@@ -12,10 +12,14 @@ const post = (path: string, token: string, body: object) => {
   return `POST ${path} HTTP/1.1\r\nhost: localhost\r\n${headers}\r\n${text}`
 }
 
-/** Reserve, then complete that very job: what every job of every app costs. */
+const PREVIEW = { description: 'Render preview clip', previewUrl: 'https://video.example.com/previews/abc123.jpg' }
+const RESERVE = { app: 'video', action: 'render', cost_estimate: 5, metadata: PREVIEW }
+const COMPLETE = { job_id: JOB_ID, actual_cost: 3, metadata: { durationMs: 1200 } }
+
+/** Reserve, then complete that very job: what every job of every app costs, and what limit-job.sql does. */
 export const jobsOf = (tokens: string[]) => ({
-  requests: tokens.map((token) => post('/api/jobs', token, { app: 'video', action: 'render', cost_estimate: 5 })),
-  followUps: tokens.map((token) => post('/api/jobs/complete', token, { job_id: JOB_ID, actual_cost: 3 })),
+  requests: tokens.map((token) => post('/api/jobs', token, RESERVE)),
+  followUps: tokens.map((token) => post('/api/jobs/complete', token, COMPLETE)),
   expected: 200,
 })
 

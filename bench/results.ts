@@ -52,13 +52,12 @@ function rounded(value: number): string {
 
 /**
  * Prints a section and puts it into RESULTS.md, in the place of an earlier one of the same command.
- * @param url of the database that was used
  * @param keep false: only printed
  */
-export async function report(command: string, world: World, url: string, measured: Measurement[], keep = true) {
+export async function report(command: string, world: World, measured: Measurement[], keep = true) {
   const figures = goals(measured.flatMap((measurement) => measurement.figures))
   const parts = measured.flatMap(({ part }) => part ?? [])
-  const section = `## \`${command}\`\n\n${[await circumstances(url, world.pgbench), figures, ...parts].join('\n\n')}\n`
+  const section = `## \`${command}\`\n\n${[await circumstances(world.postgres.url, world.pgbench), figures, ...parts].join('\n\n')}\n`
   console.log(`\n${section}`)
   if (!keep) return
   const sections = existsSync(FILE) ? (await readFile(FILE, 'utf8')).split(/^(?=## )/m).slice(1) : []

@@ -2,30 +2,34 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Postgres } from '../test/support/postgres.ts'
-import { durablePostgres, migratedDatabase } from './database.ts'
+import { createDatabase, durablePostgres, migratedDatabase, postmasterOf } from './database.ts'
 import { fill } from './fill.ts'
+import { findPgbench } from './limit.ts'
 import type { Load, Measured } from './load.ts'
 import { identityEnv, mint, type Person, peopleOf } from './people.ts'
-import { findPgbench, numberedAccounts } from './pgbench.ts'
+import { checkOut } from './previous.ts'
 import { type Running, startServer, startWorker, type Worker } from './processes.ts'
 
 /** Everything that a measurement needs, and an end to all of it. */
 export interface World {
   postgres: Postgres
+  postmasters: number[]
   /** Who asks, and the token of each */
   people: Person[]
   tokens: string[]
   load: Worker<Load, Measured>
   /** undefined where it is not installed */
   pgbench: string | undefined
-  /** For files; gone afterwards */
-  folder: string
-  /** A database in which everybody, and every account of pgbench's, has so many jobs. @returns its URL */
-  database(name: string, jobsEach: number): Promise<string>
-  /** The service on a database; `single`: each posting a statement of its own */
-  service(url: string, posting?: 'single'): Promise<Running>
+  /** An empty database. @returns its URL */
+  emptyDatabase(name: string): Promise<string>
+  /** A database in which these people have so many jobs each. @returns its URL */
+  database(name: string, people: Person[], jobsEach: number): Promise<string>
+  /** The service on a database that is migrated */
+  service(url: string): Promise<Running>
+  /** The service as it was at an earlier commit; it migrates the database itself */
+  serviceAt(commit: string, url: string): Promise<Running>
   /** Another server, which answers on / */
-  server(script: string, env?: Record<string, string>): Promise<Running>
+  server(script: string): Promise<Running>
 }
 
 /** Makes the world, lets `measure` use it and takes it down again, whatever happens. */
@@ -35,6 +39,10 @@ export async function inWorld(accounts: number, measure: (world: World) => Promi
     stops.unshift(() => process.stop())
     return process
   }
+  const service = async (script: string, url: string) => {
+    const env = { DATABASE_URL: url, LOG_LEVEL: 'fatal', RATE_LIMIT_MAX: '1000000', ...identityEnv }
+    return started(await startServer(script, env))
+  }
   try {
     const folder = await mkdtemp(join(tmpdir(), 'focus-bench-'))
     stops.unshift(() => rm(folder, { recursive: true }))
@@ -42,50 +50,62 @@ export async function inWorld(accounts: number, measure: (world: World) => Promi
     const people = peopleOf(accounts)
     await measure({
       postgres,
+      postmasters: [await postmasterOf(postgres.url)],
       people,
       tokens: await Promise.all(people.map(mint)),
       load: started(startWorker<Load, Measured>('load.ts')),
       pgbench: await findPgbench(),
-      folder,
-      async database(name, jobsEach) {
+      emptyDatabase: (name) => createDatabase(postgres.url, name),
+      async database(name, owners, jobsEach) {
         const url = await migratedDatabase(postgres.url, name)
-        await fill(url, [...people, ...numberedAccounts(accounts)], jobsEach)
+        await fill(url, owners, jobsEach)
         return url
       },
-      async service(url, posting) {
-        const env = { DATABASE_URL: url, LOG_LEVEL: 'fatal', RATE_LIMIT_MAX: '1000000', ...identityEnv }
-        return started(await startServer(posting ? 'service.ts' : '../src/server.ts', env))
+      service: (url) => service('../src/server.ts', url),
+      async serviceAt(commit, url) {
+        const { script, remove } = await checkOut(commit, folder)
+        stops.unshift(remove)
+        return service(script, url)
       },
-      server: async (script, env = {}) => started(await startServer(script, env, '/')),
+      server: async (script) => started(await startServer(script, {}, '/')),
     })
   } finally {
     for (const stop of stops) await stop().catch((error) => console.error(error))
   }
 }
 
-/** What a round says of a server. Times in ms, CPU in µs per request. */
+/** What a round says of what it measured. Times in ms, CPU in µs per request. */
 export interface Round {
-  requests: number
   perSecond: number
   p50: number
   p99: number
+  max: number
+  /** Answers to each connection */
+  answers: number[]
+  /** Of the service, of Postgres and of the load itself */
   cpu: number
-  /** Of the load itself, and of everything else that runs: Postgres, for the most part */
+  postgresCpu: number
   loadCpu: number
-  otherCpu: number
 }
 
-/** One round of load on a server. */
-export async function round(world: World, { port, pid }: Running, load: Omit<Load, 'port' | 'pid'>): Promise<Round> {
-  const { requests, seconds, p50, p99, cpu } = await world.load.run({ ...load, port, pid })
+/** One round of load on a server, or on several. */
+export async function round(
+  world: Pick<World, 'load' | 'postmasters'>,
+  servers: Running | Running[],
+  load: Omit<Load, 'servers' | 'postmasters'>,
+): Promise<Round> {
+  const on = [servers].flat().map(({ port, pid }) => ({ port, pid }))
+  const { requests, seconds, cpu, ...times } = await world.load.run({
+    ...load,
+    servers: on,
+    postmasters: world.postmasters,
+  })
   const each = (cpuSeconds: number) => (cpuSeconds / requests) * 1e6
   return {
-    requests,
+    ...times,
     perSecond: requests / seconds,
-    p50,
-    p99,
     cpu: each(cpu.server),
+    postgresCpu: each(cpu.postgres),
     loadCpu: each(cpu.load),
-    otherCpu: each(cpu.all - cpu.server - cpu.load),
   }
 }

@@ -22,8 +22,8 @@ import { createIdentity } from './identity/create.ts'
 import { answerBy } from './identity/deadline.ts'
 import { onlyThisMachine } from './identity/local-fence.ts'
 import type { Identity } from './identity/types.ts'
-import { postInBatches } from './ledger/batch.ts'
-import { type Ledger, postingSingly } from './ledger/posting.ts'
+import type { Ledger } from './ledger/operations.ts'
+import { createPoster } from './ledger/poster.ts'
 import { type Metrics, noMetrics } from './observe/metrics.ts'
 import type { Tracing } from './observe/tracing.ts'
 import { adminRoutes } from './routes/admin.ts'
@@ -66,8 +66,7 @@ declare module 'fastify' {
  * Builds the service: everything it is made of stands in this list. It starts nothing: the listener and the background jobs
  * are started by start.ts.
  * @param db migrated; opened by `connect`, it is the caller's to close
- * @param how `log` is the log of the process, `logger` makes one as Fastify takes it; absent: no log. `batches: false`
- *   posts every operation by itself, for measuring and testing
+ * @param how `log` is the log of the process, `logger` makes one as Fastify takes it; absent: no log.
  */
 export async function buildApp(
   config: Config,
@@ -76,7 +75,6 @@ export async function buildApp(
     log?: FastifyBaseLogger
     logger?: FastifyServerOptions['logger']
     tracing?: Tracing | undefined
-    batches?: boolean
   } = {},
 ) {
   const app = Fastify({
@@ -114,13 +112,10 @@ export async function buildApp(
     'metrics',
     config.metricsPort ? (await import('./observe/prometheus.ts')).prometheusMetrics(app) : noMetrics,
   )
-  const post =
-    how.batches === false
-      ? postingSingly(db)
-      : postInBatches(db, connectForPosting(config.database, db), app.metrics.batch)
-  app.decorate('ledger', { db, post: how.tracing?.posting(post) ?? post })
-  app.load.watch('ledger', post)
-  app.addHook('onClose', () => post.close())
+  const ledger = createPoster(db, connectForPosting(config.database, db), app.metrics.batch)
+  app.decorate('ledger', how.tracing?.posting(ledger) ?? ledger)
+  app.load.watch('ledger', ledger)
+  app.addHook('onClose', () => ledger.close())
   app.decorate('identity', await createIdentity(config, db, app.log, app.metrics))
   app.decorate('pats', rememberPats(db))
   app.decorate('origins', createOrigins(config, db))

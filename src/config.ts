@@ -8,14 +8,14 @@ const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'
 export interface ClerkConfig {
   secretKey: string
   publishableKey: string
-  /** PEM public key; undefined: keys come from Clerk's JWKS */
+  /** PEM public key that verifies session JWTs; undefined: keys are fetched from Clerk's JWKS endpoint */
   jwtKey: string | undefined
   apiUrl: string | undefined
   issuer: string
   webhookSecret: string | undefined
 }
 
-/** Everything the environment decides, checked. Nothing else reads the environment. */
+/** The validated configuration. Only this file reads the environment. */
 export interface Config {
   production: boolean
   host: string
@@ -27,7 +27,7 @@ export interface Config {
     url: string | undefined
     dataDir: string
     poolSize: number
-    /** Plans are kept by name on the server; false behind a pooler that hands a connection from one to the other */
+    /** Use named prepared statements; false behind a transaction-mode pooler that does not support them */
     statementNames: boolean
     migrateOnStart: boolean
     migrateUrl: string | undefined
@@ -36,9 +36,9 @@ export interface Config {
   }
   /** undefined: the local identity */
   clerk: ClerkConfig | undefined
-  /** `loopback`: the local identity answers this machine alone; `expose`: whoever reaches it */
+  /** `loopback`: the local identity serves only this machine; `expose`: it serves every client */
   localIdentity: 'loopback' | 'expose'
-  /** Tokens that the local identity answers for everybody, by OAuth provider */
+  /** OAuth provider → access token that the local identity returns for every account */
   localOauthTokens: Map<string, string>
   allowedOrigins: string[]
   adminClerkIds: string[]
@@ -46,32 +46,32 @@ export interface Config {
   tokenSecret: string | undefined
   patTtlDays: number
   jobTtlSeconds: number
-  /** Addresses or CIDRs of our own proxies */
+  /** Addresses or CIDRs of proxies whose X-Forwarded-* headers are trusted */
   trustProxy: string[]
   topupUrl: string | undefined
   logLevel: (typeof LOG_LEVELS)[number]
-  /** Requests per account or address and minute */
+  /** Requests per minute for one account or address */
   rateLimitMax: number
-  /** How long a SIGTERM leaves the listener open, in seconds, so that nobody is sent away */
+  /** How long the listener stays open after SIGTERM, in seconds, while /readyz answers 503 */
   drainSeconds: number
-  /** Where `GET /metrics` is answered; undefined: nowhere */
+  /** Port of `GET /metrics`; undefined: metrics are off */
   metricsPort: number | undefined
-  /** Base URL of an OpenTelemetry collector (OTLP by HTTP); undefined: no traces */
+  /** Base URL of an OpenTelemetry collector (OTLP over HTTP); undefined: tracing is off */
   otlpEndpoint: string | undefined
 }
 
-/** Every fault of the environment at once, one readable line each. */
+/** Lists every invalid environment variable, one line each. */
 export class ConfigError extends Error {
   readonly faults: string[]
   constructor(faults: string[]) {
     super(
-      `The configuration has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:\n  ${faults.join('\n  ')}`,
+      `The configuration has ${faults.length === 1 ? 'an error' : `${faults.length} errors`}:\n  ${faults.join('\n  ')}`,
     )
     this.faults = faults
   }
 }
 
-/** The configuration of this process: its environment, and below it the file `.env` where there is one. */
+/** The configuration of this process. Variables of the environment take precedence over those of the file `.env`. */
 export function processConfig(): Config {
   if (existsSync('.env')) process.loadEnvFile('.env')
   return readConfig(process.env)
@@ -79,12 +79,12 @@ export function processConfig(): Config {
 
 /**
  * Reads and checks the whole configuration.
- * @throws {ConfigError} naming every fault; values are not repeated, some are secrets.
+ * @throws {ConfigError} naming every invalid variable, but no values, because some are secrets
  */
 export function readConfig(env: Record<string, string | undefined>): Config {
   const faults: string[] = []
 
-  /** The value, checked; an empty one counts as absent (docker compose passes those on). */
+  /** Parses a variable. An empty value counts as absent, because docker compose passes unset variables as empty. */
   function read<T>(name: string, fallback: T, wanted: string, parse: (value: string) => T | undefined): T {
     const value = env[name]?.trim()
     if (!value) return fallback
@@ -104,7 +104,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     read<string | undefined>(name, undefined, wanted, (value) =>
       protocols.test(URL.parse(value)?.protocol ?? '') ? value : undefined,
     )
-  /** A URL that paths are appended to */
+  /** A base URL: trailing slashes are removed, because paths are appended to it */
   const base = (name: string) => url(name, web, 'an http(s) URL')?.replace(/\/+$/, '')
   const list = (name: string, wanted: string, valid: (item: string) => boolean) =>
     read<string[]>(name, [], `a comma-separated list of ${wanted}`, (value) => {
@@ -227,7 +227,7 @@ function isAddressOrCidr(item: string): boolean {
   return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128))
 }
 
-/** A PEM public key; `\n` written out, as many .env files have it, is understood. */
+/** A PEM public key. A literal `\n`, common in .env files, counts as a line break. */
 function parsePublicKey(value: string): string | undefined {
   const pem = value.replaceAll('\\n', '\n')
   try {

@@ -2,9 +2,9 @@ import closeWithGrace from 'close-with-grace'
 import type { Service } from './start.ts'
 
 /**
- * The process. Signals are minded before anything heavy is loaded, so that a stop while starting is a clean stop too:
- * running requests finish, the database is closed, the exit code is 0. Whoever hangs on for 10 s is cut off. A SIGTERM
- * comes from whoever runs us among others, and gives them time to notice; Ctrl-C is a person who waits.
+ * The entry point of the process. Signal handlers are installed before the service is imported, so a stop during start-up is
+ * graceful too: running requests finish, the database is closed, the exit code is 0. The process exits after 10 s in any
+ * case. SIGTERM drains first, so that a load balancer can stop sending requests; SIGINT (Ctrl-C) does not.
  */
 const stopping = new AbortController()
 let started: Promise<Service | undefined> | undefined

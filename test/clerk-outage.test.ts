@@ -158,7 +158,7 @@ t.test('while Clerk is down it is not asked by everybody, and once it answers, a
   await until(async () => (await timed('/api/oauthToken/x')).reply.statusCode === 200)
   const after = await Promise.all(Array.from({ length: 10 }, () => timed('/api/oauthToken/x')))
   for (const { reply } of after) t.equal(reply.statusCode, 200)
-  t.match(lines.join(''), /does not answer; it is asked again[\s\S]*answers again/)
+  t.match(lines.join(''), /does not answer; calls are suspended[\s\S]*answers again/)
 })
 
 t.test('refusals do not open the circuit: Clerk is there', async (t) => {

@@ -288,7 +288,7 @@ t.test('a wrong configuration ends the process with all its faults, exit code 1 
   const { closed } = await launch(t, { PORT: '99999', TOKEN_SECRET: secret, DATABASE_URL: `http://u:${secret}@db/x` })
   const { code, output } = await closed
   t.equal(code, 1)
-  t.match(output, /3 faults/)
+  t.match(output, /3 errors/)
   for (const name of ['PORT', 'TOKEN_SECRET', 'DATABASE_URL']) t.match(output, new RegExp(`^ {2}${name} `, 'm'))
   t.notMatch(output, new RegExp(secret))
   t.notMatch(output, /^\s+at |node:|\.ts:/m, 'no stack trace')

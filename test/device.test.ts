@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import t from 'tap'
 import { bearer, newAddress, startLogin } from './support/device.ts'
-import { type App, start, unique } from './support/start.ts'
+import { type App, earlier, start, unique } from './support/start.ts'
 
 for (const [name, env] of [
   ['Postgres', {}],
@@ -199,7 +199,7 @@ t.test('the token is answered again for a minute, then never', async (t) => {
   await sql`update device_codes set expires_at = now() where user_code = ${login.user_code}`.execute(db)
   t.strictSame((await login.poll()).json(), first.json(), 'also where the code expires in that minute')
 
-  await sql`update device_codes set delivered_at = delivered_at - interval '1 minute'
+  await sql`update device_codes set delivered_at = ${earlier('delivered_at', '1 minute')}
     where user_code = ${login.user_code}`.execute(db)
   const late = await login.poll()
   t.equal(late.statusCode, 410)
@@ -218,7 +218,7 @@ t.test('denied and expired logins say so for a day', async (t) => {
   await ada.postFromOurPage('/api/device/complete', { user_code: denied.user_code, action: 'deny' })
   await ada.postFromOurPage('/api/device/complete', { user_code: approved.user_code })
   const shift = (interval: string) =>
-    sql`update device_codes set expires_at = expires_at - ${interval}::interval
+    sql`update device_codes set expires_at = ${earlier('expires_at', interval)}
       where user_code in (${denied.user_code}, ${expired.user_code}, ${approved.user_code})`.execute(db)
 
   t.match((await denied.poll()).json(), { error: 'access_denied' })

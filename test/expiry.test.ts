@@ -2,15 +2,17 @@ import { mock } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
 import t from 'tap'
+import { startBackground } from '../src/background/index.ts'
 import { sweepHolds } from '../src/background/sweep-holds.ts'
 import type { Tables } from '../src/db/tables.ts'
-import { personWith, start } from './support/start.ts'
+import { holdAccounts } from './support/hold.ts'
+import { databaseUrl, earlier, personWith, start } from './support/start.ts'
 
 const DAY = 86_400
 
 /** Lets so many seconds of a job's life pass. */
 const pass = (db: Kysely<Tables>, jobId: string, seconds: number) =>
-  sql`update jobs set expires_at = expires_at - make_interval(secs => ${seconds}) where id = ${jobId}`.execute(db)
+  sql`update jobs set expires_at = ${earlier('expires_at', `${seconds} seconds`)} where id = ${jobId}`.execute(db)
 
 const secondsFromNow = (time: string) => (Date.parse(time) - Date.now()) / 1000
 
@@ -56,8 +58,8 @@ t.test('the sweeper gives overdue holds back, and leaves the others alone', asyn
   await pass(db, first, DAY + 1)
   await pass(db, second, DAY + 1)
 
-  t.equal(await sweepHolds(db), 2)
-  t.equal(await sweepHolds(db), 0)
+  t.equal(await sweepHolds(db, app.ledger), 2)
+  t.equal(await sweepHolds(db, app.ledger), 0)
   for (const id of [first, second]) {
     const { job } = (await ada.get(`/api/jobs/${id}`)).json()
     t.match(job, { status: 'failed', failure_reason: 'expired', actual_cost: 0 })
@@ -75,7 +77,11 @@ t.test('more overdue holds than one batch are given back in one sweepHolds, by s
   t.ok(jobs.every(({ statusCode }) => statusCode === 200))
   await sql`update jobs set expires_at = now() - interval '1 second' where account_id = ${ada.id}`.execute(one.db)
 
-  const released = await Promise.all([sweepHolds(one.db), sweepHolds(two.db), sweepHolds(one.db)])
+  const released = await Promise.all([
+    sweepHolds(one.db, one.app.ledger),
+    sweepHolds(two.db, two.app.ledger),
+    sweepHolds(one.db, one.app.ledger),
+  ])
   t.equal(
     released.reduce((sum, count) => sum + count),
     250,
@@ -88,7 +94,7 @@ t.test('an account that is closed keeps its holds, and does not stop the sweep o
   const [gone, ada] = [await personWith(app, 5), await personWith(app, 5)]
   for (const person of [gone, ada]) await pass(db, (await person.reserve(5)).json().job_id, 2 * DAY)
   await sql`update accounts set closed_at = now() where id = ${gone.id}`.execute(db)
-  t.equal(await sweepHolds(db), 1)
+  t.equal(await sweepHolds(db, app.ledger), 1)
   t.strictSame(await ada.balance(), { credits: 5, held: 0 })
   t.strictSame(await gone.balance(), { credits: 0, held: 5 })
 })
@@ -101,16 +107,17 @@ t.test('a hold that cannot be given back does not keep the others', async (t) =>
     if new.account_id = ${sql.lit(odd.id)} then raise 'odd'; end if; return new; end $$`.execute(db)
   await sql`create trigger refuse_odd before update on jobs for each row execute function refuse_odd()`.execute(db)
   const failed: string[] = []
-  t.equal(await sweepHolds(db, { onFailure: (_, { account_id }) => failed.push(account_id) }), 1)
+  t.equal(await sweepHolds(db, app.ledger, { onFailure: (_, { account_id }) => failed.push(account_id) }), 1)
   t.strictSame(failed, [odd.id])
   await sql`drop function refuse_odd cascade`.execute(db)
-  t.equal(await sweepHolds(db), 1)
+  t.equal(await sweepHolds(db, app.ledger), 1)
 })
 
 t.test('the service sweeps every minute, until it is closed', async (t) => {
   mock.timers.enable({ apis: ['setInterval'] })
   t.teardown(() => mock.timers.reset())
   const { app, db } = await start(t)
+  const stop = startBackground(app)
   const ada = await personWith(app, 5)
   const { job_id } = (await ada.reserve(5)).json()
   await pass(db, job_id, 2 * DAY)
@@ -121,7 +128,7 @@ t.test('the service sweeps every minute, until it is closed', async (t) => {
   t.strictSame(await ada.balance(), { credits: 5, held: 0 })
 
   await pass(db, (await ada.reserve(5)).json().job_id, 2 * DAY)
-  await app.close()
+  await stop()
   mock.timers.tick(600_000)
   const { held } = await db.selectFrom('accounts').select('held').where('id', '=', ada.id).executeTakeFirstOrThrow()
   t.equal(held, 5)
@@ -166,7 +173,7 @@ t.test('a completion after the hold has expired is charged, once, also below zer
   const ada = await personWith(app, 5)
   const { job_id } = (await ada.reserve(5)).json()
   await pass(db, job_id, 2 * DAY)
-  await sweepHolds(db)
+  await sweepHolds(db, app.ledger)
 
   const late = await ada.complete(job_id, 8, { frames: 24 })
   t.equal(late.statusCode, 200)
@@ -195,7 +202,7 @@ t.test('a late completion at no cost moves nothing', async (t) => {
   const ada = await personWith(app, 5)
   const { job_id } = (await ada.reserve(5)).json()
   await pass(db, job_id, 2 * DAY)
-  await sweepHolds(db)
+  await sweepHolds(db, app.ledger)
   t.match((await ada.complete(job_id, 0)).json(), { job: { status: 'completed', actual_cost: 0 }, moved: null })
   t.strictSame(await ada.balance(), { credits: 5, held: 0 })
 })
@@ -205,7 +212,7 @@ t.test('completions that race after the expiry charge once', async (t) => {
   const ada = await personWith(one.app, 50)
   const jobs = await Promise.all(Array.from({ length: 10 }, () => ada.reserve(5)))
   await sql`update jobs set expires_at = now() - interval '1 day' where account_id = ${ada.id}`.execute(one.db)
-  await sweepHolds(one.db)
+  await sweepHolds(one.db, one.app.ledger)
   const complete = (app: typeof one.app, job_id: string, actual_cost: number) =>
     app.inject({
       method: 'POST',
@@ -231,7 +238,7 @@ t.test('seven days after its expiry a job can be completed no more', async (t) =
   const [early, late] = [(await ada.reserve(5)).json().job_id, (await ada.reserve(5)).json().job_id]
   await pass(db, early, DAY + 7 * DAY - 60)
   await pass(db, late, DAY + 7 * DAY + 1)
-  await sweepHolds(db)
+  await sweepHolds(db, app.ledger)
   t.equal((await ada.complete(early, 1)).statusCode, 200)
   const refused = await ada.complete(late, 1)
   t.match(
@@ -247,7 +254,7 @@ t.test('failing an expired job agrees with a refund, and not without', async (t)
   for (const cost of [5, 0]) {
     const { job_id } = (await ada.reserve(cost)).json()
     await pass(db, job_id, 2 * DAY)
-    await sweepHolds(db)
+    await sweepHolds(db, app.ledger)
     t.equal((await ada.fail(job_id)).statusCode, 200)
     t.equal((await ada.fail(job_id, true)).statusCode, 200)
     t.equal((await ada.fail(job_id, false)).statusCode, 409)
@@ -260,7 +267,7 @@ t.test('an expired job of a closed account is charged no more', async (t) => {
   const ada = await personWith(app, 5)
   const { job_id } = (await ada.reserve(5)).json()
   await pass(db, job_id, 2 * DAY)
-  await sweepHolds(db)
+  await sweepHolds(db, app.ledger)
   await sql`update accounts set closed_at = now() where id = ${ada.id}`.execute(db)
   const refused = await ada.complete(job_id, 1)
   t.match([refused.statusCode, refused.json().error], [403, 'account_closed'])
@@ -279,7 +286,7 @@ t.test('a heartbeat extends a hold from now on, and never shortens it', async (t
   t.equal(alive.statusCode, 200)
   t.match(alive.json().job, { id: job_id, status: 'started', reserved: 5 })
   t.ok(Math.abs((await left()) - 600) < 10, 'as long as it was created with')
-  t.equal(await sweepHolds(db), 0)
+  t.equal(await sweepHolds(db, app.ledger), 0)
   t.equal((await beat({ ttl_seconds: 3600 })).statusCode, 200)
   t.ok(Math.abs((await left()) - 3600) < 10)
   t.equal((await beat({ ttl_seconds: 60 })).statusCode, 200)
@@ -320,17 +327,15 @@ t.test('a heartbeat that comes between reading an overdue job and ending it wins
   const ada = await personWith(app, 5)
   const { job_id } = (await ada.reserve(5)).json()
   await pass(db, job_id, DAY + 1)
-  // The sweeper reads the job as overdue, and its ending then waits for the account, which this transaction holds.
-  const { sweeping } = await db.transaction().execute(async (trx) => {
-    await sql`select from accounts where id = ${ada.id} for update`.execute(trx)
-    const sweeping = sweepHolds(db)
-    await until(async () => {
-      const waiting = sql`select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`
-      return (await waiting.execute(trx)).rows.length > 0
-    })
-    t.equal((await ada.post(`/api/jobs/${job_id}/heartbeat`, {})).statusCode, 200)
-    return { sweeping }
-  })
+  // The sweeper reads the job as overdue, and its ending waits behind the heartbeat for the account, which is held here.
+  const hold = await holdAccounts(t, await databaseUrl(), ada.id)
+  const beat = ada.post(`/api/jobs/${job_id}/heartbeat`, {})
+  await hold.waiting(1)
+  const sweeping = sweepHolds(db, app.ledger)
+  const read = sql`select from pg_stat_activity where query like '%jobs.expires_at::text%' and state = 'idle'`
+  await until(async () => (await read.execute(db)).rows.length > 0)
+  await hold.release()
+  t.equal((await beat).statusCode, 200)
   t.equal(await sweeping, 0)
   t.strictSame(await ada.balance(), { credits: 0, held: 5 })
 })

@@ -30,43 +30,43 @@ interface Operation {
 
 const OPERATIONS: Record<string, Operation> = {
   reserve: {
-    at: 'reserve',
+    at: 'store_new_jobs',
     send: ({ ada, key }) => ada.reserve(5, { 'idempotency-key': key }),
     credits: 85,
     held: 15,
     kind: 'job_reserve',
   },
   complete: {
-    at: 'end_job',
+    at: 'store_jobs',
     send: ({ ada, job_id }) => ada.complete(job_id, 7, { done: true }),
     credits: 93,
     held: 0,
     kind: 'job_refund',
   },
   'complete above the reserve': {
-    at: 'end_job',
+    at: 'store_jobs',
     send: ({ ada, job_id }) => ada.complete(job_id, 12),
     credits: 88,
     held: 0,
     kind: 'job_overage',
   },
-  fail: { at: 'end_job', send: ({ ada, job_id }) => ada.fail(job_id), credits: 100, held: 0, kind: 'job_release' },
+  fail: { at: 'store_jobs', send: ({ ada, job_id }) => ada.fail(job_id), credits: 100, held: 0, kind: 'job_release' },
   'complete late': {
-    at: 'charge_late',
+    at: 'store_entries',
     send: ({ ada, expired }) => ada.complete(expired, 4),
     credits: 86,
     held: 10,
     kind: 'job_late_charge',
   },
   heartbeat: {
-    at: 'extend_hold',
+    at: 'store_jobs',
     send: ({ ada, job_id }) => ada.post(`/api/jobs/${job_id}/heartbeat`, { ttl_seconds: 100_000 }),
     credits: 90,
     held: 10,
     kind: null,
   },
   'give credits': {
-    at: 'adjust',
+    at: 'store_entries',
     send: ({ ada, admin, key }) =>
       admin.post('/api/admin/credits', {
         clerk_id: ada.clerkId,
@@ -80,21 +80,14 @@ const OPERATIONS: Record<string, Operation> = {
     kind: 'topup',
   },
   'grant starter credits': {
-    at: 'grant_starter',
+    at: 'store_grants',
     send: ({ ada, slug }) => ada.get(`/api/wallet?app=${slug}`),
     credits: 97,
     held: 10,
     kind: 'starter_grant',
   },
   'remember an app': {
-    at: 'remember_app',
-    send: ({ ada, key }) => ada.get(`/api/wallet?app=${key.toLowerCase()}`),
-    credits: 90,
-    held: 10,
-    kind: null,
-  },
-  'remember an app, at the commit': {
-    at: 'commit',
+    at: 'store_grants',
     send: ({ ada, key }) => ada.get(`/api/wallet?app=${key.toLowerCase()}`),
     credits: 90,
     held: 10,
@@ -113,10 +106,10 @@ async function setUp(t: Test) {
     const [open, overdue] = [await ada.reserve(10), await ada.reserve(10)]
     const expired = overdue.json().job_id
     await sql`update jobs set expires_at = now() - interval '1 hour' where id = ${expired}`.execute(db)
-    await sweepHolds(db)
+    await sweepHolds(db, app.ledger)
     return { db, ada, admin: operator, job_id: open.json().job_id, expired, slug, key: unique('key') }
   }
-  return { faults, db, scene }
+  return { faults, app, db, scene }
 }
 
 const entriesOf = async ({ ada }: Scene): Promise<{ kind: string }[]> =>
@@ -126,13 +119,13 @@ for (const [name, { at, send, credits, held, kind }] of Object.entries(OPERATION
   t.test(`${name}: wherever the connection breaks, the caller's retry finds one effect`, async (t) => {
     const { faults, scene } = await setUp(t)
     for (const point of POINTS) {
-      // The protocol of a transaction's COMMIT has nothing between: running it is committing.
-      if (at === 'commit' && point === 'between') continue
       for (const times of TIMES) {
         const where = `${point}, ${times}×`
         const here = await scene()
         const before = (await entriesOf(here)).length
-        faults.arm(at, point, times)
+        // A second attempt that finds what the first has committed stores nothing: it breaks where it loads.
+        const next = point === 'after' ? 'ledger_lock' : at
+        faults.arm([at, next].slice(0, times), point)
         const answers = [await send(here)]
         if (answers[0]?.statusCode === 503) answers.push(await send(here))
         t.equal(faults.cuts(), times, `${where}: it broke`)
@@ -153,15 +146,15 @@ for (const [name, { at, send, credits, held, kind }] of Object.entries(OPERATION
 }
 
 t.test('a sweep that is cut off gives each hold back once', async (t) => {
-  const { faults, db, scene } = await setUp(t)
+  const { faults, app, db, scene } = await setUp(t)
   for (const point of POINTS) {
     const { ada, job_id } = await scene()
     await sql`update jobs set expires_at = now() - interval '1 hour' where id = ${job_id}`.execute(db)
-    faults.arm('end_job', point, 2)
-    await sweepHolds(db).catch(() => {})
+    faults.arm(['store_jobs', point === 'after' ? 'ledger_lock' : 'store_jobs'], point)
+    await sweepHolds(db, app.ledger).catch(() => {})
     t.ok(faults.cuts() >= 1, point)
-    faults.arm('', point, 0)
-    await sweepHolds(db)
+    faults.arm([], point)
+    await sweepHolds(db, app.ledger)
     t.strictSame(await ada.balance(), { credits: 100, held: 0 }, point)
   }
 })

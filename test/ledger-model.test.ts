@@ -6,7 +6,7 @@ import t from 'tap'
 import { sweepHolds } from '../src/background/sweep-holds.ts'
 import { verify } from '../src/ledger/verify.ts'
 import { Model } from './support/model.ts'
-import { type Person, start, unique } from './support/start.ts'
+import { earlier, type Person, start, unique } from './support/start.ts'
 
 /** One step of somebody's life. Jobs, keys and references are picked by number, so that a shorter list still makes sense. */
 type Step =
@@ -50,6 +50,7 @@ const LIFE = 50
 const lives = fc.array(step, { minLength: LIFE, maxLength: LIFE })
 
 interface World {
+  app: Awaited<ReturnType<typeof start>>['app']
   db: Awaited<ReturnType<typeof start>>['db']
   ada: Person
   admin: Person
@@ -59,7 +60,7 @@ interface World {
 }
 
 /** Takes one step over HTTP and in the model, and compares what both say. */
-async function take(step: Step, model: Model, { db, ada, admin, apps, keyed }: World): Promise<void> {
+async function take(step: Step, model: Model, { app, db, ada, admin, apps, keyed }: World): Promise<void> {
   // The latest jobs are picked from: those of long ago would all have ended.
   const job = 'job' in step ? model.jobs.at(-1 - (step.job % Math.max(model.jobs.length, 1))) : undefined
   if ('job' in step && !job) return
@@ -116,13 +117,13 @@ async function take(step: Step, model: Model, { db, ada, admin, apps, keyed }: W
     }
     case 'pass': {
       model.now += step.seconds
-      await sql`update jobs set expires_at = expires_at - make_interval(secs => ${step.seconds})
+      await sql`update jobs set expires_at = ${earlier('expires_at', `${step.seconds} seconds`)}
         where account_id = ${ada.id}`.execute(db)
       return
     }
     case 'sweep': {
       model.sweep()
-      await sweepHolds(db)
+      await sweepHolds(db, app.ledger)
     }
   }
 }
@@ -140,7 +141,7 @@ t.setTimeout(minutes * 60_000 + 300_000)
 t.test('whatever people do, the ledger does what the model says, and every invariant holds', async (t) => {
   t.comment(`FC_SEED=${seed}`)
   t.setTimeout(minutes * 60_000 + 300_000)
-  const { db, person, admin } = await start(t)
+  const { app, db, person, admin } = await start(t)
   const apps = STARTER.map(() => unique('app'))
   const operator = await admin()
   for (const [n, slug] of apps.entries()) await operator.put(`/api/admin/apps/${slug}`, { starter_credits: STARTER[n] })
@@ -152,7 +153,7 @@ t.test('whatever people do, the ledger does what the model says, and every invar
   let steps = 0
   const property = fc.asyncProperty(lives, async (life) => {
     const [ada, administrator, model] = [await person(), await admin(), new Model()]
-    const world = { db, ada, admin: administrator, apps, keyed: { slug, key: settle_key } }
+    const world = { app, db, ada, admin: administrator, apps, keyed: { slug, key: settle_key } }
     for (const step of life) {
       await take(step, model, world)
       steps++

@@ -30,7 +30,7 @@ t.test(
     await service.said(LISTENING)
     await service.said(/read the API at/)
     for (const sentence of [
-      `listens on ${service.url} `,
+      `is listening on ${service.url} `,
       `data is in ${DATA_DIR}, in an embedded Postgres (PGlite): for trying out`,
       'set DATABASE_URL',
       'any e-mail address (the local identity): for trying out',

@@ -261,7 +261,7 @@ t.test(
       .split('\n')
       .map((line) => JSON.parse(line))
     for (const line of lines) t.match(line, { level: 30, time: Number, msg: String })
-    t.ok(lines.some(({ msg }) => /^The Focus API listens on /.test(msg)))
+    t.ok(lines.some(({ msg }) => /^The Focus API is listening on /.test(msg)))
     t.ok(
       lines.some(({ msg }) => /^Server listening at /.test(msg)),
       "Fastify's own line, with the address",

@@ -181,5 +181,5 @@ t.test('a metrics port that is taken ends the start with a sentence', async (t) 
   const { port } = neighbour.address() as AddressInfo
   const service = await launch(t, { DATABASE_URL: await databaseUrl(), METRICS_PORT: String(port) })
   const { code, output } = await service.closed
-  t.match([code, output], [1, new RegExp(`Port ${port} .* is taken\\. .*METRICS_PORT`)])
+  t.match([code, output], [1, new RegExp(`Port ${port} .* is in use\\. .*METRICS_PORT`)])
 })

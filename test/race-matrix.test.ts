@@ -2,7 +2,7 @@ import { deepStrictEqual } from 'node:assert/strict'
 import { mock } from 'node:test'
 import { sql } from 'kysely'
 import t from 'tap'
-import { expire } from '../src/ledger/settle.ts'
+import { expire } from '../src/ledger/operations.ts'
 import { Model, type ModelJob } from './support/model.ts'
 import { type Person, personWith, start, unique } from './support/start.ts'
 
@@ -62,7 +62,7 @@ const CONTENDERS: Record<string, Contender> = {
     model: (model, job) => model.fail(job, true),
   },
   expire: {
-    act: ({ db }, { ada, job }) => expire(db, { account_id: ada.id, job_id: job.id }),
+    act: ({ app }, { ada, job }) => expire(app.ledger, { account_id: ada.id, job_id: job.id }),
     model: (model, job) => model.expire(job),
   },
   heartbeat: {

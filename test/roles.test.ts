@@ -51,7 +51,7 @@ t.test('docs/roles.sql makes a role that does all the work and cannot touch an e
   t.equal((await ada.fail(failed)).statusCode, 200)
   t.equal((await ada.post(`/api/jobs/${expired}/heartbeat`, {})).statusCode, 200)
   await sql`update jobs set expires_at = now() where id = ${expired}`.execute(db)
-  t.equal(await sweepHolds(db), 1)
+  t.equal(await sweepHolds(db, app.ledger), 1)
   t.equal((await ada.complete(expired, 1)).statusCode, 200)
   const cookie = { cookie: ada.cookie, origin: config.publicUrl }
   t.equal((await app.inject({ method: 'DELETE', url: '/api/session', headers: cookie })).statusCode < 300, true)

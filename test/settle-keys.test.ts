@@ -86,9 +86,9 @@ t.test("a key beside a person's token settles that person's jobs, and allows ttl
 })
 
 t.test('a late completion needs the key too', async (t) => {
-  const { db, ada, job_id, server } = await keyedApp(t)
+  const { app, db, ada, job_id, server } = await keyedApp(t)
   await sql`update jobs set expires_at = now() - interval '1 hour' where id = ${job_id}`.execute(db)
-  await sweepHolds(db)
+  await sweepHolds(db, app.ledger)
   t.strictSame(await ada.balance(), { credits: 20, held: 0 }, 'the sweeper needs none')
   t.equal((await ada.complete(job_id, 0)).statusCode, 403)
   const late = await server()('/api/jobs/complete', { job_id, account_id: ada.id, actual_cost: 4 })

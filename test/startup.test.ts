@@ -24,7 +24,7 @@ t.test('a database that does not come up within 30 s ends the process, after say
   const took = (performance.now() - before) / 1000
   t.equal(code, 1)
   t.ok(took > 29 && took < 40, `${took} s`)
-  t.match(output, /The database does not answer yet \(.*ECONNREFUSED.*\); trying for \d+ s more\./)
+  t.match(output, /The database does not answer yet \(.*ECONNREFUSED.*\); retrying for \d+ s\./)
   t.match(output, /did not answer within 30 s .*DATABASE_URL/)
   t.notMatch(output, /^\s+at |hunter22/m)
 })
@@ -85,7 +85,7 @@ t.test('a port that is taken is said in a sentence', async (t) => {
   const service = await launch(t, { DATABASE_URL: await databaseUrl(), PORT: String(port) })
   const { code, output } = await service.closed
   t.equal(code, 1)
-  t.match(output, new RegExp(`Port ${port} .* is taken\\. .*PORT`))
+  t.match(output, new RegExp(`Port ${port} .* is in use\\. .*PORT`))
   t.notMatch(output, /^\s+at /m)
 })
 

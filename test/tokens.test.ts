@@ -4,7 +4,7 @@ import { sql } from 'kysely'
 import t from 'tap'
 import { query } from './support/database.ts'
 import { bearer, logIn, startLogin } from './support/device.ts'
-import { databaseUrl, start } from './support/start.ts'
+import { databaseUrl, earlier, start } from './support/start.ts'
 
 const whose = async (token: string, app: Parameters<typeof bearer>[0]) => {
   const { statusCode, body } = await bearer(app, token).get('/api/wallet')
@@ -84,7 +84,7 @@ t.test('the use of a token is noted once a minute', async (t) => {
   t.ok(Math.abs(Date.now() - Date.parse(first)) < 30_000)
   await whose(token, app)
   t.equal(await lastUse(), first)
-  await sql`update tokens set last_used_at = last_used_at - interval '1 minute' where account_id = ${ada.id}`.execute(
+  await sql`update tokens set last_used_at = ${earlier('last_used_at', '1 minute')} where account_id = ${ada.id}`.execute(
     db,
   )
   // Another replica has not just looked it up.

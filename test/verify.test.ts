@@ -43,8 +43,12 @@ const append = (...entries: [kind: string, amount: number, job?: string, referen
     )
     .join('')
 
+const NO_JOB = `'0195a1f0-0000-7000-8000-0000000000ff'`
+const NO_ACCOUNT = `'00000000-0000-4000-8000-00000000dead'`
+const ORPHANS = "every job and every entry has its account, and a job's entry its job"
+
 /** Damage that one check alone can see, because everything else is made to fit. */
-const DAMAGE: [check: string, how: string, sql: string, violations: number][] = [
+const DAMAGE: [check: string, how: string, sql: string, violations: number, also?: string][] = [
   [
     'credits equal the sum of the entries',
     'credits moved from one account to another without entries',
@@ -123,7 +127,23 @@ const DAMAGE: [check: string, how: string, sql: string, violations: number][] = 
   [
     'over all accounts, credits and holds equal what was given less what jobs cost',
     'an entry of a job that does not exist',
-    append(['job_overage', -1, `'0195a1f0-0000-7000-8000-0000000000ff'`]),
+    append(['job_overage', -1, NO_JOB]),
+    1,
+    ORPHANS,
+  ],
+  [ORPHANS, 'entries of a job that does not exist', append(['job_reserve', -1, NO_JOB], ['job_release', 1, NO_JOB]), 1],
+  [
+    ORPHANS,
+    'a job of an account that does not exist',
+    `insert into jobs (account_id, id, app_slug, action, status, reserved, expires_at)
+      values (${NO_ACCOUNT}, ${NO_JOB}, 'video', 'render', 'failed', 0, now())`,
+    1,
+  ],
+  [
+    ORPHANS,
+    'entries of an account that does not exist',
+    `insert into ledger_entries (account_id, seq, kind, amount, balance_after) values
+      (${NO_ACCOUNT}, 1, 'topup', 5, 5), (${NO_ACCOUNT}, 2, 'adjustment', -5, 0)`,
     1,
   ],
   ['no entry is zero, and no reference stands twice in an account', 'an entry of zero', append(['adjustment', 0]), 1],
@@ -179,14 +199,15 @@ t.test('each check reports what it is there for, and nothing else does', async (
   }
 
   const reported = new Set<string>()
-  for (const [name, how, damage, violations] of DAMAGE) {
+  for (const [name, how, damage, violations, also] of DAMAGE) {
     await run(RIGHT)
     t.strictSame(await broken(), [], 'right before')
     await run(damage)
-    const bad = await broken()
-    t.match(bad, [{ name, violations }], how)
-    t.equal(bad.length, 1, `${how}: only that`)
-    t.equal(bad[0]?.examples.length, violations, how)
+    const all = await broken()
+    t.strictSame(all.map((check) => check.name).sort(), [name, ...(also ? [also] : [])].sort(), `${how}: only that`)
+    const bad = all.find((check) => check.name === name)
+    t.match(bad, { violations }, how)
+    t.equal(bad?.examples.length, violations, how)
     reported.add(name)
   }
   const { checks } = await report()

@@ -63,7 +63,7 @@ const credit = (operator: Person, ada: Person, amount: number) =>
   })
 
 t.test('an app hears of its jobs, signed, once per event', async (t) => {
-  const { ada, db, reserve, received, secret, settle, types } = await setUp(t, undefined, { low_credits: 0 })
+  const { ada, app, db, reserve, received, secret, settle, types } = await setUp(t, undefined, { low_credits: 0 })
   const [done, failed, expired] = [await reserve(5), await reserve(5), await reserve(5)]
   await ada.complete(done, 3, { frames: 24 })
   await ada.complete(done, 3, { frames: 24 })
@@ -71,7 +71,7 @@ t.test('an app hears of its jobs, signed, once per event', async (t) => {
   await ada.fail(failed)
   await settle()
   await sql`update jobs set expires_at = now() where id = ${expired}`.execute(db)
-  await sweepHolds(db)
+  await sweepHolds(db, app.ledger)
   await settle()
   await ada.complete(expired, 1)
   await settle()

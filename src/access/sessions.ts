@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { accountIdOf } from '../accounts/account-id.ts'
+import { openAccount } from '../accounts/open.ts'
 import { accountClosed } from '../http/catalogue.ts'
 import { isLocalSid } from '../identity/local.ts'
-import { openAccount } from '../ledger/post.ts'
 import { hashOf } from './tokens.ts'
 
 /** Our own sessions: an opaque cookie, stored as a hash. */

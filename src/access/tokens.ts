@@ -4,7 +4,7 @@ import { sql } from 'kysely'
 import { LRUCache } from 'lru-cache'
 import { base62 } from '../base62.ts'
 import type { Config } from '../config.ts'
-import { keptSetting } from '../db/settings.ts'
+import { storedSetting } from '../db/settings.ts'
 import { statement } from '../db/statement.ts'
 import type { Db, Scope } from '../db/tables.ts'
 import { invalidToken, patExpired, patRevoked, tokenNotFound } from '../http/catalogue.ts'
@@ -22,7 +22,7 @@ export const hashOf = (secret: string): string => hash('sha256', secret, 'base64
 
 /** What tokens are derived with: the operator's TOKEN_SECRET, or one that is made once and kept in the database. */
 export async function tokenSecret(config: Config, db: Db): Promise<string> {
-  return config.tokenSecret ?? keptSetting(db, 'token_secret', () => randomBytes(32).toString('base64url'))
+  return config.tokenSecret ?? storedSetting(db, 'token_secret', () => randomBytes(32).toString('base64url'))
 }
 
 /**
@@ -57,17 +57,17 @@ const findPat = statement<{ token_hash: string }, Pat & { ms_left: number; revok
   where t.token_hash = $token_hash`,
 )
 
-// Guarded again: of many requests at once one writes.
+// The condition is checked again, so that only one of many concurrent requests writes.
 const noteUse = statement<{ id: string }, never>(
   'note_pat_use',
   `update tokens set last_used_at = now()
   where id = $id::uuid and (last_used_at is null or last_used_at <= now() - interval '1 minute')`,
 )
 
-/** How long a look-up is believed, in ms: so much later a token that another replica has revoked ends here. */
+/** How long a lookup is cached, in ms: a token revoked on another replica is accepted here for up to this long. */
 const REMEMBERED_MS = 5_000
-/** Longer than a look-up that began before a revocation may still be under way. */
-const WARY_MS = 30_000
+/** How long an account is not cached after a revocation, in ms; longer than a concurrent lookup can take. */
+const UNCACHED_MS = 30_000
 const REMEMBERED = 10_000
 
 export interface Pats {
@@ -82,29 +82,29 @@ export interface Pats {
   revoking<T>(accountId: string, revoke: () => Promise<T>): Promise<T>
 }
 
-/** Tokens that are in use are looked up every few seconds, not for every request. */
+/** Caches tokens for a few seconds, so that not every request queries the database. */
 export function rememberPats(db: Db): Pats {
   const known = new LRUCache<string, Pat>({ max: REMEMBERED, ttl: REMEMBERED_MS })
-  const wary = new LRUCache<string, true>({ max: REMEMBERED, ttl: WARY_MS })
+  const uncached = new LRUCache<string, true>({ max: REMEMBERED, ttl: UNCACHED_MS })
   return {
     known(token) {
       const hit = known.get(hashOf(token))
-      return hit && !wary.has(hit.account_id) ? hit : undefined
+      return hit && !uncached.has(hit.account_id) ? hit : undefined
     },
     async lookUp(token) {
       if (!isWellFormed(token)) throw invalidToken()
       const key = hashOf(token)
       const { ms_left, ...pat } = await lookUpPat(db, key)
-      if (!wary.has(pat.account_id)) known.set(key, pat, { ttl: Math.min(REMEMBERED_MS, ms_left) })
+      if (!uncached.has(pat.account_id)) known.set(key, pat, { ttl: Math.min(REMEMBERED_MS, ms_left) })
       return pat
     },
     async revoking(accountId, revoke) {
-      wary.set(accountId, true)
+      uncached.set(accountId, true)
       try {
         return await revoke()
       } finally {
-        // Again: it may have taken its time, and a look-up from before may come back yet.
-        wary.set(accountId, true)
+        // Restarts the time: a lookup that read the token before the revocation may still be running.
+        uncached.set(accountId, true)
       }
     },
   }

@@ -1,18 +1,7 @@
 import { revokeTokens } from '../access/tokens.ts'
 import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
-
-/** The end of an account: nothing is posted to it any more, nobody gets in; its ledger stays as it is. */
-
-/**
- * The row may be made here: somebody who was never with us may still come with a token of the last minute, and would
- * be a new account, starter credits and all. A posting that waits for this row sees closed_at when it gets it.
- */
-const close = statement<{ account_id: string; clerk_id: string }, never>(
-  'close_account',
-  `insert into accounts (id, clerk_id, closed_at) values ($account_id::uuid, $clerk_id, now())
-  on conflict (id) do update set closed_at = coalesce(accounts.closed_at, excluded.closed_at)`,
-)
+import { close, type Ledger } from '../ledger/operations.ts'
 
 const endSessions = statement<{ account_id: string }, never>(
   'close_sessions',
@@ -20,12 +9,13 @@ const endSessions = statement<{ account_id: string }, never>(
 )
 
 /**
- * Closes an account for good, with its tokens, device logins and sessions; again changes nothing. To be run in a
- * transaction of its own, or in one that touches no other account. Order: the account, then what hangs on it.
+ * Closes an account for good: nothing is posted to it any more, and its tokens, device logins and sessions end. Its ledger stays.
+ * Repeating it changes nothing; half done, it is completed by doing it again.
  */
-export async function closeAccount(trx: Db, accountId: string, clerkId: string): Promise<void> {
-  const account_id = accountId
-  await close(trx, { account_id, clerk_id: clerkId })
-  await revokeTokens(trx, account_id)
-  await endSessions(trx, { account_id })
+export async function closeAccount(db: Db, ledger: Ledger, accountId: string, clerkId: string): Promise<void> {
+  await close(ledger, accountId, clerkId)
+  await db.transaction().execute(async (trx) => {
+    await revokeTokens(trx, accountId)
+    await endSessions(trx, { account_id: accountId })
+  })
 }

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Db } from '../db/tables.ts'
+import type { Ledger } from '../ledger/operations.ts'
 import { closeAccount } from './close.ts'
 
 /** What stands where the Clerk id of an erased person stood. */
@@ -12,9 +13,9 @@ const PAGE = 1_000
  * Forgets a person on their request: closes the account and clears what says whose it was and what its jobs were
  * about. Amounts stay, and every sum with them. Half done, it is completed by doing it again.
  */
-export async function eraseAccount(db: Db, accountId: string, clerkId: string): Promise<void> {
+export async function eraseAccount(db: Db, ledger: Ledger, accountId: string, clerkId: string): Promise<void> {
+  await closeAccount(db, ledger, accountId, clerkId)
   await db.transaction().execute(async (trx) => {
-    await closeAccount(trx, accountId, clerkId)
     await trx.updateTable('accounts').set({ clerk_id: ERASED }).where('id', '=', accountId).execute()
     // Names that people gave, and addresses that they came from.
     await sql`update tokens set name = ${ERASED} where account_id = ${accountId}`.execute(trx)

@@ -3,35 +3,35 @@ import { deliver } from '../webhooks/delivery.ts'
 import { arrived, claim, dropOrphan, dueMessages, failed } from '../webhooks/outbox.ts'
 
 const BATCH = 50
-const AT_ONCE = 8
-/** Longer than a delivery may take, in seconds. */
-const LEASE = 60
-/** Seconds until the next attempt: 5, 20, 80, 320, … and at last every 6 hours, for 3 days. */
-const FIRST = 5
-const LONGEST = 6 * 3600
+const CONCURRENCY = 8
+/** How long a claim reserves a message, in seconds; longer than one delivery takes at most. */
+const LEASE_SECONDS = 60
+/** Exponential backoff, in seconds: 5, 20, 80, 320, … up to 6 hours. After 3 days a message is dead. */
+const FIRST_DELAY_SECONDS = 5
+const MAX_DELAY_SECONDS = 6 * 3600
 
 export interface DeliverOptions {
-  /** https and public addresses alone */
+  /** Deliver only to https URLs with public addresses */
   publicOnly: boolean
   signal?: AbortSignal
 }
 
 /**
- * Delivers what is due, each message by whoever claims it first.
- * @returns how many arrived
+ * Delivers all due messages. Several replicas may run it: each message goes to the replica that claims it first.
+ * @returns how many were delivered
  */
 export async function deliverWebhooks(db: Db, { publicOnly, signal }: DeliverOptions): Promise<number> {
   let count = 0
   for (;;) {
     const due = await dueMessages(db, { limit: BATCH })
     const queue = due.values()
-    await Promise.all(Array.from({ length: AT_ONCE }, work))
+    await Promise.all(Array.from({ length: CONCURRENCY }, work))
     if (due.length < BATCH || signal?.aborted) return count
 
     async function work(): Promise<void> {
       for (const message of queue) {
         if (signal?.aborted) return
-        const [claimed] = await claim(db, { ...message, seconds: LEASE })
+        const [claimed] = await claim(db, { ...message, seconds: LEASE_SECONDS })
         if (!claimed) {
           await dropOrphan(db, message)
           continue
@@ -54,6 +54,6 @@ const key = ({ account_id, id, attempts }: { account_id: string; id: string; att
   id,
   attempts,
 })
-const delay = (attempts: number) => Math.min(FIRST * 4 ** (attempts - 1), LONGEST)
+const delay = (attempts: number) => Math.min(FIRST_DELAY_SECONDS * 4 ** (attempts - 1), MAX_DELAY_SECONDS)
 const reason = (error: unknown) =>
   String((error as Error).message || (error as NodeJS.ErrnoException).code).slice(0, 300)

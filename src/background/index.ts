@@ -1,26 +1,25 @@
 import type { FastifyInstance } from 'fastify'
-import type { JobKey } from '../ledger/settle.ts'
 import { readEndpoints } from '../webhooks/outbox.ts'
 import { cleanUp } from './clean-up.ts'
 import { deliverWebhooks } from './deliver-webhooks.ts'
 import { repeat } from './repeat.ts'
-import { sweepHolds } from './sweep-holds.ts'
+import { type JobKey, sweepHolds } from './sweep-holds.ts'
 
-/** One job of the list below. */
+/** A periodic task. */
 interface Job {
   everyMs: number
-  /** The warning in the log when a run fails; the next run comes as usual */
+  /** Log message when a run fails; the next run happens on schedule */
   failure: string
   run(signal: AbortSignal): Promise<unknown> | unknown
 }
 
 /** Everything that runs by the clock. Each replica runs all of it. */
-export function backgroundJobs({ db, config, load, log, metrics, origins }: FastifyInstance): Job[] {
+export function backgroundJobs({ db, config, ledger, load, log, metrics, origins }: FastifyInstance): Job[] {
   const onFailure = (error: Error, job: JobKey) => log.warn({ err: error, ...job }, 'could not expire a hold')
   return [
     {
       everyMs: 250,
-      failure: 'could not look at the queues',
+      failure: 'could not measure the queues',
       run: () => load.look(),
     },
     {
@@ -40,7 +39,7 @@ export function backgroundJobs({ db, config, load, log, metrics, origins }: Fast
     {
       everyMs: 60_000,
       failure: 'could not expire overdue holds',
-      run: async (signal) => metrics.expired(await sweepHolds(db, { onFailure, signal })),
+      run: async (signal) => metrics.expired(await sweepHolds(db, ledger, { onFailure, signal })),
     },
     {
       everyMs: 600_000,
@@ -52,7 +51,7 @@ export function backgroundJobs({ db, config, load, log, metrics, origins }: Fast
 
 /**
  * Starts the jobs.
- * @returns stops them, and resolves when no run is under way; to be called while the database is still open
+ * @returns a function that stops them and resolves when no run is active; call it while the database is open
  */
 export function startBackground(app: FastifyInstance): () => Promise<void> {
   const stops = backgroundJobs(app).map(({ everyMs, failure, run }) =>

@@ -1,33 +1,41 @@
 import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
 import { DatabaseUnavailable } from '../db/unavailable.ts'
-import { expire, type JobKey } from '../ledger/settle.ts'
+import { expire, type Ledger } from '../ledger/operations.ts'
 
 const BATCH = 100
 
+export type JobKey = {
+  account_id: string
+  job_id: string
+}
+
 export interface SweepOptions {
-  /** Told of each hold that could not be given back; the others are, and this one at the next sweep */
+  /** Called for each hold that could not be given back; the others are, and this one at the next sweep */
   onFailure?: (error: Error, job: JobKey) => void
   signal?: AbortSignal
 }
 
 /**
- * Gives every overdue hold back. Job ids are read without a lock, a batch at a time, and each is ended by itself: any
- * number of replicas may sweep at once, and no transaction touches two accounts.
+ * Gives every overdue hold back. Job ids are read without a lock, a hundred at a time, and expire as one posting. Any number of
+ * replicas may sweep at once: under the account's lock each hold is looked at again.
  * @returns how many holds this call gave back
  */
-export async function sweepHolds(db: Db, { onFailure, signal }: SweepOptions = {}): Promise<number> {
+export async function sweepHolds(db: Db, ledger: Ledger, { onFailure, signal }: SweepOptions = {}): Promise<number> {
   let released = 0
   let after: OverdueKey = { expires_at: '-infinity', account_id: NIL, job_id: NIL }
   for (;;) {
     const batch = await overdue(db, { ...after, limit: BATCH })
-    for (const job of batch) {
-      if (signal?.aborted) return released
-      try {
-        if (await expire(db, job)) released++
-      } catch (error) {
-        if (!onFailure || error instanceof DatabaseUnavailable) throw error
-        onFailure(error as Error, job)
+    if (signal?.aborted) return released
+    const results = await Promise.allSettled(
+      batch.map(({ account_id, job_id }) => expire(ledger, { account_id, job_id })),
+    )
+    for (const [n, result] of results.entries()) {
+      if (result.status === 'fulfilled') {
+        if (result.value) released++
+      } else {
+        if (!onFailure || result.reason instanceof DatabaseUnavailable) throw result.reason
+        onFailure(result.reason, batch[n] as JobKey)
       }
     }
     const last = batch.at(-1)
@@ -37,10 +45,10 @@ export async function sweepHolds(db: Db, { onFailure, signal }: SweepOptions = {
 }
 
 /** The place of a hold in the order of expiry; the time is text, because a Date would lose its microseconds. */
-type OverdueKey = { account_id: string; job_id: string; expires_at: string }
+type OverdueKey = JobKey & { expires_at: string }
 const NIL = '00000000-0000-0000-0000-000000000000'
 
-// A closed account posts nothing: its holds would stand at the front of every batch for ever.
+// Holds of closed accounts are excluded: they cannot be released and would fill every batch.
 const overdue = statement<OverdueKey & { limit: number }, OverdueKey>(
   'overdue',
   `select jobs.account_id, jobs.id as job_id, jobs.expires_at::text as expires_at

@@ -1,27 +1,33 @@
 import { Kysely, type LogEvent, PostgresDialect } from 'kysely'
 import type { Config } from '../config.ts'
 import { pglitePool } from './pglite.ts'
-import type { PoolUse } from './pool-use.ts'
-import { postgresPool } from './postgres.ts'
+import { overConnection, pipelines, type Sessions } from './pipeline.ts'
+import { type PoolUse, postgresPool } from './postgres.ts'
 import type { Db, Tables } from './tables.ts'
 
 const uses = new WeakMap<Db, PoolUse>()
 
-/** The use of the pool below a database that `connect` opened; undefined for others. */
+/** The usage counters of the connection pool, for a database that `connect` opened. */
 export const poolUse = (db: Db): PoolUse | undefined => uses.get(db)
+
+/** Connections that post. One is enough for a plain Postgres; the others are for the shards of a cluster. */
+const MAIN_SIZE = 6
+/** Connections on which postings wait for locks. */
+const LANES_SIZE = 4
 
 /** The most that one statement of a request may take, in ms. */
 const STATEMENT_MS = 5_000
 
 /**
- * Opens the database that the configuration names: Postgres by `url`, else PGlite in `dataDir`.
- * `destroy()` of the result closes it. Connecting is lazy with Postgres.
- * @param log told of every statement after it has run
- * @throws {FolderInUse}
+ * Opens the configured database: Postgres at `url`, or else PGlite in `dataDir`. Close it with `destroy()`. Postgres is
+ * first contacted by the first statement.
+ * @param handlers `lostConnection`: an idle connection broke. `lostFolder`: another process took over PGlite's folder
+ * @param log called after each statement
+ * @throws {FolderInUse} another process uses PGlite's folder
  */
 export async function connect(
   config: Config['database'],
-  onTrouble: { lostConnection: (error: Error) => void; lostFolder: (error: Error) => void },
+  handlers: { lostConnection: (error: Error) => void; lostFolder: (error: Error) => void },
   log?: (event: LogEvent) => void,
 ): Promise<Db> {
   const pool = config.url
@@ -30,33 +36,24 @@ export async function connect(
         statementNames: config.statementNames,
         statementMs: STATEMENT_MS,
         sessionOptions: config.sessionOptions,
-        onLostConnection: onTrouble.lostConnection,
+        onLostConnection: handlers.lostConnection,
       })
-    : await pglitePool(config.dataDir, onTrouble.lostFolder)
+    : await pglitePool(config.dataDir, handlers.lostFolder)
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }), ...(log && { log }) })
   uses.set(db, pool.use)
   return db
 }
 
 /**
- * One connection for the statement that posts many operations at once. Postgres keeps the plan that it makes of it: on
- * tables that are still empty it would choose to scan them, so that is off here. Nobody waits long behind another's lock.
- * @returns `db` itself with PGlite, which has but one connection
+ * Connections for posting to the ledger, apart from those of requests.
+ * @returns with PGlite, `db`'s one connection for both
  */
-export function connectForPosting(config: Config['database'], db: Db): Db {
-  if (!config.url) return db
-  const settings = { enable_seqscan: 'off', enable_hashjoin: 'off', enable_mergejoin: 'off', lock_timeout: '50ms' }
-  const pool = postgresPool(config.url, {
-    poolSize: 1,
-    statementNames: config.statementNames,
-    statementMs: STATEMENT_MS,
-    settings,
-    sessionOptions: config.sessionOptions,
-  })
-  return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
+export function connectForPosting(config: Config['database'], db: Db): { main: Sessions; lanes: Sessions } {
+  if (!config.url) return { main: overConnection(db), lanes: overConnection(db) }
+  return { main: pipelines(config, MAIN_SIZE, STATEMENT_MS), lanes: pipelines(config, LANES_SIZE, STATEMENT_MS) }
 }
 
-/** One connection without a statement time-out, for migrations, which may have to rewrite a table. */
+/** Opens one connection without a statement time-out: a migration may rewrite a large table. */
 export function connectForMigration(url: string, sessionOptions?: string): Db {
   const pool = postgresPool(url, { poolSize: 1, statementNames: false, statementMs: 0, sessionOptions })
   return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })

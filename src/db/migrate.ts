@@ -12,17 +12,17 @@ const WAIT_MS = 30_000
  * @returns the names of the migrations that this call ran
  */
 export async function migrateToLatest<T>(db: Kysely<T>): Promise<string[]> {
-  const known = await getMigrations()
-  let ahead: string[] = []
+  const ours = await getMigrations()
+  let newer: string[] = []
   for (;;) {
-    // A newer release may have been here, as in a rolling upgrade that is taken back: Kysely knows no migrations but its own.
-    const migrations = { ...known, ...Object.fromEntries(ahead.map((name) => [name, NOTHING])) }
+    // Kysely fails on applied migrations that it has no file for, as after the rollback of a newer release. They become no-ops.
+    const migrations = { ...ours, ...Object.fromEntries(newer.map((name) => [name, NO_OP])) }
     const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } })
     const { error, results = [] } = await migrator.migrateToLatest()
     if (!error) return results.map(({ migrationName }) => migrationName)
-    const others = (await doneMigrations(db)).filter((name) => !(name in migrations))
-    if (others.length) {
-      ahead = [...ahead, ...others]
+    const unknown = (await appliedMigrations(db)).filter((name) => !(name in migrations))
+    if (unknown.length) {
+      newer = [...newer, ...unknown]
       continue
     }
     const failed = results.find(({ status }) => status === 'Error')
@@ -30,16 +30,16 @@ export async function migrateToLatest<T>(db: Kysely<T>): Promise<string[]> {
   }
 }
 
-/** What a newer release has done to the schema; nothing is left to do. */
-const NOTHING: Migration = { up: async () => {} }
+/** Stands in for a migration that a newer release has applied. */
+const NO_OP: Migration = { up: async () => {} }
 
-/** The migrations of this release that the database lacks. */
+/** The names of this release's migrations that have not been applied. */
 export async function missingMigrations<T>(db: Kysely<T>): Promise<string[]> {
-  const [ours, done] = await Promise.all([migrationNames(), doneMigrations(db)])
-  return ours.filter((name) => !done.includes(name))
+  const [ours, applied] = await Promise.all([migrationNames(), appliedMigrations(db)])
+  return ours.filter((name) => !applied.includes(name))
 }
 
-async function doneMigrations<T>(db: Kysely<T>): Promise<string[]> {
+async function appliedMigrations<T>(db: Kysely<T>): Promise<string[]> {
   try {
     const { rows } = await sql<{ name: string }>`select name from kysely_migration`.execute(db)
     return rows.map(({ name }) => name)
@@ -63,32 +63,32 @@ async function getMigrations(): Promise<Record<string, Migration>> {
 }
 
 /**
- * Waits until the database answers, for 30 s at most.
- * @throws {DatabaseUnavailable} the last failure, when the time is over or `signal` aborts
+ * Waits up to 30 s until the database answers.
+ * @throws {DatabaseUnavailable} the last failure, after 30 s, when `signal` aborts, or at once when the server refuses the login
  */
 export async function waitForDatabase<T>(
   db: Kysely<T>,
   say: (sentence: string) => void,
   signal?: AbortSignal,
 ): Promise<void> {
-  const giveUp = Date.now() + WAIT_MS
+  const deadline = Date.now() + WAIT_MS
   for (;;) {
     try {
       await sql`select 1`.execute(db)
       return
     } catch (error) {
-      if (!(error instanceof DatabaseUnavailable) || isRefusal(error) || signal?.aborted || Date.now() > giveUp)
+      if (!(error instanceof DatabaseUnavailable) || isRefusal(error) || signal?.aborted || Date.now() > deadline)
         throw error
-      const left = Math.max(0, Math.round((giveUp - Date.now()) / 1000))
+      const left = Math.max(0, Math.round((deadline - Date.now()) / 1000))
       say(
-        `The database does not answer yet (${(error.cause as Error).message || error.message}); trying for ${left} s more.`,
+        `The database does not answer yet (${(error.cause as Error).message || error.message}); retrying for ${left} s.`,
       )
       await sleep(1_000, undefined, { signal }).catch(() => {})
     }
   }
 }
 
-/** Whether the server answered, and does not let us in: a wrong password or database does not mend itself. */
+/** Whether the server refused the login (SQLSTATE class 28, or 3D000: no such database). Retrying does not help. */
 export function isRefusal(error: DatabaseUnavailable): boolean {
   const { code = '' } = error.cause as { code?: string }
   return code.startsWith('28') || code === '3D000'

@@ -3,28 +3,28 @@ import { resolve } from 'node:path'
 import { PGlite } from '@electric-sql/pglite'
 import type { PostgresPool, PostgresPoolClient } from 'kysely'
 import { lock } from 'proper-lockfile'
-import type { PoolUse } from './pool-use.ts'
+import type { PoolUse } from './postgres.ts'
 import { safeInteger } from './tables.ts'
 
-/** A lock not refreshed for this long belongs to a process that is gone. */
+/** A lock that was not refreshed for this long, in ms, is considered abandoned. */
 const STALE_MS = 5_000
 
-/** Another process works in PGlite's folder. */
+/** Another process uses PGlite's data folder. */
 export class FolderInUse extends Error {
   constructor(dataDir: string) {
     super(
-      `The data folder ${dataDir} is in use by another process. Stop that one, or set DATA_DIR to another folder, ` +
-        'or DATABASE_URL to a Postgres server, which serves many.',
+      `The data folder ${dataDir} is in use by another process. Stop that process, set DATA_DIR to another folder, ` +
+        'or set DATABASE_URL to a Postgres server, which several processes can share.',
     )
   }
 }
 
 /**
- * The embedded Postgres as a pool of one connection. Kysely's own PGlite dialect hands the same connection to
- * everybody at once: a statement of one request would run inside the transaction of another. Here a lease is
- * exclusive, and everything else works as on a server, migration locks included.
- * @param dataDir folder of its files; undefined: in memory
- * @throws {FolderInUse} when another process has the folder
+ * PGlite as a pool of one connection, lent exclusively. Kysely's PGlite dialect shares the connection instead: a statement
+ * of one request could run inside the transaction of another.
+ * @param dataDir folder of the database files; undefined: in memory
+ * @param onLockLost called when another process takes over the folder
+ * @throws {FolderInUse} another process uses the folder
  */
 export async function pglitePool(
   dataDir: string | undefined,
@@ -33,10 +33,10 @@ export async function pglitePool(
   const unlock = dataDir && (await lockFolder(dataDir, onLockLost))
   const pglite = await PGlite.create({ ...(dataDir && { dataDir }), parsers: { 20: safeInteger } })
   let queue: Promise<void> = Promise.resolve()
-  const counts = { asked: 0, lent: 0, returned: 0 }
+  const counts = { requested: 0, lent: 0, returned: 0 }
 
   async function connect(): Promise<PostgresPoolClient> {
-    counts.asked++
+    counts.requested++
     const turn = queue
     const { promise, resolve: release } = Promise.withResolvers<void>()
     queue = promise
@@ -64,13 +64,13 @@ export async function pglitePool(
   const use: PoolUse = {
     inUse,
     idle: () => 1 - inUse(),
-    waiting: () => counts.asked - counts.lent,
+    waiting: () => counts.requested - counts.lent,
     served: () => counts.lent,
   }
   return { connect, end, options: {}, use }
 }
 
-/** PGlite does not notice a second process in its folder. The lock is kept fresh, so neither a crash nor a reused pid holds it for good. */
+/** Locks the folder, because PGlite does not detect a second process. The lock is refreshed every second and expires, so a crash does not leave it held. */
 async function lockFolder(dataDir: string, onLockLost: (error: Error) => void): Promise<() => Promise<void>> {
   await mkdir(dataDir, { recursive: true })
   try {
@@ -78,7 +78,7 @@ async function lockFolder(dataDir: string, onLockLost: (error: Error) => void): 
       lockfilePath: resolve(dataDir, 'focus.lock'),
       stale: STALE_MS,
       update: 1_000,
-      // After a crash the lock is stale within STALE_MS: wait that long before saying no.
+      // Longer than STALE_MS, so that the lock of a crashed process expires before we give up.
       retries: { retries: 12, minTimeout: 500, maxTimeout: 500 },
       onCompromised: onLockLost,
     })

@@ -1,62 +1,65 @@
 import type { PostgresPool, PostgresPoolClient } from 'kysely'
 import pg from 'pg'
-import type { PoolUse } from './pool-use.ts'
 import { nameOf } from './statement.ts'
 import { safeInteger } from './tables.ts'
 import { DatabaseUnavailable } from './unavailable.ts'
 
+/** Time limit of one connection attempt, in ms. */
 const CONNECT_MS = 2_000
+
+/** Usage counters of a connection pool. */
+export interface PoolUse {
+  /** Connections that are lent out */
+  inUse(): number
+  /** Connections that are open and free */
+  idle(): number
+  /** Callers that wait for a connection */
+  waiting(): number
+  /** Connections lent since the start */
+  served(): number
+}
 
 export interface PostgresOptions {
   poolSize: number
-  /** Whether the server may keep a plan by its name from one transaction to the next */
+  /** Whether statements are sent as named prepared statements */
   statementNames: boolean
-  /** What one statement may take on our side, in ms; 0: no limit (migrations) */
+  /** Client-side time limit of one statement, in ms; 0: no limit (migrations) */
   statementMs: number
-  /** Of the server, for these connections, such as enable_seqscan */
-  settings?: Record<string, string>
   /** The operator's PGOPTIONS; `options` in the URL replaces it */
   sessionOptions?: string | undefined
   onLostConnection?: (error: Error) => void
 }
 
 /**
- * A pg pool as Kysely wants it, with what `pg` leaves open: named statements, int8 as a safe integer, and an
- * end to waiting. A server that no longer answers is noticed by our own clock: the connection is destroyed, and so
- * are the idle ones beside it, which the same dead network would cost 5 s each.
+ * A pg pool for Kysely with named statements, int8 as a safe integer, and a time limit on everything. When a statement
+ * times out on the client side, the network is presumed dead: its connection is destroyed, and the pool is replaced,
+ * because each idle connection would take another 5 s to fail.
  */
 export function postgresPool(
   url: string,
-  { poolSize, statementNames, statementMs, settings = {}, sessionOptions, onLostConnection }: PostgresOptions,
+  { poolSize, statementNames, statementMs, sessionOptions, onLostConnection }: PostgresOptions,
 ): PostgresPool & { use: PoolUse } {
   const options: pg.PoolConfig = {
-    connectionString: withSettings(url, settings, sessionOptions),
+    ...connectionOptions(url, { statementMs, sessionOptions }),
     max: poolSize,
-    keepAlive: true,
     Client: QuickToConnect as unknown as NonNullable<pg.PoolConfig['Client']>,
-    types: { getTypeParser: (oid, format) => (oid === 20 ? safeInteger : pg.types.getTypeParser(oid, format)) },
-    application_name: 'focus-api',
-    // The server gives up a little before we do: then the outcome of a slow statement is known.
-    ...(statementMs && {
-      query_timeout: statementMs,
-      statement_timeout: statementMs - 500,
-      connectionTimeoutMillis: statementMs,
-    }),
+    ...(statementMs && { query_timeout: statementMs, connectionTimeoutMillis: statementMs }),
   }
   let pool = newPool()
-  /** Those who wait for a connection of `pool`; calling one sends it away */
+  /** One entry per caller that waits for a connection of `pool`; calling it ends the wait */
   const waiting = new Set<() => void>()
   let lent = 0
 
   function newPool(): pg.Pool {
     const fresh = new pg.Pool(options)
     fresh.on('error', (error) => onLostConnection?.(error))
-    // The pool listens to idle connections only. One that breaks while it is lent out tells its statement, and also says
-    // so as an event, which without a listener would end the process.
+    // The pool handles 'error' events of idle connections only. A lent connection that breaks rejects its statement and also
+    // emits 'error', which without a listener would end the process.
     fresh.on('connect', (client) => client.on('error', () => {}))
     return fresh
   }
 
+  /** Replaces a pool whose server does not answer; its waiting callers move on to the new one. */
   function abandon(dead: pg.Pool): void {
     if (dead !== pool) return
     pool = newPool()
@@ -64,14 +67,14 @@ export function postgresPool(
     for (const leave of [...waiting]) leave()
   }
 
-  /** A connection of `home`; undefined when that was abandoned meanwhile, or after `patience` ms where given. */
-  function lend(home: pg.Pool, patience?: number): Promise<pg.PoolClient | undefined> {
+  /** A connection of `home`; undefined when `home` was abandoned meanwhile, or after `waitMs`. */
+  function lend(home: pg.Pool, waitMs?: number): Promise<pg.PoolClient | undefined> {
     const { promise, resolve, reject } = Promise.withResolvers<pg.PoolClient | undefined>()
     const leave = () => {
       clearTimeout(timer)
       if (waiting.delete(leave)) resolve(undefined)
     }
-    const timer = patience === undefined ? undefined : setTimeout(leave, patience)
+    const timer = waitMs === undefined ? undefined : setTimeout(leave, waitMs)
     waiting.add(leave)
     home.connect().then(
       (client) => {
@@ -88,15 +91,15 @@ export function postgresPool(
     return promise
   }
 
-  /** Who waits for an abandoned pool goes on waiting for the new one: all in all for one statement's time. */
+  /** Waits for a connection, at most `statementMs` in all, also when the pool is replaced meanwhile. */
   async function borrow(): Promise<{ home: pg.Pool; client: pg.PoolClient }> {
     const began = Date.now()
-    let patience: number | undefined
+    let waitMs: number | undefined
     do {
       const home = pool
-      const client = await lend(home, patience).catch((error: Error) => {
+      const client = await lend(home, waitMs).catch((error: Error) => {
         const waited = Date.now() - began
-        // One attempt is short, so that a dead one ends soon; a busy machine may need another.
+        // Attempts are short so that a dead server is noticed soon. On a busy machine a second one may succeed.
         if (/time-?out/i.test(error.message) && waited + CONNECT_MS <= statementMs) return undefined
         throw new DatabaseUnavailable(error, waited >= CONNECT_MS)
       })
@@ -104,40 +107,35 @@ export function postgresPool(
         lent++
         return { home, client }
       }
-      patience = began + statementMs - Date.now()
-    } while (patience > 0)
-    throw new DatabaseUnavailable(new Error('no connection within the time of a statement'), true)
+      waitMs = began + statementMs - Date.now()
+    } while (waitMs > 0)
+    throw new DatabaseUnavailable(new Error('no connection became available in time'), true)
   }
 
   async function connect(): Promise<PostgresPoolClient> {
     const { home, client } = await borrow()
     let broken: DatabaseUnavailable | undefined
-    let patience = 0
+    let reportMs = 0
     return {
       async query(text: string, values: unknown[]) {
-        // Such as the ROLLBACK after a time-out: it would wait as long again.
+        // For example the ROLLBACK after a time-out, which would time out as well.
         if (broken) throw broken
         const name = statementNames ? nameOf(text) : undefined
-        // A report may take longer: our patience follows what its transaction told the server.
-        const told = /^set local statement_timeout = (\d+)$/.exec(text)?.[1]
-        if (told) patience = Number(told) + 500
+        // A transaction that raises the server's limit raises the client's limit with it.
+        const raised = /^set local statement_timeout = (\d+)$/.exec(text)?.[1]
+        if (raised) reportMs = Number(raised) + 500
         try {
           return await client.query({
             text,
             values,
             ...(name && { name }),
-            ...(patience && { query_timeout: patience }),
+            ...(reportMs && { query_timeout: reportMs }),
           })
         } catch (error) {
-          if (error instanceof pg.DatabaseError) {
-            if (!isServerTrouble(error.code)) throw error
-            // All but a statement that took too long end the connection, or make it useless: nobody gets it again.
-            if (error.code === '57014') throw new DatabaseUnavailable(error, true)
-            broken = new DatabaseUnavailable(error)
-            throw broken
-          }
-          if (error instanceof RangeError) throw error
-          broken = new DatabaseUnavailable(error as Error, (error as Error).message === 'Query read timeout')
+          const met = translated(error, (error as Error).message === 'Query read timeout')
+          if (!met.lost) throw met.error
+          // Nobody gets this connection again.
+          broken = met.error
           if (broken.timedOut) abandon(home)
           throw broken
         }
@@ -153,6 +151,43 @@ export function postgresPool(
     served: () => lent,
   }
   return { connect, end: () => pool.end(), options, use }
+}
+
+interface ConnectionOptions extends Pick<PostgresOptions, 'statementMs' | 'sessionOptions'> {
+  /** Of the server, for these connections, such as enable_seqscan */
+  settings?: Record<string, string>
+}
+
+/** What every connection has. */
+export const connectionOptions = (
+  url: string,
+  { statementMs, sessionOptions, settings = {} }: ConnectionOptions,
+): pg.ClientConfig => ({
+  connectionString: withSettings(url, settings, sessionOptions),
+  keepAlive: true,
+  types: { getTypeParser: (oid, format) => (oid === 20 ? safeInteger : pg.types.getTypeParser(oid, format)) },
+  application_name: 'focus-api',
+  // The server gives up a little before we do: then the outcome of a slow statement is known.
+  ...(statementMs && { statement_timeout: statementMs - 500 }),
+  connectionTimeoutMillis: CONNECT_MS,
+})
+
+/**
+ * What a failed statement means.
+ * @param timedOut whether our own clock ended it
+ * @returns `lost`: the connection is of no use any more
+ */
+export function translated(
+  error: unknown,
+  timedOut: boolean,
+): { error: DatabaseUnavailable; lost: true } | { error: unknown; lost: false } {
+  if (error instanceof pg.DatabaseError) {
+    if (!isServerTrouble(error.code)) return { error, lost: false }
+    if (error.code === '57014') return { error: new DatabaseUnavailable(error, true), lost: false }
+    return { error: new DatabaseUnavailable(error), lost: true }
+  }
+  if (error instanceof RangeError) return { error, lost: false }
+  return { error: new DatabaseUnavailable(error as Error, timedOut), lost: true }
 }
 
 /** pg-pool has one time-out for connecting and for waiting in its queue; a dead network must not take as long as a full pool may. */
@@ -172,12 +207,13 @@ function withSettings(url: string, settings: Record<string, string>, sessionOpti
   return full.href
 }
 
-/** SQLSTATEs that speak of the server and not of the statement; the transaction they met was rolled back. */
+/** SQLSTATEs of server failures, as opposed to errors of the statement. The transaction was rolled back. */
 function isServerTrouble(code = ''): boolean {
   return (
     code.startsWith('08') || // connection exception
     code.startsWith('53') || // out of disk, memory, connections
     code === '57014' || // statement_timeout
+    code === '25P03' || // idle in a transaction for too long
     /^57P0[1-5]$/.test(code) || // shutting down, crashed, starting up
     code === '25006' // read-only after a failover
   )

@@ -1,17 +1,17 @@
 import type { Db } from './tables.ts'
 
 /**
- * A secret that the service makes for itself and keeps in its database; whichever replica comes first makes it.
- * @param make called only where there is none yet; what it makes is dropped where another replica was faster
+ * A secret that the service generates once and stores in the table `settings`. All replicas get the same value.
+ * @param generate called when no value is stored; its result is discarded when another replica stores one first
  */
-export async function keptSetting(db: Db, name: string, make: () => string | Promise<string>): Promise<string> {
-  const stored = db.selectFrom('settings').select('value').where('name', '=', name)
-  const known = await stored.executeTakeFirst()
-  if (known) return known.value
+export async function storedSetting(db: Db, name: string, generate: () => string | Promise<string>): Promise<string> {
+  const query = db.selectFrom('settings').select('value').where('name', '=', name)
+  const stored = await query.executeTakeFirst()
+  if (stored) return stored.value
   await db
     .insertInto('settings')
-    .values({ name, value: await make() })
+    .values({ name, value: await generate() })
     .onConflict((conflict) => conflict.doNothing())
     .execute()
-  return (await stored.executeTakeFirstOrThrow()).value
+  return (await query.executeTakeFirstOrThrow()).value
 }

@@ -2,11 +2,11 @@ import { sql } from 'kysely'
 import type { Db } from './tables.ts'
 
 /**
- * Beyond one database: spreads the tables over the nodes of a Citus cluster by account_id. Everything of one account is
- * on one node, and no transaction touches two accounts; small tables are whole on every node. The service does not know.
+ * Distributes the tables over a Citus cluster by account_id. All rows of an account are on one node, and no transaction
+ * touches two accounts. Small tables are copied to every node. The service needs no changes.
  */
 
-/** Where every table goes. A migration that adds a table adds it here; a test compares this with the catalogue. */
+/** The placement of every table. A migration that adds a table adds it here; a test compares the two. */
 export const PLACES: Record<string, { by: string } | 'everywhere' | 'coordinator'> = {
   accounts: { by: 'id' },
   app_grants: { by: 'account_id' },
@@ -22,19 +22,19 @@ export const PLACES: Record<string, { by: string } | 'everywhere' | 'coordinator
   tokens: 'everywhere',
   webhook_deliveries: 'everywhere',
   webhook_endpoints: 'everywhere',
-  // Migrations are run through the coordinator, which passes their DDL on.
+  // Migrations run on the coordinator, which propagates their DDL.
   kysely_migration: 'coordinator',
   kysely_migration_lock: 'coordinator',
 }
 
-/** What stands in the way, as a sentence for the operator. */
+/** A precondition is not met; the message tells the operator what to do. */
 export class CannotShard extends Error {}
 
 /**
- * Distributes a migrated, empty database, in one transaction. Again, it places only what later migrations have added.
- * @param db connected to the coordinator, as the owner of the tables
- * @returns the tables that were placed by this call
- * @throws {CannotShard} with what to do; nothing was changed
+ * Distributes a migrated, empty database in one transaction. A later call places only tables added by newer migrations.
+ * @param db connected to the coordinator as the owner of the tables
+ * @returns the tables that this call placed
+ * @throws {CannotShard} nothing was changed
  */
 export async function shard(db: Db): Promise<string[]> {
   const [citus] = await rows<{ there: boolean }>(
@@ -47,7 +47,7 @@ export async function shard(db: Db): Promise<string[]> {
     )
   }
   return db.transaction().execute(async (trx) => {
-    // A reference table and the shards that point to it are changed in one transaction only one connection at a time.
+    // Citus requires sequential mode to change a reference table and the shards that refer to it in one transaction.
     await run(trx, [
       `set local citus.multi_shard_modify_mode = 'sequential'`,
       'set local citus.enable_unsafe_triggers = on',
@@ -68,23 +68,31 @@ export async function shard(db: Db): Promise<string[]> {
       throw new CannotShard(`This database lacks ${missing.join(', ')}. Run \`npm run migrate\` first.`)
     const unknown = tables.filter((table) => !(table in PLACES) && !placed.has(table))
     if (unknown.length)
-      throw new CannotShard(`${unknown.join(', ')}: this is no table of ours. Use a database of its own.`)
+      throw new CannotShard(`${unknown.join(', ')}: not a table of this service. Use a separate database.`)
 
     const due = Object.keys(PLACES).filter((table) => PLACES[table] !== 'coordinator' && !placed.has(table))
-    const grown = placed.has('accounts')
+    const isSharded = placed.has('accounts')
     for (const table of due) {
-      // What a later migration has put into a small table is copied to every node.
-      if (grown && PLACES[table] === 'everywhere') continue
-      const [row] = await rows<{ full: boolean }>(trx, `select exists (select from ${table}) as full`)
-      if (row?.full)
+      // Citus copies the rows that a newer migration has put into a reference table.
+      if (isSharded && PLACES[table] === 'everywhere') continue
+      const [row] = await rows<{ has_rows: boolean }>(trx, `select exists (select from ${table}) as has_rows`)
+      if (row?.has_rows)
         throw new CannotShard(
-          `The table ${table} has rows. Take an empty database: create one, migrate it, shard it, and start the service only then.`,
+          `The table ${table} has rows. Start with an empty database: create it, migrate it, shard it, then start the service.`,
         )
     }
-    if (due.length) await run(trx, statements(due, await foreignKeys(trx, due)))
+    if (due.length) await run(trx, [SHARD_COUNT, ...statements(due, await foreignKeys(trx, due))])
     return due
   })
 }
+
+/**
+ * Four shards a node, unless the operator has set citus.shard_count. The service posts in one batch what waits for one shard: twice
+ * the shards, half the batch, and a transaction costs the coordinator nearly the same whatever its size.
+ */
+const SHARD_COUNT = `select set_config('citus.shard_count', (4 * count(*))::text, true) from pg_dist_node
+  where shouldhaveshards and (select source from pg_settings where name = 'citus.shard_count') = 'default'
+  having count(*) > 0`
 
 interface ForeignKey {
   table: string
@@ -92,7 +100,7 @@ interface ForeignKey {
   definition: string
 }
 
-/** Every foreign key of these tables and to them. */
+/** The foreign keys from and to these tables. */
 const foreignKeys = (db: Db, tables: string[]) =>
   rows<ForeignKey>(
     db,
@@ -102,7 +110,7 @@ const foreignKeys = (db: Db, tables: string[]) =>
     order by 1, 2`,
   )
 
-/** The whole way: foreign keys hold only between tables that are placed already, so they go and come back. */
+/** The statements to run. Foreign keys are dropped and added again, because Citus requires both tables to be placed first. */
 function statements(due: string[], keys: ForeignKey[]): string[] {
   const distributed = due.flatMap((table) => {
     const place = PLACES[table]
@@ -112,7 +120,7 @@ function statements(due: string[], keys: ForeignKey[]): string[] {
   })
   return [
     ...keys.map(({ table, name }) => `alter table ${table} drop constraint ${name}`),
-    // The shards' statements and triggers call them.
+    // Statements and triggers call these functions on the nodes.
     `select create_distributed_function(oid::regprocedure) from pg_proc
       where pronamespace = current_schema()::regnamespace and prokind in ('f', 'a')
         and not exists (select from pg_depend where objid = pg_proc.oid and deptype = 'e')`,

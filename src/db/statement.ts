@@ -1,9 +1,17 @@
 import { CompiledQuery } from 'kysely'
 import type { Db } from './tables.ts'
 
+/** A statement with its values, to be sent. */
+export interface Query {
+  /** Of the prepared statement; absent: sent as text */
+  name?: string
+  text: string
+  values?: unknown[]
+}
+
 const names = new Map<string, string>()
 
-/** The name under which Postgres keeps the plan of this text; undefined for text that no `statement` declared. */
+/** The name of the prepared statement with this SQL text; undefined for text not declared by `statement`. */
 export const nameOf = (text: string): string | undefined => names.get(text)
 
 /**
@@ -11,20 +19,21 @@ export const nameOf = (text: string): string | undefined => names.get(text)
  * and plans it once per connection: measured, that is half of a short statement's cost.
  * @param name its name on the server, unique in the service
  * @param text SQL with parameters by name (`$account_id`), each of which may stand more than once
- * @returns a function that runs it on a database or a transaction and resolves to its rows; it carries the SQL and
- *   the order of its parameters for whoever measures or explains it
+ * @returns a function that runs it on a database or a transaction and resolves to its rows. `query` makes what is sent by
+ *   other means; `sql` and the order of its parameters are for those who measure or explain it
  */
 export function statement<Params extends Record<string, unknown>, Row>(name: string, text: string) {
   const order: (keyof Params & string)[] = []
   const sql = text.replace(/\$([a-z_]+)/g, (_, param) => {
-    const known = order.indexOf(param)
-    return `$${known < 0 ? order.push(param) : known + 1}`
+    const index = order.indexOf(param)
+    return `$${index < 0 ? order.push(param) : index + 1}`
   })
   names.set(sql, name)
+  const query = (params: Params): Query => ({ name, text: sql, values: order.map((param) => params[param]) })
   async function run(db: Db, params: Params): Promise<Row[]> {
-    const values = order.map((param) => params[param])
+    const { values } = query(params)
     const { rows } = await db.executeQuery<Row>(CompiledQuery.raw(sql, values))
     return rows
   }
-  return Object.assign(run, { sql, order })
+  return Object.assign(run, { query, sql, order })
 }

@@ -1,11 +1,10 @@
 import type { ColumnType, Generated, Kysely } from 'kysely'
 
-/** Row types, in the database's own words. Every int8 arrives as a safe integer. */
+/** Row types, with the column names of the database. int8 values are safe integers. */
 
 type Timestamp = ColumnType<Date, Date | undefined, Date>
 type Json = ColumnType<Record<string, unknown> | null, string | null, string | null>
 
-/** What a token may be used for; a person signed in by a session may do all of it. */
 export type JobStatus = 'started' | 'completed' | 'failed'
 
 export type EntryKind =
@@ -20,8 +19,9 @@ export type EntryKind =
   | 'job_expire'
   | 'job_late_charge'
 
+/** What a personal access token permits. A session permits everything. */
 export type Scope = 'account' | 'oauth' | 'admin'
-/** Of a device login: `approved` waits for the device to fetch its token, `delivered` means it has. */
+/** State of a device login: `approved`: the device has not fetched its token yet; `delivered`: it has. */
 export type DeviceStatus = 'pending' | 'approved' | 'denied' | 'delivered'
 
 export interface Tables {
@@ -127,7 +127,7 @@ export interface Tables {
   }
   webhook_deliveries: {
     id: string
-    /** The identity's session that it ended */
+    /** `sid` of the Clerk session that this event ended; null: none */
     ended_sid: string | null
     received_at: Timestamp
   }
@@ -156,12 +156,12 @@ export interface Tables {
   settings: { name: string; value: string }
 }
 
-/** int8 as text → number. @throws {RangeError} past 2^53 - 1, where a number would lie. */
+/** Parses an int8. @throws {RangeError} beyond ±(2^53 - 1), where a number is not exact */
 export function safeInteger(text: string): number {
   const value = Number(text)
-  if (!Number.isSafeInteger(value)) throw new RangeError('an int8 beyond the safe integers')
+  if (!Number.isSafeInteger(value)) throw new RangeError('an int8 value exceeds the safe integer range')
   return value
 }
 
-/** The database, a connection of it, or a transaction. */
+/** A database, one connection of it, or a transaction. */
 export type Db = Kysely<Tables>

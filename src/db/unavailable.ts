@@ -1,6 +1,6 @@
-/** The database did not answer. What it did with the statement is unknown unless `cause` is an error of its own. */
+/** The database did not answer, or failed. Whether the statement took effect is unknown, unless `cause` is a pg.DatabaseError. */
 export class DatabaseUnavailable extends Error {
-  /** We waited the whole time-out: trying again would double it. */
+  /** The full time limit was spent, so a retry would double the wait */
   readonly timedOut: boolean
   constructor(cause: Error, timedOut = false) {
     super(`database unavailable: ${cause.message || (cause as NodeJS.ErrnoException).code}`, { cause })

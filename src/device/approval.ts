@@ -1,10 +1,10 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import { hashOf } from '../access/tokens.ts'
+import { openAccount } from '../accounts/open.ts'
 import { addressOwner } from '../addresses.ts'
 import { statement } from '../db/statement.ts'
 import type { Db, DeviceStatus, Scope } from '../db/tables.ts'
 import { codeExpired, codeUsed, invalidCode } from '../http/catalogue.ts'
-import { openAccount } from '../ledger/post.ts'
 import { attempt, tooManyAttempts } from './attempts.ts'
 
 /**

@@ -2,15 +2,15 @@ import type { FastifyInstance } from 'fastify'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** From now on not ready, and every answer asks for the end of its connection; requests are served on */
+    /** /readyz answers 503 and every answer carries `Connection: close`; requests are still served */
     drain(): void
     isDraining(): boolean
   }
 }
 
 /**
- * A stop that nobody notices: first /readyz says no and connections end one by one after an answer, then the listener
- * closes. Closing alone would cut idle connections just as a proxy sends on them, and it cannot know whether that was read.
+ * Draining before shutdown: /readyz answers 503, and each keep-alive connection ends after its next answer. Closing at once
+ * would reset idle connections on which a proxy may just be sending a request, which it cannot safely retry.
  */
 export function registerDraining(app: FastifyInstance): void {
   let draining = false
@@ -19,7 +19,7 @@ export function registerDraining(app: FastifyInstance): void {
   })
   app.decorate('isDraining', () => draining)
   app.addHook('preClose', async () => app.drain())
-  // A request that runs while we close keeps its connection, and us, waiting for a next one unless it is told otherwise.
+  // Otherwise keep-alive connections stay open and delay the shutdown.
   app.addHook('onSend', (_, reply, payload, done) => {
     if (draining) reply.header('connection', 'close')
     done(null, payload)

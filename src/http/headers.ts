@@ -1,9 +1,9 @@
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import type { Config } from '../config.ts'
 
-/** The headers that every answer carries, whether a route, an early refusal or a hand-written error sends it. */
+/** The headers of every answer, whether it comes from a route, an early refusal or the raw socket. */
 
-/** Helmet's defaults for a JSON API (helmet 8), as a constant: asking helmet per request cost 24 of 55 µs of an empty route. */
+/** Helmet's defaults for a JSON API (helmet 8), as a constant: calling Helmet per request took 24 of the 55 µs of an empty route. */
 const SAFETY_HEADERS = {
   'content-security-policy': "default-src 'none';frame-ancestors 'none'",
   'cross-origin-opener-policy': 'same-origin',
@@ -55,8 +55,8 @@ export function setCommonHeaders(config: Config) {
 }
 
 /**
- * A hook for a service without TRUST_PROXY: warns once when a request carries a proxy's headers. They are ignored, because
- * anybody can send them; behind a proxy all clients then seem to share the proxy's address.
+ * A hook for a service without TRUST_PROXY: warns once when a request carries forwarding headers. They are ignored, because
+ * any client can send them. Behind a proxy, all clients then appear to have the proxy's address.
  */
 export function warnOfForwarded(log: FastifyBaseLogger) {
   let warned = false
@@ -65,7 +65,7 @@ export function warnOfForwarded(log: FastifyBaseLogger) {
       warned = true
       log.warn(
         'A request carried X-Forwarded-For or Forwarded, which is ignored. If a proxy of yours is in front of this ' +
-          'service, set TRUST_PROXY to its address: limits count by address.',
+          'service, set TRUST_PROXY to its address, because rate limits count by client address.',
       )
     }
     next()

@@ -3,8 +3,8 @@ import type { FastifyInstance } from 'fastify'
 import { overloaded } from './catalogue.ts'
 
 /**
- * Overload protection. A request that would wait longer than its client does is refused at once, with Retry-After. Not the
- * length of a queue decides but whether it drains: a thousand requests that are served within seconds are no overload.
+ * Overload protection: requests that would time out while queued are refused at once, with Retry-After. What counts is how
+ * fast a queue drains, not its length: a thousand requests that are served within seconds are no overload.
  */
 
 /** A place where requests wait. */
@@ -47,13 +47,13 @@ export function registerLoad(app: FastifyInstance): void {
   const queues = new Map<string, Queue>()
   const drains = new Map<Queue, (now: number) => boolean>()
   const requestsDrain = drainage(requestsOf(app.server))
-  let culprit: string | undefined
+  let overloadedQueue: string | undefined
   let last: number | undefined
   let lateSince: number | undefined
 
   app.decorate('load', {
     queues,
-    overloadedBy: () => culprit,
+    overloadedBy: () => overloadedQueue,
     watch(name, queue) {
       queues.set(name, queue)
       drains.set(queue, drainage(queue))
@@ -67,13 +67,13 @@ export function registerLoad(app: FastifyInstance): void {
       const moving = requestsDrain(now)
       const stuck = [...queues].filter(([, queue]) => drains.get(queue)?.(now) === false).map(([name]) => name)
       if (!moving && lateSince !== undefined && now - lateSince > LATE_FOR_MS) stuck.push('event loop')
-      if (stuck[0] && !culprit)
+      if (stuck[0] && !overloadedQueue)
         app.log.warn(
           { queue: stuck[0], waiting: queues.get(stuck[0])?.waiting() },
           'overloaded: new requests are refused',
         )
-      if (!stuck[0] && culprit) app.log.info('no longer overloaded')
-      culprit = stuck[0]
+      if (!stuck[0] && overloadedQueue) app.log.info('no longer overloaded')
+      overloadedQueue = stuck[0]
     },
   })
 }

@@ -2,12 +2,12 @@ import type { FastifyRequest } from 'fastify'
 import { MAX_METADATA_BYTES } from '../ledger/rules.ts'
 import { badField } from './catalogue.ts'
 
-/** Deeper than anybody nests by hand, and shallow enough for every parser and database that it passes. */
+/** Nesting limit of a body: far beyond real use, and within the limits of JSON parsers and of Postgres. */
 const MAX_DEPTH = 500
 
 /**
- * A hook for every body: Postgres stores neither NUL nor a lone surrogate, and a number beyond doubles would come
- * back as null.
+ * A hook that refuses bodies that cannot be stored unchanged: Postgres accepts neither NUL nor lone surrogates, and a
+ * number beyond the range of a double would be read back as null.
  * @throws {ApiError} 400 naming the field
  */
 export async function refuseUnstorable(request: FastifyRequest): Promise<void> {
@@ -24,7 +24,7 @@ export async function refuseUnstorable(request: FastifyRequest): Promise<void> {
       throw badField(field, 'has a number that is too large')
     else if (typeof value === 'object' && value !== null) {
       for (const [key, inner] of Object.entries(value)) {
-        // The field that is reported is the outermost one: paths into metadata help nobody and can be long.
+        // Reports the outermost field: a path into metadata could be arbitrarily long.
         check(key, field || 'body')
         pending.push([inner, field || key, depth + 1])
       }
@@ -32,7 +32,7 @@ export async function refuseUnstorable(request: FastifyRequest): Promise<void> {
   }
 }
 
-/** Metadata as the text that is stored; null where there is none. @throws {ApiError} 400 beyond 16 KiB */
+/** Serializes metadata for storage; null when absent. @throws {ApiError} 400 beyond 16 KiB */
 export function metadataText(metadata: Record<string, unknown> | undefined): string | null {
   if (metadata === undefined) return null
   const text = JSON.stringify(metadata)

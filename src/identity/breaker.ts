@@ -1,29 +1,29 @@
-/** After so many failures on end nobody asks … */
+/** Opens after this many consecutive failures. */
 const FAILURES = 5
-/** … for so long, in ms; then one caller does, and the rest go on when that one got an answer. */
+/** Half-open after this time, in ms: one trial call per pause, until one gets an answer. */
 const PAUSE_MS = 5_000
 
-/** A circuit breaker: whoever is down is not asked by everybody, and nobody waits for what will not come. */
+/** A circuit breaker. Callers ask `wait` before each call and report its result. */
 export interface Breaker {
-  /** In how many ms it is worth asking; 0: now, and the caller does ask */
+  /** ms until the next call may be made; 0: the caller must make it now and report the result */
   wait(): number
   answered(): void
   failed(): void
 }
 
-/** @param onChange told when asking stops, and when it goes on */
+/** @param onChange called when the breaker opens and when it closes */
 export function createBreaker(onChange: (open: boolean) => void): Breaker {
   let failures = 0
-  let askAgainAt = 0
+  let nextTrialAt = 0
   const isOpen = () => failures >= FAILURES
 
   return {
     wait() {
       const now = performance.now()
       if (!isOpen()) return 0
-      if (now < askAgainAt) return askAgainAt - now
-      // This caller asks; others wait another pause for what comes of it.
-      askAgainAt = now + PAUSE_MS
+      if (now < nextTrialAt) return nextTrialAt - now
+      // This caller makes the trial call; the others wait for its result.
+      nextTrialAt = now + PAUSE_MS
       return 0
     },
     answered() {
@@ -33,7 +33,7 @@ export function createBreaker(onChange: (open: boolean) => void): Breaker {
     },
     failed() {
       failures++
-      askAgainAt = performance.now() + PAUSE_MS
+      nextTrialAt = performance.now() + PAUSE_MS
       if (failures === FAILURES) onChange(true)
     },
   }

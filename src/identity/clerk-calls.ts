@@ -6,7 +6,7 @@ import type { ClerkMetrics } from '../observe/metrics.ts'
 import { createBreaker } from './breaker.ts'
 import { inTime } from './deadline.ts'
 
-/** Between an attempt that failed and the second one, in ms. */
+/** Delay before the second attempt, in ms. */
 const RETRY_MS = 100
 
 /**
@@ -22,7 +22,7 @@ type ClerkCall = <T>(request: () => Promise<T>, deadline: number, check: (answer
 export function clerkCalls(log: FastifyBaseLogger, metrics: ClerkMetrics): ClerkCall {
   const breaker = createBreaker((open) => {
     metrics.clerkBreaker(open)
-    if (open) log.warn('Clerk does not answer; it is asked again every few seconds')
+    if (open) log.warn('Clerk does not answer; calls are suspended, with a trial call every 5 s')
     else log.info('Clerk answers again')
   })
 
@@ -33,7 +33,7 @@ export function clerkCalls(log: FastifyBaseLogger, metrics: ClerkMetrics): Clerk
       const measured = metrics.clerkCall()
       try {
         const answer = await inTime(request(), deadline)
-        if (!check(answer)) throw new Error('Clerk answered something that is not its API.')
+        if (!check(answer)) throw new Error('The answer is not one of the Clerk API.')
         breaker.answered()
         measured('answered')
         return answer
@@ -49,15 +49,18 @@ export function clerkCalls(log: FastifyBaseLogger, metrics: ClerkMetrics): Clerk
         }
         breaker.answered()
         measured('refused')
-        throw explained(error)
+        throw toApiError(error)
       }
     }
   }
 
-  function explained(error: Refusal): unknown {
+  function toApiError(error: Refusal): unknown {
     const { status, retryAfter } = error
     if (status === 401 || status === 403) {
-      log.error({ status, clerk_trace_id: error.clerkTraceId }, 'Clerk refuses us: CLERK_SECRET_KEY is misconfigured')
+      log.error(
+        { status, clerk_trace_id: error.clerkTraceId },
+        'Clerk rejects our credentials: CLERK_SECRET_KEY is misconfigured',
+      )
       return internalError()
     }
     if (status === 429) return providerRateLimited(retryAfter ?? 1)
@@ -65,7 +68,7 @@ export function clerkCalls(log: FastifyBaseLogger, metrics: ClerkMetrics): Clerk
   }
 }
 
-/** What the SDK throws for an answer of Clerk's; without a status there was none. */
+/** What the SDK throws for a 4xx answer. Errors without a status mean that there was no answer. */
 type Refusal = { status: number; retryAfter?: number; clerkTraceId?: string; errors?: { code?: string }[] }
 
 const isAnswer = (error: unknown): error is Refusal => {
@@ -73,13 +76,13 @@ const isAnswer = (error: unknown): error is Refusal => {
   return typeof status === 'number' && status >= 400 && status < 500
 }
 
-/** A 4xx of Clerk's that is the caller's to read: it answered, and said no. */
+/** Whether a call failed with a 4xx answer of Clerk that the caller has to interpret. */
 export const isRefusal = (error: unknown): error is Refusal => !(error instanceof ApiError) && isAnswer(error)
 
-/** Clerk's codes for what went wrong. */
+/** The Clerk error codes of an answer. */
 export const codesOf = (refusal: Refusal): string[] => refusal.errors?.map(({ code }) => code ?? '') ?? []
 
-/** For the log: never a body of theirs. */
+/** What to log of a failure; never the body of an answer. */
 function reasonOf(error: unknown): string | number {
   if (error instanceof ApiError) return 'no answer in time'
   const { status, message } = error as { status?: number; message?: string }

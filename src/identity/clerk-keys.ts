@@ -2,72 +2,79 @@ import { createPublicKey, type webcrypto } from 'node:crypto'
 import { ApiError } from '../http/errors.ts'
 import { inTime } from './deadline.ts'
 
-/** Keys older than this are read again, in ms, while the known ones go on. */
+/**
+ * A cache of Clerk's JWKS. jose's createRemoteJWKSet does not serve: once its cache is older than cacheMaxAge, it waits for a
+ * reload and fails with it, so known keys would stop working while Clerk is down. A failed reload has no cool-down, so
+ * tokens with made-up key ids would call Clerk each time, and the 429 and 401 answers of Clerk's endpoint would be lost.
+ */
+
+/** Keys older than this, in ms, are reloaded in the background; meanwhile they stay valid. */
 const FRESH_MS = 5 * 60_000
-/** Between two readings, in ms: tokens with made-up key ids cost Clerk at most one call in this time. */
+/** Pause after a successful reload, in ms: tokens with made-up key ids cause at most one call per pause. */
 const COOLDOWN_MS = 10_000
-/** The same after a reading that failed. */
+/** Pause after a failed reload, in ms. */
 const RETRY_MS = 2_000
 
 type Jwk = webcrypto.JsonWebKey & { kid?: string }
 
-/** Clerk's signing keys, as PEM by key id. */
+/** Clerk's signing keys. */
 export interface ClerkKeys {
   /**
-   * Undefined: Clerk has no such key. A key that is known is answered at once, also while Clerk is away.
+   * Finds a key by its id. A cached key is returned at once, also while Clerk is down.
    * @param deadline ms since 1970
-   * @throws {ApiError} 503 identity_provider_unavailable
+   * @returns PEM; undefined: Clerk has no such key
+   * @throws {ApiError} 503 identity_provider_unavailable, and whatever the reload failed with
    */
   find(kid: string, deadline: number): Promise<string | undefined>
 }
 
-/** @param read asks Clerk for its keys; it logs and throws what the caller is to answer */
-export function clerkKeys(read: () => Promise<Jwk[]>): ClerkKeys {
-  let known = new Map<string, string>()
-  let readAt = Number.NEGATIVE_INFINITY
-  let nextAt = Number.NEGATIVE_INFINITY
+/** @param fetchKeys calls Clerk's JWKS endpoint; it logs failures and throws the ApiError to answer */
+export function clerkKeys(fetchKeys: () => Promise<Jwk[]>): ClerkKeys {
+  let keys = new Map<string, string>()
+  let loadedAt = Number.NEGATIVE_INFINITY
+  let nextLoadAt = Number.NEGATIVE_INFINITY
   let failure: { error: unknown } | undefined
-  let reading: Promise<void> | undefined
+  let loading: Promise<void> | undefined
 
-  /** Reads the keys, or joins whoever does already. */
+  /** Reloads the keys, or joins the reload that is running. */
   function refresh(): Promise<void> {
-    reading ??= load()
-    return reading
+    loading ??= load()
+    return loading
   }
 
   async function load(): Promise<void> {
     try {
-      const signing = (await read()).filter(({ kty }) => kty === 'RSA')
-      known = new Map(signing.map((jwk) => [String(jwk.kid), pemOf(jwk)]))
-      readAt = Date.now()
-      nextAt = performance.now() + COOLDOWN_MS
+      const signing = (await fetchKeys()).filter(({ kty }) => kty === 'RSA')
+      keys = new Map(signing.map((jwk) => [String(jwk.kid), pemOf(jwk)]))
+      loadedAt = Date.now()
+      nextLoadAt = performance.now() + COOLDOWN_MS
       failure = undefined
     } catch (error) {
-      nextAt = performance.now() + RETRY_MS
+      nextLoadAt = performance.now() + RETRY_MS
       failure = { error }
       throw error
     } finally {
-      reading = undefined
+      loading = undefined
     }
   }
 
   return {
     async find(kid, deadline) {
-      const mayRead = performance.now() >= nextAt
-      const key = known.get(kid)
+      const isPauseOver = performance.now() >= nextLoadAt
+      const key = keys.get(kid)
       if (key) {
-        // Whoever is known does not wait, nor fail with the reading: a key that Clerk withdrew goes with the next one.
-        if (Date.now() - readAt > FRESH_MS && (mayRead || !failure)) refresh().catch(() => {})
+        // A cached key neither waits for a reload nor fails with it. A key that Clerk withdrew is dropped by the reload.
+        if (Date.now() - loadedAt > FRESH_MS && (isPauseOver || !failure)) refresh().catch(() => {})
         return key
       }
-      // While Clerk is down, the circuit breaker says who asks.
+      // While Clerk is down, the circuit breaker limits the calls.
       const isDown = failure?.error instanceof ApiError && failure.error.statusCode === 503
-      if (!mayRead && !reading && !isDown) {
+      if (!isPauseOver && !loading && !isDown) {
         if (failure) throw failure.error
         return undefined
       }
       await inTime(refresh(), deadline)
-      return known.get(kid)
+      return keys.get(kid)
     },
   }
 }

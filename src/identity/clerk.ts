@@ -23,7 +23,7 @@ import { clerkKeys } from './clerk-keys.ts'
 import { answerBy } from './deadline.ts'
 import type { Claims, Identity, IdentityEvent, OauthToken } from './types.ts'
 
-/** Clerk as the identity: session JWTs by its key, minting and providers' tokens through its Backend API. */
+/** Clerk as the identity provider: verifies session JWTs with its public key, and calls its Backend API for new session JWTs and OAuth tokens. */
 export function clerkIdentity(
   config: ClerkConfig,
   log: FastifyBaseLogger,
@@ -41,7 +41,7 @@ export function clerkIdentity(
   const keys = clerkKeys(async () => {
     const isKeys = (answer: { keys?: unknown }) => Array.isArray(answer?.keys) && answer.keys.length > 0
     const answer = await call(() => clerk.jwks.getJwks(), answerBy(), isKeys).catch((error) => {
-      log.error("Clerk's keys could not be read; with CLERK_JWT_KEY nobody has to")
+      log.error("could not fetch Clerk's keys; with CLERK_JWT_KEY set, no call is needed")
       throw error
     })
     return answer.keys ?? []
@@ -49,11 +49,11 @@ export function clerkIdentity(
 
   async function verify(token: string, deadline = answerBy()): Promise<Claims> {
     try {
-      // The SDK would ask Clerk for its keys at every key id that it does not know.
+      // Without jwtKey, the SDK would call Clerk for every unknown key id.
       const { kid } = decodeProtectedHeader(token)
       const key = jwtKey ?? (kid && (await keys.find(kid, deadline)))
       if (!key) throw invalidToken()
-      // authorizedParties is not given: it refuses tokens without azp, which Clerk's backend mints. auth.ts checks azp.
+      // authorizedParties is not given: it refuses tokens without azp, which Clerk's Backend API mints. access/caller.ts checks azp.
       const claims = await verifyToken(token, { issuer, jwtKey: key })
       if (typeof claims.sub !== 'string' || !claims.sub || typeof claims.exp !== 'number') throw invalidToken()
       return claims as unknown as Claims
@@ -75,7 +75,7 @@ export function clerkIdentity(
       return minted.jwt
     } catch (error) {
       if (!isRefusal(error)) throw error
-      // Clerk says the same of a session that has ended and of a template that never was.
+      // Clerk answers an ended session and an unknown template alike.
       if (template && (await isActive(session.sid, deadline))) throw templateNotFound()
       return undefined
     }
@@ -114,12 +114,12 @@ export function clerkIdentity(
       if (codes.some((code) => NOT_OFFERED.has(code))) throw unknownProvider()
       if (codes.some((code) => RECONNECT.has(code))) throw reconnectRequired()
       if (error.status === 404) throw userNotFound()
-      log.error({ status: error.status, codes }, 'Clerk refuses an OAuth token for a reason that we do not know')
+      log.error({ status: error.status, codes }, 'Clerk refused an OAuth token with an unknown error code')
       throw internalError()
     }
   }
 
-  /** verifyWebhook reads a Fetch request; its address plays no part. */
+  /** verifyWebhook takes a Fetch Request and ignores its URL. */
   async function readWebhook(
     headers: IncomingHttpHeaders,
     body: string,
@@ -149,10 +149,10 @@ type OauthProvider = Parameters<ReturnType<typeof createClerkClient>['users']['g
 const NOT_OFFERED = new Set(['oauth_token_provider_not_enabled', 'oauth_unsupported_provider'])
 const RECONNECT = new Set(['oauth_missing_access_token', 'oauth_missing_refresh_token', 'oauth_token_retrieval_error'])
 
-/** Clerk says "Unix timestamp", and its other times are milliseconds. */
+/** Clerk documents `expiresAt` as a Unix timestamp, while its other times are in milliseconds: both are accepted. */
 const inMilliseconds = (time: number): number => (time > 1e11 ? time : time * 1000)
 
-/** Clerk tells of a ban in user.updated; `user.banned` is understood should it come to say so by name. */
+/** Clerk reports a ban as `user.updated`. `user.banned` is accepted as well, in case Clerk introduces it. */
 function meaningOf(event: { type: string; data?: unknown }): { person_gone?: string; session_ended?: string } {
   const { id, banned } = (event.data ?? {}) as { id?: unknown; banned?: unknown }
   if (typeof id !== 'string') return {}

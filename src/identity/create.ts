@@ -10,7 +10,7 @@ import type { Claims, Identity } from './types.ts'
 
 const CACHED_TOKENS = 10_000
 
-/** The identity that the configuration names, with the claims of verified tokens remembered until they expire. */
+/** Creates the configured identity provider, with a cache of the claims of verified tokens. */
 export async function createIdentity(
   config: Config,
   db: Db,
@@ -18,15 +18,15 @@ export async function createIdentity(
   metrics: ClerkMetrics,
 ): Promise<Identity> {
   const identity = config.clerk ? clerkIdentity(config.clerk, log, metrics) : await localIdentity(config, db)
-  return { ...identity, ...remembering(identity.verify) }
+  return { ...identity, ...cached(identity.verify) }
 }
 
-/** By the token's hash, so that a memory dump holds no token; only successes, so that junk displaces nobody's claims. */
-function remembering(verify: Identity['verify']): Pick<Identity, 'known' | 'verify'> {
+/** Caches claims until they expire, by the hash of the token, so that a memory dump reveals no token. Failures are not cached, so that invalid tokens evict nothing. */
+function cached(verify: Identity['verify']): Pick<Identity, 'known' | 'verify'> {
   const cache = new LRUCache<string, Claims>({ max: CACHED_TOKENS })
-  const keyOf = (token: string) => hash('sha256', token, 'base64')
+  const cacheKey = (token: string) => hash('sha256', token, 'base64')
   const known = (token: string) => {
-    const hit = cache.get(keyOf(token))
+    const hit = cache.get(cacheKey(token))
     return hit && hit.exp * 1000 > Date.now() ? hit : undefined
   }
   return {
@@ -35,7 +35,7 @@ function remembering(verify: Identity['verify']): Pick<Identity, 'known' | 'veri
       const hit = known(token)
       if (hit) return hit
       const claims = await verify(token, deadline)
-      cache.set(keyOf(token), claims)
+      cache.set(cacheKey(token), claims)
       return claims
     },
   }

@@ -1,12 +1,12 @@
 import { providerUnavailable } from '../http/catalogue.ts'
 
-/** What all calls to the identity for one answer may take together, in ms. */
+/** Time limit for all calls to the identity provider during one request, in ms. */
 const IDENTITY_MS = 5_000
 
-/** When an answer that is begun now has to be there, in ms since 1970. */
+/** The deadline of calls that start now, in ms since 1970. */
 export const answerBy = (): number => Date.now() + IDENTITY_MS
 
-/** @throws {ApiError} 503 identity_provider_unavailable when `deadline` passes first; the work goes on unheard */
+/** @throws {ApiError} 503 identity_provider_unavailable when `deadline` passes first; the result of `work` is then ignored */
 export async function inTime<T>(work: Promise<T>, deadline: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {

@@ -2,16 +2,16 @@ import { createHash, createPrivateKey, createPublicKey, randomUUID } from 'node:
 import { errors, exportPKCS8, generateKeyPair, jwtVerify, SignJWT } from 'jose'
 import { base62 } from '../base62.ts'
 import type { Config } from '../config.ts'
-import { keptSetting } from '../db/settings.ts'
+import { storedSetting } from '../db/settings.ts'
 import type { Db } from '../db/tables.ts'
 import { invalidToken, templateNotFound, tokenExpired, tokenNotActiveYet } from '../http/catalogue.ts'
 import type { Claims, Identity, OauthToken, SessionOwner } from './types.ts'
 
-/** As long as Clerk's, in seconds: what works with these works with those. */
+/** Lifetime of a session JWT in seconds, the same as Clerk's. */
 const TOKEN_SECONDS = 60
 const KEY = 'local_signing_key'
 
-/** The local identity: session JWTs shaped like Clerk's, signed with a key kept in our database. For trying out. */
+/** The local identity provider, for evaluation and development: session JWTs like Clerk's, signed with a key stored in the database. */
 export async function localIdentity(config: Config, db: Db): Promise<Omit<Identity, 'known'>> {
   const privateKey = createPrivateKey(await signingKey(db))
   const publicKey = createPublicKey(privateKey)
@@ -53,7 +53,7 @@ export async function localIdentity(config: Config, db: Db): Promise<Omit<Identi
       .sign(privateKey)
   }
 
-  /** Nobody is connected to anything here; for developing, the operator may set one token per provider for everybody. */
+  /** LOCAL_OAUTH_TOKENS sets one token per provider, which every account gets. */
   async function oauthAccessTokens(_clerkId: string, provider: string): Promise<OauthToken[]> {
     const token = config.localOauthTokens.get(provider)
     return token ? [{ token, scopes: [], expires_at: null, external_account_id: 'local' }] : []
@@ -63,7 +63,7 @@ export async function localIdentity(config: Config, db: Db): Promise<Omit<Identi
   return { mode: 'local', issuer, administrators: new Set(builtIn), verify, mint, oauthAccessTokens }
 }
 
-/** The user id of an e-mail address, always the same: `user_` and 27 base62 characters, like Clerk's. */
+/** The user id derived from an e-mail address: `user_` and 27 base62 characters, like Clerk's. */
 export function localClerkId(email: string): string {
   const hash = createHash('sha256').update(email.trim().toLowerCase()).digest('hex')
   return `user_${base62(BigInt(`0x${hash}`), 27)}`
@@ -74,10 +74,10 @@ const SID = 'sess_local_'
 /** A new session id of the local identity. */
 export const newLocalSid = (): string => SID + randomUUID().replaceAll('-', '')
 
-/** Whether a session was opened by the local identity, which asks nobody for a password. */
+/** Whether a session was opened by the local identity, which checks no password. */
 export const isLocalSid = (sid: string): boolean => sid.startsWith(SID)
 
-/** The app of the README's first example, so that it works as pasted; an operator's changes to it stay. */
+/** Registers the app of the README's first example, unless it exists. */
 async function registerExampleApp(db: Db): Promise<void> {
   await db
     .insertInto('apps')
@@ -86,6 +86,6 @@ async function registerExampleApp(db: Db): Promise<void> {
     .execute()
 }
 
-/** The stored key: a racing replica must sign with the same. */
+/** The signing key as PEM, generated once and shared by all replicas. */
 const signingKey = (db: Db): Promise<string> =>
-  keptSetting(db, KEY, async () => exportPKCS8((await generateKeyPair('RS256', { extractable: true })).privateKey))
+  storedSetting(db, KEY, async () => exportPKCS8((await generateKeyPair('RS256', { extractable: true })).privateKey))

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 
-/** What a session JWT says about who holds it; times in seconds since 1970. */
+/** The claims of a session JWT. Times are in seconds since 1970. */
 export interface Claims {
   sub: string
   iat?: number | undefined
@@ -18,37 +18,37 @@ export interface SessionOwner {
   clerkId: string
 }
 
-/** A provider's token of somebody who has connected an account there. */
+/** An access token for an OAuth account that a person has connected. */
 export interface OauthToken {
   token: string
   scopes: string[]
-  /** null: the provider does not say */
+  /** null: unknown */
   expires_at: Date | null
   external_account_id: string
 }
 
-/** What the identity tells us by itself; at most one of the two, or neither. */
+/** A webhook event of the identity provider. At most one of the two optional fields is set. */
 export interface IdentityEvent {
   /** The same for every delivery of the event */
   id: string
-  /** Clerk id of somebody who was deleted or banned */
+  /** Clerk id of a person who was deleted or banned */
   person_gone?: string
-  /** `sid` of a session that is over */
+  /** `sid` of a session that has ended */
   session_ended?: string
 }
 
-/** The provider of identities: Clerk, or the local one. Nothing outside this folder knows which. */
+/** The identity provider: Clerk or the local one. Code outside this folder uses only this interface. */
 export interface Identity {
   readonly mode: 'clerk' | 'local'
   /** Clerk ids that are administrators without being configured */
   readonly administrators: ReadonlySet<string>
-  /** The `iss` of its session JWTs */
+  /** The `iss` claim of its session JWTs */
   readonly issuer: string
-  /** The claims of a token that was verified before and has not expired; costs no check of a signature */
+  /** The cached claims of a token that was verified before and has not expired */
   known(token: string): Claims | undefined
   /**
-   * Checks signature, issuer and times of a session JWT, nothing else. Here and below, `deadline` is in ms since 1970
-   * and 5 s from now where it is absent.
+   * Verifies signature, issuer and times of a session JWT (RFC 7519). Callers check azp, aud and sts. Here and below,
+   * `deadline` is in ms since 1970; the default is 5 s from now.
    * @throws {ApiError} 401 invalid_token, token_expired or token_not_active_yet; 503 identity_provider_unavailable
    */
   verify(token: string, deadline?: number): Promise<Claims>
@@ -62,15 +62,16 @@ export interface Identity {
     options?: { template?: string | undefined; party?: string | undefined; deadline?: number | undefined },
   ): Promise<string | undefined>
   /**
-   * A person's tokens at an OAuth provider (its name without `oauth_`), one for each account connected there.
+   * A person's access tokens at an OAuth provider, one per connected account.
+   * @param provider name without `oauth_`, such as `x`
    * @throws {ApiError} 404 unknown_provider or reconnect_required; 401 user_not_found; 429 rate_limited;
    *   503 identity_provider_unavailable
    */
   oauthAccessTokens(clerkId: string, provider: string, deadline?: number): Promise<OauthToken[]>
   /**
-   * Reads an event that was posted to us. Absent: nobody posts any.
-   * @param body as it arrived, to the byte
-   * @throws {ApiError} 400 invalid_signature, also for an old one
+   * Verifies and parses a webhook delivery. Absent: no webhook secret is configured.
+   * @param body the raw body
+   * @throws {ApiError} 400 invalid_signature, also when the signature is too old
    */
   readWebhook?(headers: IncomingHttpHeaders, body: string): Promise<IdentityEvent>
 }

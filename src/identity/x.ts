@@ -1,15 +1,16 @@
 import { Agent, type Dispatcher, errors } from 'undici'
 import { xFailed, xNotJson, xRateLimited, xTooLarge, xUnavailable } from '../http/catalogue.ts'
 
-/** What X may take for an answer, in ms, and how long the answer may be, in bytes. */
-const TIME_MS = 10_000
+/** Time limit of a call to X, in ms. */
+const TIMEOUT_MS = 10_000
+/** Size limit of an answer, in bytes. */
 const MAX_BYTES = 1_048_576
 
-/** X's API, as far as we speak for somebody there. */
+/** The part of the X API that we call on behalf of a person. */
 export interface X {
   /**
-   * Asks X who the token belongs to; returns its JSON as it is.
-   * @param query what is passed on; undefined values are not
+   * Calls `GET /2/users/me` and returns the JSON text unchanged.
+   * @param query parameters to pass on; undefined values are left out
    * @throws {ApiError} 429 rate_limited, 502 upstream_error with `upstream_status` (null: X did not answer)
    */
   me(token: string, query: Record<string, string | undefined>): Promise<string>
@@ -18,12 +19,12 @@ export interface X {
 
 /** @param baseUrl without a trailing slash */
 export function createX(baseUrl: string): X {
-  // Of its own: what X does to these connections is nobody else's trouble. It follows no redirects.
+  // A separate agent, so that a slow X does not affect other connections. It does not follow redirects.
   const agent = new Agent({
     connections: 64,
-    connect: { timeout: TIME_MS },
-    headersTimeout: TIME_MS,
-    bodyTimeout: TIME_MS,
+    connect: { timeout: TIMEOUT_MS },
+    headersTimeout: TIMEOUT_MS,
+    bodyTimeout: TIMEOUT_MS,
     maxResponseSize: MAX_BYTES,
   })
 
@@ -45,7 +46,7 @@ export function createX(baseUrl: string): X {
         path: url.pathname + url.search,
         method: 'GET',
         headers: { authorization: `Bearer ${token}`, accept: 'application/json' },
-        signal: AbortSignal.timeout(TIME_MS),
+        signal: AbortSignal.timeout(TIMEOUT_MS),
       })
       statusCode = response.statusCode
       return { statusCode, headers: response.headers, text: await response.body.text() }
@@ -67,7 +68,7 @@ function isJson(text: string): boolean {
   }
 }
 
-/** X says when its limit ends rather than for how long; at most a day is believed. */
+/** Seconds to wait after a 429. X sends `x-rate-limit-reset`, a Unix time, instead of `retry-after`. Capped at one day. */
 function secondsToWait(headers: Dispatcher.ResponseData['headers']): number {
   const after = Number(headers['retry-after'])
   const reset = Number(headers['x-rate-limit-reset']) - Date.now() / 1000

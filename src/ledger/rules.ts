@@ -1,11 +1,11 @@
 /**
- * The rules of the ledger as plain arithmetic: integers in, entries out. Nothing here knows of a database; the
- * statements move the amounts, the table constraints say the same rules again, and the tests hold both against these.
+ * The rules of the ledger, and the only place that knows them: `apply` takes the state of one account as it was loaded under the
+ * account's lock, and an operation, and returns what becomes of both. It is pure and synchronous and imports nothing.
+ *
+ * Credits are integers. Times are milliseconds since 1970 by the database's clock, with microseconds as their fraction.
  */
 
-import type { EntryKind, JobStatus } from '../db/tables.ts'
-
-/** The largest amount or balance: beyond it a JSON number would lie. */
+/** The largest amount or balance: beyond it a JSON number is not exact. */
 export const MAX_CREDITS = Number.MAX_SAFE_INTEGER
 
 /** The most metadata a job may carry, in bytes of compact JSON. */
@@ -14,78 +14,479 @@ export const MAX_METADATA_BYTES = 16_384
 /** Unregistered app slugs that are remembered per account; beyond that they are answered, not stored. */
 export const MAX_UNREGISTERED_APPS = 50
 
-/** What one entry does to the spendable balance; negative takes credits away. */
+/** How long a hold may live, in seconds. */
+export const TTL_SECONDS = { min: 60, max: 604_800 } as const
+
+/** How long after its expiry a job may still be completed, and is charged for it. */
+const LATE_MS = 7 * 86_400_000
+
+/** The reference under which an app's starter grant stands in an account; no other entry may use the prefix. */
+export const STARTER_REFERENCE = 'starter_grant:'
+
+export type GivenKind = 'topup' | 'admin_grant' | 'adjustment'
+type EndKind = 'job_refund' | 'job_overage' | 'job_release' | 'job_expire' | 'job_late_charge'
+export type EntryKind = 'starter_grant' | GivenKind | 'job_reserve' | EndKind
+
+/** What is asked of the ledger, apart from whose account it is. */
+export type Request =
+  | Reserve
+  | (Ending & { type: 'complete'; actual_cost: number })
+  | (Ending & { type: 'fail'; refund: boolean })
+  | { type: 'expire'; job_id: string }
+  | (Claim & { type: 'heartbeat'; ttl_seconds: number | null; default_seconds: number })
+  | { type: 'visit'; app: string }
+  | Adjust
+  | { type: 'close' }
+
+export interface Reserve {
+  type: 'reserve'
+  /** Made once per request and kept when it is posted again, so that its own effect is found */
+  job_id: string
+  app: string
+  action: string
+  cost: number
+  /** A JSON object, as text */
+  metadata: string | null
+  idempotency_key: string | null
+  /** Hash of what was asked for; null without a key */
+  request_hash: string | null
+  /** The hold's life; a heartbeat may extend it */
+  ttl_seconds: number
+  /** The caller asked for that life without a settle key, which is not theirs to say where the app has one */
+  ttl_without_key: boolean
+}
+
+interface Claim {
+  job_id: string
+  /** The app whose settle key was shown; null: a person's token, which is not enough where the job's app has a key */
+  key_of: string | null
+}
+
+interface Ending extends Claim {
+  /** A JSON object as text, to be merged into the job's; null leaves that alone */
+  metadata: string | null
+  /** It was posted before and its answer was lost */
+  reposted?: boolean
+}
+
+export interface Adjust {
+  type: 'adjust'
+  /** Not 0; negative takes credits */
+  amount: number
+  kind: GivenKind
+  /** Unique per account: the same again is a repeat and moves nothing */
+  reference: string
+  reason: string
+  actor: string
+  allow_negative: boolean
+}
+
+/** What is known of one account. */
+export interface State {
+  /** Read after the lock was taken */
+  now: number
+  account: Account
+  /** Those that operations name, by id, and by idempotency key */
+  jobs: Map<string, Job>
+  keys: Map<string, Job>
+  /** Holds that are past their time, largest first; read where credits may be short */
+  overdue: Job[]
+  /** Registered apps that operations name, by slug */
+  apps: Map<string, App>
+  /** The account's own apps, by slug */
+  grants: Map<string, Grant>
+  /** Entries with the references that operations name */
+  entries: Map<string, Entry>
+}
+
+export interface Account {
+  id: string
+  /** Spendable: holds are deducted already */
+  credits: number
+  held: number
+  /** The number of the last entry */
+  seq: number
+  closed: boolean
+}
+
+export interface Job {
+  id: string
+  app_slug: string
+  action: string
+  status: 'started' | 'completed' | 'failed'
+  reserved: number
+  actual_cost: number
+  /** A JSON object, as text */
+  metadata: string | null
+  failure_reason: string | null
+  expires_at: number
+  created_at: number
+  updated_at: number
+  ttl_seconds: number | null
+  idempotency_key: string | null
+  request_hash: string | null
+  /** Its app has a settle key */
+  keyed: boolean
+  /** What an operation's metadata makes of the job's; null: the operation has none */
+  merge: Merge | null
+}
+
+export interface Merge {
+  /** Both, as text: new keys win */
+  text: string
+  /** That would be too large: the job keeps what it had */
+  too_large: boolean
+  /** The job has all of it already */
+  same: boolean
+}
+
+export interface App {
+  starter_credits: number
+  /** Has a settle key */
+  keyed: boolean
+}
+
+export interface Grant {
+  app_slug: string
+  /** Starter credits; 0: the app was seen, and nothing granted */
+  credits: number
+  registered: boolean
+}
+
+export interface Entry {
+  seq: number
+  job_id: string | null
+  kind: EntryKind
+  amount: number
+  balance_after: number
+  reference: string | null
+  reason: string | null
+  actor: string | null
+  created_at: number
+}
+
+/** What an entry does to the spendable balance. */
 export interface Movement {
   kind: EntryKind
   amount: number
 }
 
-/** Why a hold ended without the job being completed by its app; null: its app said so. */
-export type FailureReason = 'expired' | null
-
-/** How a caller wants a job to end. `actual_cost` null keeps the whole hold, whatever it is. */
-export interface Ending {
-  status: 'completed' | 'failed'
-  actual_cost: number | null
-  failure_reason: FailureReason
+/** Something that apps may want to be told. */
+export interface Fact {
+  /** The app it concerns; null: every app that the account has used */
+  app: string | null
+  /** Credits before and after */
+  before: number
+  after: number
+  /** The job that has ended; null: the event is the account's alone */
+  job: Job | null
 }
 
-export const completion = (actualCost: number): Ending => ({
-  status: 'completed',
-  actual_cost: actualCost,
-  failure_reason: null,
-})
+export type Refusal =
+  | { code: 'job_not_found' | 'settle_key_required' | 'account_closed' | 'idempotency_key_reused' }
+  | { code: 'balance_out_of_range' }
+  | { code: 'insufficient_credits'; required: number; available: number }
+  | { code: 'job_already_ended'; job: Job; other_metadata: boolean }
+  | { code: 'reference_reused'; entry: Entry }
+  | { code: 'would_go_negative'; available: number }
 
-export const failure = (refund: boolean): Ending => ({
-  status: 'failed',
-  actual_cost: refund ? 0 : null,
-  failure_reason: null,
-})
+export interface Outcome {
+  /** Why the operation was not done; null: it is, now or before */
+  refusal: Refusal | null
+  /** It had been done before: nothing moved */
+  repeated: boolean
+  /** The job that it speaks of, as it is now */
+  job: Job | null
+  /** The entry of an adjustment */
+  entry: Entry | null
+  /** The account after it */
+  account: Account
+  /** To be stored. A refusal may carry some too: holds that were overdue are given back before credits are said to be short */
+  created: Job | null
+  changed: Job[]
+  entries: Entry[]
+  grant: Grant | null
+  facts: Fact[]
+}
 
-/** The hold's time is over and nobody has said how the job ended: everything comes back. */
-export const EXPIRY: Ending = { status: 'failed', actual_cost: 0, failure_reason: 'expired' }
+/** What becomes of an operation. The state is left as it is; `follow` takes the outcome in. */
+export function apply(state: State, request: Request): Outcome {
+  switch (request.type) {
+    case 'reserve':
+      return reserve(state, request)
+    case 'complete':
+      return complete(state, request)
+    case 'fail':
+      return fail(state, request)
+    case 'expire':
+      return expire(state, request)
+    case 'heartbeat':
+      return heartbeat(state, request)
+    case 'visit':
+      return visit(state, request)
+    case 'adjust':
+      return adjust(state, request)
+    case 'close':
+      return close(state)
+  }
+}
 
-/** How long a hold may live, in seconds. */
-export const TTL_SECONDS = { min: 60, max: 604_800 } as const
+/** Takes an outcome into the state: the next operation of the account sees it. */
+export function follow(state: State, { account, created, changed, entries, grant }: Outcome): void {
+  state.account = account
+  for (const job of created ? [created, ...changed] : changed) {
+    state.jobs.set(job.id, job)
+    if (job.idempotency_key !== null) state.keys.set(job.idempotency_key, job)
+  }
+  for (const entry of entries) if (entry.reference !== null) state.entries.set(entry.reference, entry)
+  if (grant) state.grants.set(grant.app_slug, grant)
+}
 
-/** How long after its expiry a job may still be completed, and is charged for it, in days. */
-export const LATE_DAYS = 7
+/** Holds credits for a new job. */
+function reserve(state: State, request: Reserve): Outcome {
+  const { job_id, app, cost, idempotency_key } = request
+  const own = state.jobs.get(job_id)
+  if (own) return repeated(state, own)
+  if (request.ttl_without_key && state.apps.get(app)?.keyed) return refused(state, { code: 'settle_key_required' })
+  // Before any 402: the hold of the very request that is repeated may be what emptied the wallet.
+  const earlier = idempotency_key === null ? undefined : state.keys.get(idempotency_key)
+  if (earlier && earlier.request_hash !== request.request_hash)
+    return refused(state, { code: 'idempotency_key_reused' })
+  if (earlier) return repeated(state, earlier)
+  if (state.account.closed) return refused(state, { code: 'account_closed' })
 
-/** The kind of entry by which an ending gives back what the hold has left. */
-export function refundKind(ending: { status: JobStatus; failure_reason: string | null }): EntryKind {
-  if (ending.status === 'completed') return 'job_refund'
-  return ending.failure_reason === 'expired' ? 'job_expire' : 'job_release'
+  const outcome = begin(state)
+  for (const { id } of state.overdue) {
+    if (outcome.account.credits >= cost) break
+    const hold = state.jobs.get(id)
+    if (hold?.status === 'started' && hold.expires_at <= state.now) expireHold(state, outcome, hold)
+  }
+  const available = outcome.account.credits
+  // A balance below zero refuses a job that costs nothing, too.
+  if (available < cost) return { ...outcome, refusal: { code: 'insufficient_credits', required: cost, available } }
+
+  outcome.account.held += cost
+  move(state, outcome, { kind: 'job_reserve', amount: -cost }, { job_id })
+  outcome.facts.push({ app, before: available, after: outcome.account.credits, job: null })
+  outcome.job = outcome.created = {
+    id: job_id,
+    app_slug: app,
+    action: request.action,
+    status: 'started',
+    reserved: cost,
+    actual_cost: 0,
+    metadata: request.metadata,
+    failure_reason: null,
+    expires_at: state.now + request.ttl_seconds * 1000,
+    created_at: state.now,
+    updated_at: state.now,
+    ttl_seconds: request.ttl_seconds,
+    idempotency_key,
+    request_hash: request.request_hash,
+    keyed: false,
+    merge: null,
+  }
+  return outcome
 }
 
 /**
- * What ending a job moves: what is left of the hold comes back, what it lacks is charged, below zero if need be
- * (the work is done). After its expiry a job has no hold: its completion is a charge of all that it cost.
- * Null where nothing moves: zero amounts write no entry.
+ * Completes a job at what it cost. What is left of the hold comes back; what it lacks is charged, below zero if need be: the work
+ * is done. A job whose hold has expired has got everything back, so it is charged for all that it cost, for seven days.
  */
-export function settlement(job: {
-  status: JobStatus
-  failure_reason: string | null
-  reserved: number
-  actual_cost: number
-}): Movement | null {
+function complete(state: State, request: Extract<Request, { type: 'complete' }>): Outcome {
+  const { job_id, key_of, actual_cost } = request
+  const job = state.jobs.get(job_id)
+  if (!job || (key_of !== null && key_of !== job.app_slug)) return refused(state, { code: 'job_not_found' })
+  const sameEnd = job.status === 'completed' && job.actual_cost === actual_cost
+  if (sameEnd && hasMetadata(job) && request.reposted) return repeated(state, job)
+  if (key_of === null && job.keyed) return refused(state, { code: 'settle_key_required' })
+
+  const late = job.status === 'failed' && job.failure_reason === 'expired' && job.expires_at + LATE_MS > state.now
+  if (job.status === 'started' || late) {
+    if (state.account.closed) return refused(state, { code: 'account_closed' })
+    const outcome = begin(state)
+    const ended: Job = { ...job, status: 'completed', actual_cost }
+    if (!late) outcome.account.held -= job.reserved
+    settle(state, outcome, ended)
+    return inRange(state, outcome)
+  }
+
+  if (sameEnd && hasMetadata(job)) return repeated(state, job)
+  return refused(state, { code: 'job_already_ended', job, other_metadata: sameEnd })
+}
+
+/** Fails a job: with a refund its hold comes back, without it the hold is what the job cost. */
+function fail(state: State, request: Extract<Request, { type: 'fail' }>): Outcome {
+  const { job_id, key_of, refund } = request
+  const job = state.jobs.get(job_id)
+  if (!job || (key_of !== null && key_of !== job.app_slug)) return refused(state, { code: 'job_not_found' })
+  const actual_cost = refund ? 0 : job.reserved
+  // An expired hold was given back; to keep it is another ending, even where it was worth nothing.
+  const sameEnd =
+    job.status === 'failed' && job.actual_cost === actual_cost && (refund || job.failure_reason !== 'expired')
+  if (sameEnd && hasMetadata(job) && request.reposted) return repeated(state, job)
+  if (key_of === null && job.keyed) return refused(state, { code: 'settle_key_required' })
+
+  if (job.status === 'started') {
+    if (state.account.closed) return refused(state, { code: 'account_closed' })
+    const outcome = begin(state)
+    outcome.account.held -= job.reserved
+    settle(state, outcome, { ...job, status: 'failed', actual_cost })
+    return outcome
+  }
+
+  if (sameEnd && hasMetadata(job)) return repeated(state, job)
+  return refused(state, { code: 'job_already_ended', job, other_metadata: sameEnd })
+}
+
+/** Gives an overdue hold back. Nothing happens where the job has ended, or a heartbeat was faster. */
+function expire(state: State, { job_id }: Extract<Request, { type: 'expire' }>): Outcome {
+  const job = state.jobs.get(job_id)
+  const due = job?.status === 'started' && job.expires_at <= state.now && !state.account.closed
+  if (!due) return repeated(state, job ?? null)
+  const outcome = begin(state)
+  outcome.job = expireHold(state, outcome, job)
+  return outcome
+}
+
+/** Extends the hold of a job that is alive; never shortens it. */
+function heartbeat(state: State, request: Extract<Request, { type: 'heartbeat' }>): Outcome {
+  const { job_id, key_of, ttl_seconds, default_seconds } = request
+  const job = state.jobs.get(job_id)
+  if (!job || (key_of !== null && key_of !== job.app_slug)) return refused(state, { code: 'job_not_found' })
+  if (key_of === null && job.keyed) return refused(state, { code: 'settle_key_required' })
+  if (job.status !== 'started') return refused(state, { code: 'job_already_ended', job, other_metadata: false })
+  if (state.account.closed) return refused(state, { code: 'account_closed' })
+
+  const outcome = begin(state)
+  // Jobs of a release that did not keep their life have none.
+  const until = state.now + (ttl_seconds ?? job.ttl_seconds ?? default_seconds) * 1000
+  outcome.job = { ...job, expires_at: Math.max(job.expires_at, until), updated_at: state.now }
+  outcome.changed.push(outcome.job)
+  return outcome
+}
+
+/**
+ * The account uses an app: starter credits of a registered one are granted once, and the app is remembered. Nothing happens where
+ * the balance has no room for them: looking at a wallet does not fail.
+ */
+function visit(state: State, { app: slug }: Extract<Request, { type: 'visit' }>): Outcome {
+  const app = state.apps.get(slug)
+  const grant = state.grants.get(slug)
+  if (state.account.closed) return repeated(state)
+  const outcome = begin(state)
+  if (app && app.starter_credits > 0 && !grant?.credits) {
+    const amount = app.starter_credits
+    move(state, outcome, { kind: 'starter_grant', amount }, { reference: `${STARTER_REFERENCE}${slug}` })
+    outcome.grant = { app_slug: slug, credits: amount, registered: true }
+    return fits(outcome.account) ? outcome : repeated(state)
+  }
+  const strangers = [...state.grants.values()].filter(({ credits, registered }) => credits === 0 && !registered)
+  if (grant || (!app && strangers.length >= MAX_UNREGISTERED_APPS)) return repeated(state)
+  outcome.grant = { app_slug: slug, credits: 0, registered: app !== undefined }
+  return outcome
+}
+
+/** Gives or takes credits from outside: a purchase, a gift, a correction. */
+function adjust(state: State, request: Adjust): Outcome {
+  const { amount, kind, reference, reason, actor } = request
+  const earlier = state.entries.get(reference)
+  if (earlier) {
+    const same = earlier.kind === kind && earlier.amount === amount && earlier.reason === reason
+    return same ? { ...repeated(state), entry: earlier } : refused(state, { code: 'reference_reused', entry: earlier })
+  }
+  if (state.account.closed) return refused(state, { code: 'account_closed' })
+  const { credits } = state.account
+  if (amount < 0 && credits + amount < 0 && !request.allow_negative)
+    return refused(state, { code: 'would_go_negative', available: credits })
+
+  const outcome = begin(state)
+  move(state, outcome, { kind, amount }, { reference, reason, actor })
+  outcome.entry = outcome.entries[0] ?? null
+  outcome.facts.push({ app: null, before: credits, after: outcome.account.credits, job: null })
+  return inRange(state, outcome)
+}
+
+/** The end of an account: nothing is posted to it any more. */
+function close(state: State): Outcome {
+  if (state.account.closed) return repeated(state)
+  const outcome = begin(state)
+  outcome.account.closed = true
+  return outcome
+}
+
+/** The hold's time is over and nobody has said how the job ended: everything comes back. */
+function expireHold(state: State, outcome: Outcome, hold: Job): Job {
+  outcome.account.held -= hold.reserved
+  return settle(state, outcome, { ...hold, status: 'failed', actual_cost: 0, failure_reason: 'expired', merge: null })
+}
+
+/** Writes the end of a job: its movement, its row, and what its app is told. */
+function settle(state: State, outcome: Outcome, job: Job): Job {
+  const before = outcome.account.credits
+  const movement = settlement(job)
+  if (movement) move(state, outcome, movement, { job_id: job.id })
+  const metadata = job.merge && !job.merge.too_large ? job.merge.text : job.metadata
+  const ended = { ...job, metadata, updated_at: state.now }
+  outcome.job = ended
+  outcome.changed.push(ended)
+  outcome.facts.push({ app: job.app_slug, before, after: outcome.account.credits, job: ended })
+  return ended
+}
+
+/**
+ * What the end of a job has moved; null where nothing: zero amounts write no entry. A completed job that has expired before had no
+ * hold any more.
+ */
+export function settlement(job: Pick<Job, 'status' | 'failure_reason' | 'reserved' | 'actual_cost'>): Movement | null {
   const late = job.status === 'completed' && job.failure_reason === 'expired'
   const amount = (late ? 0 : job.reserved) - job.actual_cost
   if (job.status === 'started' || amount === 0) return null
   if (late) return { kind: 'job_late_charge', amount }
-  return { kind: amount > 0 ? refundKind(job) : 'job_overage', amount }
+  if (amount < 0) return { kind: 'job_overage', amount }
+  if (job.status === 'completed') return { kind: 'job_refund', amount }
+  return { kind: job.failure_reason === 'expired' ? 'job_expire' : 'job_release', amount }
 }
 
-/**
- * Whether an ended job ended just so: then the call is a repeat, and moves nothing. A hold that has expired was given
- * back; to keep it is another ending, even where it was worth nothing.
- */
-export function isRepeat(
-  job: { status: JobStatus; failure_reason: string | null; reserved: number; actual_cost: number },
-  ending: Ending,
-): boolean {
-  if (job.failure_reason === 'expired' && ending.actual_cost === null) return false
-  return job.status === ending.status && job.actual_cost === (ending.actual_cost ?? job.reserved)
+/** Changes the balance and writes the entry that says so; none for zero. */
+function move(
+  { now }: State,
+  outcome: Outcome,
+  { kind, amount }: Movement,
+  given: Partial<Pick<Entry, 'job_id' | 'reference' | 'reason' | 'actor'>>,
+): void {
+  if (amount === 0) return
+  const { account } = outcome
+  account.credits += amount
+  account.seq += 1
+  const { job_id = null, reference = null, reason = null, actor = null } = given
+  const { seq, credits: balance_after } = account
+  outcome.entries.push({ seq, job_id, kind, amount, balance_after, reference, reason, actor, created_at: now })
 }
 
-/** The reference under which an app's starter grant stands in an account; no other entry may use the prefix. */
-export const STARTER_REFERENCE = 'starter_grant:'
+/** Whether the balance, and what it becomes when every hold comes back, are exact numbers. */
+const fits = ({ credits, held }: Account): boolean => credits >= -MAX_CREDITS && credits + held <= MAX_CREDITS
+
+const inRange = (state: State, outcome: Outcome): Outcome =>
+  fits(outcome.account) ? outcome : refused(state, { code: 'balance_out_of_range' })
+
+/** Whether the job's metadata is as the operation wants it; what was too large then is too large again. */
+const hasMetadata = ({ merge }: Job): boolean => !merge || merge.same || merge.too_large
+
+/** An outcome that nothing has been done for yet. */
+const begin = ({ account }: State): Outcome => ({
+  refusal: null,
+  repeated: false,
+  job: null,
+  entry: null,
+  account: { ...account },
+  created: null,
+  changed: [],
+  entries: [],
+  grant: null,
+  facts: [],
+})
+
+const refused = (state: State, refusal: Refusal): Outcome => ({ ...begin(state), refusal })
+
+const repeated = (state: State, job: Job | null = null): Outcome => ({ ...begin(state), repeated: true, job })

@@ -2,51 +2,51 @@ import { Gauge, type Registry } from 'prom-client'
 import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
 
-/** What only the database knows, read when it is asked for. Every replica answers the same: take the maximum, not the sum. */
+/** Gauges read from the database at each scrape. Every replica reports the same values: aggregate with max, not sum. */
 
-/** A scrape waits no longer than this for them, in ms. */
-const PATIENCE_MS = 1_000
-/** Nothing is counted beyond this: a gauge that stands there says "at least". */
-const MOST = 100_000
+/** How long a scrape waits for the database, in ms. */
+const READ_MS = 1_000
+/** Counting stops here, to bound the cost of a scrape: at this value a gauge means "at least". */
+const MAX_COUNT = 100_000
 
 type Counted = { count: number; oldest: number | null }
 type None = Record<never, never>
 
-// Ids of jobs are UUIDv7: the least of them, as text, has the time of the oldest job in its first 48 bits.
+// Job ids are UUIDv7: the first 48 bits of the smallest id are the creation time of the oldest job.
 const openHolds = statement<None, Counted>(
   'gauge_holds',
   `select count(*), extract(epoch from now()) - ('x' || replace(left(min(id::text), 13), '-', ''))::bit(48)::bigint / 1000.0 as oldest
-  from (select id from jobs where status = 'started' and actual_cost = 0 limit ${MOST}) as held`,
+  from (select id from jobs where status = 'started' and actual_cost = 0 limit ${MAX_COUNT}) as held`,
 )
 
-// An index on the balance itself would cost every posting its in-place update; entries are never updated.
+// An index on accounts.credits would prevent HOT updates, so candidates come from an index on the append-only entries.
 const negativeAccounts = statement<None, Counted>(
   'gauge_negative',
   `select count(*), null::float8 as oldest from accounts
-  where credits < 0 and id in (select account_id from ledger_entries where balance_after < 0 limit ${MOST})`,
+  where credits < 0 and id in (select account_id from ledger_entries where balance_after < 0 limit ${MAX_COUNT})`,
 )
 
 const outbox = statement<None, Counted>(
   'gauge_outbox',
   `select count(*), extract(epoch from now() - min(next_attempt_at)) as oldest from (
     select next_attempt_at from webhook_messages
-    where status = 'pending' and next_attempt_at <= now() order by next_attempt_at limit ${MOST}
+    where status = 'pending' and next_attempt_at <= now() order by next_attempt_at limit ${MAX_COUNT}
   ) as due`,
 )
 
 const deadMessages = statement<None, Counted>(
   'gauge_dead',
   `select count(*), null::float8 as oldest
-  from (select 1 from webhook_messages where status = 'dead' limit ${MOST}) as dead`,
+  from (select 1 from webhook_messages where status = 'dead' limit ${MAX_COUNT}) as dead`,
 )
 
-/** The statements, for whoever explains them. */
+/** For tests that EXPLAIN the statements. */
 export const GAUGES = [openHolds, negativeAccounts, outbox, deadMessages]
 
 const READ = { holds: openHolds, negative: negativeAccounts, outbox, dead: deadMessages }
 type Read = Record<keyof typeof READ, Counted>
 
-/** Adds the gauges of the database; while it does not answer in time they are absent, and `focus_database_up` is 0. */
+/** Registers the gauges. While the database does not answer in time they are absent, and `focus_database_up` is 0. */
 export function databaseGauges(db: Db, registers: Registry[]): void {
   let reading: Promise<Read | undefined> | undefined
 
@@ -59,12 +59,12 @@ export function databaseGauges(db: Db, registers: Registry[]): void {
     }
   }
 
-  /** The gauges of a scrape ask at the same time: they share one answer, and a slow one is not asked again meanwhile. */
+  /** All gauges of a scrape share one read. No second read starts while one is running. */
   function values(): Promise<Read | undefined> {
     reading ??= read().finally(() => {
       reading = undefined
     })
-    const late = new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), PATIENCE_MS).unref())
+    const late = new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), READ_MS).unref())
     return Promise.race([reading, late])
   }
 
@@ -89,10 +89,10 @@ export function databaseGauges(db: Db, registers: Registry[]): void {
       this.set((await values()) ? 1 : 0)
     },
   })
-  gauge('focus_open_holds', `Jobs under way (at most ${MOST} are counted)`, ({ holds }) => holds.count)
-  gauge('focus_oldest_hold_age_seconds', 'How long ago the oldest of them began', ({ holds }) => holds.oldest)
+  gauge('focus_open_holds', `Jobs in progress (counted up to ${MAX_COUNT})`, ({ holds }) => holds.count)
+  gauge('focus_oldest_hold_age_seconds', 'Age of the oldest job in progress', ({ holds }) => holds.oldest)
   gauge('focus_negative_accounts', 'Accounts whose balance is below zero', ({ negative }) => negative.count)
   gauge('focus_outbox_due_messages', 'Webhook messages that are due and not delivered', ({ outbox }) => outbox.count)
-  gauge('focus_outbox_lag_seconds', 'For how long the oldest of them has been due', ({ outbox }) => outbox.oldest)
+  gauge('focus_outbox_lag_seconds', 'How long the oldest due message has been waiting', ({ outbox }) => outbox.oldest)
   gauge('focus_outbox_dead_messages', 'Webhook messages that were given up', ({ dead }) => dead.count)
 }

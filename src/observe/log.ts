@@ -3,7 +3,7 @@ import pino, { type Logger } from 'pino'
 import pretty from 'pino-pretty'
 import type { Config } from '../config.ts'
 
-/** JSON lines for machines; for a person at a terminal, readable ones. URLs lose their query: it may carry a token. */
+/** Logger options: JSON lines, or human-readable lines on a terminal outside production. URLs are logged without their query, which may carry a token. */
 export function loggerOf({ logLevel, production }: Config) {
   return {
     level: logLevel,
@@ -20,15 +20,15 @@ export function loggerOf({ logLevel, production }: Config) {
 
 const isReadable = (production: boolean) => process.stdout.isTTY && !production
 
-/** The log of the process, from its first line on. */
+/** Opens the log of the process. */
 export function openLog(config: Config): Logger {
   const { stream, ...options } = { stream: undefined, ...loggerOf(config) }
   return stream ? pino(options, stream) : pino(options)
 }
 
 /**
- * How the service tells an operator what it is doing while it starts: in plain sentences at a terminal, else as lines of
- * the log.
+ * Returns the function that reports start-up progress: plain lines on stderr on a terminal outside production, log lines
+ * otherwise.
  */
 export function speaker({ production }: Config, log: Logger): (sentence: string) => void {
   return isReadable(production) ? (sentence) => console.error(sentence) : (sentence) => log.info(sentence)

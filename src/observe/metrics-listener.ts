@@ -4,11 +4,10 @@ import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 
 /**
- * Answers `GET /metrics` on a port of its own, which is not published where the service is; it closes with the app, which
- * is not listening yet.
- * @param port 0: any
+ * Serves `GET /metrics` on a separate port, which must not be public. Call it before the app listens; it closes with the app.
+ * @param port 0: any free port
  * @returns the port
- * @throws when nobody may listen there
+ * @throws {Error} with a system error code when it cannot listen there
  */
 export async function listenForMetrics(app: FastifyInstance, port: number): Promise<number> {
   const server = createServer({ requestTimeout: 10_000, headersTimeout: 5_000 }, async (request, response) => {
@@ -19,13 +18,13 @@ export async function listenForMetrics(app: FastifyInstance, port: number): Prom
       if (!answer) return response.writeHead(404).end()
       response.setHeader('content-type', answer.type).end(answer.text)
     } catch (error) {
-      app.log.error({ err: error }, 'the metrics could not be read')
+      app.log.error({ err: error }, 'could not collect the metrics')
       response.writeHead(500).end()
     }
   })
   app.addHook('onClose', async () => void server.close())
   server.listen(port, app.config.host)
-  // Rejects where the port is taken.
+  // Rejects when the server emits 'error'.
   await once(server, 'listening')
   return (server.address() as AddressInfo).port
 }

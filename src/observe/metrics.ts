@@ -1,15 +1,15 @@
-/** What is counted. Without METRICS_PORT nothing is, and Prometheus's client is not loaded. */
+/** What the service counts. Without METRICS_PORT it counts nothing and does not load prom-client. */
 export interface Metrics extends ClerkMetrics {
-  /** A batch of so many ledger operations was posted as one statement */
+  /** A batch of `size` ledger operations was posted in one statement */
   batch(size: number): void
-  /** So many overdue holds were given back */
+  /** Overdue holds were released */
   expired(holds: number): void
-  /** All metrics in Prometheus's text format; undefined where nothing is counted */
+  /** All metrics in the Prometheus text format; absent when metrics are off */
   read?(): Promise<{ type: string; text: string }>
 }
 
 export interface ClerkMetrics {
-  /** A call to Clerk begins. @returns to be told how it ends: `failed` had no answer, `refused` a 4xx */
+  /** A call to Clerk starts. @returns to be called with its outcome: `failed`: no answer or 5xx; `refused`: a 4xx */
   clerkCall(): (outcome: 'answered' | 'refused' | 'failed') => void
   clerkBreaker(open: boolean): void
 }

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { poolUse } from '../db/connect.ts'
 import { databaseGauges } from './database-gauges.ts'
@@ -12,12 +12,12 @@ const OPERATIONS: Record<string, string> = {
   'POST /api/jobs/:id/heartbeat': 'heartbeat',
   'POST /api/admin/credits': 'adjust',
 }
-/** These answers come before the ledger is asked. */
-const NOT_ASKED = new Set([400, 401, 413, 415, 429])
+/** Statuses of requests that were refused before they reached the ledger. */
+const REFUSED_EARLY = new Set([400, 401, 413, 415, 429])
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
-/** Counts with prom-client, in a registry of the app's own. Labels are few: routes by pattern, codes of our own. */
+/** Metrics by prom-client, in a registry per app. Label values are bounded: route patterns and error codes of this service. */
 export function prometheusMetrics(app: FastifyInstance): Metrics {
   const registry = new Registry()
   const registers = [registry]
@@ -32,7 +32,7 @@ export function prometheusMetrics(app: FastifyInstance): Metrics {
   })
   const operations = new Counter({
     name: 'focus_ledger_operations_total',
-    help: 'Ledger operations by outcome: ok, replayed, or the error that was answered',
+    help: 'Ledger operations by outcome: ok, replayed, or the error code of the answer',
     labelNames: ['operation', 'outcome'] as const,
     registers,
   })
@@ -51,7 +51,7 @@ export function prometheusMetrics(app: FastifyInstance): Metrics {
   })
   const breaker = new Gauge({
     name: 'focus_clerk_breaker_open',
-    help: '1 while Clerk is not asked, because it does not answer',
+    help: '1 while calls to Clerk are suspended because Clerk does not answer',
     registers,
   })
 
@@ -68,7 +68,7 @@ export function prometheusMetrics(app: FastifyInstance): Metrics {
   })
   new Gauge({
     name: 'focus_queue_length',
-    help: 'Who waits, by queue; that of the database is for a connection of the pool',
+    help: 'Requests waiting, by queue; database: for a connection of the pool',
     labelNames: ['queue'] as const,
     registers,
     collect() {
@@ -88,11 +88,11 @@ export function prometheusMetrics(app: FastifyInstance): Metrics {
   app.addHook('onResponse', (request, reply, done) => {
     const route = request.routeOptions.url ?? 'none'
     const { method } = request
-    requests.observe({ method: known(method), route, status: reply.statusCode }, reply.elapsedTime / 1000)
+    requests.observe({ method: methodLabel(method), route, status: reply.statusCode }, reply.elapsedTime / 1000)
     const operation = OPERATIONS[`${method} ${route}`]
-    if (operation && !NOT_ASKED.has(reply.statusCode)) {
+    if (operation && !REFUSED_EARLY.has(reply.statusCode)) {
       const ok = reply.hasHeader('idempotency-replayed') ? 'replayed' : 'ok'
-      operations.inc({ operation, outcome: outcomeOf(request) || ok })
+      operations.inc({ operation, outcome: request.failure || ok })
     }
     done()
   })
@@ -109,8 +109,6 @@ export function prometheusMetrics(app: FastifyInstance): Metrics {
   }
 }
 
-/** Anybody may send any method: those that no route has are one. */
-const known = (method: string) =>
+/** Clients may send any method; unknown ones share one label value. */
+const methodLabel = (method: string) =>
   ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS'].includes(method) ? method : 'other'
-
-const outcomeOf = (request: FastifyRequest) => request.failure

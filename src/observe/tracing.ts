@@ -7,42 +7,42 @@ import { BatchSpanProcessor, NodeTracerProvider, type ReadableSpan } from '@open
 import type { FastifyPluginCallback } from 'fastify'
 import type { LogEvent } from 'kysely'
 import { nameOf } from '../db/statement.ts'
-import type { Posting } from '../ledger/posting.ts'
+import type { Ledger } from '../ledger/operations.ts'
 
-/** Traces by OpenTelemetry: a span for each request, one for each statement below it. Loaded only where they go somewhere. */
+/** OpenTelemetry traces: one span per request, and below it one per statement. Loaded only when an endpoint is configured. */
 
 export interface Tracing {
-  /** To be registered before everything else */
+  /** Register it before everything else */
   plugin: FastifyPluginCallback
-  /** A statement has run */
+  /** Records a statement that has run */
   query(event: LogEvent): void
-  /** The same, with a span for each operation: the statement is for many of them, and belongs to none */
-  posting(post: Posting): Posting
+  /** The same, with a span for each operation: a batch's statements are for many of them */
+  posting(ledger: Ledger): Ledger
   /** Sends what is left, for 2 s at most */
   stop(): Promise<void>
 }
 
-/** What is left of a span goes within so many ms at the end. */
+/** Time limit of the final flush, in ms. */
 const FLUSH_MS = 2_000
 
-/** @param endpoint base URL of a collector that takes OTLP by HTTP */
+/** @param endpoint base URL of a collector that accepts OTLP over HTTP */
 export function startTracing(endpoint: string): Tracing {
   const provider = new NodeTracerProvider({
     resource: resourceFromAttributes({ 'service.name': 'focus-api' }).merge(
       detectResources({ detectors: [envDetector] }),
     ),
-    spanProcessors: [new Scrubbing(new OTLPTraceExporter({ url: `${endpoint}/v1/traces` }))],
+    spanProcessors: [new ScrubbingSpanProcessor(new OTLPTraceExporter({ url: `${endpoint}/v1/traces` }))],
   })
   provider.register()
   const instrumentation = new FastifyOtelInstrumentation({
-    // Errors carry whatever the database or a parser says of a value.
+    // Error messages of the database or a parser may contain values.
     recordExceptions: false,
     instrumentHooks: false,
     ignorePaths: ({ url }) => url === '/healthz' || url === '/readyz',
     requestHook(span, request) {
       const path = request.url.split('?', 1)[0] ?? ''
       span.updateName(`${request.method} ${request.routeOptions.url ?? 'no route'}`)
-      // Called a path, and sent with the query, which may hold a device code or a token.
+      // By default url.path includes the query, which may carry a device code or a token.
       span.setAttributes({ 'url.path': path, 'focus.request_id': request.id })
     },
   })
@@ -57,13 +57,13 @@ export function startTracing(endpoint: string): Tracing {
       const span = tracer.startSpan(nameOf(query.sql) ?? query.sql.trimStart().split(/\s/, 1)[0] ?? 'query', {
         kind: SpanKind.CLIENT,
         startTime: end - queryDurationMillis,
-        // Values travel apart from the text, and stay here.
+        // The text has placeholders; parameter values are not exported.
         attributes: { 'db.system.name': 'postgresql', 'db.query.text': query.sql },
       })
       if (level === 'error') span.setStatus({ code: SpanStatusCode.ERROR })
       span.end(end)
     },
-    posting(post) {
+    posting(ledger) {
       const spanned = <T>(name: string, work: () => Promise<T>): Promise<T> =>
         tracer.startActiveSpan(name, { kind: SpanKind.CLIENT }, async (span) => {
           try {
@@ -75,11 +75,7 @@ export function startTracing(endpoint: string): Tracing {
             span.end()
           }
         })
-      return {
-        ...post,
-        reserve: (wish) => spanned('reserve', () => post.reserve(wish)),
-        end: (wish) => spanned('end_job', () => post.end(wish)),
-      }
+      return { ...ledger, post: (operation) => spanned(operation.type, () => ledger.post(operation)) }
     },
     stop: async () => {
       await Promise.race([provider.shutdown().catch(() => {}), sleep(FLUSH_MS, undefined, { ref: false })])
@@ -87,8 +83,8 @@ export function startTracing(endpoint: string): Tracing {
   }
 }
 
-/** Of an error only that there was one: its message is in our log, which stays in the house. */
-class Scrubbing extends BatchSpanProcessor {
+/** Exports the error status of a span without its message, which may contain values. The log has the message. */
+class ScrubbingSpanProcessor extends BatchSpanProcessor {
   override onEnd(span: ReadableSpan): void {
     if (span.status.message !== undefined) Object.assign(span, { status: { code: span.status.code } })
     super.onEnd(span)

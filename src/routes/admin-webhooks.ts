@@ -109,6 +109,7 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const { id } = request.params
       const removed = await app.db.deleteFrom('webhook_endpoints').where('id', '=', id).executeTakeFirst()
       if (!removed.numDeletedRows) throw endpointNotFound()
+      await readEndpoints(app.db)
       await app.db.deleteFrom('webhook_messages').where('endpoint_id', '=', id).execute()
       return reply.code(204).send(null)
     },

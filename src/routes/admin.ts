@@ -16,7 +16,7 @@ import {
   wouldGoNegative,
 } from '../http/catalogue.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
-import { adjust, openAccount } from '../ledger/post.ts'
+import { adjust } from '../ledger/operations.ts'
 import { MAX_CREDITS, STARTER_REFERENCE } from '../ledger/rules.ts'
 import { verify } from '../ledger/verify.ts'
 import { Account, Entry } from '../schemas/account.ts'
@@ -173,15 +173,10 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
       if (adjustment.reference.startsWith(STARTER_REFERENCE)) {
         throw badField('reference', `must not begin with ${STARTER_REFERENCE}, which is reserved for starter grants`)
       }
-      const account_id = accountIdOf(clerk_id)
-      await openAccount(app.db, account_id, clerk_id)
-      const entry = await adjust(app.db, {
-        account_id,
-        allow_negative,
-        actor: callerOf(request).clerk_id,
-        ...adjustment,
-      })
-      return { account: await findAccount(account_id), entry }
+      const owner = { id: accountIdOf(clerk_id), clerk_id }
+      const actor = callerOf(request).clerk_id
+      const entry = await adjust(app.ledger, owner, { allow_negative, actor, ...adjustment })
+      return { account: await findAccount(owner.id), entry }
     },
   )
 
@@ -245,7 +240,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { clerk_id } = request.body
       const { id } = await findAccount(accountIdOf(clerk_id))
-      await app.pats.revoking(id, () => eraseAccount(app.db, id, clerk_id))
+      await app.pats.revoking(id, () => eraseAccount(app.db, app.ledger, id, clerk_id))
       return { account: await findAccount(id) }
     },
   )

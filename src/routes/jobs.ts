@@ -4,6 +4,7 @@ import { configure } from 'safe-stable-stringify'
 import { v7 as uuidv7 } from 'uuid'
 import { callerOf, requireAccount } from '../access/caller.ts'
 import { appOfKey, readAppKey } from '../access/settle-keys.ts'
+import type { JobStatus as JobState } from '../db/tables.ts'
 import {
   accountClosed,
   busy,
@@ -16,7 +17,7 @@ import {
 } from '../http/catalogue.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
 import { metadataText } from '../http/validation.ts'
-import { reserve } from '../ledger/reserve.ts'
+import { reserve } from '../ledger/operations.ts'
 import { Job, JobStartRequest, JobStartResponse, JobStatus } from '../schemas/jobs.ts'
 import { ref, Slug, Uuid } from '../schemas/primitives.ts'
 
@@ -76,8 +77,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const idempotency_key = request.headers['idempotency-key'] ?? null
       const canonical =
         canonicalJson({ app: slug, action, cost_estimate, metadata: metadata ?? null, ttl_seconds }) ?? ''
-      const { job_id, expires_at, replayed } = await reserve(app.ledger, caller.clerk_id, {
-        account_id: caller.id,
+      const { job_id, expires_at, replayed } = await reserve(app.ledger, caller, {
         job_id: uuidv7(),
         app: slug,
         action,
@@ -125,13 +125,24 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request) => {
       const { app: slug, status, limit = 50, cursor } = request.query
-      const rows = await jobsOf(callerOf(request).id)
-        .$if(slug !== undefined, (jobs) => jobs.where('app_slug', '=', slug ?? ''))
-        .$if(status !== undefined, (jobs) => jobs.where('status', '=', status ?? 'started'))
-        .$if(cursor !== undefined, (jobs) => jobs.where('id', '<', cursor ?? ''))
-        .orderBy('id', 'desc')
-        .limit(limit + 1)
-        .execute()
+      const page = (status: JobState | undefined) =>
+        jobsOf(callerOf(request).id)
+          .$if(slug !== undefined, (jobs) => jobs.where('app_slug', '=', slug ?? ''))
+          .$if(status !== undefined, (jobs) => jobs.where('status', '=', status ?? 'started'))
+          .$if(cursor !== undefined, (jobs) => jobs.where('id', '<', cursor ?? ''))
+          .orderBy('id', 'desc')
+          .limit(limit + 1)
+      const list = (status: JobState) => app.db.selectFrom(page(status).as('list')).selectAll()
+      // An app's jobs are merged from those of each status: that index exists anyway, and every posting would pay for another.
+      const rows =
+        slug !== undefined && status === undefined
+          ? await app.db
+              .selectFrom(list('started').unionAll(list('completed')).unionAll(list('failed')).as('lists'))
+              .selectAll()
+              .orderBy('id', 'desc')
+              .limit(limit + 1)
+              .execute()
+          : await page(status).execute()
       const jobs = rows.slice(0, limit)
       return { jobs, next_cursor: rows.length > limit ? (jobs.at(-1)?.id ?? null) : null }
     },

@@ -11,8 +11,7 @@ import {
 } from '../http/catalogue.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
 import { metadataText } from '../http/validation.ts'
-import { completion, failure } from '../ledger/rules.ts'
-import { heartbeat, type Settled, settle } from '../ledger/settle.ts'
+import { complete, fail, heartbeat, type Settled } from '../ledger/operations.ts'
 import {
   HeartbeatRequest,
   Job,
@@ -55,7 +54,7 @@ export const settleRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { job_id, account_id, actual_cost, metadata } = request.body
       const job = { job_id, ...(await settler(request, account_id)) }
-      return answer(await settle(app.ledger, job, completion(actual_cost), metadataText(metadata)))
+      return answer(await complete(app.ledger, job, actual_cost, metadataText(metadata)))
     },
   )
 
@@ -76,7 +75,7 @@ export const settleRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { job_id, account_id, refund = true } = request.body
       const job = { job_id, ...(await settler(request, account_id)) }
-      return answer(await settle(app.ledger, job, failure(refund)))
+      return answer(await fail(app.ledger, job, refund))
     },
   )
 
@@ -108,7 +107,7 @@ const heartbeatRoute: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { ttl_seconds = null, account_id } = request.body ?? {}
       const job = { job_id: request.params.id, ...(await settler(request, account_id)) }
-      return { job: await heartbeat(app.db, job, ttl_seconds, app.config.jobTtlSeconds) }
+      return { job: await heartbeat(app.ledger, job, ttl_seconds, app.config.jobTtlSeconds) }
     },
   )
 }

@@ -2,11 +2,12 @@ import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typ
 import { stringify } from 'csv-stringify/sync'
 import type { FastifyRequest } from 'fastify'
 import { callerOf, requireAccount } from '../access/caller.ts'
+import { openAccount } from '../accounts/open.ts'
 import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
 import { badField } from '../http/catalogue.ts'
 import { refusals, signedIn } from '../http/refusals.ts'
-import { grantStarter, openAccount, rememberApp } from '../ledger/post.ts'
+import { visit } from '../ledger/operations.ts'
 import { readWallet, type Wallet } from '../ledger/read.ts'
 import { Entry, WalletResponse } from '../schemas/account.ts'
 import { ref, Slug } from '../schemas/primitives.ts'
@@ -32,7 +33,7 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const { query } = request
       const account = callerOf(request)
       let wallet = await readWallet(app.db, account.id)
-      if (mayStore(request) && (await visit(wallet, query.app))) wallet = await readWallet(app.db, account.id)
+      if (mayStore(request) && (await store(wallet, query.app))) wallet = await readWallet(app.db, account.id)
 
       const entry = wallet.apps.find(({ slug }) => slug === query.app)
       const { slug, starter_credits, granted } = entry ?? { slug: query.app, starter_credits: 0, granted: false }
@@ -44,13 +45,12 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
       }
 
       /** Stores a first visit: the account, the app, its starter credits. @returns whether anything was written */
-      async function visit(seen: Wallet, slug: string | undefined): Promise<boolean> {
+      async function store(seen: Wallet, slug: string | undefined): Promise<boolean> {
         const app_entry = seen.apps.find((entry) => entry.slug === slug)
         const due = app_entry?.registered && !app_entry.granted && app_entry.starter_credits > 0
         const unseen = slug !== undefined && !app_entry?.seen
-        if (!seen.account) await openAccount(app.db, account.id, account.clerk_id)
-        if (due) await grantStarter(app.db, account.id, app_entry.slug)
-        else if (unseen) await rememberApp(app.db, account.id, slug)
+        if (slug !== undefined && (due || unseen)) await visit(app.ledger, account, slug)
+        else if (!seen.account) await openAccount(app.db, account.id, account.clerk_id)
         return !seen.account || due || unseen
       }
     },

@@ -13,10 +13,15 @@ import {
 } from '../http/catalogue.ts'
 import { refusals } from '../http/refusals.ts'
 
-/** Stores a delivery; no row if it was stored before. Waits for a transaction that stores the same id. */
-const receive = statement<{ id: string; ended_sid: string | null }, { id: string }>(
-  'receive_webhook',
-  `insert into webhook_deliveries (id, ended_sid) values ($id, $ended_sid) on conflict (id) do nothing returning id`,
+/** Whether a delivery has been dealt with. */
+const findReceipt = statement<{ id: string }, { id: string }>(
+  'find_webhook_receipt',
+  'select id from webhook_deliveries where id = $id',
+)
+
+const storeReceipt = statement<{ id: string; ended_sid: string | null }, never>(
+  'store_webhook_receipt',
+  'insert into webhook_deliveries (id, ended_sid) values ($id, $ended_sid) on conflict (id) do nothing',
 )
 
 const endSession = statement<{ clerk_sid: string }, never>(
@@ -66,15 +71,13 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const event = await app.identity.readWebhook(request.headers, String(request.body ?? ''))
       const { id, person_gone, session_ended } = event
       const gone = person_gone && accountIdOf(person_gone)
-      // One transaction: if a part fails, Clerk delivers the event again, and it counts as new.
-      const receiving = () =>
-        app.db.transaction().execute(async (trx) => {
-          const isNew = (await receive(trx, { id, ended_sid: session_ended ?? null })).length > 0
-          if (!isNew) return
-          if (gone) await closeAccount(trx, gone, person_gone)
-          if (session_ended) await endSession(trx, { clerk_sid: session_ended })
-        })
-      await (gone ? app.pats.revoking(gone, receiving) : receiving())
+      if ((await findReceipt(app.db, { id })).length > 0) return { ok: true }
+      // The receipt comes last: what fails half-way is delivered again, and every part may be repeated.
+      if (gone) await app.pats.revoking(gone, () => closeAccount(app.db, app.ledger, gone, person_gone))
+      await app.db.transaction().execute(async (trx) => {
+        await storeReceipt(trx, { id, ended_sid: session_ended ?? null })
+        if (session_ended) await endSession(trx, { clerk_sid: session_ended })
+      })
       await forgetOld(app.db, {})
       return { ok: true }
     },

@@ -5,23 +5,23 @@ import { isIP, type LookupFunction } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { Webhook } from 'standardwebhooks'
 
-/** What one delivery may take, in ms, from the look-up of the name to the status. */
-const PATIENCE_MS = 15_000
+/** Time limit of one delivery, in ms, from DNS lookup to status line. */
+const TIMEOUT_MS = 15_000
 
 export interface Delivery {
   url: string
   /** `whsec_…` of the endpoint */
   secret: string
-  /** The same at every attempt: receivers know a repeat by it */
+  /** Message id, the same at every attempt, so that receivers can detect repeats */
   id: string
   payload: Record<string, unknown>
 }
 
 /**
  * Posts a message with a Standard Webhooks signature. Redirects are not followed.
- * @param publicOnly https to public addresses alone: an operator's typing error, or a name that changes its address, must
- *   not make us a client of our own network. Checked on the address that is connected to, not on one looked up before.
- * @throws {Error} with a reason to show, unless the receiver answered 2xx
+ * @param publicOnly allow only https and public addresses, against SSRF. The address that is connected to is checked, so
+ *   DNS rebinding does not bypass it
+ * @throws {Error} unless the receiver answers 2xx; the message is shown to the operator
  */
 export async function deliver(
   { url, secret, id, payload }: Delivery,
@@ -31,7 +31,7 @@ export async function deliver(
   const target = new URL(url)
   const host = target.hostname.replace(/^\[|\]$/g, '')
   if (publicOnly && target.protocol !== 'https:') throw new Error('The URL is not https.')
-  // A literal address is connected to without any look-up.
+  // Node connects to a literal address without a lookup.
   if (publicOnly && isIP(host) && !isPublic(host)) throw refused(host)
 
   const body = JSON.stringify(payload)
@@ -48,9 +48,9 @@ export async function deliver(
   const request = (target.protocol === 'https:' ? https : http).request(target, {
     method: 'POST',
     headers,
-    // No kept connection: its address was checked long ago.
+    // No connection reuse: each delivery checks the address again.
     agent: false,
-    signal: AbortSignal.any([AbortSignal.timeout(PATIENCE_MS), ...(signal ? [signal] : [])]),
+    signal: AbortSignal.any([AbortSignal.timeout(TIMEOUT_MS), ...(signal ? [signal] : [])]),
     ...(publicOnly && { lookup: lookupPublic }),
   })
   request.on('error', (error) =>
@@ -66,12 +66,12 @@ export async function deliver(
   await promise
 }
 
-/** The resolver of the connection itself; one address that is not public refuses the name. */
+/** The lookup of the connection. It fails when any address of the name is not public. */
 const lookupPublic: LookupFunction = (hostname, options, callback) => {
   resolve(hostname, { ...options, all: true }, (error, addresses) => {
     if (error) return callback(error, '')
-    const odd = addresses.find(({ address }) => !isPublic(address))
-    if (odd) return callback(refused(odd.address), '')
+    const disallowed = addresses.find(({ address }) => !isPublic(address))
+    if (disallowed) return callback(refused(disallowed.address), '')
     if (options.all) return callback(null, addresses)
     const [first] = addresses
     callback(first ? null : new Error('The name has no address.'), first?.address ?? '', first?.family)

@@ -1,70 +1,99 @@
 import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
 
-/** The outbox: what apps are to be told, written by the very statement that makes it true. */
+/** The outbox: what apps are told, committed with the ledger's change that it speaks of, and then delivered. */
 
 export const EVENTS = ['job.completed', 'job.failed', 'account.negative', 'account.low'] as const
 export type Event = (typeof EVENTS)[number]
 
-/**
- * SQL of an INSERT for a CTE of a ledger statement: one message for each event that happened and each endpoint that
- * subscribes to it; no row where none does.
- * @param from the statement's CTEs that it reads
- * @param endpoints SQL condition: which endpoints hear of it
- * @param credits SQL: spendable credits, after and before
- * @param job SQL of the job as JSON, and its status; absent: an account's event without a job
- * @param account SQL of the account's id
- */
-export const announce = (
-  from: string,
-  endpoints: string,
-  credits: { after: string; before: string },
-  job?: { json: string; status: string },
-  account = '$account_id::uuid',
-): string => `
-    insert into webhook_messages (account_id, endpoint_id, event, payload)
-    select ${account}, endpoint.id, happened.event, jsonb_build_object(
-      'type', happened.event, 'timestamp', now(),
-      'data', jsonb_build_object('account_id', ${account}, 'credits', ${credits.after}
-        ${job ? `, 'job', ${job.json}` : ''}))
-    from ${from}, webhook_endpoints endpoint cross join lateral (values
-      ${job ? `('job.' || ${job.status}, true),` : ''}
-      ('account.negative', ${credits.after} < 0 and ${credits.before} >= 0),
-      ('account.low', ${credits.after} < endpoint.low_credits and ${credits.before} >= endpoint.low_credits)
-    ) as happened (event, yes)
-    where ${endpoints} and happened.yes and happened.event = any(endpoint.events)`
+/** Something that happened to an account. */
+export interface Happening {
+  /** The app it concerns; null: every app that the account has used */
+  app: string | null
+  /** Spendable credits before and after */
+  before: number
+  after: number
+  /** The job that has ended, and makes its JSON; null: none */
+  job: { event: Event; json: () => string } | null
+}
 
-/** Whether anybody listens, per database, as it was last read. */
-const heard = new WeakMap<Db, boolean>()
+interface Endpoint {
+  id: string
+  app_slug: string
+  events: string[]
+  low_credits: number
+}
 
-const anyEndpoint = statement<Record<never, never>, { id: string }>(
-  'webhook_any',
-  'select id from webhook_endpoints limit 1',
+/** Who listens, per database, as it was last read. */
+const endpoints = new WeakMap<Db, Endpoint[]>()
+
+const allEndpoints = statement<Record<never, never>, Endpoint>(
+  'webhook_endpoints',
+  'select id, app_slug, events, low_credits from webhook_endpoints',
 )
 
-/** Reads whether anybody listens; every replica does so every two seconds. */
+/** Reads who listens; every replica does so every two seconds. */
 export async function readEndpoints(db: Db): Promise<void> {
-  heard.set(db, (await anyEndpoint(db, {})).length > 0)
+  endpoints.set(db, await allEndpoints(db, {}))
+}
+
+/** Reads who listens unless it is known. */
+export async function knowEndpoints(db: Db): Promise<void> {
+  if (!endpoints.has(db)) await readEndpoints(db)
+}
+
+/** A message for an endpoint. */
+export interface Message {
+  account_id: string
+  endpoint_id: string
+  event: Event
+  payload: string
 }
 
 /**
- * A ledger statement that writes the outbox too: but not while nobody listens, because looking for endpoints costs a
- * sixth of the statement. Before it is known, somebody may listen.
- * @param text its SQL, with the place where the outbox's CTE goes
- * @param announcements SQL of `announce`
+ * The messages for what happened to an account: one for each event and each endpoint that subscribes to it.
+ * @param apps those that the account has used
+ * @param now ms since 1970
  */
-export function announcing<Params extends Record<string, unknown>, Row>(
-  name: string,
-  text: (told: string) => string,
-  ...announcements: string[]
-) {
-  const quiet = statement<Params, Row>(name, text(''))
-  const told = announcements.map((announcement, i) => `, told_${i} as (${announcement}\n  )`)
-  const telling = statement<Params, Row>(`${name}_told`, text(told.join('')))
-  /** @param home whose endpoints are meant, where `db` is but a connection of it */
-  const run = (db: Db, params: Params, home = db) => (heard.get(home) === false ? quiet : telling)(db, params)
-  return Object.assign(run, { sql: quiet.sql, order: quiet.order })
+export function messagesOf(
+  db: Db,
+  account_id: string,
+  happened: Happening[],
+  apps: Set<string>,
+  now: number,
+): Message[] {
+  const known = endpoints.get(db) ?? []
+  if (known.length === 0) return []
+  return happened.flatMap(({ app, before, after, job }) =>
+    known
+      .filter(({ app_slug }) => (app === null ? apps.has(app_slug) : app === app_slug))
+      .flatMap(({ id, events, low_credits }) => {
+        const happening: Event[] = []
+        if (job) happening.push(job.event)
+        if (after < 0 && before >= 0) happening.push('account.negative')
+        if (after < low_credits && before >= low_credits) happening.push('account.low')
+        return happening
+          .filter((event) => events.includes(event))
+          .map((event) => {
+            const data = `"account_id":"${account_id}","credits":${after}${job ? `,"job":${job.json()}` : ''}`
+            const payload = `{"type":"${event}","timestamp":"${timestamp(now)}","data":{${data}}}`
+            return { account_id, endpoint_id: id, event, payload }
+          })
+      }),
+  )
 }
+
+/** A time as payloads have it. */
+export const timestamp = (ms: number): string => new Date(ms).toISOString().replace('Z', '+00:00')
+
+/** Writes messages, given as arrays. */
+export const insertMessages = statement<Record<string, unknown[]>, { id: string }>(
+  'webhook_messages',
+  `insert into webhook_messages (account_id, endpoint_id, event, payload)
+  select account_id, endpoint_id, event, payload::jsonb
+  from unnest($account_id::uuid[], $endpoint_id::uuid[], $event::text[], $payload::text[])
+    as new (account_id, endpoint_id, event, payload) returning id`,
+)
 
 export interface Claimed {
   account_id: string

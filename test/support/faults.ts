@@ -17,7 +17,7 @@ const SYNC = Buffer.from([0x53, 0, 0, 0, 4])
 /** A network between the service and a Postgres server that breaks the connection at a chosen statement. */
 export async function startFaults(t: Test, target: string) {
   const { hostname, port } = new URL(target)
-  let armed = { marker: '', point: 'before' as Point, times: 0 }
+  let armed = { markers: [] as string[], point: 'before' as Point }
   let cuts = 0
   const listener = createServer((client) => {
     const server = connect(Number(port), hostname)
@@ -25,8 +25,9 @@ export async function startFaults(t: Test, target: string) {
     server.on('error', () => {}).on('close', () => client.destroy())
     server.on('data', (bytes) => client.write(bytes))
     client.on('data', (bytes: Buffer) => {
-      if (armed.times === 0 || !bytes.includes(armed.marker)) return server.write(bytes)
-      armed.times--
+      const [marker] = armed.markers
+      if (marker === undefined || !bytes.includes(marker)) return server.write(bytes)
+      armed.markers.shift()
       cuts++
       breakAt(armed.point, bytes, client, server).catch((error) => t.fail(error))
     })
@@ -63,9 +64,9 @@ export async function startFaults(t: Test, target: string) {
   url.host = `127.0.0.1:${(listener.address() as AddressInfo).port}`
   return {
     url: url.href,
-    /** Breaks the connection so many times when a statement of this name, or one without parameters of this text, is sent */
-    arm(statement: string, point: Point, times: number): void {
-      armed = { marker: `${statement}\0`, point, times }
+    /** Breaks the connection when statements of these names are sent, one after the other, each once */
+    arm(statements: string[], point: Point): void {
+      armed = { markers: statements.map((name) => `${name}\0`), point }
       cuts = 0
     },
     /** How many times it did */

@@ -1,6 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { Test } from 'tap'
+import { nodes } from './database.ts'
+
+/** On a cluster it is a worker's backend that waits for the lock; what the service is connected to waits for the worker. */
+const WAITING =
+  nodes().length > 1
+    ? 'select citus_pid_for_gpid(waiting_gpid)::int as pid from citus_lock_waits'
+    : `select pid from pg_stat_activity where datname = current_database() and application_name = 'focus-api'
+       and wait_event_type = 'Lock'`
 
 /** Holds the rows of accounts in the file's database, so that whatever writes to them waits there. */
 export async function holdAccounts(t: Test, url: string, ...accountIds: string[]) {
@@ -13,10 +21,7 @@ export async function holdAccounts(t: Test, url: string, ...accountIds: string[]
   /** The service's backends that wait for a lock now; a transaction would otherwise see the same ones for ever. */
   async function waitingBackends(): Promise<number[]> {
     await client.query('select pg_stat_clear_snapshot()')
-    const { rows } = await client.query<{ pid: number }>(
-      `select pid from pg_stat_activity where datname = current_database() and application_name = 'focus-api'
-       and wait_event_type = 'Lock'`,
-    )
+    const { rows } = await client.query<{ pid: number }>(WAITING)
     return rows.map(({ pid }) => pid)
   }
 
@@ -33,6 +38,8 @@ export async function holdAccounts(t: Test, url: string, ...accountIds: string[]
     async terminate(pids: number[]): Promise<void> {
       await client.query('select pg_terminate_backend(pid) from unnest($1::int[]) as pid', [pids])
     },
+    /** Makes reading of a table wait, too */
+    lockTable: (name: string) => client.query(`lock table ${name} in access exclusive mode`),
     release: () => client.query('commit'),
   }
 }

@@ -32,7 +32,7 @@ export async function freePort(): Promise<number> {
 export async function emptyDatabase(t: Test): Promise<string> {
   const server = process.env.TEST_DATABASE_URL ?? ''
   const { name, url } = await createTemplate(server)
-  t.teardown(() => dropTemplate(server, name))
+  t.teardown(() => dropTemplate([server], name))
   return url
 }
 
@@ -65,7 +65,7 @@ export async function ready(url: string): Promise<void> {
 }
 
 /** What it says once requests are served. */
-export const LISTENING = /listens on/
+export const LISTENING = /is listening on/
 
 /**
  * The service as a process, in a folder of its own and with this environment alone; it ends with the test.

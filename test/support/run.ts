@@ -1,6 +1,6 @@
 /**
  * `npm test`: a temporary Postgres (or yours: TEST_DATABASE_URL), one migrated template database, then tap with
- * the arguments given here and its exit code.
+ * the arguments given here and its exit code. With TEST_NODES, which test:citus sets, the template is sharded.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -8,12 +8,13 @@ import { constants } from 'node:os'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import tap from 'tap/package.json' with { type: 'json' }
-import { createTemplate, dropTemplate } from './database.ts'
+import { createOnCluster, createTemplate, dropTemplate, nodes, sealTemplate } from './database.ts'
 import { type Postgres, startPostgres } from './postgres.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const tapScript = fileURLToPath(new URL(tap.bin.tap, import.meta.resolve('tap/package.json')))
 const given = process.env.TEST_DATABASE_URL
+const cluster = process.env.TEST_NODES !== undefined
 
 let postgres: Postgres | undefined
 let child: ChildProcess | undefined
@@ -40,30 +41,30 @@ async function runTests(): Promise<number> {
   if (!given) postgres = await startPostgres()
   const server = given || postgres?.url || ''
   try {
-    const template = await createTemplate(server).catch((error) => {
+    const template = await (cluster ? createOnCluster(nodes()) : createTemplate(server)).catch((error) => {
       throw new Error(`${given ? 'TEST_DATABASE_URL: ' : ''}No database could be made there: ${describe(error)}`)
     })
     try {
-      await migrate(template.url)
+      await prepare('src/commands/run-migrate.ts', template.url)
+      if (cluster) {
+        await prepare('src/commands/run-shard.ts', template.url)
+        await sealTemplate(nodes(), template.name)
+      }
       const env = { TEST_DATABASE_URL: server, TEST_TEMPLATE_DATABASE: template.name }
       return await end(start([tapScript, ...process.argv.slice(2)], env, 'inherit'))
     } finally {
-      if (given) await dropTemplate(server, template.name)
+      if (given) await dropTemplate(cluster ? nodes() : [server], template.name)
     }
   } finally {
     await postgres?.stop()
   }
 }
 
-async function migrate(url: string): Promise<void> {
+async function prepare(script: string, url: string): Promise<void> {
   // A MIGRATE_DATABASE_URL of the shell would send the migrations elsewhere.
-  const migration = start(
-    ['src/commands/run-migrate.ts'],
-    { DATABASE_URL: url, MIGRATE_DATABASE_URL: undefined },
-    'pipe',
-  )
-  const [code, ...output] = await Promise.all([end(migration), read(migration.stdout), read(migration.stderr)])
-  if (code !== 0) throw new Error(`The template database could not be migrated.\n${output.join('')}`)
+  const command = start([script], { DATABASE_URL: url, MIGRATE_DATABASE_URL: undefined }, 'pipe')
+  const [code, ...output] = await Promise.all([end(command), read(command.stdout), read(command.stderr)])
+  if (code !== 0) throw new Error(`${script} failed on the template database.\n${output.join('')}`)
 }
 
 /** A process group of its own: so it gets each signal once, and nothing that it started outlives it. */

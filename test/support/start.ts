@@ -1,5 +1,5 @@
 import type { LightMyRequestResponse } from 'fastify'
-import type { Kysely } from 'kysely'
+import { type Kysely, sql } from 'kysely'
 import t, { type Test } from 'tap'
 import { buildApp } from '../../src/app.ts'
 import { type Config, readConfig } from '../../src/config.ts'
@@ -49,8 +49,7 @@ export async function start(t: Test, env: Record<string, string> = {}, log?: (li
   })
   const db = await openDatabase(config)
   const logger = log && { ...(loggerOf(config) as object), level: 'trace', stream: { write: log } }
-  const batches = process.env.TEST_POSTING !== 'single'
-  const app = await buildApp(config, db, { batches, ...(logger && { logger }) })
+  const app = await buildApp(config, db, { ...(logger && { logger }) })
   stop = async () => {
     await app.close()
     const { ok, checks } = await verify(db)
@@ -75,6 +74,13 @@ async function openDatabase(config: Config): Promise<Kysely<Tables>> {
   if (!config.database.url) await migrateToLatest(db)
   return db
 }
+
+/**
+ * A time in a column, so much earlier. In UTC, because Citus takes no other arithmetic on a column of an UPDATE: `timestamptz -
+ * interval` depends on the session's time zone.
+ */
+export const earlier = (column: string, interval: string) =>
+  sql`(${sql.ref(column)} at time zone 'UTC' - ${interval}::interval) at time zone 'UTC'`
 
 let people = 0
 /** A value that no other test uses. */

@@ -1,0 +1,23 @@
+import { execFile } from 'node:child_process'
+import { symlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+
+/**
+ * Checks out an earlier commit of this repository, to be run beside the present one with the packages of the present one.
+ * @param folder that exists; the checkout is made below it
+ * @returns its server script, and what removes the checkout
+ */
+export async function checkOut(commit: string, folder: string) {
+  const tree = join(folder, 'previous')
+  await run('git', ['worktree', 'add', '--detach', tree, commit], { cwd: ROOT })
+  await symlink(join(ROOT, 'node_modules'), join(tree, 'node_modules'))
+  return {
+    script: join(tree, 'src', 'server.ts'),
+    remove: () => run('git', ['worktree', 'remove', '--force', tree], { cwd: ROOT }),
+  }
+}

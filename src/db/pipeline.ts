@@ -1,0 +1,148 @@
+import type { Socket } from 'node:net'
+import { CompiledQuery } from 'kysely'
+import pg from 'pg'
+import type { Config } from '../config.ts'
+import { connectionOptions, translated } from './postgres.ts'
+import type { Query } from './statement.ts'
+import type { Db } from './tables.ts'
+import { DatabaseUnavailable } from './unavailable.ts'
+
+/** What a statement has answered. */
+export interface Result {
+  rows: unknown[]
+  /** Such as `COMMIT`; `ROLLBACK` is the answer to the COMMIT of a transaction that has failed */
+  command: string
+}
+
+/** One connection, lent for a while. */
+export interface Session {
+  /**
+   * Sends statements together, in one round trip.
+   * @throws {DatabaseUnavailable} or what the first of them that failed was refused with; then a transaction has failed
+   */
+  send(queries: Query[]): Promise<Result[]>
+}
+
+/** Connections for transactions of few round trips. */
+export interface Sessions {
+  /** Lends a connection, or waits in line for one. A connection that was lost is replaced by the next use. */
+  use<T>(work: (session: Session) => Promise<T>): Promise<T>
+  /** To be called when nothing is under way */
+  close(): Promise<void>
+}
+
+/** How often connecting is tried where it takes too long: a busy machine may need another attempt. */
+const ATTEMPTS = 2
+
+/**
+ * Connections of our own to Postgres, opened when they are needed, on which statements do not wait for the answers to those
+ * before them.
+ * @param size the most of them
+ * @param statementMs what one round trip may take
+ */
+export function pipelines(config: Config['database'], size: number, statementMs: number): Sessions {
+  // Statements join arrays with tables by key. On tables that are still empty, a plan made to be kept would scan them.
+  const settings = { enable_seqscan: 'off', enable_hashjoin: 'off', enable_mergejoin: 'off' }
+  const idle: pg.Client[] = []
+  const line: (() => void)[] = []
+  let lent = 0
+
+  async function open(): Promise<pg.Client> {
+    for (let attempt = 1; ; attempt++) {
+      const client = new pg.Client({
+        ...connectionOptions(config.url ?? '', { statementMs, settings, sessionOptions: config.sessionOptions }),
+        pipeline: true,
+      } as pg.ClientConfig)
+      // A connection that breaks while nothing is sent says so here; it is not lent again.
+      client.on('error', () => drop(client))
+      client.on('end', () => drop(client))
+      try {
+        await client.connect()
+        return client
+      } catch (error) {
+        const late = /time-?out/i.test((error as Error).message)
+        if (!late || attempt === ATTEMPTS) throw new DatabaseUnavailable(error as Error, late)
+      }
+    }
+  }
+
+  function drop(client: pg.Client): void {
+    const place = idle.indexOf(client)
+    if (place >= 0) idle.splice(place, 1)
+    broken.add(client)
+  }
+  const broken = new WeakSet<pg.Client>()
+
+  async function send(client: pg.Client, queries: Query[]): Promise<Result[]> {
+    let late = false
+    const timer = setTimeout(() => {
+      late = true
+      end(client)
+    }, statementMs)
+    const stream = streamOf(client)
+    stream.cork()
+    const answers = queries.map(({ name, text, values }) =>
+      client.query({ text, ...(values && { values }), ...(name && config.statementNames && { name }) }),
+    )
+    stream.uncork()
+    const settled = await Promise.allSettled(answers)
+    clearTimeout(timer)
+    return settled.map((answer) => {
+      if (answer.status === 'fulfilled') return answer.value
+      const met = translated(answer.reason, late)
+      if (met.lost) end(client)
+      throw met.error
+    })
+  }
+
+  function end(client: pg.Client): void {
+    drop(client)
+    streamOf(client).destroy()
+  }
+
+  return {
+    async use(work) {
+      if (lent >= size) await new Promise<void>((resolve) => line.push(resolve))
+      else lent++
+      let client: pg.Client | undefined
+      try {
+        client = idle.pop() ?? (await open())
+        const mine = client
+        return await work({ send: (queries) => send(mine, queries) })
+      } finally {
+        if (client && !broken.has(client)) idle.push(client)
+        const next = line.shift()
+        if (next) next()
+        else lent--
+      }
+    },
+    async close() {
+      await Promise.all(idle.splice(0).map((client) => client.end().catch(() => {})))
+    },
+  }
+}
+
+/** Below pg's types: corked, statements that go together are one packet. */
+const streamOf = (client: pg.Client) => (client as unknown as { connection: { stream: Socket } }).connection.stream
+
+/** The same over the one connection of an embedded database, a statement after the other. */
+export const overConnection = (db: Db): Sessions => ({
+  use: (work) =>
+    db.connection().execute((connection) =>
+      work({
+        async send(queries) {
+          const results: Result[] = []
+          // It takes one statement at a time, where a server takes a list of them as text.
+          const single = queries.flatMap((query) =>
+            query.values ? [query] : query.text.split('; ').map((text) => ({ text, values: [] })),
+          )
+          for (const { text, values = [] } of single) {
+            const { rows } = await connection.executeQuery(CompiledQuery.raw(text, values))
+            results.push({ rows, command: text.toUpperCase() })
+          }
+          return results.slice(single.length - queries.length)
+        },
+      }),
+    ),
+  close: async () => {},
+})

@@ -1,0 +1,226 @@
+import type { Query } from '../db/statement.ts'
+import {
+  accountClosed,
+  balanceOutOfRange,
+  idempotencyKeyReused,
+  insufficientCredits,
+  jobAlreadyEnded,
+  jobNotFound,
+  referenceReused,
+  settleKeyRequired,
+  wouldGoNegative,
+} from '../http/catalogue.ts'
+import {
+  type Adjust,
+  type Entry,
+  type Job,
+  type Movement,
+  type Outcome,
+  type Request,
+  type Reserve,
+  settlement,
+} from './rules.ts'
+
+/**
+ * What the ledger is asked, and what it answers: each function below posts one operation and says its outcome in the words of the
+ * API. Each may be called again with the same values: it finds its own effect, and moves nothing.
+ *
+ * All throw {ApiError} 503 overloaded and {DatabaseUnavailable}; what else is written at each.
+ */
+
+/** One operation on one account. */
+export type Operation = Request & {
+  account_id: string
+  /** Opens the account, of this Clerk user, where it does not exist; absent: nothing is done then */
+  clerk_id?: string
+  /** Statements that are committed with the operation, where it moves or changes something */
+  rows?: Query[]
+  /** It was posted before and its answer was lost */
+  reposted?: boolean
+}
+
+/** The one way to post: see poster.ts. */
+export interface Ledger {
+  /** Resolves when the operation is committed, or refused. @throws {ApiError} 503 overloaded; {DatabaseUnavailable} */
+  post(operation: Operation): Promise<Outcome>
+  /** How many operations wait for others, but not for a lock; and how many had their turn */
+  waiting(): number
+  served(): number
+  /** Resolves when everything that was posted has ended */
+  close(): Promise<void>
+}
+
+export type JobRow = Omit<
+  Job,
+  | 'metadata'
+  | 'expires_at'
+  | 'created_at'
+  | 'updated_at'
+  | 'ttl_seconds'
+  | 'idempotency_key'
+  | 'request_hash'
+  | 'keyed'
+  | 'merge'
+> & { metadata: Record<string, unknown> | null; expires_at: Date; created_at: Date; updated_at: Date }
+
+export type EntryRow = Omit<Entry, 'created_at'> & { created_at: Date }
+
+/** A job that a caller speaks of. */
+export interface Claim {
+  account_id: string
+  job_id: string
+  /** The app whose settle key was shown; null: a person's token */
+  key_of: string | null
+}
+
+export interface Settled {
+  job: JobRow
+  balance: { credits: number; held: number }
+  movement: Movement | null
+  /** The given metadata would have made the job's too large; the job keeps what it had */
+  metadata_kept: boolean
+}
+
+/**
+ * Reserves credits for a new job.
+ * @throws {ApiError} 402 insufficient_credits with `required` and `available`, 403 settle_key_required, 403 account_closed,
+ *   422 idempotency_key_reused
+ */
+export async function reserve(
+  ledger: Ledger,
+  caller: { id: string; clerk_id: string },
+  request: Omit<Reserve, 'type'>,
+): Promise<{ job_id: string; expires_at: Date; replayed: boolean }> {
+  const operation: Operation = { type: 'reserve', account_id: caller.id, clerk_id: caller.clerk_id, ...request }
+  const { id, expires_at } = jobOf(done(await ledger.post(operation)))
+  return { job_id: id, expires_at: new Date(expires_at), replayed: id !== request.job_id }
+}
+
+/**
+ * Completes a job at what it cost; where its hold has expired, it is charged.
+ * @param metadata a JSON object as text, merged into the job's; null leaves that alone
+ * @throws {ApiError} 403 settle_key_required, 403 account_closed, 404 job_not_found, 409 job_already_ended,
+ *   409 balance_out_of_range
+ */
+export async function complete(ledger: Ledger, claim: Claim, actual_cost: number, metadata: string | null) {
+  return settled(await ledger.post({ type: 'complete', ...named(claim), actual_cost, metadata }))
+}
+
+/** Fails a job, with its hold given back or kept. @throws as complete */
+export async function fail(ledger: Ledger, claim: Claim, refund: boolean, metadata: string | null = null) {
+  return settled(await ledger.post({ type: 'fail', ...named(claim), refund, metadata }))
+}
+
+/** Gives an overdue hold back. @returns whether this call did; false where the job has ended or a heartbeat was faster */
+export async function expire(ledger: Ledger, job: { account_id: string; job_id: string }): Promise<boolean> {
+  return !done(await ledger.post({ type: 'expire', ...job })).repeated
+}
+
+/**
+ * Extends the hold of a job that is alive; never shortens it.
+ * @param ttl_seconds from now; null: as long as the job was created with
+ * @param default_seconds for a job of a release that did not keep that
+ * @throws {ApiError} 403 settle_key_required, 403 account_closed, 404 job_not_found, 409 job_already_ended
+ */
+export async function heartbeat(
+  ledger: Ledger,
+  claim: Claim,
+  ttl_seconds: number | null,
+  default_seconds: number,
+): Promise<JobRow> {
+  const operation: Operation = { type: 'heartbeat', ...named(claim), ttl_seconds, default_seconds }
+  return jobRow(jobOf(done(await ledger.post(operation))))
+}
+
+/** The account uses an app: grants the starter credits that are due, else remembers the app; opens the account. */
+export async function visit(ledger: Ledger, caller: { id: string; clerk_id: string }, app: string): Promise<void> {
+  done(await ledger.post({ type: 'visit', account_id: caller.id, clerk_id: caller.clerk_id, app }))
+}
+
+/**
+ * Gives or takes credits from outside; opens the account.
+ * @param rows committed with the entry
+ * @throws {ApiError} 409 reference_reused, 409 would_go_negative, 409 balance_out_of_range, 403 account_closed
+ */
+export async function adjust(
+  ledger: Ledger,
+  owner: { id: string; clerk_id: string },
+  adjustment: Omit<Adjust, 'type'>,
+  rows: Query[] = [],
+): Promise<EntryRow> {
+  const operation: Operation = { type: 'adjust', account_id: owner.id, clerk_id: owner.clerk_id, rows, ...adjustment }
+  const { entry } = done(await ledger.post(operation))
+  if (!entry) throw new Error('an adjustment without an entry')
+  return entryRow(entry)
+}
+
+/**
+ * Closes an account for good: nothing is posted to it any more. It is opened for that where need be: a token of the last minute
+ * would open it otherwise, with starter credits.
+ */
+export async function close(ledger: Ledger, account_id: string, clerk_id: string): Promise<void> {
+  done(await ledger.post({ type: 'close', account_id, clerk_id }))
+}
+
+/** Ids as the database writes them: what it returns is matched with operations by them. */
+const named = ({ account_id, job_id, key_of }: Claim) => ({
+  account_id: account_id.toLowerCase(),
+  job_id: job_id.toLowerCase(),
+  key_of,
+})
+
+/** @throws {ApiError} where the operation was refused */
+function done(outcome: Outcome): Outcome {
+  const { refusal } = outcome
+  if (!refusal) return outcome
+  switch (refusal.code) {
+    case 'job_not_found':
+      throw jobNotFound()
+    case 'settle_key_required':
+      throw settleKeyRequired()
+    case 'account_closed':
+      throw accountClosed()
+    case 'idempotency_key_reused':
+      throw idempotencyKeyReused()
+    case 'balance_out_of_range':
+      throw balanceOutOfRange()
+    case 'insufficient_credits':
+      throw insufficientCredits({ required: refusal.required, available: refusal.available })
+    case 'job_already_ended':
+      throw jobAlreadyEnded(refusal.job, refusal.other_metadata)
+    case 'reference_reused':
+      throw referenceReused(entryRow(refusal.entry))
+    case 'would_go_negative':
+      throw wouldGoNegative(refusal.available)
+  }
+}
+
+function jobOf({ job }: Outcome): Job {
+  if (!job) throw new Error('an operation on a job without a job')
+  return job
+}
+
+function settled(outcome: Outcome): Settled {
+  const job = jobOf(done(outcome))
+  const { credits, held } = outcome.account
+  return {
+    job: jobRow(job),
+    balance: { credits, held },
+    movement: settlement(job),
+    metadata_kept: job.merge?.too_large === true,
+  }
+}
+
+/** A job as the API says it. */
+function jobRow(job: Job): JobRow {
+  const { id, app_slug, action, status, reserved, actual_cost, metadata, failure_reason } = job
+  return {
+    ...{ id, app_slug, action, status, reserved, actual_cost, failure_reason },
+    metadata: metadata === null ? null : JSON.parse(metadata),
+    expires_at: new Date(job.expires_at),
+    created_at: new Date(job.created_at),
+    updated_at: new Date(job.updated_at),
+  }
+}
+
+const entryRow = (entry: Entry): EntryRow => ({ ...entry, created_at: new Date(entry.created_at) })

@@ -1,0 +1,352 @@
+import { type Query, statement } from '../db/statement.ts'
+import type { Operation } from './operations.ts'
+import type { Account, App, Entry, Grant, Job, Outcome, State } from './rules.ts'
+
+/**
+ * The SQL of the ledger: what a batch of operations names is read into states, and what became of them is written, each table
+ * by one statement for all. It decides nothing: rules.ts does, between the two.
+ *
+ * Beside each join with arrays stands the same condition on the account alone, by which a database that is sharded by account
+ * finds the shard, and every INSERT returns something, without which such a database hides which constraint refused it.
+ */
+
+type Rows = unknown[]
+type Columns = Record<string, string>
+
+/** Milliseconds since 1970; float8 keeps the microseconds. */
+const ms = (time: string, name: string) => `date_part('epoch', ${time}) * 1000 as ${name}`
+const time = (value: string) => `to_timestamp(${value} / 1000)`
+
+/** SQL: arrays, one for each column, as rows. */
+const rowsOf = (columns: Columns, alias: string) =>
+  `unnest(${Object.entries(columns).map(([name, type]) => `$${name}::${type}[]`)}) as ${alias} (${Object.keys(columns)})`
+
+/** The parameters of `rowsOf`: its columns as arrays. */
+function arraysOf(columns: Columns, rows: object[]): Record<string, unknown[]> {
+  const arrays: Record<string, unknown[]> = {}
+  for (const name in columns) arrays[name] = rows.map((row) => (row as Record<string, unknown>)[name])
+  return arrays
+}
+
+type Arrays = Record<string, unknown[]>
+
+// ---- Load
+
+/** Waits for the lock of one account. */
+const awaitLock = statement<Arrays, never>(
+  'ledger_await_lock',
+  `select id from accounts where id = any($account_ids::uuid[]) order by id for no key update`,
+)
+
+/** Locks accounts in order of id. Those that another transaction has locked are left out, and so are those that do not exist. */
+const lockAccounts = statement<Arrays, never>(
+  'ledger_lock',
+  `select id, credits, held, seq, closed_at is not null as closed, ${ms('clock_timestamp()', 'now')}
+  from accounts where id = any($account_ids::uuid[]) order by id for no key update skip locked`,
+)
+
+const JOB = `jobs.account_id, jobs.id, jobs.app_slug, jobs.action, jobs.status, jobs.reserved, jobs.actual_cost,
+  jobs.metadata::text as metadata, jobs.failure_reason, ${ms('jobs.expires_at', 'expires_at')}, ${ms('jobs.created_at', 'created_at')},
+  ${ms('jobs.updated_at', 'updated_at')}, jobs.ttl_seconds, jobs.idempotency_key, jobs.request_hash`
+
+const NAMED_JOBS = { account_id: 'uuid', id: 'uuid', patch: 'text' }
+const MERGED = `(coalesce(jobs.metadata, '{}') || named.patch::jsonb)`
+
+/** Jobs by id, with the metadata that an operation brings merged into theirs, and whether their app has a settle key. */
+const readJobs = statement<Arrays, never>(
+  'ledger_jobs',
+  `select ${JOB},
+    (select apps.settle_key_hash is not null from apps where apps.slug = jobs.app_slug) as keyed,
+    ${MERGED}::text as merged, ${MERGED} = jobs.metadata as same,
+    octet_length(${MERGED}::text) > 16384
+      and merge_metadata(jobs.metadata, named.patch::jsonb) is distinct from ${MERGED} as too_large
+  from ${rowsOf(NAMED_JOBS, 'named')} join jobs on jobs.account_id = named.account_id and jobs.id = named.id
+  where jobs.account_id = any($account_id::uuid[])`,
+)
+
+const NAMED_KEYS = { account_id: 'uuid', idempotency_key: 'text' }
+const readKeys = statement<Arrays, never>(
+  'ledger_keys',
+  `select ${JOB} from ${rowsOf(NAMED_KEYS, 'named')}
+    join jobs on jobs.account_id = named.account_id and jobs.idempotency_key = named.idempotency_key
+  where jobs.account_id = any($account_id::uuid[])`,
+)
+
+const readApps = statement<{ slugs: string[] }, never>(
+  'ledger_apps',
+  'select slug, starter_credits, settle_key_hash is not null as keyed from apps where slug = any($slugs::text[])',
+)
+
+/** The account's own apps. */
+const readGrants = statement<Arrays, never>(
+  'ledger_grants',
+  `select app_grants.account_id, app_grants.app_slug, app_grants.credits, apps.slug is not null as registered
+  from app_grants left join apps on apps.slug = app_grants.app_slug where app_grants.account_id = any($account_ids::uuid[])`,
+)
+
+const NAMED_ENTRIES = { account_id: 'uuid', reference: 'text' }
+const ENTRY = 'seq, job_id, kind, amount, balance_after, ledger_entries.reference, reason, actor'
+const readEntries = statement<Arrays, never>(
+  'ledger_references',
+  `select ledger_entries.account_id, ${ENTRY}, ${ms('created_at', 'created_at')} from ${rowsOf(NAMED_ENTRIES, 'named')}
+    join ledger_entries on ledger_entries.account_id = named.account_id and ledger_entries.reference = named.reference
+  where ledger_entries.account_id = any($account_id::uuid[])`,
+)
+
+/** The most overdue holds that are given back for one account at once. */
+const MOST_OVERDUE = 200
+
+/** Holds whose time is over, of accounts that are short of credits, the largest first. */
+const readOverdue = statement<Arrays, never>(
+  'ledger_overdue',
+  `select * from (
+    select ${JOB}, row_number() over (partition by account_id order by reserved desc, id) as place
+    from jobs where account_id = any($account_ids::uuid[]) and status = 'started' and expires_at <= clock_timestamp() and reserved > 0
+  ) as overdue where place <= ${MOST_OVERDUE} order by account_id, place`,
+)
+
+type JobRecord = Omit<Job, 'keyed' | 'merge'> & {
+  account_id: string
+  keyed?: boolean | null
+  merged?: string | null
+  same?: boolean | null
+  too_large?: boolean | null
+}
+
+/** A query, and where its rows go. */
+interface Read {
+  query: Query
+  take(rows: Rows, states: Map<string, State>): void
+}
+
+/**
+ * What is to be read for a batch, all of it in one round trip, beginning with the lock.
+ * @param wait whether to wait for locks, instead of leaving out the accounts that are locked
+ */
+export function load(operations: Operation[], wait: boolean): Read[] {
+  const account_ids = [...new Set(operations.map(({ account_id }) => account_id))]
+  const jobs: object[] = []
+  const keys: object[] = []
+  const references: object[] = []
+  const slugs = new Set<string>()
+  const visitors = new Set<string>()
+  for (const operation of operations) {
+    const { account_id } = operation
+    switch (operation.type) {
+      case 'complete':
+      case 'fail':
+        jobs.push({ account_id, id: operation.job_id, patch: operation.metadata })
+        break
+      case 'heartbeat':
+      case 'expire':
+        jobs.push({ account_id, id: operation.job_id, patch: null })
+        break
+      case 'reserve':
+        if (operation.reposted) jobs.push({ account_id, id: operation.job_id, patch: null })
+        if (operation.idempotency_key !== null) keys.push({ account_id, idempotency_key: operation.idempotency_key })
+        if (operation.ttl_without_key) slugs.add(operation.app)
+        break
+      case 'visit':
+        slugs.add(operation.app)
+        visitors.add(account_id)
+        break
+      case 'adjust':
+        references.push({ account_id, reference: operation.reference })
+        visitors.add(account_id)
+    }
+  }
+  const reads: Read[] = [{ query: lockAccounts.query({ account_ids }), take: takeAccounts }]
+  if (wait) reads.unshift({ query: awaitLock.query({ account_ids }), take: () => {} })
+  if (jobs.length) reads.push({ query: readJobs.query(arraysOf(NAMED_JOBS, jobs)), take: takeJobs })
+  if (keys.length) reads.push({ query: readKeys.query(arraysOf(NAMED_KEYS, keys)), take: takeJobs })
+  if (slugs.size) reads.push({ query: readApps.query({ slugs: [...slugs] }), take: takeApps })
+  if (visitors.size) reads.push({ query: readGrants.query({ account_ids: [...visitors] }), take: takeGrants })
+  if (references.length)
+    reads.push({ query: readEntries.query(arraysOf(NAMED_ENTRIES, references)), take: takeEntries })
+  return reads
+}
+
+/** The overdue holds of accounts that have been loaded. */
+export const loadOverdue = (account_ids: string[]): Read => ({
+  query: readOverdue.query({ account_ids }),
+  take(rows, states) {
+    takeJobs(rows, states)
+    for (const { account_id, id } of rows as JobRecord[]) {
+      const state = states.get(account_id)
+      const job = state?.jobs.get(id)
+      if (job) state?.overdue.push(job)
+    }
+  },
+})
+
+function takeAccounts(rows: Rows, states: Map<string, State>): void {
+  for (const { now, ...account } of rows as (Account & { now: number })[]) states.set(account.id, stateOf(account, now))
+}
+
+/** The state of an account of which nothing else has been read. */
+export const stateOf = (account: Account, now: number): State => ({
+  now,
+  account,
+  jobs: new Map(),
+  keys: new Map(),
+  overdue: [],
+  apps: new Map(),
+  grants: new Map(),
+  entries: new Map(),
+})
+
+function takeJobs(rows: Rows, states: Map<string, State>): void {
+  for (const { account_id, keyed, merged, same, too_large, ...row } of rows as JobRecord[]) {
+    const state = states.get(account_id)
+    if (!state) continue
+    // Read by id already: that one knows what its operation makes of it.
+    const known = state.jobs.get(row.id)
+    const merge =
+      typeof merged === 'string' ? { text: merged, same: same === true, too_large: too_large === true } : null
+    const job: Job = known ?? { ...row, keyed: keyed === true, merge }
+    state.jobs.set(job.id, job)
+    if (job.idempotency_key !== null) state.keys.set(job.idempotency_key, job)
+  }
+}
+
+function takeApps(rows: Rows, states: Map<string, State>): void {
+  const apps = new Map((rows as (App & { slug: string })[]).map(({ slug, ...app }) => [slug, app]))
+  for (const state of states.values()) state.apps = apps
+}
+
+function takeGrants(rows: Rows, states: Map<string, State>): void {
+  for (const { account_id, ...grant } of rows as (Grant & { account_id: string })[])
+    states.get(account_id)?.grants.set(grant.app_slug, grant)
+}
+
+function takeEntries(rows: Rows, states: Map<string, State>): void {
+  for (const { account_id, ...entry } of rows as (Entry & { account_id: string })[])
+    if (entry.reference !== null) states.get(account_id)?.entries.set(entry.reference, entry)
+}
+
+// ---- Store
+
+const ACCOUNTS = { id: 'uuid', credits: 'bigint', held: 'bigint', seq: 'bigint' }
+const updateAccounts = statement<Arrays, never>(
+  'store_accounts',
+  `update accounts set credits = new.credits, held = new.held, seq = new.seq
+  from ${rowsOf(ACCOUNTS, 'new')} where accounts.id = new.id and accounts.id = any($id::uuid[])`,
+)
+
+const closeAccounts = statement<{ account_ids: string[]; now: number }, never>(
+  'store_closed',
+  `update accounts set closed_at = ${time('$now::float8')} where id = any($account_ids::uuid[])`,
+)
+
+const NEW_JOBS = {
+  account_id: 'uuid',
+  id: 'uuid',
+  app_slug: 'text',
+  action: 'text',
+  reserved: 'bigint',
+  metadata: 'text',
+  idempotency_key: 'text',
+  request_hash: 'text',
+  ttl_seconds: 'int',
+  expires_at: 'float8',
+  created_at: 'float8',
+}
+const insertJobs = statement<Arrays, never>(
+  'store_new_jobs',
+  `insert into jobs (account_id, id, app_slug, action, reserved, metadata, idempotency_key, request_hash, ttl_seconds,
+    expires_at, created_at, updated_at)
+  select account_id, id, app_slug, action, reserved, metadata::jsonb, idempotency_key, request_hash, ttl_seconds,
+    ${time('expires_at')}, ${time('created_at')}, ${time('created_at')}
+  from ${rowsOf(NEW_JOBS, 'new')} returning id`,
+)
+
+const JOBS = {
+  account_id: 'uuid',
+  id: 'uuid',
+  status: 'text',
+  actual_cost: 'bigint',
+  metadata: 'text',
+  failure_reason: 'text',
+  expires_at: 'float8',
+  updated_at: 'float8',
+}
+const updateJobs = statement<Arrays, never>(
+  'store_jobs',
+  `update jobs set status = new.status, actual_cost = new.actual_cost, metadata = new.metadata::jsonb,
+    failure_reason = new.failure_reason, expires_at = ${time('new.expires_at')}, updated_at = ${time('new.updated_at')}
+  from ${rowsOf(JOBS, 'new')}
+  where jobs.account_id = new.account_id and jobs.id = new.id and jobs.account_id = any($account_id::uuid[])`,
+)
+
+const ENTRIES = {
+  account_id: 'uuid',
+  seq: 'bigint',
+  job_id: 'uuid',
+  kind: 'text',
+  amount: 'bigint',
+  balance_after: 'bigint',
+  reference: 'text',
+  reason: 'text',
+  actor: 'text',
+  created_at: 'float8',
+}
+const insertEntries = statement<Arrays, never>(
+  'store_entries',
+  `insert into ledger_entries (${Object.keys(ENTRIES)})
+  select account_id, seq, job_id, kind, amount, balance_after, reference, reason, actor, ${time('created_at')}
+  from ${rowsOf(ENTRIES, 'new')} returning seq`,
+)
+
+const GRANTS = { account_id: 'uuid', app_slug: 'text', credits: 'bigint', granted_at: 'float8' }
+const upsertGrants = statement<Arrays, never>(
+  'store_grants',
+  `insert into app_grants (account_id, app_slug, credits, granted_at)
+  select account_id, app_slug, credits, ${time('granted_at')} from ${rowsOf(GRANTS, 'new')}
+  on conflict (account_id, app_slug) do update set credits = excluded.credits, granted_at = excluded.granted_at
+  returning app_slug`,
+)
+
+/**
+ * What is to be written for a batch, all of it in one round trip.
+ * @param outcomes of each account, in order; `state` is the account's after them, and `loaded` what it was before
+ */
+export function store(batch: Iterable<{ state: State; loaded: Account; outcomes: Outcome[] }>): Query[] {
+  const accounts: Account[] = []
+  const closed: string[] = []
+  const created: object[] = []
+  const changed: object[] = []
+  const entries: object[] = []
+  const grants: object[] = []
+  let latest = 0
+  for (const { state, loaded, outcomes } of batch) {
+    const { account, now } = state
+    const account_id = account.id
+    latest = now
+    if (account.seq !== loaded.seq || account.held !== loaded.held) accounts.push(account)
+    if (account.closed !== loaded.closed) closed.push(account_id)
+    const ids = new Set<string>()
+    for (const outcome of outcomes) {
+      if (outcome.created) created.push({ account_id, ...outcome.created })
+      for (const entry of outcome.entries) entries.push({ account_id, ...entry })
+      for (const { id } of outcome.changed) ids.add(id)
+      const { grant } = outcome
+      if (grant) grants.push({ account_id, ...grant, granted_at: grant.credits > 0 ? now : null })
+    }
+    for (const id of ids) changed.push({ account_id, ...state.jobs.get(id) })
+  }
+  const queries: Query[] = []
+  if (accounts.length) queries.push(updateAccounts.query(arraysOf(ACCOUNTS, accounts)))
+  if (closed.length) queries.push(closeAccounts.query({ account_ids: closed, now: latest }))
+  if (created.length) queries.push(insertJobs.query(arraysOf(NEW_JOBS, created)))
+  if (changed.length) queries.push(updateJobs.query(arraysOf(JOBS, changed)))
+  if (entries.length) queries.push(insertEntries.query(arraysOf(ENTRIES, entries)))
+  if (grants.length) queries.push(upsertGrants.query(arraysOf(GRANTS, grants)))
+  return queries
+}
+
+/** Opens accounts that do not exist; in a transaction of its own, because it may wait for a rival that does the same. */
+export const openAccounts = statement<{ ids: string[]; clerk_ids: string[] }, never>(
+  'open_accounts',
+  `insert into accounts (id, clerk_id) select * from unnest($ids::uuid[], $clerk_ids::text[])
+  on conflict (id) do nothing returning id`,
+)

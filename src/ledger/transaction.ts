@@ -1,0 +1,159 @@
+import type { Result, Session } from '../db/pipeline.ts'
+import type { Query } from '../db/statement.ts'
+import type { Db } from '../db/tables.ts'
+import { DatabaseUnavailable } from '../db/unavailable.ts'
+import { type Event, insertMessages, type Message, messagesOf, timestamp } from '../webhooks/outbox.ts'
+import type { Operation } from './operations.ts'
+import { type Account, apply, type Fact, follow, type Outcome, type State } from './rules.ts'
+import { load, loadOverdue, openAccounts, stateOf, store } from './sql.ts'
+
+/** How long one transaction waits for a lock, in ms. */
+export const LOCK_MS = 1_000
+
+/** How a transaction takes its locks. */
+export interface Locking {
+  /** Waits for the lock of its one account, and opens that where need be; else accounts that are locked are left out */
+  waits: boolean
+  /** The database is a cluster: settings are passed on to its nodes */
+  sharded: boolean
+}
+
+const ROLLBACK: Query = { text: 'rollback' }
+const COMMIT: Query = { text: 'commit' }
+
+/**
+ * Locks are held while this process computes. Where it freezes, the server ends the transaction after a second. `set local`,
+ * because a pooler drops the options that a connection is opened with.
+ */
+const begin = ({ waits, sharded }: Locking): Query => ({
+  text: [
+    'begin',
+    ...(sharded ? [`set local citus.propagate_set_commands = 'local'`] : []),
+    `set local idle_in_transaction_session_timeout = '1s'`,
+    ...(waits ? [`set local lock_timeout = '${LOCK_MS}ms'`] : []),
+  ].join('; '),
+})
+
+/**
+ * Posts a batch as one transaction of two round trips: load, under the locks of its accounts; apply; store and commit.
+ * @param db whose webhook endpoints are meant
+ * @returns the outcome of each operation; undefined where its account is locked by others or does not exist
+ * @throws what the database refused, or that it did not answer: then no operation was posted, or it is unknown
+ */
+export async function transact(
+  db: Db,
+  session: Session,
+  operations: Operation[],
+  locking: Locking,
+): Promise<(Outcome | undefined)[]> {
+  try {
+    const states = await read(session, operations, locking)
+    const { outcomes, queries } = applyAll(db, states, operations)
+    const opener = operations.find(({ account_id, clerk_id }) => clerk_id && states.get(account_id)?.now === UNOPENED)
+    if (opener && queries.length > 0) {
+      await session.send([
+        ROLLBACK,
+        openAccounts.query({ ids: [opener.account_id], clerk_ids: [opener.clerk_id ?? ''] }),
+      ])
+      return await transact(db, session, operations, locking)
+    }
+    const results = await session.send([...queries, COMMIT])
+    // After an error, the answer to COMMIT is that it rolled back.
+    if (results.at(-1)?.command !== 'COMMIT') throw new Error('The transaction was rolled back.')
+    return outcomes
+  } catch (error) {
+    const lost = error instanceof DatabaseUnavailable
+    if (!lost || isServerTimeout(error)) await session.send([ROLLBACK]).catch(() => {})
+    throw error
+  }
+}
+
+/** Locks and loads. @returns the states of the accounts that were locked, by id */
+async function read(session: Session, operations: Operation[], locking: Locking): Promise<Map<string, State>> {
+  const states = new Map<string, State>()
+  // An account that does not come back under a lock that is waited for does not exist: it has nothing.
+  if (locking.waits)
+    for (const { account_id } of operations) states.set(account_id, stateOf(empty(account_id), UNOPENED))
+  const take = (reads: ReturnType<typeof load>, results: Result[]) => {
+    for (const [n, read] of reads.entries()) read.take(results[n]?.rows ?? [], states)
+  }
+  const reads = load(operations, locking.waits)
+  const [, ...results] = await session.send([begin(locking), ...reads.map(({ query }) => query)])
+  take(reads, results)
+
+  const asked = new Map<string, number>()
+  for (const operation of operations) {
+    const { type, account_id } = operation
+    if (type === 'reserve') asked.set(account_id, (asked.get(account_id) ?? 0) + operation.cost)
+  }
+  const short = [...asked].filter(([id, cost]) => (states.get(id)?.account.credits ?? cost) < cost)
+  if (short.length > 0) {
+    const overdue = [loadOverdue(short.map(([id]) => id))]
+    take(overdue, await session.send(overdue.map(({ query }) => query)))
+  }
+  return states
+}
+
+/** Applies operations in their order. @returns what became of each, and what is to be stored */
+function applyAll(db: Db, states: Map<string, State>, operations: Operation[]) {
+  const changes = new Map<string, { state: State; loaded: Account; outcomes: Outcome[] }>()
+  const rows: Query[] = []
+  const outcomes = operations.map((operation) => {
+    const state = states.get(operation.account_id)
+    if (!state) return undefined
+    const { id } = state.account
+    let change = changes.get(id)
+    if (!change) {
+      change = { state, loaded: state.account, outcomes: [] }
+      changes.set(id, change)
+    }
+    const outcome = apply(state, operation)
+    follow(state, outcome)
+    change.outcomes.push(outcome)
+    if (operation.rows && !outcome.refusal && !outcome.repeated) rows.push(...operation.rows)
+    return outcome
+  })
+  const messages = [...changes.values()].flatMap(({ state, outcomes }) => messagesFor(db, state, outcomes))
+  return { outcomes, queries: [...store(changes.values()), ...announce(messages), ...rows] }
+}
+
+function messagesFor(db: Db, { account, grants, now }: State, outcomes: Outcome[]): Message[] {
+  const happened = outcomes.flatMap(({ facts }) => facts.map((fact) => ({ ...fact, job: ended(fact) })))
+  return messagesOf(db, account.id, happened, new Set(grants.keys()), now)
+}
+
+/** A job that has ended, as payloads have it; its metadata is the text of the database, so that numbers keep their digits. */
+function ended({ job }: Fact): { event: Event; json: () => string } | null {
+  if (!job) return null
+  const { id, app_slug, action, status, reserved, actual_cost, metadata, failure_reason } = job
+  const json = () => {
+    const times = {
+      expires_at: timestamp(job.expires_at),
+      created_at: timestamp(job.created_at),
+      updated_at: timestamp(job.updated_at),
+    }
+    const text = JSON.stringify({ id, app_slug, action, status, reserved, actual_cost, failure_reason, ...times })
+    return `${text.slice(0, -1)},"metadata":${metadata}}`
+  }
+  return { event: status === 'completed' ? 'job.completed' : 'job.failed', json }
+}
+
+const announce = (messages: Message[]): Query[] =>
+  messages.length === 0
+    ? []
+    : [
+        insertMessages.query({
+          account_id: messages.map(({ account_id }) => account_id),
+          endpoint_id: messages.map(({ endpoint_id }) => endpoint_id),
+          event: messages.map(({ event }) => event),
+          payload: messages.map(({ payload }) => payload),
+        }),
+      ]
+
+const empty = (id: string): Account => ({ id, credits: 0, held: 0, seq: 0, closed: false })
+/** When an account was locked that does not exist. */
+const UNOPENED = 0
+
+/** Whether the server gave a statement up for its time: its transaction has failed, and the connection is as good as ever. */
+const isServerTimeout = (error: DatabaseUnavailable): boolean =>
+  (error.cause as { code?: string } | undefined)?.code === '57014'

@@ -1,0 +1,86 @@
+import { spawnSync } from 'node:child_process'
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/**
+ * `npm run test:mutations`: breaks each rule of the ledger in turn, in a copy, and expects test/rules.test.ts to notice. Exits with
+ * 1 where a mutation survives.
+ */
+const MUTATIONS: [what: string, from: string, to: string][] = [
+  ['a reserve is not looked up by its id', 'if (own) return repeated(state, own)', ''],
+  ['a key of another request is a replay', 'earlier.request_hash !== request.request_hash', 'false'],
+  ['a replay is another job', 'if (earlier) return repeated(state, earlier)', ''],
+  ['a lifetime needs no key', 'request.ttl_without_key && state', 'false && state'],
+  ['a reserve may go below zero', 'if (available < cost) return', 'if (available < -999) return'],
+  ['all credits cannot be reserved', 'if (available < cost) return', 'if (available <= cost) return'],
+  ['overdue holds are not given back', 'for (const { id } of state.overdue)', 'for (const { id } of [] as Job[])'],
+  ['all overdue holds are given back', 'if (outcome.account.credits >= cost) break', ''],
+  ['a hold that was extended expires', ' && hold.expires_at <= state.now', ''],
+  ['a hold is not held', 'outcome.account.held += cost', ''],
+  ['a hold lives for ever', 'state.now + request.ttl_seconds * 1000', 'state.now + 1e12'],
+  ['completing twice with other metadata', 'if (sameEnd && hasMetadata(job)) return', 'if (sameEnd) return'],
+  [
+    'any completion is a repeat',
+    "job.status === 'completed' && job.actual_cost === actual_cost",
+    "job.status === 'completed'",
+  ],
+  ['late for ever', 'job.expires_at + LATE_MS > state.now', 'true'],
+  ['never late', 'job.expires_at + LATE_MS > state.now', 'false'],
+  ['a late completion has a hold', 'if (!late) outcome.account.held', 'outcome.account.held'],
+  ['a late completion gives back', '(late ? 0 : job.reserved)', 'job.reserved'],
+  ['a failure without a refund refunds', 'const actual_cost = refund ? 0 : job.reserved', 'const actual_cost = 0'],
+  ['an expired hold can be kept', "(refund || job.failure_reason !== 'expired')", 'true'],
+  ['holds expire before their time', 'job.expires_at <= state.now && ', ''],
+  ['an expiry is not called one', "failure_reason: 'expired', merge: null", 'merge: null'],
+  ['a heartbeat shortens', 'Math.max(job.expires_at, until)', 'until'],
+  ['a grant is made at every visit', '&& !grant?.credits', ''],
+  ['any number of apps is remembered', 'strangers.length >= MAX_UNREGISTERED_APPS', 'false'],
+  [
+    'a reference counts twice',
+    'const earlier = state.entries.get(reference)',
+    'const earlier = undefined as Entry | undefined',
+  ],
+  ['another amount is a repeat', 'earlier.amount === amount', 'true'],
+  ['taking goes below zero', ' && !request.allow_negative)', ' && false)'],
+  [
+    'a closed account is given credits',
+    "return refused(state, { code: 'account_closed' })\n  const { credits }",
+    'void 0\n  const { credits }',
+  ],
+  ['closing closes nothing', 'outcome.account.closed = true', ''],
+  ['zero amounts are entries', 'if (amount === 0) return\n', ''],
+  ['entries have one number', 'account.seq += 1', ''],
+  ['balances have no limit', 'credits >= -MAX_CREDITS && credits + held <= MAX_CREDITS', 'true'],
+  ['holds do not count for the limit', 'credits + held <= MAX_CREDITS', 'credits <= MAX_CREDITS'],
+  ['an overage is a refund', "kind: 'job_overage'", "kind: 'job_refund'"],
+  ['too much metadata is taken', '!job.merge.too_large ? ', 'true ? '],
+]
+
+const root = new URL('../..', import.meta.url).pathname
+const rules = readFileSync(join(root, 'src/ledger/rules.ts'), 'utf8')
+const folder = mkdtempSync(join(tmpdir(), 'focus-mutations-'))
+let survived = 0
+try {
+  cpSync(join(root, 'package.json'), join(folder, 'package.json'))
+  cpSync(join(root, 'test/rules.test.ts'), join(folder, 'test/rules.test.ts'), { recursive: true })
+  cpSync(join(root, 'src/ledger/rules.ts'), join(folder, 'src/ledger/rules.ts'), { recursive: true })
+  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
+  const passes = (text: string) => {
+    writeFileSync(join(folder, 'src/ledger/rules.ts'), text)
+    const { status } = spawnSync(process.execPath, ['test/rules.test.ts'], { cwd: folder, timeout: 60_000 })
+    return status === 0
+  }
+  if (!passes(rules)) throw new Error('test/rules.test.ts fails without a mutation.')
+  for (const [what, from, to] of MUTATIONS) {
+    const at = rules.indexOf(from)
+    if (at < 0) throw new Error(`rules.ts does not say ${JSON.stringify(from)} any more.`)
+    const caught = !passes(rules.slice(0, at) + to + rules.slice(at + from.length))
+    if (!caught) survived++
+    console.log(`${caught ? 'caught  ' : 'SURVIVED'} ${what}`)
+  }
+  console.log(`${MUTATIONS.length - survived} of ${MUTATIONS.length} mutations were caught.`)
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}
+process.exitCode = survived > 0 ? 1 : 0
