@@ -35,6 +35,17 @@ const CHECKS: Record<string, string> = {
       on j.account_id = a.id
     where a.held <> coalesce(j.total, 0)`,
 
+  "every job and every entry has its account, and a job's entry its job": `
+    select account_id, null::uuid as job_id from (select distinct account_id from jobs) j
+    where not exists (select from accounts where id = j.account_id)
+    union all
+    select account_id, null from (select distinct account_id from ledger_entries) e
+    where not exists (select from accounts where id = e.account_id)
+    union all
+    select account_id, job_id from (
+      select distinct account_id, job_id from ledger_entries where job_id is not null) e
+    where not exists (select from jobs where jobs.account_id = e.account_id and jobs.id = e.job_id)`,
+
   'no job was reserved below zero': `
     select account_id, seq, job_id, balance_after from ledger_entries where kind = 'job_reserve' and balance_after < 0`,
 
@@ -59,17 +70,6 @@ const CHECKS: Record<string, string> = {
     union all
     select account_id, max(seq), reference from ledger_entries where reference is not null
     group by account_id, reference having count(*) > 1`,
-
-  "every job and every entry has its account, and a job's entry its job": `
-    select account_id, null::uuid as job_id from (select distinct account_id from jobs) j
-    where not exists (select from accounts where id = j.account_id)
-    union all
-    select account_id, null from (select distinct account_id from ledger_entries) e
-    where not exists (select from accounts where id = e.account_id)
-    union all
-    select account_id, job_id from (
-      select distinct account_id, job_id from ledger_entries where job_id is not null) e
-    where not exists (select from jobs where jobs.account_id = e.account_id and jobs.id = e.job_id)`,
 }
 
 /**

@@ -453,10 +453,13 @@ t.test('an account that does not exist is opened by what needs it, however many 
 t.test("the operator's own connection options stay beside those of the poster's connections", async (t) => {
   const { config, db } = await start(t)
   const url = new URL(await databaseUrl())
+  const inEnvironment = { ...config.database, url: url.href, sessionOptions: '-c geqo=off' }
   url.searchParams.set('options', '-c geqo=off')
-  const { main } = connectForPosting({ ...config.database, url: url.href }, db)
-  t.teardown(() => main.close())
-  const text = `select name, setting from pg_settings where name in ('geqo', 'enable_seqscan') order by name`
-  const [result] = await main.use((session) => session.send([{ text }]))
-  t.match(result?.rows, [{ setting: 'off' }, { setting: 'off' }])
+  for (const database of [{ ...config.database, url: url.href }, inEnvironment]) {
+    const { main } = connectForPosting(database, db)
+    t.teardown(() => main.close())
+    const text = `select name, setting from pg_settings where name in ('geqo', 'enable_seqscan') order by name`
+    const [result] = await main.use((session) => session.send([{ text }]))
+    t.match(result?.rows, [{ setting: 'off' }, { setting: 'off' }])
+  }
 })

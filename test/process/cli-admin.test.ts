@@ -81,7 +81,7 @@ t.test('an administrator registers apps, moves credits and checks the ledger', a
   t.match(await done('admin', 'account', admin.clerkId), new RegExp(`^Credits +${before + 70}$`, 'm'))
   const refused = await move('adjust', '-1000000')
   t.equal(refused.code, 1)
-  t.match(refused.stderr, 'nothing was moved')
+  t.match(refused.stderr, 'Nothing was changed')
   t.match(await done('admin', 'verify'), /^The ledger is consistent: all 11 checks passed\.$/m)
 
   await sql`update accounts set credits = credits + 1 where id = ${admin.id}`.execute(db)

@@ -90,12 +90,12 @@ t.test('every command explains itself with an example', async (t) => {
   }
 })
 
-t.test('the README lists every command that focus help does, in the same words', async (t) => {
+t.test('docs/cli.md lists every command that focus help does, in the same words', async (t) => {
   const { focus } = await machine(t)
   const [help, bare, version] = await Promise.all([focus(['help']), focus([]), focus(['--version'])])
   t.match(help, { code: 0, stderr: '' })
   t.strictSame(bare, help)
-  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
+  const readme = readFileSync(new URL('../../docs/cli.md', import.meta.url), 'utf8')
   const listed = [...readme.matchAll(/^\| `focus ([^`]+)` \| (.+) \|$/gm)].map(([, command, does]) => [command, does])
   const section = /^Commands:\n(.*?)\n\n/ms.exec(help.stdout)?.[1] ?? ''
   // A summary that is too long for its line goes on, far indented, in the next.

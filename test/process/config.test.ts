@@ -296,8 +296,8 @@ t.test('a wrong configuration ends the process with all its faults, exit code 1 
 
 t.test('a Node that cannot run TypeScript gets a sentence, from npm start and from the image', async (t) => {
   const { closed } = await launch(t, {}, [
-    ...['-r', fileURLToPath(new URL('./support/node-20.cjs', import.meta.url))],
-    ...['-r', fileURLToPath(new URL('../src/commands/check-node.cjs', import.meta.url))],
+    ...['-r', fileURLToPath(new URL('../support/node-20.cjs', import.meta.url))],
+    ...['-r', fileURLToPath(new URL('../../src/commands/check-node.cjs', import.meta.url))],
   ])
   const { code, output } = await closed
   t.equal(code, 1)

@@ -28,12 +28,13 @@ t.test(
     const DATA_DIR = join(await temporaryFolder(t), 'data')
     const service = await launch(t, { DATA_DIR })
     await service.said(LISTENING)
-    await service.said(/read the API at/)
+    await service.said(/The API documentation is at/)
     for (const sentence of [
       `is listening on ${service.url} `,
-      `data is in ${DATA_DIR}, in an embedded Postgres (PGlite): for trying out`,
-      'set DATABASE_URL',
-      'any e-mail address (the local identity): for trying out',
+      DATA_DIR,
+      'PGlite',
+      'DATABASE_URL',
+      'The local identity accepts any e-mail address without a password, for evaluation only.',
       'set CLERK_SECRET_KEY and CLERK_PUBLISHABLE_KEY',
     ]) {
       t.ok(service.output().includes(sentence), sentence)

@@ -5,7 +5,7 @@
  * Make sure to inspect the output below.  Do not ignore changes!
  */
 'use strict'
-exports[`test/cli-admin.test.ts > TAP > --json answers keep their shapes > must match snapshot 1`] = `
+exports[`test/process/cli-admin.test.ts > TAP > --json answers keep their shapes > must match snapshot 1`] = `
 Object {
   "admin account": Object {
     "account": Object {
