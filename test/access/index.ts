@@ -1,3 +1,3 @@
 import { runFolder } from '../support/folder.ts'
 
-await runFolder(import.meta.dirname)
+runFolder(import.meta.dirname)

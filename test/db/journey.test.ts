@@ -126,7 +126,7 @@ for (const [name, env] of [
   })
 
   t.test(`on ${name}: erasing clears whose an account was, and closes it`, async (t) => {
-    const { admin, person } = await start(t, { DATABASE_URL: '' })
+    const { admin, person } = await start(t, env)
     const [boss, hal] = [await admin(), await person()]
     await hal.get('/api/wallet?app=video')
     await hal.reserve(3)

@@ -5,6 +5,9 @@ import { startProxy } from '../support/proxy.ts'
 import { type App, databaseUrl, type Person, personWith, startOwn, unique } from '../support/start.ts'
 import { until } from '../support/until.ts'
 
+// These tests mostly wait for time-outs. Each has a service and a network of its own.
+t.jobs = 3
+
 const OURS = 'http://localhost:3000'
 const POOL_SIZE = 6
 

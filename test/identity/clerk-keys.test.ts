@@ -5,6 +5,9 @@ import { unique } from '../support/start.ts'
 import { until } from '../support/until.ts'
 import { withClerk } from '../support/with-clerk.ts'
 
+// These tests mostly wait for time-outs. Each has a service and a Clerk of its own.
+t.jobs = 3
+
 const JWKS = /jwks/
 
 t.test('a flood of tokens with made-up key ids costs one call, and harms nobody', async (t) => {

@@ -5,6 +5,9 @@ import { startClerk } from '../support/clerk-stand-in.ts'
 import { type App, start } from '../support/start.ts'
 import { me, startX } from '../support/x-stand-in.ts'
 
+// One of these tests waits 10 s.
+t.jobs = 2
+
 const foreign = 'VGNibzFWSWREZm01bjN1N3dicWlNUG1oa2xRRVNNdmVHelJGY2hPWGxNd2dx'
 const ask = (app: App, token = foreign, query = '') =>
   app.inject({ url: `/api/xMe${query}`, headers: { authorization: `Bearer ${token}` } })
