@@ -16,7 +16,14 @@ import { freePort } from './process.ts'
 /** The ledger and what races in it, devices and tokens; the others differ in nothing that a pooler could see. */
 const FILES = [
   ...['ledger/jobs-create', 'ledger/jobs-settle', 'ledger/jobs-list', 'ledger/wallet', 'ledger/entries'],
-  ...['ledger/metadata', 'ledger/verify', 'ledger/races', 'ledger/race-matrix', 'ledger/ledger-model', 'ledger/expiry'],
+  ...[
+    'ledger/metadata',
+    'ledger/verify',
+    'concurrency/races',
+    'concurrency/race-matrix',
+    'concurrency/ledger-model',
+    'ledger/expiry',
+  ],
   ...['accounts/admin', 'accounts/webhooks', 'accounts/cleaning', 'access/settle-keys', 'access/tokens'],
   ...['device/device', 'device/device-complete'],
 ].map((name) => `test/${name}.test.ts`)

@@ -127,7 +127,7 @@ async function take(step: Step, model: Model, { app, db, ada, admin, apps, keyed
   }
 }
 
-// A failure prints its seed and path at once: FC_SEED=… FC_PATH=… npm test -- test/ledger/ledger-model.test.ts runs it again, and
+// A failure prints its seed and path at once: FC_SEED=… FC_PATH=… npm test -- test/concurrency/ledger-model.test.ts runs it again, and
 // takes the time to make it shorter. npm run test:soak goes on for as long as one likes.
 const { FC_SEED, FC_PATH, FC_RUNS = '42', FC_MINUTES } = process.env
 const seed = Number(FC_SEED ?? Date.now() % 2 ** 31)
