@@ -12,8 +12,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import autocannon from 'autocannon'
 import { exportSPKI, generateKeyPair, SignJWT } from 'jose'
 import { Agent } from 'undici'
+import { freePort } from '../test/support/free-port.ts'
 import { startPostgres } from '../test/support/postgres.ts'
-import { freePort } from '../test/support/process.ts'
 
 const CONNECTIONS = 16
 const ACCOUNTS = 50

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { get } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { freePort } from '../test/support/process.ts'
+import { freePort } from '../test/support/free-port.ts'
 
 /** The processes that are measured, each of its own. */
 

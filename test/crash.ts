@@ -12,9 +12,9 @@ import fc from 'fast-check'
 import { readConfig } from '../src/config.ts'
 import { connect } from '../src/db/connect.ts'
 import { verify } from '../src/ledger/verify.ts'
+import { freePort } from './support/free-port.ts'
 import { Model, type ModelJob } from './support/model.ts'
 import { startPostgres } from './support/postgres.ts'
-import { freePort } from './support/process.ts'
 
 const CLIENTS = 8
 const { values } = parseArgs({ options: { seconds: { type: 'string' }, seed: { type: 'string' } } })

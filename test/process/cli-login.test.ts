@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { sql } from 'kysely'
 import t, { type Test } from 'tap'
 import { CODE, type Ended, machine, serve } from '../support/cli.ts'
+import { freePort } from '../support/free-port.ts'
 import { answer, openGate, type Rule } from '../support/gate.ts'
-import { freePort } from '../support/process.ts'
 import type { Person } from '../support/start.ts'
 
 // Each waits for polls, not for the processor.

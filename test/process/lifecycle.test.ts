@@ -3,16 +3,9 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { query } from '../support/database.ts'
+import { freePort } from '../support/free-port.ts'
 import { holdAccounts } from '../support/hold.ts'
-import {
-  emptyDatabase,
-  freePort,
-  LISTENING,
-  launch,
-  reserveNothing,
-  signIn,
-  temporaryFolder,
-} from '../support/process.ts'
+import { emptyDatabase, LISTENING, launch, reserveNothing, signIn, temporaryFolder } from '../support/process.ts'
 import { databaseUrl } from '../support/start.ts'
 
 // Half of the time is waiting: for a lock to be refused, and for a dead one to be known as dead.

@@ -5,8 +5,9 @@ import { connect } from '../../src/db/connect.ts'
 import { verify } from '../../src/ledger/verify.ts'
 import { startBalancer } from '../support/balancer.ts'
 import { query } from '../support/database.ts'
+import { freePort } from '../support/free-port.ts'
 import { holdAccounts } from '../support/hold.ts'
-import { emptyDatabase, freePort, LISTENING, launch, ready, reserveNothing, signIn } from '../support/process.ts'
+import { emptyDatabase, LISTENING, launch, ready, reserveNothing, signIn } from '../support/process.ts'
 import { databaseUrl, start, unique } from '../support/start.ts'
 
 // Several starts of the whole service, on a slow machine.

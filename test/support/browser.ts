@@ -6,7 +6,7 @@ import { buffer } from 'node:stream/consumers'
 import axe, { type AxeResults } from 'axe-core'
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 import type { Test } from 'tap'
-import { freePort } from './process.ts'
+import { freePort } from './free-port.ts'
 import { startOwn } from './start.ts'
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome', 'chrome']

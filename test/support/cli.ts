@@ -8,7 +8,8 @@ import { fileURLToPath } from 'node:url'
 import { type IPty, spawn as spawnPty } from '@lydell/node-pty'
 import type { Test } from 'tap'
 import { logIn } from './device.ts'
-import { freePort, temporaryFolder } from './process.ts'
+import { freePort } from './free-port.ts'
+import { temporaryFolder } from './process.ts'
 import { type Person, startOwn } from './start.ts'
 
 // CommonJS that Node finds no names in.

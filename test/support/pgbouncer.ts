@@ -10,8 +10,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { freePort } from './free-port.ts'
 import { startPostgres } from './postgres.ts'
-import { freePort } from './process.ts'
 
 /** The ledger and what races in it, devices and tokens; the others differ in nothing that a pooler could see. */
 const FILES = [
