@@ -1123,6 +1123,7 @@ export interface paths {
                          * @example {
                          *       "job_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
                          *       "account_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                         *       "status": "started",
                          *       "expires_at": "2026-11-21T12:00:00.000Z"
                          *     }
                          */
@@ -1158,6 +1159,15 @@ export interface paths {
                 };
                 /** @description Forbidden */
                 403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Conflict; nothing was changed */
+                409: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -4969,6 +4979,7 @@ export interface components {
          * @example {
          *       "job_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
          *       "account_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+         *       "status": "started",
          *       "expires_at": "2026-11-21T12:00:00.000Z"
          *     }
          */
@@ -4977,6 +4988,8 @@ export interface components {
             job_id: string;
             /** Format: uuid */
             account_id: string;
+            /** @enum {string} */
+            status: "started" | "completed" | "failed";
             /**
              * Format: date-time
              * @description When the hold is released unless the job has ended
@@ -5021,8 +5034,15 @@ export interface components {
              * @description With X-App-Key: the job's account, as POST /api/jobs returned it. Then no user token is needed
              */
             account_id?: string;
-            /** @default true */
+            /**
+             * @description false: the job costs what it reserved, instead of nothing
+             * @default true
+             */
             refund: boolean;
+            /** @description Merged into the job's metadata; new values replace old ones */
+            metadata?: {
+                [key: string]: unknown;
+            };
         };
         /**
          * @example {

@@ -1,6 +1,7 @@
 import { type Query, statement } from '../db/statement.ts'
 import type { Operation } from './operations.ts'
 import type { Account, App, Entry, Grant, Job, Outcome, State } from './rules.ts'
+import type { Visit, Visits } from './visits.ts'
 
 /**
  * The SQL of the ledger: what a batch of operations names is read into states, and what became of them is written, each table
@@ -122,14 +123,19 @@ interface Read {
 /**
  * What is to be read for a batch, all of it in one round trip, beginning with the lock.
  * @param wait whether to wait for locks, instead of leaving out the accounts that are locked
+ * @param known uses of an app that grant nothing: for them, the account's apps are not read
  */
-export function load(operations: Operation[], wait: boolean): Read[] {
+export function load(operations: Operation[], wait: boolean, known: Visits): Read[] {
   const account_ids = [...new Set(operations.map(({ account_id }) => account_id))]
   const jobs: object[] = []
   const keys: object[] = []
   const references: object[] = []
   const slugs = new Set<string>()
   const visitors = new Set<string>()
+  const visit = ({ account_id, app }: Visit) => {
+    slugs.add(app)
+    visitors.add(account_id)
+  }
   for (const operation of operations) {
     const { account_id } = operation
     switch (operation.type) {
@@ -145,10 +151,10 @@ export function load(operations: Operation[], wait: boolean): Read[] {
         if (operation.reposted) jobs.push({ account_id, id: operation.job_id, patch: null })
         if (operation.idempotency_key !== null) keys.push({ account_id, idempotency_key: operation.idempotency_key })
         if (operation.ttl_without_key) slugs.add(operation.app)
+        if (!known.has(operation)) visit(operation)
         break
       case 'visit':
-        slugs.add(operation.app)
-        visitors.add(account_id)
+        visit(operation)
         break
       case 'adjust':
         references.push({ account_id, reference: operation.reference })
@@ -160,14 +166,36 @@ export function load(operations: Operation[], wait: boolean): Read[] {
   if (jobs.length) reads.push({ query: readJobs.query(arraysOf(NAMED_JOBS, jobs)), take: takeJobs })
   if (keys.length) reads.push({ query: readKeys.query(arraysOf(NAMED_KEYS, keys)), take: takeJobs })
   if (slugs.size) reads.push({ query: readApps.query({ slugs: [...slugs] }), take: takeApps })
-  if (visitors.size) reads.push({ query: readGrants.query({ account_ids: [...visitors] }), take: takeGrants })
+  if (visitors.size) reads.push(loadGrants([...visitors]))
   if (references.length)
     reads.push({ query: readEntries.query(arraysOf(NAMED_ENTRIES, references)), take: takeEntries })
   return reads
 }
 
-/** The overdue holds of accounts that have been loaded. */
-export const loadOverdue = (account_ids: string[]): Read => ({
+/** What accounts that are short of credits may still have: overdue holds, and starter credits. */
+export function loadReserves(reserves: Visit[]): Read[] {
+  const account_ids = [...new Set(reserves.map(({ account_id }) => account_id))]
+  return [
+    loadOverdue(account_ids),
+    { query: readApps.query({ slugs: [...new Set(reserves.map(({ app }) => app))] }), take: takeApps },
+    loadGrants(account_ids),
+  ]
+}
+
+/** The apps of accounts that have been loaded. */
+export const loadGrants = (account_ids: string[]): Read => ({
+  query: readGrants.query({ account_ids }),
+  take(rows, states) {
+    for (const id of account_ids) {
+      const state = states.get(id)
+      if (state) state.grants = new Map()
+    }
+    for (const { account_id, ...grant } of rows as (Grant & { account_id: string })[])
+      states.get(account_id)?.grants?.set(grant.app_slug, grant)
+  },
+})
+
+const loadOverdue = (account_ids: string[]): Read => ({
   query: readOverdue.query({ account_ids }),
   take(rows, states) {
     takeJobs(rows, states)
@@ -191,7 +219,7 @@ export const stateOf = (account: Account, now: number): State => ({
   keys: new Map(),
   overdue: [],
   apps: new Map(),
-  grants: new Map(),
+  grants: null,
   entries: new Map(),
 })
 
@@ -210,13 +238,8 @@ function takeJobs(rows: Rows, states: Map<string, State>): void {
 }
 
 function takeApps(rows: Rows, states: Map<string, State>): void {
-  const apps = new Map((rows as (App & { slug: string })[]).map(({ slug, ...app }) => [slug, app]))
-  for (const state of states.values()) state.apps = apps
-}
-
-function takeGrants(rows: Rows, states: Map<string, State>): void {
-  for (const { account_id, ...grant } of rows as (Grant & { account_id: string })[])
-    states.get(account_id)?.grants.set(grant.app_slug, grant)
+  const apps = (rows as (App & { slug: string })[]).map(({ slug, ...app }) => [slug, app] as const)
+  for (const state of states.values()) for (const [slug, app] of apps) state.apps.set(slug, app)
 }
 
 function takeEntries(rows: Rows, states: Map<string, State>): void {

@@ -5,7 +5,7 @@ import { v7 as uuidv7 } from 'uuid'
 import { requireAdmin } from '../access/caller.ts'
 import { accountClosed, appNotFound, badField, endpointNotFound, notAnAdministrator } from '../http/catalogue.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
-import { Credits, ref, Slug, Uuid } from '../schemas/primitives.ts'
+import { Credits, ListQuery, ref, Slug, Uuid } from '../schemas/primitives.ts'
 import { WebhookEndpoint, WebhookEvent, WebhookMessage } from '../schemas/webhooks.ts'
 import { readEndpoints } from '../webhooks/outbox.ts'
 
@@ -71,6 +71,7 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['Admin'],
         summary: "List an app's webhook endpoints",
         params,
+        querystring: ListQuery({}),
         response: {
           200: Type.Object(
             { endpoints: Type.Array(ref(WebhookEndpoint)) },
@@ -121,7 +122,7 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         tags: ['Admin'],
         summary: 'List messages that could not be delivered within three days, oldest first',
-        querystring: Type.Object({
+        querystring: ListQuery({
           endpoint_id: Type.Optional(Uuid),
           limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 200, default: 50 })),
         }),

@@ -21,7 +21,7 @@ import { MAX_CREDITS, STARTER_REFERENCE } from '../ledger/rules.ts'
 import { verify } from '../ledger/verify.ts'
 import { Account, Entry } from '../schemas/account.ts'
 import { AdjustmentKind, App } from '../schemas/admin.ts'
-import { Credits, ref, Slug } from '../schemas/primitives.ts'
+import { Credits, ListQuery, ref, Slug } from '../schemas/primitives.ts'
 
 const ClerkId = Type.String({ pattern: CLERK_USER_ID, description: 'The Clerk user id' })
 
@@ -119,6 +119,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         tags: ['Admin'],
         summary: 'List the registered apps',
+        querystring: ListQuery({}),
         response: {
           200: Type.Object({ apps: Type.Array(ref(App)) }, { description: 'OK', examples: [{ apps: App.examples }] }),
           ...refusals(adminErrors),

@@ -7,10 +7,12 @@ import { appOfKey, readAppKey } from '../access/settle-keys.ts'
 import type { JobStatus as JobState } from '../db/tables.ts'
 import {
   accountClosed,
+  badField,
   busy,
   idempotencyKeyReused,
   insufficientCredits,
   jobNotFound,
+  keyOfEndedJob,
   settleKeyInBrowser,
   settleKeyInvalid,
   settleKeyRequired,
@@ -19,10 +21,14 @@ import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
 import { metadataText } from '../http/validation.ts'
 import { reserve } from '../ledger/operations.ts'
 import { Job, JobStartRequest, JobStartResponse, JobStatus } from '../schemas/jobs.ts'
-import { ref, Slug, Uuid } from '../schemas/primitives.ts'
+import { ListQuery, ref, Slug, Uuid } from '../schemas/primitives.ts'
 
 /** JSON with sorted keys, so that equal requests have equal hashes. */
 const canonicalJson = configure({ deterministic: true })
+const hashOf = (body: object): string =>
+  createHash('sha256')
+    .update(canonicalJson(body) ?? '')
+    .digest('base64url')
 
 export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.addHook('onRequest', requireAccount)
@@ -59,6 +65,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
             signedIn,
             jsonBody,
             insufficientCredits,
+            keyOfEndedJob,
             idempotencyKeyReused,
             accountClosed,
             settleKeyRequired,
@@ -74,22 +81,26 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const caller = callerOf(request)
       const keyed = appOfKey(request)
       if (keyed !== null && keyed !== slug) throw settleKeyInvalid()
+      if (request.inexact !== null)
+        throw badField(
+          'metadata',
+          `must not have an integer that would lose digits (${request.inexact.slice(0, 40)}): send it as a string`,
+        )
       const idempotency_key = request.headers['idempotency-key'] ?? null
-      const canonical =
-        canonicalJson({ app: slug, action, cost_estimate, metadata: metadata ?? null, ttl_seconds }) ?? ''
-      const { job_id, expires_at, replayed } = await reserve(app.ledger, caller, {
+      const { job_id, expires_at, status, replayed } = await reserve(app.ledger, caller, {
         job_id: uuidv7(),
         app: slug,
         action,
         cost: cost_estimate,
         metadata: metadataText(metadata),
         idempotency_key,
-        request_hash: idempotency_key && createHash('sha256').update(canonical).digest('base64url'),
+        request_hash:
+          idempotency_key && hashOf({ app: slug, action, cost_estimate, metadata: metadata ?? null, ttl_seconds }),
         ttl_seconds: ttl_seconds ?? app.config.jobTtlSeconds,
         ttl_without_key: ttl_seconds !== undefined && keyed === null,
       })
       if (replayed) reply.header('idempotency-replayed', 'true')
-      return { job_id, account_id: caller.id, expires_at }
+      return { job_id, account_id: caller.id, status, expires_at }
     },
   )
 
@@ -99,7 +110,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         tags: ['Jobs'],
         summary: "List user's jobs with optional filters",
-        querystring: Type.Object({
+        querystring: ListQuery({
           app: Type.Optional({ ...Slug, description: 'Filter by app slug' }),
           status: Type.Optional(JobStatus),
           limit: Type.Optional(

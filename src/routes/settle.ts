@@ -1,4 +1,5 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
 import { requireAccountOrKey, settler } from '../access/settle-keys.ts'
 import {
   accountClosed,
@@ -52,9 +53,9 @@ export const settleRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { job_id, account_id, actual_cost, metadata } = request.body
+      const { job_id, account_id, actual_cost } = request.body
       const job = { job_id, ...(await settler(request, account_id)) }
-      return answer(await complete(app.ledger, job, actual_cost, metadataText(metadata)))
+      return answer(await complete(app.ledger, job, actual_cost, patchOf(request)), request)
     },
   )
 
@@ -75,7 +76,7 @@ export const settleRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { job_id, account_id, refund = true } = request.body
       const job = { job_id, ...(await settler(request, account_id)) }
-      return answer(await fail(app.ledger, job, refund))
+      return answer(await fail(app.ledger, job, refund, patchOf(request)), request)
     },
   )
 
@@ -85,6 +86,7 @@ export const settleRoutes: FastifyPluginAsyncTypebox = async (app) => {
 const heartbeatRoute: FastifyPluginAsyncTypebox = async (app) => {
   // A heartbeat needs no body. Many clients send an empty one with a JSON content type.
   const parse = app.getDefaultJsonParser('ignore', 'ignore')
+  app.removeContentTypeParser('application/json')
   app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) =>
     body === '' ? done(null, null) : parse(request, body, done),
   )
@@ -114,11 +116,18 @@ const heartbeatRoute: FastifyPluginAsyncTypebox = async (app) => {
 
 const heartbeatExample = { ...Job.examples[0], status: 'started', actual_cost: 0 }
 
-const answer = ({ job, movement, balance, metadata_kept }: Settled) => ({
-  job,
-  moved: movement,
-  ...balance,
-  ...(metadata_kept && {
-    warning: 'The job is settled. Its metadata was not changed: with yours it would be larger than 16 KiB.',
-  }),
-})
+/** The metadata to be merged, as text. One that would lose digits is left out: the work is done, so the job settles all the same. */
+const patchOf = ({ body, inexact }: FastifyRequest & { body: { metadata?: Record<string, unknown> } }) =>
+  inexact === null ? metadataText(body.metadata) : null
+
+function answer({ job, movement, balance, metadata_kept }: Settled, { inexact }: FastifyRequest) {
+  const kept = (why: string) => ({ warning: `The job is settled. Its metadata was not changed: ${why}` })
+  return {
+    job,
+    moved: movement,
+    ...balance,
+    ...(metadata_kept && kept('with yours it would be larger than 16 KiB.')),
+    ...(inexact !== null &&
+      kept(`yours has an integer that would lose digits, ${inexact.slice(0, 40)}. Send it as a string.`)),
+  }
+}
