@@ -97,7 +97,7 @@ export async function serveElsewhere(t: Test, respond: (path: string) => string 
 }
 
 /** Signs in with the local identity, by the form. */
-export async function signIn(page: Page, url: string, email: string): Promise<void> {
+export async function signInByForm(page: Page, url: string, email: string): Promise<void> {
   if (!page.url().includes('/signin')) await page.goto(`${url}/signin`)
   await page.getByLabel('E-mail address').fill(email)
   await page.getByRole('button', { name: 'Sign in' }).click()
