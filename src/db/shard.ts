@@ -12,6 +12,7 @@ export const PLACES: Record<string, { by: string } | 'everywhere' | 'coordinator
   app_grants: { by: 'account_id' },
   jobs: { by: 'account_id' },
   ledger_entries: { by: 'account_id' },
+  webhook_attempts: { by: 'account_id' },
   webhook_messages: { by: 'account_id' },
   apps: 'everywhere',
   attempts: 'everywhere',
@@ -22,6 +23,8 @@ export const PLACES: Record<string, { by: string } | 'everywhere' | 'coordinator
   tokens: 'everywhere',
   webhook_deliveries: 'everywhere',
   webhook_endpoints: 'everywhere',
+  // Written at every turn: on one node, where the service connects.
+  webhook_delivery_state: 'coordinator',
   // Migrations run on the coordinator, which propagates their DDL.
   kysely_migration: 'coordinator',
   kysely_migration_lock: 'coordinator',
