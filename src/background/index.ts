@@ -1,11 +1,12 @@
 import type { FastifyInstance } from 'fastify'
+import { LOOK_EVERY_MS } from '../http/overload.ts'
 import { cleanUp } from './clean-up.ts'
 import { webhookDelivery } from './deliver-webhooks.ts'
 import { repeat } from './repeat.ts'
 import { type JobKey, sweepHolds } from './sweep-holds.ts'
 
 /** A periodic task. */
-interface Job {
+interface Task {
   everyMs: number
   /** Log message when a run fails; the next run happens on schedule */
   failure: string
@@ -15,12 +16,12 @@ interface Job {
 }
 
 /** Everything that runs by the clock. Each replica runs all of it. */
-export function backgroundJobs(app: FastifyInstance): Job[] {
+function tasks(app: FastifyInstance): Task[] {
   const { db, ledger, load, log, metrics, origins } = app
   const onFailure = (error: Error, job: JobKey) => log.warn({ err: error, ...job }, 'could not expire a hold')
   return [
     {
-      everyMs: 250,
+      everyMs: LOOK_EVERY_MS,
       failure: 'could not measure the queues',
       run: () => load.look(),
     },
@@ -45,11 +46,11 @@ export function backgroundJobs(app: FastifyInstance): Job[] {
 }
 
 /**
- * Starts the jobs.
+ * Starts the tasks.
  * @returns a function that stops them and resolves when no run is active; call it while the database is open
  */
 export function startBackground(app: FastifyInstance): () => Promise<void> {
-  const stops = backgroundJobs(app).map(({ everyMs, failure, run, stop }) => {
+  const stops = tasks(app).map(({ everyMs, failure, run, stop }) => {
     const end = repeat(everyMs, run, (error) => app.log.warn({ err: error }, failure))
     return () => Promise.all([end(), stop?.()])
   })

@@ -89,7 +89,7 @@ t.test('nothing is written where nobody listens, nor for what moves nothing', as
 t.test('a message whose process died is delivered by the next', async (t) => {
   const { ada, db, messages, received, reserve, settle } = await hooked(t, undefined, { events: ['job.completed'] })
   await ada.complete(await reserve(5), 5)
-  // As a claim leaves it, when nobody comes back.
+  // The state after a dispatcher crashed.
   await sql`update webhook_messages set attempts = 7, next_attempt_at = now() - interval '1 second'
     where account_id = ${ada.id}`.execute(db)
   await settle()
@@ -97,7 +97,7 @@ t.test('a message whose process died is delivered by the next', async (t) => {
   t.strictSame(await messages(), [])
 })
 
-t.test('two dispatchers deliver a message once', async (t) => {
+t.test('concurrent dispatchers deliver a message once', async (t) => {
   const { ada, db, received, reserve, settle } = await hooked(t, undefined, { events: ['job.completed'] })
   const jobs = await Promise.all(Array.from({ length: 20 }, () => reserve(1)))
   await Promise.all(jobs.map((job) => ada.complete(job, 1)))
