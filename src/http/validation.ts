@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { MAX_METADATA_BYTES } from '../ledger/rules.ts'
+import { excess } from '../ledger/metadata.ts'
 import { badField } from './catalogue.ts'
 
 /** Nesting limit of a body: far beyond real use, and within the limits of JSON parsers and of Postgres. */
@@ -32,12 +32,23 @@ export async function refuseUnstorable(request: FastifyRequest): Promise<void> {
   }
 }
 
-/** Serializes metadata for storage; null when absent. @throws {ApiError} 400 beyond 16 KiB */
-export function metadataText(metadata: Record<string, unknown> | undefined): string | null {
-  if (metadata === undefined) return null
-  const text = JSON.stringify(metadata)
-  if (Buffer.byteLength(text) > MAX_METADATA_BYTES) {
-    throw badField('metadata', `must not be larger than ${MAX_METADATA_BYTES} bytes as JSON`)
-  }
+type WithMetadata = Pick<FastifyRequest, 'inexact'> & { body: { metadata?: Record<string, unknown> } }
+
+/** Serializes metadata for storage; null when absent. @throws {ApiError} 400 beyond its bounds, or where it would lose digits */
+export function metadataText(request: WithMetadata): string | null {
+  const { text, fault } = patchText(request)
+  if (fault) throw badField('metadata', fault)
   return text
+}
+
+/** The same for metadata that is merged into a job's; `fault` is what is wrong with it, and then there is nothing to merge. */
+export function patchText({ body, inexact }: WithMetadata): { text: string | null; fault?: string } {
+  const { metadata } = body
+  if (metadata === undefined) return { text: null }
+  const text = JSON.stringify(metadata)
+  const fault =
+    inexact === null
+      ? excess(metadata, text)
+      : `has an integer that would lose digits, ${inexact.slice(0, 40)}: send it as a string`
+  return fault ? { text: null, fault } : { text }
 }

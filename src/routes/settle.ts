@@ -1,6 +1,6 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
-import type { FastifyRequest } from 'fastify'
 import { requireAccountOrKey, settler } from '../access/settle-keys.ts'
+import type { Db } from '../db/tables.ts'
 import {
   accountClosed,
   balanceOutOfRange,
@@ -11,8 +11,9 @@ import {
   settleKeyRequired,
 } from '../http/catalogue.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
-import { metadataText } from '../http/validation.ts'
-import { complete, fail, heartbeat, type Settled } from '../ledger/operations.ts'
+import { patchText } from '../http/validation.ts'
+import { complete, fail, heartbeat, type JobRow, type Settled } from '../ledger/operations.ts'
+import { readMetadata } from '../ledger/read.ts'
 import {
   HeartbeatRequest,
   Job,
@@ -55,7 +56,8 @@ export const settleRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { job_id, account_id, actual_cost } = request.body
       const job = { job_id, ...(await settler(request, account_id)) }
-      return answer(await complete(app.ledger, job, actual_cost, patchOf(request)), request)
+      const patch = patchText(request)
+      return answer(app.db, job.account_id, await complete(app.ledger, job, actual_cost, patch.text), patch.fault)
     },
   )
 
@@ -76,7 +78,8 @@ export const settleRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { job_id, account_id, refund = true } = request.body
       const job = { job_id, ...(await settler(request, account_id)) }
-      return answer(await fail(app.ledger, job, refund, patchOf(request)), request)
+      const patch = patchText(request)
+      return answer(app.db, job.account_id, await fail(app.ledger, job, refund, patch.text), patch.fault)
     },
   )
 
@@ -109,25 +112,31 @@ const heartbeatRoute: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { ttl_seconds = null, account_id } = request.body ?? {}
       const job = { job_id: request.params.id, ...(await settler(request, account_id)) }
-      return { job: await heartbeat(app.ledger, job, ttl_seconds, app.config.jobTtlSeconds) }
+      const alive = await heartbeat(app.ledger, job, ttl_seconds, app.config.jobTtlSeconds)
+      return { job: await whole(app.db, job.account_id, alive) }
     },
   )
 }
 
 const heartbeatExample = { ...Job.examples[0], status: 'started', actual_cost: 0 }
 
-/** The metadata to be merged, as text. One that would lose digits is left out: the work is done, so the job settles all the same. */
-const patchOf = ({ body, inexact }: FastifyRequest & { body: { metadata?: Record<string, unknown> } }) =>
-  inexact === null ? metadataText(body.metadata) : null
-
-function answer({ job, movement, balance, metadata_kept }: Settled, { inexact }: FastifyRequest) {
-  const kept = (why: string) => ({ warning: `The job is settled. Its metadata was not changed: ${why}` })
+/** @param fault what is wrong with the metadata that was sent, because of which it was not merged */
+async function answer(db: Db, accountId: string, settled: Settled, fault?: string) {
+  const { job, movement, balance, metadata_kept } = settled
+  const kept = 'The job is settled. Its metadata was not changed:'
+  const warning = fault
+    ? `${kept} metadata ${fault}.`
+    : `${kept} with yours it would be larger than 16 KiB, or have more than 1000 values.`
   return {
-    job,
+    job: await whole(db, accountId, job),
     moved: movement,
     ...balance,
-    ...(metadata_kept && kept('with yours it would be larger than 16 KiB.')),
-    ...(inexact !== null &&
-      kept(`yours has an integer that would lose digits, ${inexact.slice(0, 40)}. Send it as a string.`)),
+    ...((fault || metadata_kept) && { warning }),
   }
 }
+
+/** The job with its metadata, also where that is too large for the ledger to load. */
+const whole = async (db: Db, accountId: string, job: JobRow) => ({
+  ...job,
+  metadata: job.metadata === undefined ? await readMetadata(db, accountId, job.id) : job.metadata,
+})
