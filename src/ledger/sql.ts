@@ -6,8 +6,10 @@ import type { Account, App, Entry, Grant, Job, Outcome, State } from './rules.ts
  * The SQL of the ledger: what a batch of operations names is read into states, and what became of them is written, each table
  * by one statement for all. It decides nothing: rules.ts does, between the two.
  *
- * Beside each join with arrays stands the same condition on the account alone, by which a database that is sharded by account
- * finds the shard, and every INSERT returns something, without which such a database hides which constraint refused it.
+ * Statements that join arrays with a table have two forms. On a database sharded by account, the condition on the account stands
+ * a second time, alone (`inShard`): by it the coordinator finds the shard. A plain Postgres would take it as an index condition,
+ * and read every job of the accounts instead of the ones named. Every INSERT returns something, because Citus otherwise
+ * hides which constraint refused it.
  */
 
 type Rows = unknown[]
@@ -29,6 +31,15 @@ function arraysOf(columns: Columns, rows: object[]): Record<string, unknown[]> {
 }
 
 type Arrays = Record<string, unknown[]>
+
+/** Declares both forms of a statement. @returns the one for a database that is sharded or not */
+function forms(name: string, text: (inShard: (column: string, accounts: string) => string) => string) {
+  const nothing = text(() => '')
+  const condition = text((column, accounts) => `and ${column} = any(${accounts}::uuid[])`)
+  const plain = statement<Arrays, never>(name, nothing)
+  const sharded = statement<Arrays, never>(`${name}_in_shard`, condition)
+  return (isSharded: boolean) => (isSharded ? sharded : plain)
+}
 
 // ---- Load
 
@@ -53,23 +64,23 @@ const NAMED_JOBS = { account_id: 'uuid', id: 'uuid', patch: 'text' }
 const MERGED = `(coalesce(jobs.metadata, '{}') || named.patch::jsonb)`
 
 /** Jobs by id, with the metadata that an operation brings merged into theirs, and whether their app has a settle key. */
-const readJobs = statement<Arrays, never>(
+const readJobs = forms(
   'ledger_jobs',
-  `select ${JOB},
+  (inShard) => `select ${JOB},
     (select apps.settle_key_hash is not null from apps where apps.slug = jobs.app_slug) as keyed,
     ${MERGED}::text as merged, ${MERGED} = jobs.metadata as same,
     octet_length(${MERGED}::text) > 16384
       and merge_metadata(jobs.metadata, named.patch::jsonb) is distinct from ${MERGED} as too_large
   from ${rowsOf(NAMED_JOBS, 'named')} join jobs on jobs.account_id = named.account_id and jobs.id = named.id
-  where jobs.account_id = any($account_id::uuid[])`,
+    ${inShard('jobs.account_id', '$account_id')}`,
 )
 
 const NAMED_KEYS = { account_id: 'uuid', idempotency_key: 'text' }
-const readKeys = statement<Arrays, never>(
+const readKeys = forms(
   'ledger_keys',
-  `select ${JOB} from ${rowsOf(NAMED_KEYS, 'named')}
+  (inShard) => `select ${JOB} from ${rowsOf(NAMED_KEYS, 'named')}
     join jobs on jobs.account_id = named.account_id and jobs.idempotency_key = named.idempotency_key
-  where jobs.account_id = any($account_id::uuid[])`,
+    ${inShard('jobs.account_id', '$account_id')}`,
 )
 
 const readApps = statement<{ slugs: string[] }, never>(
@@ -86,11 +97,12 @@ const readGrants = statement<Arrays, never>(
 
 const NAMED_ENTRIES = { account_id: 'uuid', reference: 'text' }
 const ENTRY = 'seq, job_id, kind, amount, balance_after, ledger_entries.reference, reason, actor'
-const readEntries = statement<Arrays, never>(
+const readEntries = forms(
   'ledger_references',
-  `select ledger_entries.account_id, ${ENTRY}, ${ms('created_at', 'created_at')} from ${rowsOf(NAMED_ENTRIES, 'named')}
+  (inShard) => `select ledger_entries.account_id, ${ENTRY}, ${ms('created_at', 'created_at')}
+  from ${rowsOf(NAMED_ENTRIES, 'named')}
     join ledger_entries on ledger_entries.account_id = named.account_id and ledger_entries.reference = named.reference
-  where ledger_entries.account_id = any($account_id::uuid[])`,
+    ${inShard('ledger_entries.account_id', '$account_id')}`,
 )
 
 /** The most overdue holds that are given back for one account at once. */
@@ -113,17 +125,22 @@ type JobRecord = Omit<Job, 'keyed' | 'merge'> & {
   too_large?: boolean | null
 }
 
+/** How a transaction takes its locks. */
+export interface Locking {
+  /** Waits for the lock of its one account, and opens that where need be; else accounts that are locked are left out */
+  waits: boolean
+  /** The database is sharded by account: all accounts are of one shard, and settings are passed on to its node */
+  sharded: boolean
+}
+
 /** A query, and where its rows go. */
 interface Read {
   query: Query
   take(rows: Rows, states: Map<string, State>): void
 }
 
-/**
- * What is to be read for a batch, all of it in one round trip, beginning with the lock.
- * @param wait whether to wait for locks, instead of leaving out the accounts that are locked
- */
-export function load(operations: Operation[], wait: boolean): Read[] {
+/** What is to be read for a batch, all of it in one round trip, beginning with the lock. */
+export function load(operations: Operation[], { waits, sharded }: Locking): Read[] {
   const account_ids = [...new Set(operations.map(({ account_id }) => account_id))]
   const jobs: object[] = []
   const keys: object[] = []
@@ -156,13 +173,13 @@ export function load(operations: Operation[], wait: boolean): Read[] {
     }
   }
   const reads: Read[] = [{ query: lockAccounts.query({ account_ids }), take: takeAccounts }]
-  if (wait) reads.unshift({ query: awaitLock.query({ account_ids }), take: () => {} })
-  if (jobs.length) reads.push({ query: readJobs.query(arraysOf(NAMED_JOBS, jobs)), take: takeJobs })
-  if (keys.length) reads.push({ query: readKeys.query(arraysOf(NAMED_KEYS, keys)), take: takeJobs })
+  if (waits) reads.unshift({ query: awaitLock.query({ account_ids }), take: () => {} })
+  if (jobs.length) reads.push({ query: readJobs(sharded).query(arraysOf(NAMED_JOBS, jobs)), take: takeJobs })
+  if (keys.length) reads.push({ query: readKeys(sharded).query(arraysOf(NAMED_KEYS, keys)), take: takeJobs })
   if (slugs.size) reads.push({ query: readApps.query({ slugs: [...slugs] }), take: takeApps })
   if (visitors.size) reads.push({ query: readGrants.query({ account_ids: [...visitors] }), take: takeGrants })
   if (references.length)
-    reads.push({ query: readEntries.query(arraysOf(NAMED_ENTRIES, references)), take: takeEntries })
+    reads.push({ query: readEntries(sharded).query(arraysOf(NAMED_ENTRIES, references)), take: takeEntries })
   return reads
 }
 
@@ -227,10 +244,10 @@ function takeEntries(rows: Rows, states: Map<string, State>): void {
 // ---- Store
 
 const ACCOUNTS = { id: 'uuid', credits: 'bigint', held: 'bigint', seq: 'bigint' }
-const updateAccounts = statement<Arrays, never>(
+const updateAccounts = forms(
   'store_accounts',
-  `update accounts set credits = new.credits, held = new.held, seq = new.seq
-  from ${rowsOf(ACCOUNTS, 'new')} where accounts.id = new.id and accounts.id = any($id::uuid[])`,
+  (inShard) => `update accounts set credits = new.credits, held = new.held, seq = new.seq
+  from ${rowsOf(ACCOUNTS, 'new')} where accounts.id = new.id ${inShard('accounts.id', '$id')}`,
 )
 
 const closeAccounts = statement<{ account_ids: string[]; now: number }, never>(
@@ -270,12 +287,12 @@ const JOBS = {
   expires_at: 'float8',
   updated_at: 'float8',
 }
-const updateJobs = statement<Arrays, never>(
+const updateJobs = forms(
   'store_jobs',
-  `update jobs set status = new.status, actual_cost = new.actual_cost, metadata = new.metadata::jsonb,
+  (inShard) => `update jobs set status = new.status, actual_cost = new.actual_cost, metadata = new.metadata::jsonb,
     failure_reason = new.failure_reason, expires_at = ${time('new.expires_at')}, updated_at = ${time('new.updated_at')}
   from ${rowsOf(JOBS, 'new')}
-  where jobs.account_id = new.account_id and jobs.id = new.id and jobs.account_id = any($account_id::uuid[])`,
+  where jobs.account_id = new.account_id and jobs.id = new.id ${inShard('jobs.account_id', '$account_id')}`,
 )
 
 const ENTRIES = {
@@ -310,7 +327,10 @@ const upsertGrants = statement<Arrays, never>(
  * What is to be written for a batch, all of it in one round trip.
  * @param outcomes of each account, in order; `state` is the account's after them, and `loaded` what it was before
  */
-export function store(batch: Iterable<{ state: State; loaded: Account; outcomes: Outcome[] }>): Query[] {
+export function store(
+  batch: Iterable<{ state: State; loaded: Account; outcomes: Outcome[] }>,
+  { sharded }: Locking,
+): Query[] {
   const accounts: Account[] = []
   const closed: string[] = []
   const created: object[] = []
@@ -335,10 +355,10 @@ export function store(batch: Iterable<{ state: State; loaded: Account; outcomes:
     for (const id of ids) changed.push({ account_id, ...state.jobs.get(id) })
   }
   const queries: Query[] = []
-  if (accounts.length) queries.push(updateAccounts.query(arraysOf(ACCOUNTS, accounts)))
+  if (accounts.length) queries.push(updateAccounts(sharded).query(arraysOf(ACCOUNTS, accounts)))
   if (closed.length) queries.push(closeAccounts.query({ account_ids: closed, now: latest }))
   if (created.length) queries.push(insertJobs.query(arraysOf(NEW_JOBS, created)))
-  if (changed.length) queries.push(updateJobs.query(arraysOf(JOBS, changed)))
+  if (changed.length) queries.push(updateJobs(sharded).query(arraysOf(JOBS, changed)))
   if (entries.length) queries.push(insertEntries.query(arraysOf(ENTRIES, entries)))
   if (grants.length) queries.push(upsertGrants.query(arraysOf(GRANTS, grants)))
   return queries
