@@ -67,7 +67,7 @@ t.test('who is signed in already goes straight back', async (t) => {
 })
 
 t.test('one address is one person, however it is typed', async (t) => {
-  const { person, app } = await start(t)
+  const { person } = await start(t)
   const email = `${unique('Ada')}@Example.com`
   const { clerkId } = await person(email)
   for (const typed of [email.toLowerCase(), email.toUpperCase(), `  ${email}\t`]) {
