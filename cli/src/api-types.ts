@@ -992,7 +992,7 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
-                /** @description A page of jobs, newest first */
+                /** @description A page of jobs, newest first. It may be shorter than `limit`: it ends at 1 MiB */
                 200: {
                     headers: {
                         [name: string]: unknown;
