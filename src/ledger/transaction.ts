@@ -5,19 +5,11 @@ import { DatabaseUnavailable } from '../db/unavailable.ts'
 import { type Event, insertMessages, type Message, messagesOf, timestamp } from '../webhooks/outbox.ts'
 import type { Operation } from './operations.ts'
 import { type Account, apply, type Fact, follow, MAX_CREDITS, type Outcome, type State } from './rules.ts'
-import { load, loadReserves, openAccounts, stateOf, store } from './sql.ts'
+import { type Locking, load, loadReserves, openAccounts, stateOf, store } from './sql.ts'
 import type { Visits } from './visits.ts'
 
 /** How long one transaction waits for a lock, in ms. */
 export const LOCK_MS = 1_000
-
-/** How a transaction takes its locks. */
-export interface Locking {
-  /** Waits for the lock of its one account, and opens that where need be; else accounts that are locked are left out */
-  waits: boolean
-  /** The database is a cluster: settings are passed on to its nodes */
-  sharded: boolean
-}
 
 /** What a transaction needs to know beside its operations. */
 export interface Context extends Locking {
@@ -54,7 +46,7 @@ export async function transact(
 ): Promise<(Outcome | undefined)[]> {
   try {
     const states = await read(session, operations, context)
-    const { outcomes, queries } = applyAll(context.db, states, operations)
+    const { outcomes, queries } = applyAll(context, states, operations)
     const opener = operations.find(({ account_id, clerk_id }) => clerk_id && states.get(account_id)?.now === UNOPENED)
     if (opener && queries.length > 0) {
       await session.send([
@@ -87,7 +79,7 @@ async function read(session: Session, operations: Operation[], context: Context)
   const take = (reads: ReturnType<typeof load>, results: Result[]) => {
     for (const [n, read] of reads.entries()) read.take(results[n]?.rows ?? [], states)
   }
-  const reads = load(operations, context.waits, context.visits)
+  const reads = load(operations, context, context.visits)
   const [, ...results] = await session.send([begin(context), ...reads.map(({ query }) => query)])
   take(reads, results)
 
@@ -104,7 +96,7 @@ async function read(session: Session, operations: Operation[], context: Context)
 }
 
 /** Applies operations in their order. @returns what became of each, and what is to be stored */
-function applyAll(db: Db, states: Map<string, State>, operations: Operation[]) {
+function applyAll(context: Context, states: Map<string, State>, operations: Operation[]) {
   const changes = new Map<string, { state: State; loaded: Account; outcomes: Outcome[] }>()
   const rows: Query[] = []
   const outcomes = operations.map((operation) => {
@@ -122,8 +114,8 @@ function applyAll(db: Db, states: Map<string, State>, operations: Operation[]) {
     if (operation.rows && !outcome.refusal && !outcome.repeated) rows.push(...operation.rows)
     return outcome
   })
-  const messages = [...changes.values()].flatMap(({ state, outcomes }) => messagesFor(db, state, outcomes))
-  return { outcomes, queries: [...store(changes.values()), ...announce(messages), ...rows] }
+  const messages = [...changes.values()].flatMap(({ state, outcomes }) => messagesFor(context.db, state, outcomes))
+  return { outcomes, queries: [...store(changes.values(), context), ...announce(messages), ...rows] }
 }
 
 function messagesFor(db: Db, { account, grants, now }: State, outcomes: Outcome[]): Message[] {
