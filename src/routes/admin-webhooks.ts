@@ -23,7 +23,9 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         tags: ['Admin'],
+        operationId: 'createWebhookEndpoint',
         summary: 'Register a webhook endpoint of an app (Standard Webhooks); it gets events from two seconds later on',
+        description: 'What it receives stands under `x-webhooks`.',
         params,
         body: Type.Object(
           {
@@ -69,7 +71,9 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         tags: ['Admin'],
+        operationId: 'listWebhookEndpoints',
         summary: "List an app's webhook endpoints",
+        description: 'Without their secrets.',
         params,
         response: {
           200: Type.Object(
@@ -97,7 +101,9 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         tags: ['Admin'],
+        operationId: 'deleteWebhookEndpoint',
         summary: 'Remove a webhook endpoint and its undelivered messages',
+        description: 'Messages that are on their way may still arrive.',
         params: Type.Object({ id: Uuid }),
         response: {
           204: { type: 'null', description: 'Removed' },
@@ -120,7 +126,9 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         tags: ['Admin'],
+        operationId: 'listDeadWebhookMessages',
         summary: 'List messages that could not be delivered within three days, oldest first',
+        description: 'They can be sent again with `replayWebhookMessages`.',
         querystring: Type.Object({
           endpoint_id: Type.Optional(Uuid),
           limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 200, default: 50 })),
@@ -153,7 +161,9 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         tags: ['Admin'],
+        operationId: 'replayWebhookMessages',
         summary: "Retry an endpoint's dead messages for another three days",
+        description: 'All of them, or one. Each keeps its `webhook-id`.',
         body: Type.Object(
           { endpoint_id: Uuid, message_id: Type.Optional({ ...Uuid, description: 'Retry only this message' }) },
           { examples: [{ endpoint_id: WebhookEndpoint.examples[0]?.id }] },
