@@ -938,7 +938,7 @@ export interface components {
             /** @description What ending the job refunded (above zero) or charged (below zero); null: nothing */
             moved: {
                 /** @enum {string} */
-                kind: "starter_grant" | "admin_grant" | "topup" | "adjustment" | "job_reserve" | "job_refund" | "job_overage" | "job_release" | "job_expire" | "job_late_charge";
+                kind: "starter_grant" | "admin_grant" | "topup" | "adjustment" | "job_reserve" | "job_refund" | "job_overage" | "job_release" | "job_expire" | "job_late_charge" | "topup_refund" | "topup_reinstated";
                 amount: number;
             } | null;
             /** @description Credits that can be spent now */
@@ -962,7 +962,7 @@ export interface components {
         Entry: {
             seq: number;
             /** @enum {string} */
-            kind: "starter_grant" | "admin_grant" | "topup" | "adjustment" | "job_reserve" | "job_refund" | "job_overage" | "job_release" | "job_expire" | "job_late_charge";
+            kind: "starter_grant" | "admin_grant" | "topup" | "adjustment" | "job_reserve" | "job_refund" | "job_overage" | "job_release" | "job_expire" | "job_late_charge" | "topup_refund" | "topup_reinstated";
             amount: number;
             balance_after: number;
             /** Format: uuid */

@@ -16,6 +16,7 @@ import {
   type Job,
   type Movement,
   type Outcome,
+  type Reconcile,
   type Request,
   type Reserve,
   settlement,
@@ -155,6 +156,21 @@ export async function adjust(
 }
 
 /**
+ * Posts what a payment provider says of a purchase.
+ * @returns `changed_meanwhile`: read the purchase and ask the provider again; `nothing_new`: all of it had been posted
+ * @throws {ApiError} 403 account_closed, 409 balance_out_of_range
+ */
+export async function settlePurchase(
+  ledger: Ledger,
+  account_id: string,
+  report: Omit<Reconcile, 'type'>,
+): Promise<'posted' | 'nothing_new' | 'changed_meanwhile'> {
+  const outcome = await ledger.post({ type: 'reconcile', account_id, ...report })
+  if (outcome.refusal?.code === 'purchase_changed') return 'changed_meanwhile'
+  return done(outcome).repeated ? 'nothing_new' : 'posted'
+}
+
+/**
  * Closes an account for good: nothing is posted to it any more. It is opened for that where need be: a token of the last minute
  * would open it otherwise, with starter credits.
  */
@@ -192,6 +208,9 @@ function done(outcome: Outcome): Outcome {
       throw referenceReused(entryRow(refusal.entry))
     case 'would_go_negative':
       throw wouldGoNegative(refusal.available)
+    case 'purchase_not_found':
+    case 'purchase_changed':
+      throw new Error(refusal.code)
   }
 }
 

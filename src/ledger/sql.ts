@@ -1,5 +1,6 @@
 import { type Query, statement } from '../db/statement.ts'
 import type { Operation } from './operations.ts'
+import type { Purchase } from './reconcile.ts'
 import type { Account, App, Entry, Grant, Job, Outcome, State } from './rules.ts'
 
 /**
@@ -93,6 +94,16 @@ const readEntries = statement<Arrays, never>(
   where ledger_entries.account_id = any($account_id::uuid[])`,
 )
 
+const NAMED_PURCHASES = { account_id: 'uuid', id: 'uuid' }
+const readPurchases = statement<Arrays, never>(
+  'ledger_purchases',
+  `select purchases.account_id, purchases.id, pack_name, credits, status, failure_reason, checkout_id, payment_id, reference, amount,
+    refunds, taken_back, disputed, receipt_url, ${ms('paid_at', 'paid_at')}, version
+  from ${rowsOf(NAMED_PURCHASES, 'named')}
+    join purchases on purchases.account_id = named.account_id and purchases.id = named.id
+  where purchases.account_id = any($account_id::uuid[])`,
+)
+
 /** The most overdue holds that are given back for one account at once. */
 const MOST_OVERDUE = 200
 
@@ -128,6 +139,7 @@ export function load(operations: Operation[], wait: boolean): Read[] {
   const jobs: object[] = []
   const keys: object[] = []
   const references: object[] = []
+  const purchases: object[] = []
   const slugs = new Set<string>()
   const visitors = new Set<string>()
   for (const operation of operations) {
@@ -153,6 +165,10 @@ export function load(operations: Operation[], wait: boolean): Read[] {
       case 'adjust':
         references.push({ account_id, reference: operation.reference })
         visitors.add(account_id)
+        break
+      case 'reconcile':
+        purchases.push({ account_id, id: operation.purchase_id })
+        visitors.add(account_id)
     }
   }
   const reads: Read[] = [{ query: lockAccounts.query({ account_ids }), take: takeAccounts }]
@@ -163,6 +179,8 @@ export function load(operations: Operation[], wait: boolean): Read[] {
   if (visitors.size) reads.push({ query: readGrants.query({ account_ids: [...visitors] }), take: takeGrants })
   if (references.length)
     reads.push({ query: readEntries.query(arraysOf(NAMED_ENTRIES, references)), take: takeEntries })
+  if (purchases.length)
+    reads.push({ query: readPurchases.query(arraysOf(NAMED_PURCHASES, purchases)), take: takePurchases })
   return reads
 }
 
@@ -193,6 +211,7 @@ export const stateOf = (account: Account, now: number): State => ({
   apps: new Map(),
   grants: new Map(),
   entries: new Map(),
+  purchases: new Map(),
 })
 
 function takeJobs(rows: Rows, states: Map<string, State>): void {
@@ -222,6 +241,11 @@ function takeGrants(rows: Rows, states: Map<string, State>): void {
 function takeEntries(rows: Rows, states: Map<string, State>): void {
   for (const { account_id, ...entry } of rows as (Entry & { account_id: string })[])
     if (entry.reference !== null) states.get(account_id)?.entries.set(entry.reference, entry)
+}
+
+function takePurchases(rows: Rows, states: Map<string, State>): void {
+  for (const { account_id, ...purchase } of rows as (Purchase & { account_id: string })[])
+    states.get(account_id)?.purchases.set(purchase.id, purchase)
 }
 
 // ---- Store
@@ -306,6 +330,33 @@ const upsertGrants = statement<Arrays, never>(
   returning app_slug`,
 )
 
+const PURCHASES = {
+  account_id: 'uuid',
+  id: 'uuid',
+  status: 'text',
+  failure_reason: 'text',
+  checkout_id: 'text',
+  payment_id: 'text',
+  reference: 'text',
+  amount: 'bigint',
+  refunds: 'text',
+  taken_back: 'bigint',
+  disputed: 'bool',
+  receipt_url: 'text',
+  paid_at: 'float8',
+  version: 'int',
+  updated_at: 'float8',
+}
+const updatePurchases = statement<Arrays, never>(
+  'store_purchases',
+  `update purchases set status = new.status, failure_reason = new.failure_reason, checkout_id = new.checkout_id,
+    payment_id = new.payment_id, reference = new.reference, amount = new.amount, refunds = new.refunds::jsonb,
+    taken_back = new.taken_back, disputed = new.disputed, receipt_url = new.receipt_url, paid_at = ${time('new.paid_at')},
+    version = new.version, updated_at = ${time('new.updated_at')}, looked_at = ${time('new.updated_at')}
+  from ${rowsOf(PURCHASES, 'new')}
+  where purchases.account_id = new.account_id and purchases.id = new.id and purchases.account_id = any($account_id::uuid[])`,
+)
+
 /**
  * What is to be written for a batch, all of it in one round trip.
  * @param outcomes of each account, in order; `state` is the account's after them, and `loaded` what it was before
@@ -317,6 +368,7 @@ export function store(batch: Iterable<{ state: State; loaded: Account; outcomes:
   const changed: object[] = []
   const entries: object[] = []
   const grants: object[] = []
+  const purchases: object[] = []
   let latest = 0
   for (const { state, loaded, outcomes } of batch) {
     const { account, now } = state
@@ -325,7 +377,9 @@ export function store(batch: Iterable<{ state: State; loaded: Account; outcomes:
     if (account.seq !== loaded.seq || account.held !== loaded.held) accounts.push(account)
     if (account.closed !== loaded.closed) closed.push(account_id)
     const ids = new Set<string>()
+    const bought = new Set<string>()
     for (const outcome of outcomes) {
+      if (outcome.purchase) bought.add(outcome.purchase.id)
       if (outcome.created) created.push({ account_id, ...outcome.created })
       for (const entry of outcome.entries) entries.push({ account_id, ...entry })
       for (const { id } of outcome.changed) ids.add(id)
@@ -333,6 +387,8 @@ export function store(batch: Iterable<{ state: State; loaded: Account; outcomes:
       if (grant) grants.push({ account_id, ...grant, granted_at: grant.credits > 0 ? now : null })
     }
     for (const id of ids) changed.push({ account_id, ...state.jobs.get(id) })
+    for (const purchase of [...bought].map((id) => state.purchases.get(id)))
+      purchases.push({ account_id, ...purchase, refunds: JSON.stringify(purchase?.refunds), updated_at: now })
   }
   const queries: Query[] = []
   if (accounts.length) queries.push(updateAccounts.query(arraysOf(ACCOUNTS, accounts)))
@@ -341,6 +397,7 @@ export function store(batch: Iterable<{ state: State; loaded: Account; outcomes:
   if (changed.length) queries.push(updateJobs.query(arraysOf(JOBS, changed)))
   if (entries.length) queries.push(insertEntries.query(arraysOf(ENTRIES, entries)))
   if (grants.length) queries.push(upsertGrants.query(arraysOf(GRANTS, grants)))
+  if (purchases.length) queries.push(updatePurchases.query(arraysOf(PURCHASES, purchases)))
   return queries
 }
 

@@ -2,7 +2,7 @@ import type { Page } from 'playwright-core'
 import t from 'tap'
 import { accountIdOf } from '../../src/accounts/account-id.ts'
 import { localClerkId } from '../../src/identity/local.ts'
-import { look, openBrowser, openPage, serve, signIn } from '../support/browser.ts'
+import { look, openBrowser, openPage, serve, signInByForm } from '../support/browser.ts'
 import { daysAgo, past } from '../support/history.ts'
 import { unique } from '../support/start.ts'
 
@@ -24,7 +24,7 @@ const works = async (token: string) =>
 
 t.test('a new account says what there is nothing of', async (t) => {
   const { page, complaints } = await openPage(t, browser)
-  await signIn(page, url, `${unique('new')}@example.com`)
+  await signInByForm(page, url, `${unique('new')}@example.com`)
   await page.getByText('0 credits to spend').waitFor()
   await page.getByText('No jobs yet.').waitFor()
   await page.getByText('No device has access to your account.').waitFor()
@@ -54,7 +54,7 @@ t.test('the account page shows where credits went', async (t) => {
   const requested: string[] = []
   const { page, complaints } = await openPage(t, browser)
   page.on('request', (request) => requested.push(new URL(request.url()).origin))
-  await signIn(page, url, email)
+  await signInByForm(page, url, email)
   await logIn(page, 'focus on ada-laptop')
   await logIn(page, `<script>alert(1)</script> ${'x'.repeat(70)}`, 'account oauth admin')
   await page.goto(`${url}/account`)
@@ -96,7 +96,7 @@ t.test('the account page shows where credits went', async (t) => {
 
 t.test('a device is revoked after asking once, and is out at once', async (t) => {
   const { page, complaints } = await openPage(t, browser)
-  await signIn(page, url, `${unique('ada')}@example.com`)
+  await signInByForm(page, url, `${unique('ada')}@example.com`)
   await page.waitForURL(`${url}/account`)
   const [kept, lost] = [await logIn(page, 'kept'), await logIn(page, 'lost')]
   await page.goto(`${url}/account`)
@@ -121,7 +121,7 @@ t.test('a device is revoked after asking once, and is out at once', async (t) =>
 
 t.test('without JavaScript a device is revoked as well', async (t) => {
   const { page } = await openPage(t, browser, { javaScriptEnabled: false })
-  await signIn(page, url, `${unique('ada')}@example.com`)
+  await signInByForm(page, url, `${unique('ada')}@example.com`)
   await page.getByRole('heading', { name: 'Your account' }).waitFor()
   const token = await logIn(page, 'lost')
   await page.goto(`${url}/account`)
@@ -133,7 +133,7 @@ t.test('without JavaScript a device is revoked as well', async (t) => {
 
 t.test('text twice as large cuts nothing off', async (t) => {
   const { page } = await openPage(t, browser, { viewport: { width: 640, height: 800 } })
-  await signIn(page, url, `${unique('ada')}@example.com`)
+  await signInByForm(page, url, `${unique('ada')}@example.com`)
   await page.waitForURL(`${url}/account`)
   for (const path of ['/account', '/account/entries', '/device']) {
     await page.goto(url + path)

@@ -1,6 +1,6 @@
 import type { Page } from 'playwright-core'
 import t from 'tap'
-import { look, openBrowser, openPage, serve, serveElsewhere, signIn } from '../support/browser.ts'
+import { look, openBrowser, openPage, serve, serveElsewhere, signInByForm } from '../support/browser.ts'
 import { unique } from '../support/start.ts'
 
 const NAME = 'focus on <b>ada</b>-laptop "\'&'
@@ -8,7 +8,7 @@ const NAME = 'focus on <b>ada</b>-laptop "\'&'
 const browser = await openBrowser(t)
 let attack = ''
 const attacker = await serveElsewhere(t, () => attack)
-// The worst case: the attacker is at home on an origin that the operator allowed.
+// The worst case: the attacker's origin is allowed.
 const { url, app, db } = await serve(t, { ALLOWED_ORIGINS: `${attacker.sameSite},${attacker.otherSite}` })
 
 let devices = 0
@@ -28,7 +28,7 @@ const statusOf = async ({ user_code }: { user_code: string }) =>
 const email = () => `${unique('ada')}@example.com`
 async function openSignedIn(t: Parameters<typeof openPage>[0], options = {}) {
   const opened = await openPage(t, browser, options)
-  await signIn(opened.page, url, email())
+  await signInByForm(opened.page, url, email())
   await opened.page.waitForURL(`${url}/account`)
   return opened
 }
@@ -39,7 +39,7 @@ t.test('whoever follows the link signs in first, comes back to the same code and
   const { page, complaints } = await openPage(t, browser)
   await page.goto(login.verification_uri_complete)
   const person = email()
-  await signIn(page, url, person)
+  await signInByForm(page, url, person)
   await page.getByRole('heading', { name: 'Allow this device?' }).waitFor()
   t.equal(page.url(), login.verification_uri_complete, 'no token was put into our own address')
   const said = (await page.getByRole('main').textContent()) ?? ''
@@ -87,7 +87,7 @@ t.test('all of it works without JavaScript', async (t) => {
   const login = await startLogin()
   const { page } = await openPage(t, browser, { javaScriptEnabled: false })
   await page.goto(login.verification_uri_complete)
-  await signIn(page, url, email())
+  await signInByForm(page, url, email())
   await press(page, 'Approve')
   await page.getByRole('heading', { name: 'Device approved' }).waitFor()
   t.match(await poll(login), { token: /^focus_pat_/ })
@@ -169,7 +169,7 @@ t.test("nobody's page but ours can approve, whatever it sends with the person's 
       attack = `<title>Attack</title>${form}`
       await page.goto(origin)
       const answered = page.waitForResponse((response) => response.request().method() === 'POST')
-      // Later, so that the evaluation is over before the page is left.
+      // Delayed, so that evaluate returns before the navigation.
       await page.evaluate('void setTimeout(() => document.forms[0].submit())')
       const response = await answered
       await response.finished()
@@ -227,7 +227,7 @@ t.test('somebody else can sign in from the page and comes back to the code', asy
   await page.goto(login.verification_uri_complete)
   await press(page, 'Sign in as someone else')
   const other = email()
-  await signIn(page, url, other)
+  await signInByForm(page, url, other)
   await page.getByText(other).waitFor()
   t.equal(page.url(), login.verification_uri_complete)
 })

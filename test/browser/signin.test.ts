@@ -1,6 +1,6 @@
 import type { Page } from 'playwright-core'
 import t from 'tap'
-import { look, openBrowser, openPage, serve, serveElsewhere, signIn } from '../support/browser.ts'
+import { look, openBrowser, openPage, serve, serveElsewhere, signInByForm } from '../support/browser.ts'
 import { unique } from '../support/start.ts'
 
 const browser = await openBrowser(t)
@@ -22,7 +22,7 @@ t.test('signing in leads back to an app on another port, which then speaks for t
   const { page, complaints } = await openPage(t, browser)
   await page.goto(signinFor(`${app.sameSite}/place?keep=1#part`))
   await look(t, page, 'signin-local')
-  await signIn(page, url, email())
+  await signInByForm(page, url, email())
   await page.waitForURL(`${app.sameSite}/**`)
   const address = new URL(page.url())
   t.match(address.href, /^http:\/\/localhost:\d+\/place\?keep=1&token=ey[\w.-]+#part$/)
@@ -47,7 +47,7 @@ t.test('signing in leads back to an app on another port, which then speaks for t
 t.test('an app on another site is not known by the cookie, and works by the token', async (t) => {
   const { page } = await openPage(t, browser)
   await page.goto(signinFor(`${app.otherSite}/`))
-  await signIn(page, url, email())
+  await signInByForm(page, url, email())
   await page.waitForURL(`${app.otherSite}/**`)
   const authorization = `Bearer ${tokenIn(page.url())}`
   const refused = await fetched(page, '/api/wallet', { credentials: 'include' })
@@ -58,7 +58,7 @@ t.test('an app on another site is not known by the cookie, and works by the toke
 t.test('a site that is not allowed reads nothing, signed in or not', async (t) => {
   const stranger = await serveElsewhere(t)
   const { page } = await openPage(t, browser)
-  await signIn(page, url, email())
+  await signInByForm(page, url, email())
   await page.waitForURL(`${url}/account`)
   await page.goto(stranger.sameSite)
   t.match(await fetched(page, '/api/wallet', { credentials: 'include' }), { failed: /Failed to fetch/ })
@@ -94,7 +94,7 @@ t.test('a hostile redirect_to gets a page that leads nowhere', async (t) => {
 
 t.test('whoever signs out is signed out, and stays so', async (t) => {
   const { page } = await openPage(t, browser)
-  await signIn(page, url, email())
+  await signInByForm(page, url, email())
   await page.waitForURL(`${url}/account`)
   await page.getByRole('button', { name: 'Sign out' }).click()
   await page.waitForURL(`${url}/signin`)
@@ -106,7 +106,7 @@ t.test('whoever signs out is signed out, and stays so', async (t) => {
 
 t.test('without JavaScript people sign in and out', async (t) => {
   const { page } = await openPage(t, browser, { javaScriptEnabled: false })
-  await signIn(page, url, email())
+  await signInByForm(page, url, email())
   await page.getByRole('heading', { name: 'Your account' }).waitFor()
   await page.getByRole('button', { name: 'Sign out' }).click()
   await page.getByText('You are signed out.').waitFor()

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { daysAgo, past } from '../support/history.ts'
-import { logIn, OURS, opened } from '../support/pages.ts'
+import { logInByPage, OURS, opened } from '../support/pages.ts'
 import { unique } from '../support/start.ts'
 
 t.test('a preview is a link only when it leads to the web', async (t) => {
@@ -166,7 +166,7 @@ t.test("nobody sees or revokes what is somebody else's", async (t) => {
   const service = await opened(t)
   const { see, post, person, db } = service
   const bob = await person(`${unique('bob')}@example.com`)
-  await logIn(service, { client_name: "ada's" })
+  await logInByPage(service, { client_name: "ada's" })
   t.notMatch((await see('/account', bob.cookie)).body, 'ada&#39;s')
   const { id } = await db
     .selectFrom('tokens')

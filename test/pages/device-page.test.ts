@@ -1,11 +1,11 @@
 import t from 'tap'
-import { OURS, opened, startLogin } from '../support/pages.ts'
+import { OURS, opened, startLoginHere } from '../support/pages.ts'
 
 t.test('a device is decided about by a button alone, and by the code that was shown', async (t) => {
   const { app, see, post, db } = await opened(t)
   const [shown, other] = [
-    await startLogin(app, { client_name: 'shown' }),
-    await startLogin(app, { client_name: 'other' }),
+    await startLoginHere(app, { client_name: 'shown' }),
+    await startLoginHere(app, { client_name: 'other' }),
   ]
   const statusOf = async ({ user_code }: { user_code: string }) =>
     (await db.selectFrom('device_codes').select('status').where('user_code', '=', user_code).executeTakeFirstOrThrow())
@@ -39,7 +39,7 @@ t.test('the page says who asks, for what and for how long', async (t) => {
     [{ PAT_TTL_DAYS: '1' }, '1 day'],
   ] as const) {
     const { app, see, post } = await opened(t, env)
-    const { user_code } = await startLogin(app, { client_name: 'focus on ada-laptop' })
+    const { user_code } = await startLoginHere(app, { client_name: 'focus on ada-laptop' })
     const { body } = await see(`/device?user_code=${user_code}`)
     t.match(body, '<h1>Allow this device?</h1>')
     t.match(body, '<dt>Name</dt><dd>focus on ada-laptop</dd>')
@@ -53,7 +53,7 @@ t.test('the page says who asks, for what and for how long', async (t) => {
 t.test('a code of another person, an expired one and an unknown one say so with their status', async (t) => {
   const { app, see, post, person, db } = await opened(t)
   const bob = await person()
-  const taken = await startLogin(app)
+  const taken = await startLoginHere(app)
   await post(
     '/device',
     { user_code: taken.user_code, shown: taken.user_code, action: 'approve' },
@@ -63,7 +63,7 @@ t.test('a code of another person, an expired one and an unknown one say so with 
   const used = await see(`/device?user_code=${taken.user_code}`)
   t.match([used.statusCode, used.body], [410, /already been used/])
 
-  const { user_code } = await startLogin(app)
+  const { user_code } = await startLoginHere(app)
   const expires_at = new Date(Date.now() - 1000)
   await db.updateTable('device_codes').set({ expires_at }).where('user_code', '=', user_code).execute()
   for (const answer of [
@@ -79,7 +79,7 @@ t.test('a code of another person, an expired one and an unknown one say so with 
 t.test('a login from another address is warned of, and its code is not there to be copied', async (t) => {
   const { app, see, ada } = await opened(t)
   const bodyFor = async (asked: string, mine = '127.0.0.1') => {
-    const { user_code } = await startLogin(app, {}, asked)
+    const { user_code } = await startLoginHere(app, {}, asked)
     const url = `/device?user_code=${user_code}`
     const { body } = await app.inject({ url, headers: { cookie: ada.cookie }, remoteAddress: mine })
     return { body, visible: body.replace(/<input type="hidden"[^>]*>/g, ''), user_code }
@@ -99,6 +99,6 @@ t.test('a login from another address is warned of, and its code is not there to 
     t.ok(near.visible.includes(near.user_code))
   }
   t.match((await bodyFor('2001:db8:1:2::3', '2001:db8:1:3::3')).body, 'not your address')
-  const { user_code } = await startLogin(app, { scope: 'account admin' })
+  const { user_code } = await startLoginHere(app, { scope: 'account admin' })
   t.match((await see(`/device?user_code=${user_code}`)).body, '<li class="fault">Administer this service for all users')
 })

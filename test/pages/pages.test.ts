@@ -1,13 +1,13 @@
 import t from 'tap'
 import { startClerk } from '../support/clerk-stand-in.ts'
-import { ALLOWED, type Fields, HOSTILE, logIn, OURS, opened, startLogin } from '../support/pages.ts'
+import { ALLOWED, type Fields, HOSTILE, logInByPage, OURS, opened, startLoginHere } from '../support/pages.ts'
 import { start } from '../support/start.ts'
 
 const ESCAPED = '&lt;script&gt;alert(1)&lt;/script&gt;'
 
 t.test('every page is for this reader alone: not stored, not framed, no script but ours', async (t) => {
   const { app, see, post } = await opened(t)
-  const { user_code } = await startLogin(app)
+  const { user_code } = await startLoginHere(app)
   const pages = [
     await see('/signin', ''),
     await see('/signin?redirect_to=https://evil.example/'),
@@ -83,8 +83,8 @@ t.test('whatever people and apps write is text', async (t) => {
   const job = { app: 'video', action: 'render', cost_estimate: 1, metadata }
   const { job_id } = (await ada.post('/api/jobs', job)).json()
   await ada.post('/api/jobs', { app: 'video', action: HOSTILE, cost_estimate: 1 })
-  await logIn(service, { client_name: HOSTILE })
-  const { user_code } = await startLogin(app, { client_name: HOSTILE })
+  await logInByPage(service, { client_name: HOSTILE })
+  const { user_code } = await startLoginHere(app, { client_name: HOSTILE })
   const pages = {
     account: await see('/account'),
     entries: await see('/account/entries'),
@@ -125,8 +125,8 @@ t.test('who is not signed in comes back to where they wanted to', async (t) => {
 t.test("forms work from our own pages only, with the person's cookies or without", async (t) => {
   const service = await opened(t)
   const { app, post, db } = service
-  const token = await logIn(service, {})
-  const { user_code } = await startLogin(app)
+  const token = await logInByPage(service, {})
+  const { user_code } = await startLoginHere(app)
   const { id } = await db
     .selectFrom('tokens')
     .select('id')

@@ -7,14 +7,9 @@ export const newAddress = (): string => {
   return `10.${(addresses >> 16) & 255}.${(addresses >> 8) & 255}.${addresses & 255}`
 }
 
-/** A device that asks to be logged in, from an address of its own. */
-export async function startLogin(app: App, asked: { client_name?: string; scope?: string } = {}) {
-  const started = await app.inject({
-    method: 'POST',
-    url: '/api/device/start',
-    payload: asked,
-    remoteAddress: newAddress(),
-  })
+/** Starts a device login. By default each device has an address of its own. */
+export async function startLogin(app: App, asked: object = {}, remoteAddress = newAddress()) {
+  const started = await app.inject({ method: 'POST', url: '/api/device/start', payload: asked, remoteAddress })
   if (started.statusCode !== 200) throw new Error(started.body)
   const { device_code, user_code } = started.json() as { device_code: string; user_code: string }
   return {
@@ -25,7 +20,7 @@ export async function startLogin(app: App, asked: { client_name?: string; scope?
 }
 
 /** The token of a device that `person` has approved. */
-export async function logIn(app: App, person: Person, asked: { client_name?: string; scope?: string } = {}) {
+export async function logIn(app: App, person: Person, asked: object = {}) {
   const login = await startLogin(app, asked)
   const approved = await person.postFromOurPage('/api/device/complete', { user_code: login.user_code })
   if (approved.statusCode !== 200) throw new Error(approved.body)

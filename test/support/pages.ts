@@ -1,14 +1,15 @@
 import type { Test } from 'tap'
+import { startLogin } from './device.ts'
 import { type App, start } from './start.ts'
 
 export const OURS = 'http://localhost:3000'
 export const ALLOWED = 'http://localhost:5173'
-/** What a page must show as text. */
+/** Text that a page must escape. */
 export const HOSTILE = `"'><script>alert(1)</script><img src=x onerror=alert(1)>&amp;`
 
 export type Fields = Record<string, string>
 
-/** The service, somebody signed in to it, and the two things that their browser does. */
+/** The service and somebody signed in to it, with GET and form POST as their browser sends them. */
 export const opened = async (t: Test, env: Fields = {}) => {
   const service = await start(t, { ALLOWED_ORIGINS: ALLOWED, ...env })
   const { app } = service
@@ -28,18 +29,13 @@ export const opened = async (t: Test, env: Fields = {}) => {
 }
 
 let devices = 0
-/** By default from this machine, each from an address of its own: starts are counted by address. */
-export const startLogin = async (app: App, payload: object = {}, remoteAddress = `127.0.1.${++devices}`) =>
-  (await app.inject({ method: 'POST', url: '/api/device/start', payload, remoteAddress })).json() as {
-    device_code: string
-    user_code: string
-  }
+/** A device on this machine: /device shows no warning about another address. Each has a loopback address of its own. */
+export const startLoginHere = (app: App, asked: object = {}, remoteAddress = `127.0.1.${++devices}`) =>
+  startLogin(app, asked, remoteAddress)
 
-/** From a device that asks to the token it gets. */
-export async function logIn({ app, post }: Awaited<ReturnType<typeof opened>>, payload: object, cookie?: string) {
-  const { user_code, device_code } = await startLogin(app, payload)
-  const fields = { shown: user_code, user_code, action: 'approve' }
-  await post('/device', fields, { origin: OURS }, cookie)
-  const polled = await app.inject({ method: 'POST', url: '/api/device/poll', payload: { device_code } })
-  return polled.json().token as string
+/** Logs a device in and approves it by the form of /device. Returns its token. */
+export async function logInByPage({ app, post }: Awaited<ReturnType<typeof opened>>, asked: object, cookie?: string) {
+  const { user_code, poll } = await startLoginHere(app, asked)
+  await post('/device', { shown: user_code, user_code, action: 'approve' }, { origin: OURS }, cookie)
+  return (await poll()).json().token as string
 }
