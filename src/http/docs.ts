@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
-import { webhookOperations } from '../schemas/webhooks.ts'
+import { webhookOperations } from '../schemas/webhook-requests.ts'
 import { DOCUMENTED } from './compilers.ts'
 
 type Schema = {
