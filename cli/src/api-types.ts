@@ -721,7 +721,7 @@ export interface paths {
          * Delete an endpoint's dead messages, once somebody has looked at them
          * @description All of them, or one.
          */
-        post: operations["deleteDeadWebhookMessages"];
+        post: operations["dismissDeadWebhookMessages"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2262,7 +2262,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A page of jobs, newest first */
+            /** @description A page of jobs, newest first. It may be shorter than `limit`: it ends at 1 MiB */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7052,7 +7052,7 @@ export interface operations {
             };
         };
     };
-    deleteDeadWebhookMessages: {
+    dismissDeadWebhookMessages: {
         parameters: {
             query?: never;
             header?: never;

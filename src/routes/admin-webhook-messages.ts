@@ -168,7 +168,7 @@ export const adminWebhookMessageRoutes: FastifyPluginAsyncTypebox = async (app) 
     {
       schema: {
         tags: ['Admin'],
-        operationId: 'deleteDeadWebhookMessages',
+        operationId: 'dismissDeadWebhookMessages',
         summary: "Delete an endpoint's dead messages, once somebody has looked at them",
         description: 'All of them, or one.',
         body: whichDead,
