@@ -78,7 +78,8 @@ export async function registerDocs(app: FastifyInstance): Promise<void> {
             type: 'apiKey',
             in: 'cookie',
             name: '__Host-focus_session',
-            description: 'Set by /signin. Its name is focus_session where PUBLIC_URL is http',
+            description:
+              'Set by /signin. Where PUBLIC_URL is http, its name is focus_session_ and the port, such as focus_session_3000',
           },
         },
       },

@@ -2,7 +2,6 @@ import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typ
 import type { FastifyReply } from 'fastify'
 import { callerOf, requireSession } from '../access/caller.ts'
 import { tokenSecret } from '../access/tokens.ts'
-import { plainAddress } from '../addresses.ts'
 import type { Scope } from '../db/tables.ts'
 import { completeDevice, startDevice } from '../device/approval.ts'
 import { type Polled, pollDevice } from '../device/client.ts'
@@ -137,7 +136,7 @@ export const deviceRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const started = await startDevice(app.db, {
         client_name: cleanName(client_name),
         scopes: readScopes(scope),
-        requested_from: plainAddress(request.ip),
+        requested_from: request.address,
       })
       const verification_uri = `${app.config.publicUrl}/device`
       return {
@@ -221,7 +220,7 @@ export const deviceRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { user_code, action = 'approve' } = request.body
       const { id: account_id, clerk_id } = callerOf(request)
-      await completeDevice(app.db, { account_id, clerk_id, address: request.ip }, user_code, action)
+      await completeDevice(app.db, { account_id, clerk_id, address: request.address }, user_code, action)
       return { ok: true }
     },
   )

@@ -3,16 +3,13 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { bySessionCookie } from '../../access/caller.ts'
 import { handOut } from '../../access/handed-out.ts'
 import { originToAllow, type TokenIn, withToken } from '../../access/redirects.ts'
-import { closeSession, openSession } from '../../access/sessions.ts'
+import { closeSession, openSession, portCookie } from '../../access/sessions.ts'
 import { clerkFrontendHost } from '../../config.ts'
 import { accountClosed, badField, localSignInOff, openOurPage } from '../../http/catalogue.ts'
 import { anyRequest, jsonBody, refusals } from '../../http/refusals.ts'
 import { localClerkId, newLocalSid } from '../../identity/local.ts'
 import { alsoAsPages, fromOurPages, html, isJson, page } from './page.ts'
 import { allowedUrl, allowsLoopback } from './return-link.ts'
-
-/** Cookie set by a sign-out and read once: the next sign-in page must not sign the person in again automatically. */
-const SIGNED_OUT = 'focus_signed_out'
 
 const RedirectTo = Type.String({ format: 'uri', description: 'Absolute URL to send the user back to after sign-in' })
 const TokenInParam = Type.Unsafe<TokenIn>({
@@ -37,6 +34,9 @@ interface Return {
 }
 
 export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
+  /** Cookie set by a sign-out and read once: the next sign-in page must not sign the person in again automatically. */
+  const SIGNED_OUT = portCookie('focus_signed_out', app.config.publicUrl)
+
   app.get<{ Querystring: SigninForm }>(
     '/signin',
     {
