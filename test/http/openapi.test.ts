@@ -142,9 +142,8 @@ t.test('every response of every operation has a schema and an example', async (t
 t.test('what any operation of its kind can answer is listed', async (t) => {
   for (const { name, path, operation } of operations) {
     const listed = Object.keys(operation.responses)
-    const wanted = ['200', '204', '303']
     t.ok(
-      wanted.some((status) => listed.includes(status)),
+      listed.some((status) => status.startsWith('2') || status === '303'),
       `${name} can succeed`,
     )
     if (path.startsWith('/api/') && operation.security === undefined) {
