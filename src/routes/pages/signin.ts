@@ -44,7 +44,9 @@ export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
       attachValidation: true,
       schema: {
         tags: ['Auth'],
+        operationId: 'openSignInPage',
         summary: 'Interactive sign-in. On success, redirects to redirect_to with ?token=<JWT>',
+        description: 'A page for browsers. Who is signed in already is redirected at once.',
         security: [],
         querystring: Type.Object({ redirect_to: Type.Optional(RedirectTo), token_in: Type.Optional(TokenInParam) }),
         response: {
@@ -79,7 +81,9 @@ export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
       config: { limit: 'sign_in' },
       schema: {
         tags: ['Auth'],
+        operationId: 'signInLocally',
         summary: 'Sign in with the local identity: any e-mail address, for trying out',
+        description: 'Answers 404 where people sign in with Clerk.',
         security: [],
         consumes: ['application/x-www-form-urlencoded', 'application/json'],
         body: Type.Object(
