@@ -42,7 +42,9 @@ function inexactIn(body: string): string | null {
   }
 }
 
-const isMangled = (literal: string, value: number) => /^-?\d+$/.test(literal) && BigInt(literal) !== BigInt(value)
+/** Digits that come back as they were sent are fine, also where the number behind them is another: 38772632701357130. */
+const isMangled = (literal: string, value: number) =>
+  /^-?\d+$/.test(literal) && String(value) !== literal && BigInt(value) !== BigInt(literal)
 
 function find(root: unknown): string | null {
   const pending = [root]
