@@ -5,7 +5,7 @@ ARG NODE_IMAGE=node:26-slim
 FROM ${NODE_IMAGE} AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-# What the lockfile says and nothing else, nobody's install script, no workspace; then without what only developers read.
+# Installs the lockfile without install scripts and workspaces, then deletes source maps and type files.
 RUN npm ci --omit=dev --ignore-scripts --workspaces=false --no-audit --no-fund \
   && find node_modules -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' \) -delete
 
@@ -18,7 +18,7 @@ LABEL org.opencontainers.image.title="The Focus API" \
   org.opencontainers.image.version="${VERSION}" \
   org.opencontainers.image.revision="${REVISION}"
 
-# Only for the embedded database, where there is no DATABASE_URL; nothing else is ever written.
+# Only for the embedded database, where there is no DATABASE_URL; the only writable folder.
 RUN mkdir /data && chown 1000:1000 /data
 WORKDIR /app
 COPY package.json LICENSE ./
@@ -28,10 +28,10 @@ COPY views views
 COPY src src
 
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000 DATA_DIR=/data
-# By number, for orchestrators that want to see that it is not root: the image's user `node`.
+# The image's user `node`. Numeric, so that orchestrators can verify that it is not root.
 USER 1000:1000
 EXPOSE 3000
-# As process 1 or behind an init: node minds this signal itself, finishes what runs and exits within 10 s.
+# Node handles this signal itself, also as process 1: it finishes running requests and exits within 10 s.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:' + (process.env.PORT || 3000) + '/readyz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]

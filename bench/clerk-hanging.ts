@@ -129,5 +129,5 @@ async function until(holds: () => Promise<boolean>): Promise<void> {
     if (await holds().catch(() => false)) return
     await sleep(100)
   }
-  throw new Error('It did not come to hold within 30 s.')
+  throw new Error('The condition did not hold within 30 s within 30 s.')
 }

@@ -8,8 +8,8 @@ import { startPostgres } from '../test/support/postgres.ts'
 import { parentOf } from './usage.ts'
 
 /**
- * A temporary Postgres that loses nothing: what a commit costs is what is measured. Its buffers hold a small service's
- * database, as anybody would set them; a checkpoint in the middle of one round and not of the next would say nothing.
+ * A temporary Postgres with fsync, since the cost of a commit is what is measured. Its buffers hold a small service's database.
+ * There is no checkpoint during a run, because it would distort single rounds.
  */
 export const durablePostgres = () =>
   startPostgres({
@@ -27,7 +27,7 @@ const rethrow = (error: Error) => {
   throw error
 }
 
-/** Does something with a database as the service has it. */
+/** Connects to a database as the service does and closes the connection afterwards. */
 export async function withDatabase<Result>(
   url: string,
   act: (db: Awaited<ReturnType<typeof connect>>) => Promise<Result>,
@@ -58,7 +58,7 @@ export async function migratedDatabase(server: string, name: string): Promise<st
   return url
 }
 
-/** The process of a server on this machine that started all the others of it. NaN where the system does not say. */
+/** The process id of the postmaster; NaN without /proc. */
 export async function postmasterOf(url: string): Promise<number> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
@@ -70,7 +70,7 @@ export async function postmasterOf(url: string): Promise<number> {
   }
 }
 
-/** Speed that loses a credit is worth nothing. @throws {Error} naming the checks that do not hold */
+/** Verifies the ledger. @throws {Error} naming the checks that do not hold */
 export async function mustBeRight(url: string): Promise<void> {
   const { ok, checks } = await withDatabase(url, verify)
   const broken = checks.filter(({ violations }) => violations > 0).map(({ name }) => name)

@@ -1,7 +1,7 @@
 import pg from 'pg'
 import type { Person } from './people.ts'
 
-/** What an account is given before its first job. */
+/** Credits of an account before its first job. */
 export const CREDITS = 1_000_000_000
 
 /**
@@ -13,7 +13,7 @@ export async function fill(url: string, people: Person[], jobsEach: number): Pro
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   try {
-    // Foreign keys hold by construction; checking each would take longer than the rest.
+    // Skips the foreign-key checks (app_grants; in older releases jobs and entries too): they would take longer than the rest.
     await client.query('set session_replication_role = replica')
     await client.query(
       `insert into apps (slug, name, starter_credits) values ('video', 'Video', 20) on conflict do nothing`,
@@ -27,7 +27,7 @@ export async function fill(url: string, people: Person[], jobsEach: number): Pro
   }
 }
 
-/** Analysed, written out: nothing of the filling is left to do while something is measured. */
+/** Vacuums, analyses and checkpoints, so that no work of the filling is left for the measurement. */
 export async function settle(client: pg.Client): Promise<void> {
   await client.query('vacuum (freeze, analyze)')
   await client.query('checkpoint')

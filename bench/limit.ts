@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import { query } from '../test/support/database.ts'
 import { cpuSecondsOfPostgres } from './usage.ts'
 
-/** The denominator: what Postgres does for the same work by limit.sql, which owes nothing to the service's own SQL. */
+/** The baseline: pgbench doing the same work with the hand-written SQL of limit.sql. */
 
 const run = promisify(execFile)
 const CLIENTS = 16

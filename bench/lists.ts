@@ -16,7 +16,7 @@ const jobId = (n: number) => `01900000-0000-7000-8000-${n.toString(16).padStart(
 /** A job a minute, the newest now. */
 const minuteOf = (n: number, size: number) => new Date(Date.now() - (size - n) * 60_000).toISOString()
 
-/** What is rare is ten of the oldest jobs, in both accounts: whoever looks for them from the newest on passes them all. */
+/** Rare rows are the ten oldest jobs, the worst case for a scan from the newest. */
 const FILTERS: Record<string, (size: number) => string> = {
   'jobs, no filter': () => `/api/jobs?limit=${LIMIT}`,
   'status, common': () => `/api/jobs?limit=${LIMIT}&status=completed`,
@@ -66,7 +66,7 @@ export async function measureLists(world: World, url: string, rounds: number) {
   return { figures, part: `### Lists at ${CONNECTIONS} connections, ${LIMIT} rows a page\n\n${table(head, rows)}` }
 }
 
-/** An account with so many jobs of 5: the oldest ten failed, the next ten under way, all others done for 3. */
+/** An account with so many jobs of 5: the oldest ten failed, the next ten started, the rest completed at 3. */
 async function fillLists(url: string, { accountId, clerkId }: Person, size: number): Promise<void> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()

@@ -1,6 +1,6 @@
 /**
- * The load, a process of its own (processes.ts starts it). It shares two cores with what it measures, so it does next
- * to nothing: requests come as finished bytes, an answer is read as far as its status and its length, one request at a
+ * The load, a process of its own (processes.ts starts it). It shares two cores with what it measures, so it does as little
+ * as possible: requests come as finished bytes, an answer is read as far as its status and its length, one request at a
  * time per connection. `fetch` or autocannon would take as much as the service itself.
  */
 import { once } from 'node:events'
@@ -19,7 +19,7 @@ export interface Load {
   seconds: number
   /** Whole HTTP/1.1 requests */
   requests: string[]
-  /** Which is taken next. random: any; once: each once, in order; own: each connection always the same, neighbours sharing it */
+  /** Which is taken next. random: any; once: each once, in order; own: each connection uses one fixed request, shared with its neighbour */
   take?: 'random' | 'once' | 'own'
   /** What follows each of them on the same connection, with JOB_ID in the place of the job that the first one made */
   followUps?: string[]

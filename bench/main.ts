@@ -21,7 +21,7 @@ import { measureStart } from './startup.ts'
 import { inWorld, type World } from './world.ts'
 
 const ACCOUNTS = 2_000
-/** Accounts beside many jobs: with one each and with a thousand. */
+/** Accounts in the databases with a thousand and with a million jobs. */
 const GROWN = 1_000
 
 const { values } = parseArgs({

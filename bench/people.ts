@@ -2,7 +2,7 @@ import { generateKeyPairSync, sign } from 'node:crypto'
 import { promisify } from 'node:util'
 import { accountIdOf } from '../src/accounts/account-id.ts'
 
-/** Clerk, as far as a token goes: a key, its configuration for the service, and people who are signed in. */
+/** Issues Clerk-like tokens: a key, its configuration for the service, and people who are signed in. */
 
 const signed = promisify(sign)
 const encoded = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url')
@@ -32,8 +32,8 @@ export const peopleOf = (count: number): Person[] =>
 let minted = 0
 
 /**
- * A session JWT with the claims of Clerk's, each a new one. It lives an hour and not a minute, so that what is measured
- * warm is warm; what a new one costs is measured by itself.
+ * A session JWT with the claims of Clerk's, each a new one. It is valid for an hour, so that tokens do not
+ * expire during a run; the cost of a new one is measured separately.
  */
 export async function mint({ clerkId }: Person): Promise<string> {
   const now = Math.floor(Date.now() / 1000)

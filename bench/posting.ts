@@ -8,10 +8,10 @@ import { compared, interleaved, typical } from './rounds.ts'
 import { type Round, round, type World } from './world.ts'
 
 const CONNECTIONS = [1, 8, 32, 128]
-/** At this many the goals are set. */
+/** Goals apply at this many connections. */
 const BUSY = 32
 const SECONDS = 2
-/** Code that has just started takes twice the CPU until it is compiled. */
+/** JIT warm-up takes this long. */
 const WARM_SECONDS = 15
 
 /**

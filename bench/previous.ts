@@ -10,7 +10,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 /**
  * Checks out an earlier commit of this repository, to be run beside the present one with the packages of the present one.
  * @param folder that exists; the checkout is made below it
- * @returns its server script, and what removes the checkout
+ * @returns its server script, and a function that removes the checkout
  */
 export async function checkOut(commit: string, folder: string) {
   const tree = join(folder, 'previous')

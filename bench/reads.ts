@@ -9,7 +9,7 @@ import { type Round, round, type World } from './world.ts'
 const CONNECTIONS = [1, 8, 32, 128]
 const BUSY = 32
 const SECONDS = 1
-/** Each may be polled once in five seconds: as many as are polled in a round. */
+/** Devices: each may poll once in 5 s, so one round needs this many. */
 const DEVICES = 30_000
 /** As many as a round of unseen tokens takes. */
 const UNSEEN = 1_500
@@ -76,7 +76,7 @@ async function startDevices(url: string): Promise<string[]> {
   return codes.map((code) => `/api/device/poll?device_code=${code}`)
 }
 
-/** What a token costs that was never seen before, beside one that was. */
+/** The cost of a token seen for the first time, against a cached one. */
 export async function measureTokens(world: World, url: string, rounds: number) {
   const service = await world.service(url)
   const wallet = (tokens: string[]) =>

@@ -29,5 +29,5 @@ export const readsOf = (path: string, tokens: string[]) => ({
   expected: 200,
 })
 
-/** Paths that ask for nobody. */
+/** Requests without a token. */
 export const opens = (paths: string[], expected = 200) => ({ requests: paths.map((path) => get(path)), expected })

@@ -14,7 +14,7 @@ const TITLE = `# What it does on one machine
 Each section is written by the command above it. How to read them: [README.md](README.md).
 `
 
-/** A name, a value, and what it has to reach (`≥ 1.2`); without that it is only told. */
+/** A name, a value, and what it has to reach (`≥ 1.2`); without a goal it is only reported. */
 export type Figure = [name: string, value: number, goal?: string]
 
 /** What was measured: figures for the first table, and more about them. */
@@ -38,7 +38,7 @@ function verdict(value: number, goal: string): string {
   return (sign === '≥' ? value >= Number(limit) : value <= Number(limit)) ? 'met' : '**missed**'
 }
 
-/** A table in Markdown; numbers are rounded to what can be believed. */
+/** A table in Markdown; numbers are rounded to three digits. */
 export function table(head: string[], rows: (string | number)[][]): string {
   const line = (cells: (string | number)[]) =>
     `| ${cells.map((cell) => (typeof cell === 'number' ? rounded(cell) : cell)).join(' | ')} |`

@@ -6,8 +6,8 @@ export const median = (values: number[]): number => {
 }
 
 /**
- * Measures everything once per round, the rounds alternately forwards and backwards, so that who comes last is not
- * always the same. A first round warms up and is forgotten: plans, caches, the compiler.
+ * Measures everything once per round, the rounds alternately forwards and backwards, so that none is
+ * always last. The first round warms up plans, caches and the compiler; it is discarded.
  * @returns by name, one result per round
  */
 export async function interleaved<Result>(

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 
 /** What Linux says of processes; NaN where there is no /proc. */
 
-/** Of /proc/<pid>/stat, from the state on: what follows the command's name, which may hold spaces. */
+/** Fields of /proc/<pid>/stat after the command name, which may hold spaces. */
 function statOf(pid: number): string[] {
   try {
     return readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? []

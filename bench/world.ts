@@ -10,7 +10,7 @@ import { identityEnv, mint, type Person, peopleOf } from './people.ts'
 import { checkOut } from './previous.ts'
 import { type Running, startServer, startWorker, type Worker } from './processes.ts'
 
-/** Everything that a measurement needs, and an end to all of it. */
+/** Resources of a run. */
 export interface World {
   postgres: Postgres
   postmasters: number[]
@@ -74,7 +74,7 @@ export async function inWorld(accounts: number, measure: (world: World) => Promi
   }
 }
 
-/** What a round says of what it measured. Times in ms, CPU in µs per request. */
+/** Result of one round. Times in ms, CPU in µs per request. */
 export interface Round {
   perSecond: number
   p50: number

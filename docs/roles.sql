@@ -1,4 +1,4 @@
--- A lesser database role for the service.
+-- A restricted database role for the service.
 --
 -- The role that owns the tables can do anything to them, a ledger entry's trigger included. Let that role run the migrations
 -- (MIGRATE_DATABASE_URL), and the service itself (DATABASE_URL) connect as a member of focus_service, which can do what the
@@ -27,5 +27,5 @@ alter default privileges in schema public grant select, insert, update, delete o
 revoke update, delete, truncate on ledger_entries from focus_service;
 -- Accounts, their jobs and their grants are never deleted.
 revoke delete, truncate on accounts, jobs, app_grants from focus_service;
--- What has been migrated is the owner's to say.
+-- Only the owner writes migration records.
 revoke insert, update, delete on kysely_migration, kysely_migration_lock from focus_service;

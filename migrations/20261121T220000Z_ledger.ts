@@ -2,11 +2,11 @@ import { type Kysely, sql } from 'kysely'
 
 /**
  * The first schema. What belongs to an account carries account_id first in its primary key and in every unique
- * index, so that the same tables can be sharded by it; the small tables below stay whole and carry no foreign
- * key to accounts. Constraints repeat the ledger's rules: a bug becomes an error instead of a wrong balance.
+ * index, so that the same tables can be sharded by it; the small tables below are copied to every node and carry
+ * no foreign key to accounts. Constraints repeat the ledger's rules: a bug becomes an error instead of a wrong balance.
  */
 const statements = [
-  // credits + held is bounded, not credits alone: then no release or refund can ever pass 2^53 - 1.
+  // Bounding credits + held ensures that no release exceeds 2^53 - 1.
   `create table accounts (
     id uuid primary key,
     clerk_id text not null,
@@ -60,17 +60,17 @@ const statements = [
     check ((idempotency_key is null) = (request_hash is null))
   )`,
   `create unique index jobs_idempotency_key on jobs (account_id, idempotency_key) where idempotency_key is not null`,
-  // One index for every combination of list filters; the order of a list is that of the id (uuid v7, by time).
+  // Indexes of the list filters. A list is ordered by id (UUIDv7, by time).
   `create index jobs_by_app on jobs (account_id, app_slug, id)`,
   `create index jobs_by_status on jobs (account_id, status, id)`,
   `create index jobs_by_app_and_status on jobs (account_id, app_slug, status, id)`,
-  // Last: on empty tables all these indexes cost the same, and of equals Postgres takes the youngest. A prepared plan or
-  // foreign key check made then would look a job up through all jobs of its account.
+  // Created last: on empty tables all these indexes cost the same, Postgres picks the newest of equally cheap ones, and
+  // cached plans keep it. Another index would look a job up through all jobs of its account.
   `alter table jobs add primary key (account_id, id)`,
 
-  // A patch of null leaves the metadata alone, and so does one with which it would pass 16 KiB as compact JSON. jsonb is
-  // longer than that: it writes a space after every comma and colon, and 1e300 with three hundred zeros. From 1e21 up and
-  // below 1e-6 JSON has an exponent; float8 writes the same digits, but two for an exponent of one.
+  // A patch of null leaves the metadata alone, and so does one with which it would pass 16 KiB as compact JSON. jsonb's
+  // text is longer: it has a space after every comma and colon, and 1e300 has three hundred zeros. The function subtracts
+  // the spaces and counts large and small numbers as float8 writes them, whose exponent has at least two digits.
   `create function merge_metadata(old jsonb, patch jsonb) returns jsonb immutable language sql as $$
     select case
       when patch is null then old

@@ -1,14 +1,14 @@
 import { type Kysely, sql } from 'kysely'
 
 /**
- * What device login needs beside the tables of the first schema: which token a code became, when, and attempts that
- * are counted for all replicas at once; and indexes by which old rows are cleaned away.
+ * Device login: the token of a code and when it was delivered, attempts counted for all replicas together, and indexes
+ * for deleting old rows.
  */
 const statements = [
-  // No foreign key: a token is cleaned away long after its code, and a code may be without one.
+  // No foreign key: tokens are deleted later than codes, and a code may have none.
   'alter table device_codes add column token_id uuid, add column delivered_at timestamptz',
 
-  // One row per subject with the times of its latest attempts, at most as many as its budget: a window that slides.
+  // One row per subject with the times of its latest attempts: a sliding window, no longer than the budget.
   `create table attempts (
     kind text not null,
     subject text not null,

@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 
-/** Which deliveries of the identity's events were dealt with, and which sessions they ended; old rows are cleaned away. */
+/** Clerk webhook deliveries that were handled, and the sessions that they ended. Old rows are deleted. */
 const statements = [
   `create table webhook_deliveries (
     id text primary key,
@@ -9,7 +9,7 @@ const statements = [
   )`,
   'create index webhook_deliveries_by_age on webhook_deliveries (received_at)',
   'create index webhook_deliveries_by_ended_sid on webhook_deliveries (ended_sid) where ended_sid is not null',
-  // Somebody who is gone is signed out everywhere.
+  // For deleting all sessions of an account.
   'create index sessions_by_account on sessions (account_id)',
 ]
 

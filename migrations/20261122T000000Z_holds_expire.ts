@@ -4,8 +4,8 @@ import { type Kysely, sql } from 'kysely'
  * Holds expire: the sweeper finds what is overdue by one index over the started jobs alone, and a heartbeat extends a hold
  * by what its job was created with (null, as the previous release writes it: by the configured time).
  *
- * A started job's actual_cost is 0 anyway. Named in the index, it keeps the planner from taking it for the statements
- * that end one job: on empty tables it costs as little as the primary key.
+ * A started job's actual_cost is always 0. The extra condition keeps Postgres from using this index for settling one job: on
+ * empty tables it would cost as little as the primary key.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`alter table jobs add column ttl_seconds integer check (ttl_seconds between 60 and 604800)`.execute(db)

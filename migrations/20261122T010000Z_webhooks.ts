@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 
 /**
- * Webhooks: where an app wants to hear of its jobs, and the outbox that is written in the same statement as the ledger.
+ * Webhooks: the endpoints of apps, and the outbox that is written in the same transaction as the ledger.
  * A message belongs to an account and is deleted when it has arrived.
  */
 const statements = [

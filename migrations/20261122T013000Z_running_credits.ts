@@ -1,8 +1,8 @@
 import { type Kysely, sql } from 'kysely'
 
 /**
- * What posting many operations at once needs: the balance after each of them, in their order, where one that must be
- * covered and is not leaves the balance as it was. A plain running sum would count it, and refuse those after it.
+ * A running balance that skips reserves it cannot cover; a plain running sum would count them and refuse those after. The release
+ * that used it posted batches by one statement. It stays for as long as that release may run beside this one.
  */
 const statements = [
   // Parallel safe and immutable, as sum() is; the first call of a window has no balance yet.
@@ -14,8 +14,7 @@ const statements = [
     end $$`,
   `create aggregate running_credits (opening bigint, delta bigint, must_be_covered boolean)
     (sfunc = credits_after, stype = bigint, parallel = safe)`,
-  // Together, one operation may leave the range and another come back into it: the account's own check sees only the end.
-  // What is there already came one by one.
+  // Checks each entry, because accounts_range sees only the final balance of a batch. Not validated for older rows.
   `alter table ledger_entries add constraint ledger_entries_range check (balance_after >= -9007199254740991) not valid`,
 ]
 

@@ -3,7 +3,7 @@ import { type Kysely, sql } from 'kysely'
 /**
  * Jobs and entries are written by one module, under their account's lock, and never deleted: their foreign keys cost each posting
  * three look-ups, and `verify` looks for orphans instead. The list of an app's jobs is a merge of the lists by status, whose
- * index it shares. The previous release needs none of the three.
+ * index it shares. The previous release needs neither the keys nor the index.
  */
 const statements = [
   'alter table ledger_entries drop constraint if exists ledger_entries_account_id_job_id_fkey',

@@ -118,7 +118,7 @@ async function ask(client: Client, path: string, body: object, headers: Record<s
       const answer = (await reply.json()) as Record<string, unknown>
       if (reply.status < 500) return { status: reply.status, answer }
       if (reply.status !== 503) faults.push(`${path}: ${reply.status} ${JSON.stringify(answer)}`)
-    } catch {} // killed amid the request, or not up yet
+    } catch {} // killed while the request ran, or not up yet
     figures.unanswered++
     await sleep(20)
   }
@@ -146,7 +146,7 @@ async function crash(random: (below: number) => number, until: number): Promise<
   }
 }
 
-/** Holds every answer against what the database has. */
+/** Compares every answer with the database. */
 async function audit(worlds: World[]): Promise<void> {
   const rethrow = (error: Error) => {
     throw error

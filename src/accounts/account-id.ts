@@ -17,3 +17,6 @@ export function accountIdOf(clerkId: string): string {
   }
   return id
 }
+
+/** Sorts before every id. */
+export const NIL_ID = '00000000-0000-0000-0000-000000000000'

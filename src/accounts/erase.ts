@@ -1,9 +1,10 @@
 import { sql } from 'kysely'
 import type { Db } from '../db/tables.ts'
 import type { Ledger } from '../ledger/operations.ts'
+import { NIL_ID } from './account-id.ts'
 import { closeAccount } from './close.ts'
 
-/** What stands where the Clerk id of an erased person stood. */
+/** Replaces the Clerk id of an erased account. */
 export const ERASED = 'erased'
 
 /** Jobs cleared by one statement, so that none takes long, however many there are. */
@@ -11,17 +12,17 @@ const PAGE = 1_000
 
 /**
  * Forgets a person on their request: closes the account and clears what says whose it was and what its jobs were
- * about. Amounts stay, and every sum with them. Half done, it is completed by doing it again.
+ * about. Amounts stay, and every sum with them. Idempotent: after a failure half-way, call it again.
  */
 export async function eraseAccount(db: Db, ledger: Ledger, accountId: string, clerkId: string): Promise<void> {
   await closeAccount(db, ledger, accountId, clerkId)
   await db.transaction().execute(async (trx) => {
     await trx.updateTable('accounts').set({ clerk_id: ERASED }).where('id', '=', accountId).execute()
-    // Names that people gave, and addresses that they came from.
+    // Token names and device addresses are personal data.
     await sql`update tokens set name = ${ERASED} where account_id = ${accountId}`.execute(trx)
     await sql`delete from device_codes where account_id = ${accountId}`.execute(trx)
   })
-  for (let after = ZERO_ID; ; ) {
+  for (let after = NIL_ID; ; ) {
     const page = await db
       .selectFrom('jobs')
       .select('id')
@@ -32,7 +33,7 @@ export async function eraseAccount(db: Db, ledger: Ledger, accountId: string, cl
       .execute()
     const last = page.at(-1)?.id
     if (!last) return
-    // The hash of a request is one of its metadata too; the key was the app's, and nothing is replayed any more.
+    // The request hash covers the metadata, and apps may put personal data into keys. A closed account needs neither.
     await db
       .updateTable('jobs')
       .set({ metadata: null, idempotency_key: null, request_hash: null })
@@ -43,5 +44,3 @@ export async function eraseAccount(db: Db, ledger: Ledger, accountId: string, cl
     after = last
   }
 }
-
-const ZERO_ID = '00000000-0000-0000-0000-000000000000'

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { LOOK_EVERY_MS } from '../http/overload.ts'
 import { readEndpoints } from '../webhooks/outbox.ts'
 import { cleanUp } from './clean-up.ts'
 import { deliverWebhooks } from './deliver-webhooks.ts'
@@ -6,7 +7,7 @@ import { repeat } from './repeat.ts'
 import { type JobKey, sweepHolds } from './sweep-holds.ts'
 
 /** A periodic task. */
-interface Job {
+interface Task {
   everyMs: number
   /** Log message when a run fails; the next run happens on schedule */
   failure: string
@@ -14,11 +15,11 @@ interface Job {
 }
 
 /** Everything that runs by the clock. Each replica runs all of it. */
-export function backgroundJobs({ db, config, ledger, load, log, metrics, origins }: FastifyInstance): Job[] {
+function tasks({ db, config, ledger, load, log, metrics, origins }: FastifyInstance): Task[] {
   const onFailure = (error: Error, job: JobKey) => log.warn({ err: error, ...job }, 'could not expire a hold')
   return [
     {
-      everyMs: 250,
+      everyMs: LOOK_EVERY_MS,
       failure: 'could not measure the queues',
       run: () => load.look(),
     },
@@ -50,11 +51,11 @@ export function backgroundJobs({ db, config, ledger, load, log, metrics, origins
 }
 
 /**
- * Starts the jobs.
+ * Starts the tasks.
  * @returns a function that stops them and resolves when no run is active; call it while the database is open
  */
 export function startBackground(app: FastifyInstance): () => Promise<void> {
-  const stops = backgroundJobs(app).map(({ everyMs, failure, run }) =>
+  const stops = tasks(app).map(({ everyMs, failure, run }) =>
     repeat(everyMs, run, (error) => app.log.warn({ err: error }, failure)),
   )
   return async () => {

@@ -1,3 +1,4 @@
+import { NIL_ID } from '../accounts/account-id.ts'
 import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
 import { DatabaseUnavailable } from '../db/unavailable.ts'
@@ -23,7 +24,7 @@ export interface SweepOptions {
  */
 export async function sweepHolds(db: Db, ledger: Ledger, { onFailure, signal }: SweepOptions = {}): Promise<number> {
   let released = 0
-  let after: OverdueKey = { expires_at: '-infinity', account_id: NIL, job_id: NIL }
+  let after: OverdueKey = { expires_at: '-infinity', account_id: NIL_ID, job_id: NIL_ID }
   for (;;) {
     const batch = await overdue(db, { ...after, limit: BATCH })
     if (signal?.aborted) return released
@@ -46,7 +47,6 @@ export async function sweepHolds(db: Db, ledger: Ledger, { onFailure, signal }: 
 
 /** The place of a hold in the order of expiry; the time is text, because a Date would lose its microseconds. */
 type OverdueKey = JobKey & { expires_at: string }
-const NIL = '00000000-0000-0000-0000-000000000000'
 
 // Holds of closed accounts are excluded: they cannot be released and would fill every batch.
 const overdue = statement<OverdueKey & { limit: number }, OverdueKey>(

@@ -10,7 +10,7 @@ const uses = new WeakMap<Db, PoolUse>()
 /** The usage counters of the connection pool, for a database that `connect` opened. */
 export const poolUse = (db: Db): PoolUse | undefined => uses.get(db)
 
-/** Connections that post. One is enough for a plain Postgres; the others are for the shards of a cluster. */
+/** Connections for posting. Plain Postgres uses one; a cluster posts to several shards at once. */
 const MAIN_SIZE = 6
 /** Connections on which postings wait for locks. */
 const LANES_SIZE = 4

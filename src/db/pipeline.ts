@@ -10,7 +10,7 @@ import { DatabaseUnavailable } from './unavailable.ts'
 /** What a statement has answered. */
 export interface Result {
   rows: unknown[]
-  /** Such as `COMMIT`; `ROLLBACK` is the answer to the COMMIT of a transaction that has failed */
+  /** The command tag. A failed transaction answers COMMIT with `ROLLBACK`. */
   command: string
 }
 
@@ -18,7 +18,7 @@ export interface Result {
 export interface Session {
   /**
    * Sends statements together, in one round trip.
-   * @throws {DatabaseUnavailable} or what the first of them that failed was refused with; then a transaction has failed
+   * @throws {DatabaseUnavailable}, or the error of the first failed statement; its transaction is aborted
    */
   send(queries: Query[]): Promise<Result[]>
 }
@@ -31,7 +31,7 @@ export interface Sessions {
   close(): Promise<void>
 }
 
-/** How often connecting is tried where it takes too long: a busy machine may need another attempt. */
+/** Connection attempts before giving up on a time-out. A busy machine may need a second one. */
 const ATTEMPTS = 2
 
 /**
@@ -41,7 +41,8 @@ const ATTEMPTS = 2
  * @param statementMs what one round trip may take
  */
 export function pipelines(config: Config['database'], size: number, statementMs: number): Sessions {
-  // Statements join arrays with tables by key. On tables that are still empty, a plan made to be kept would scan them.
+  // Statements join arrays with tables by key. Postgres caches their plans: made on empty tables, a plan would scan the
+  // table for as long as the connection lives. So scans and hash joins are off.
   const settings = { enable_seqscan: 'off', enable_hashjoin: 'off', enable_mergejoin: 'off' }
   const idle: pg.Client[] = []
   const line: (() => void)[] = []
@@ -53,7 +54,7 @@ export function pipelines(config: Config['database'], size: number, statementMs:
         ...connectionOptions(config.url ?? '', statementMs, config.sessionOptions, settings),
         pipeline: true,
       } as pg.ClientConfig)
-      // A connection that breaks while nothing is sent says so here; it is not lent again.
+      // An idle connection that breaks emits 'error'. Drop it.
       client.on('error', () => drop(client))
       client.on('end', () => drop(client))
       try {
@@ -122,7 +123,7 @@ export function pipelines(config: Config['database'], size: number, statementMs:
   }
 }
 
-/** Below pg's types: corked, statements that go together are one packet. */
+/** Not in pg's types. Corking sends all statements of a round trip in one packet. */
 const streamOf = (client: pg.Client) => (client as unknown as { connection: { stream: Socket } }).connection.stream
 
 /** The same over the one connection of an embedded database, a statement after the other. */
@@ -132,7 +133,7 @@ export const overConnection = (db: Db): Sessions => ({
       work({
         async send(queries) {
           const results: Result[] = []
-          // It takes one statement at a time, where a server takes a list of them as text.
+          // PGlite accepts one statement per call, so a text with several is split.
           const single = queries.flatMap((query) =>
             query.values ? [query] : query.text.split('; ').map((text) => ({ text, values: [] })),
           )

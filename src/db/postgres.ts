@@ -134,7 +134,7 @@ export function postgresPool(
         } catch (error) {
           const met = translated(error, (error as Error).message === 'Query read timeout')
           if (!met.lost) throw met.error
-          // Nobody gets this connection again.
+          // The pool must not reuse this connection.
           broken = met.error
           if (broken.timedOut) abandon(home)
           throw broken
@@ -168,7 +168,7 @@ export const connectionOptions = (
   keepAlive: true,
   types: { getTypeParser: (oid, format) => (oid === 20 ? safeInteger : pg.types.getTypeParser(oid, format)) },
   application_name: 'focus-api',
-  // The server gives up a little before we do: then the outcome of a slow statement is known.
+  // The server's limit is 500 ms shorter, so a slow statement ends with an error and a known outcome.
   ...(statementMs && { statement_timeout: statementMs - 500 }),
   connectionTimeoutMillis: CONNECT_MS,
 })
@@ -191,7 +191,7 @@ export function translated(
   return { error: new DatabaseUnavailable(error as Error, timedOut), lost: true }
 }
 
-/** pg-pool has one time-out for connecting and for waiting in its queue; a dead network must not take as long as a full pool may. */
+/** pg-pool has one time-out for connecting and for queueing. A shorter one for connecting detects a dead network early. */
 class QuickToConnect extends pg.Client {
   constructor(options: pg.ClientConfig) {
     super({ ...options, connectionTimeoutMillis: CONNECT_MS })

@@ -87,8 +87,8 @@ export async function shard(db: Db): Promise<string[]> {
 }
 
 /**
- * Four shards a node, unless the operator has set citus.shard_count. The service posts in one batch what waits for one shard: twice
- * the shards, half the batch, and a transaction costs the coordinator nearly the same whatever its size.
+ * Four shards a node, unless the operator has set citus.shard_count. One batch holds what waits for one
+ * shard: with twice the shards each batch is half as large, and a transaction costs the coordinator nearly the same.
  */
 const SHARD_COUNT = `select set_config('citus.shard_count', (4 * count(*))::text, true) from pg_dist_node
   where shouldhaveshards and (select source from pg_settings where name = 'citus.shard_count') = 'default'

@@ -19,8 +19,8 @@ export const nameOf = (text: string): string | undefined => names.get(text)
  * and plans it once per connection: measured, that is half of a short statement's cost.
  * @param name its name on the server, unique in the service
  * @param text SQL with parameters by name (`$account_id`), each of which may stand more than once
- * @returns a function that runs it on a database or a transaction and resolves to its rows. `query` makes what is sent by
- *   other means; `sql` and the order of its parameters are for those who measure or explain it
+ * @returns a function that runs it on a database or a transaction and resolves to its rows. `query` builds the
+ *   message for `Session.send`; `sql` and `order` are for tests and benchmarks
  */
 export function statement<Params extends Record<string, unknown>, Row>(name: string, text: string) {
   const order: (keyof Params & string)[] = []

@@ -65,6 +65,7 @@ export interface Tables {
     request_hash: string | null
     failure_reason: string | null
     expires_at: Date
+    ttl_seconds: number | null
     created_at: Timestamp
     updated_at: Timestamp
   }

@@ -89,7 +89,7 @@ export const migrationsPending = apiError(
   503,
   'migrations_pending',
   (missing: string[]) => `The database lacks ${missing.join(', ')}: run \`npm run migrate\`.`,
-  { example: [['003_webhooks']], headers: () => retryAfter(1) },
+  { example: [['20261122T010000Z_webhooks']], headers: () => retryAfter(1) },
 )
 export const shuttingDown = apiError(
   503,

@@ -22,7 +22,7 @@ import {
 import { ApiError, type ErrorKind, otherRefusal } from './errors.ts'
 import { corsHeaders, safetyHeaders, setCommonHeaders } from './headers.ts'
 
-/** Our errors for those of Fastify. */
+/** Maps Fastify's error codes to our errors. */
 const FRAMEWORK_ERRORS: Record<string, ErrorKind<[]>> = {
   FST_ERR_CTP_INVALID_JSON_BODY: invalidJson,
   FST_ERR_CTP_EMPTY_JSON_BODY: emptyJson,
@@ -88,7 +88,7 @@ export function sendFrameworkError(error: FastifyError, request: FastifyRequest,
   return sendError(error, request, reply)
 }
 
-/** Our errors for those of Node's HTTP parser. */
+/** Maps the codes of Node's HTTP parser to our errors. */
 const UNREADABLE: Record<string, ErrorKind<[]>> = {
   HPE_HEADER_OVERFLOW: headersTooLarge,
   ERR_HTTP_REQUEST_TIMEOUT: requestTimeout,

@@ -6,8 +6,8 @@ import { ApiError } from './errors.ts'
 
 /**
  * Requests per minute of an account; of an app, by its settle key; or, if a request carries neither, of an
- * address (of IPv6 its /64). Each replica counts for itself, and a request costs two microseconds. What must not be guessed
- * (device codes) is counted in the database: attempts.ts.
+ * address (of IPv6 its /64). Each replica counts for itself. Guesses of device
+ * codes are counted in the database (device/attempts.ts), so that replicas share them.
  */
 
 declare module 'fastify' {
@@ -20,20 +20,20 @@ declare module 'fastify' {
   }
 }
 
-/** An app's server asks for all of its people. */
+/** One settle key serves all users of an app, so its limit is this many times higher. */
 const APP_FACTOR = 100
-/** A person signs in seldom: this part of RATE_LIMIT_MAX, for all people of an address. */
+/** Share of RATE_LIMIT_MAX for sign-ins, per address. */
 const SIGN_IN_SHARE = 0.2
-/** Counters of each kind; the one that was used least recently gives way. So a flood of addresses costs some MB at most. */
+/** Counters of each kind. The least recently used one is evicted, which bounds memory. */
 const COUNTERS = 20_000
-/** Files that never change and no query is made for. */
+/** Static files; they need no query. */
 const STATIC = /^\/(assets|api\/docs\/static)\//
 
 export interface Limits {
   /** Counts a request without an account against its address. @throws {ApiError} 429 rate_limited */
   anonymous(request: FastifyRequest): Promise<void>
   /**
-   * Verifies what a request shows of itself, but not from an address that has shown too much that was wrong.
+   * Runs `verify`, unless the request's address has sent too many wrong credentials.
    * @throws {ApiError} 429 rate_limited, and whatever `verify` throws
    */
   verifying<T>(request: FastifyRequest, verify: () => Promise<T>): Promise<T>
@@ -78,7 +78,7 @@ export async function registerLimits(app: FastifyInstance): Promise<void> {
   app.addHook('onRoute', (route) => {
     if (route.config?.limit === 'none' || STATIC.test(route.url)) return
     const hooks = [route.onRequest ?? []].flat()
-    // The HEAD of a GET comes with the hooks of that.
+    // Fastify's HEAD route reuses the hooks of its GET route.
     if (!hooks.includes(limit)) route.onRequest = [...hooks, limit]
   })
 
@@ -97,7 +97,7 @@ export async function registerLimits(app: FastifyInstance): Promise<void> {
   })
 }
 
-/** Errors that count as guesses. A token that has expired or was revoked was genuine once. */
+/** Errors that count as guesses. Expired and revoked tokens do not: they were genuine. */
 const WRONG = new Set([invalidToken.code, settleKeyInvalid.code])
 
 const limited = ({ max, ttlInSeconds }: { max: number; ttlInSeconds: number }) => rateLimited(ttlInSeconds, max)

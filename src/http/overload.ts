@@ -21,7 +21,7 @@ export interface Load {
   readonly queues: ReadonlyMap<string, Queue>
   /** The name of a queue that does not drain; undefined: no overload */
   overloadedBy(): string | undefined
-  /** Judges every queue by what it did since the last call; to be called every `EVERY_MS` */
+  /** Updates the state of every queue. Call it every `LOOK_EVERY_MS`. */
   look(): void
 }
 
@@ -32,14 +32,14 @@ declare module 'fastify' {
 }
 
 /** How often the queues are looked at, in ms. */
-export const EVERY_MS = 250
+export const LOOK_EVERY_MS = 250
 /** The window over which the rate of a queue is measured, in ms. A younger queue is not judged. */
 const WINDOW_MS = 2_000
-/** The longest wait that a new request is let in for, in ms; waiting for a database connection times out after 5 s. */
+/** New requests are refused when the expected wait is longer, in ms. Waiting for a database connection times out after 5 s. */
 const WAIT_MS = 4_000
-/** The event loop counts as late from this delay on, in ms, ... */
+/** From this delay on the event loop counts as late, in ms. */
 const LATE_MS = 1_000
-/** ... and as stuck when it has been late for so long, in ms, and no request was answered. */
+/** The event loop counts as stuck after being late for this long without answering a request, in ms. */
 const LATE_FOR_MS = 3_000
 
 /** Decorates the app with `load`. */
@@ -60,10 +60,10 @@ export function registerLoad(app: FastifyInstance): void {
     },
     look() {
       const now = performance.now()
-      const late = now - (last ?? now) - EVERY_MS
+      const late = now - (last ?? now) - LOOK_EVERY_MS
       last = now
       lateSince = late > LATE_MS ? (lateSince ?? now - late) : undefined
-      // Every queue is asked each time, because asking records its rate. An event loop that is late but answers is only busy.
+      // Ask every queue each time, because asking records its rate. An event loop that is late but answers is busy, not stuck.
       const moving = requestsDrain(now)
       const stuck = [...queues].filter(([, queue]) => drains.get(queue)?.(now) === false).map(([name]) => name)
       if (!moving && lateSince !== undefined && now - lateSince > LATE_FOR_MS) stuck.push('event loop')
@@ -112,7 +112,7 @@ function requestsOf(server: Server): Queue {
     waiting++
     response.once('close', () => {
       waiting--
-      // A refusal is no progress.
+      // 503 answers do not count as served.
       if (response.statusCode !== 503) served++
     })
   })

@@ -1,6 +1,6 @@
 /** What the service counts. Without METRICS_PORT it counts nothing and does not load prom-client. */
 export interface Metrics extends ClerkMetrics {
-  /** A batch of `size` ledger operations was posted in one statement */
+  /** A batch of `size` ledger operations was posted in one transaction */
   batch(size: number): void
   /** Overdue holds were released */
   expired(holds: number): void

@@ -154,7 +154,7 @@ for (const [name, setUp] of Object.entries(identities)) {
   })
 }
 
-t.test('keys that are no longer fresh are read again, and go on while Clerk is away', async (t) => {
+t.test('stale keys are read again, and stay valid while Clerk is down', async (t) => {
   const clerk = await startClerk(t)
   const { app } = await start(t, clerk.env)
   const [known, unknown] = [await clerk.token({ exp: seconds(3600) }), await clerk.token({ exp: seconds(3600) })]
@@ -223,7 +223,7 @@ t.test('the local identity does not read __session', async (t) => {
   t.equal((await app.inject({ url: '/api/wallet', headers: { cookie: `__session=${token}` } })).statusCode, 401)
 })
 
-t.test('a header decides: a bad one is not mended by a good cookie', async (t) => {
+t.test('a bad Authorization header is not replaced by a good cookie', async (t) => {
   const { app, person } = await start(t)
   const { cookie } = await person()
   for (const authorization of ['Bearer garbage', 'Basic eDp5', '']) {

@@ -59,7 +59,7 @@ t.test('every route that changes something stands in the table', async (t) => {
   t.strictSame(changingRoutes(app).toSorted(), Object.keys(ROUTES).toSorted())
 })
 
-t.test('only a person on our own page gets where only a person may', async (t) => {
+t.test('person-only routes accept only our own pages', async (t) => {
   const clerk = await startClerk(t)
   const ada = clerk.signIn()
   const { app } = await start(t, {
@@ -156,7 +156,7 @@ t.test('only a person on our own page gets where only a person may', async (t) =
   }
 })
 
-t.test('nothing is minted from a token of a query, and it is worth its minute', async (t) => {
+t.test('a token from a query works until it expires and is never renewed', async (t) => {
   const clerk = await startClerk(t)
   clerk.templates.add('video')
   const ada = clerk.signIn()

@@ -35,7 +35,7 @@ t.test('a browser is sent to an allowed origin, and to exactly the address that 
   }
 })
 
-t.test('a browser is sent nowhere else', async (t) => {
+t.test('other redirect targets are refused', async (t) => {
   const hostile: unknown[] = [
     // Other schemes
     'http://app.example.com/',

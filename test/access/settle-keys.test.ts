@@ -67,15 +67,12 @@ t.test('a server settles, extends and repeats with its key alone, whatever becam
   t.match([failed.statusCode, failed.json()], [200, { job: { status: 'failed', actual_cost: 5 } }])
 })
 
-t.test(
-  'a repeat without the key is refused as well: it would tell nothing new, but promises nothing either',
-  async (t) => {
-    const { ada, job_id, server } = await keyedApp(t)
-    await server()('/api/jobs/complete', { job_id, account_id: ada.id, actual_cost: 3 })
-    t.equal((await ada.complete(job_id, 3)).statusCode, 403)
-    t.equal((await ada.post(`/api/jobs/${job_id}/heartbeat`, {})).statusCode, 403)
-  },
-)
+t.test('a repeat without the key is refused as well', async (t) => {
+  const { ada, job_id, server } = await keyedApp(t)
+  await server()('/api/jobs/complete', { job_id, account_id: ada.id, actual_cost: 3 })
+  t.equal((await ada.complete(job_id, 3)).statusCode, 403)
+  t.equal((await ada.post(`/api/jobs/${job_id}/heartbeat`, {})).statusCode, 403)
+})
 
 t.test("a key beside a person's token settles that person's jobs, and allows ttl_seconds", async (t) => {
   const { ada, key, reserve, job_id } = await keyedApp(t)

@@ -59,7 +59,7 @@ t.test('erasing clears whose an account was and what its jobs were about, and th
   t.equal((await erase(boss, ada.clerkId)).statusCode, 200, 'again is no fault')
 })
 
-t.test('whoever is erased does not come back, by no door', async (t) => {
+t.test('an erased person can neither sign in nor post', async (t) => {
   const { app, admin, person } = await start(t)
   const boss = await admin()
   const email = 'carl@example.com'

@@ -179,7 +179,7 @@ t.test(
     const count = received.length
     await sql`update webhook_messages set next_attempt_at = now() where account_id = ${ada.id}`.execute(db)
     t.equal(await deliverWebhooks(db, { publicOnly: false }), 0)
-    t.equal(received.length, count, 'a dead one rests')
+    t.equal(received.length, count, 'a dead message is not tried again')
 
     status = 200
     const replayed = await operator.post('/api/admin/webhooks/replay', {
@@ -204,7 +204,7 @@ t.test('a redirect is not followed', async (t) => {
 t.test('a message whose process died is delivered by the next', async (t) => {
   const { ada, db, messages, received, reserve, settle } = await setUp(t, undefined, { events: ['job.completed'] })
   await ada.complete(await reserve(5), 5)
-  // As a claim leaves it, when nobody comes back.
+  // The state after a dispatcher crashed.
   await sql`update webhook_messages set attempts = 7, next_attempt_at = now() - interval '1 second'
     where account_id = ${ada.id}`.execute(db)
   await settle()
@@ -212,7 +212,7 @@ t.test('a message whose process died is delivered by the next', async (t) => {
   t.strictSame(await messages(), [])
 })
 
-t.test('two dispatchers deliver a message once', async (t) => {
+t.test('concurrent dispatchers deliver a message once', async (t) => {
   const { ada, db, received, reserve, settle } = await setUp(t, undefined, { events: ['job.completed'] })
   const jobs = await Promise.all(Array.from({ length: 20 }, () => reserve(1)))
   await Promise.all(jobs.map((job) => ada.complete(job, 1)))
@@ -238,7 +238,7 @@ t.test('in production only https to public addresses is connected to', async (t)
   ]) {
     await t.rejects(post(`https://${host}:${port}/`), { message: /^The address .* is not a public one\.$/ }, host)
   }
-  // A name is looked up by the connection itself: what it resolves to there is what counts, so it cannot change in between.
+  // The connection's own lookup is checked, which prevents DNS rebinding.
   await t.rejects(post(`https://localhost:${port}/`), {
     message: /^The address (127\.0\.0\.1|::1) is not a public one\.$/,
   })

@@ -82,7 +82,7 @@ t.test('a sign-out that Clerk does not hear of is not passed over', async (t) =>
   t.equal(new URL(page.url()).pathname, '/signin')
 })
 
-t.test('nobody goes round in circles when our session cannot be kept', async (t) => {
+t.test('there is no redirect loop when our session cannot be kept', async (t) => {
   const { clerk, frontend, signin, open } = await openClerk(t)
   frontend.state.person = clerk.signIn()
   const { page } = await open()
@@ -91,7 +91,7 @@ t.test('nobody goes round in circles when our session cannot be kept', async (t)
     const response = await route.fetch()
     const headers = { ...response.headers() }
     delete headers['set-cookie']
-    // The fetch has put it among the browser's all the same.
+    // route.fetch stored the cookie. Delete it.
     await page.context().clearCookies({ name: 'focus_session' })
     await route.fulfill({ response, headers })
   })
@@ -105,7 +105,7 @@ t.test('nobody goes round in circles when our session cannot be kept', async (t)
 })
 const clerkRounds = (calls: string[]) => calls.filter((call) => call.endsWith('clerk.browser.js')).length
 
-t.test('a session that Clerk has ended leads back to the form, not in circles', async (t) => {
+t.test('a session that Clerk has ended leads back to the form, without a redirect loop', async (t) => {
   const { clerk, frontend, signin, open } = await openClerk(t)
   const person = clerk.signIn()
   frontend.state.person = person

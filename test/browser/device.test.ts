@@ -8,7 +8,7 @@ const NAME = 'focus on <b>ada</b>-laptop "\'&'
 const browser = await openBrowser(t)
 let attack = ''
 const attacker = await serveElsewhere(t, () => attack)
-// The worst case: the attacker is at home on an origin that the operator allowed.
+// The worst case: the attacker's origin is allowed.
 const { url, app, db } = await serve(t, { ALLOWED_ORIGINS: `${attacker.sameSite},${attacker.otherSite}` })
 
 let devices = 0
@@ -169,7 +169,7 @@ t.test("nobody's page but ours can approve, whatever it sends with the person's 
       attack = `<title>Attack</title>${form}`
       await page.goto(origin)
       const answered = page.waitForResponse((response) => response.request().method() === 'POST')
-      // Later, so that the evaluation is over before the page is left.
+      // Delayed, so that evaluate returns before the navigation.
       await page.evaluate('void setTimeout(() => document.forms[0].submit())')
       const response = await answered
       await response.finished()

@@ -5,7 +5,7 @@ import { sweepHolds } from '../../src/background/sweep-holds.ts'
 import { POINTS, startFaults } from '../support/faults.ts'
 import { databaseUrl, type Person, personWith, start, startOwn, unique } from '../support/start.ts'
 
-/** Once, and the service's own retry finds what the first attempt did; twice, and the caller has to ask again. */
+/** 1: the service's own retry succeeds. 2: the caller must retry. */
 const TIMES = [1, 2]
 
 interface Scene {

@@ -7,7 +7,7 @@ import { verify } from '../../src/ledger/verify.ts'
 import { Model } from '../support/model.ts'
 import { earlier, type Person, start, unique } from '../support/start.ts'
 
-/** One step of somebody's life. Jobs, keys and references are picked by number, so that a shorter list still makes sense. */
+/** One step of a random history. Jobs, keys and references are picked by number, so that a shorter list still makes sense. */
 type Step =
   | { do: 'visit'; app: number }
   | { do: 'reserve'; cost: number; key: number | null; keyed: boolean; ttl: number | null; server: boolean }
@@ -128,7 +128,7 @@ async function take(step: Step, model: Model, { app, db, ada, admin, apps, keyed
 }
 
 // A failure prints its seed and path at once: FC_SEED=… FC_PATH=… npm test -- test/concurrency/ledger-model.test.ts runs it again, and
-// takes the time to make it shorter. npm run test:soak goes on for as long as one likes.
+// shrinks it. npm run test:soak runs for any number of minutes.
 const { FC_SEED, FC_PATH, FC_RUNS = '42', FC_MINUTES } = process.env
 const seed = Number(FC_SEED ?? Date.now() % 2 ** 31)
 const minutes = Number(FC_MINUTES ?? 0)

@@ -10,7 +10,7 @@ const TIMES = 50
 const AT_ONCE = 10
 const STARTER = 7
 const RESERVED = 10
-/** What an account has when a race begins, beside the hold: less than one job needs, more than another would give back. */
+/** What an account has when a race begins, beside the hold: too little for one job, more than another refunds. */
 const CREDITS = 5
 
 const CONNECTIONS = { DATABASE_POOL_SIZE: '12' }
@@ -20,7 +20,7 @@ type Instance = Awaited<ReturnType<typeof start>>
 interface Race {
   ada: Person
   job: ModelJob
-  /** Registered for this race: nobody has its grant yet */
+  /** A new app, so no grant exists */
   app: string
   reference: string
 }

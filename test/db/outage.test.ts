@@ -23,7 +23,7 @@ async function setUp(t: Test) {
 /** Connections on which postings wait for locks */
 const LANES = 4
 
-/** Everybody reserves 5 credits while their accounts are held: each on a connection of its own, all of them that there are for that. */
+/** Everybody reserves 5 credits while their accounts are held: this occupies all connections of the lanes. */
 async function reserveHeld(t: Test, app: App) {
   const people = await Promise.all(Array.from({ length: LANES }, () => personWith(app, 100)))
   const hold = await holdAccounts(t, await databaseUrl(), ...people.map(({ id }) => id))
@@ -65,8 +65,8 @@ function requests(app: App, ada: Person, admin: Person, job_id: string) {
 }
 
 /**
- * Sends every kind of request at once; each must be answered 503, saying when to come back, not much later than a timer
- * of so many seconds goes off: on a busy machine that is late too.
+ * Sends every kind of request at once; each must be answered 503 with Retry-After, not much later than a timer
+ * of so many seconds: a busy machine delays both alike.
  */
 async function expectUnavailable(t: Test, kinds: ReturnType<typeof requests>, withinSeconds: number) {
   const began = performance.now()
@@ -76,7 +76,7 @@ async function expectUnavailable(t: Test, kinds: ReturnType<typeof requests>, wi
       const before = performance.now()
       const reply = await send()
       const took = (performance.now() - before) / 1000
-      // Who comes when the queue has stood still for seconds is not even let into it.
+      // After seconds without progress new requests get `overloaded`.
       t.match([reply.statusCode, reply.json().error], [503, /^(database_unavailable|overloaded)$/], kind)
       t.match(reply.headers['retry-after'], /^[1-9]\d*$/, kind)
       t.ok(took < (await timer) + 1.5, `${kind} after ${took.toFixed(2)} s`)
@@ -129,7 +129,7 @@ t.test('a server that shuts connections down amid requests moves every credit on
   t.strictSame(await balances(), RESERVED)
 })
 
-t.test('a network that drops every byte costs five seconds, and nothing after it is back', async (t) => {
+t.test('a network that drops every byte is answered 503 after 5 s; afterwards the service recovers', async (t) => {
   const { proxy, app, ada, admin, job_id } = await setUp(t)
   const kinds = requests(app, ada, admin, job_id)
   // Every connection that waits for locks is in the middle of a statement when the silence begins.
@@ -181,7 +181,7 @@ t.test(
     await hold.release()
     // The network is back at once, but not for the connections that it had dropped.
     await proxy.pass()
-    // Half of the time that those take to be noticed is over.
+    // 2.5 s of the 5 s limit have passed.
     await sleep(2_500)
     const patient = await Promise.all(Array.from({ length: POOL_SIZE }, () => ada.get('/api/wallet')))
     t.strictSame(new Set(patient.map(({ statusCode }) => statusCode)), new Set([200]))

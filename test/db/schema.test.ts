@@ -262,6 +262,6 @@ t.test('the schema refuses what the rules forbid, and nothing else', async (t) =
   await holdsTheRules(t, (await start(t)).db)
 })
 
-t.test('so does the same schema in PGlite', async (t) => {
+t.test('the schema in PGlite refuses what the rules forbid, and nothing else', async (t) => {
   await holdsTheRules(t, (await start(t, { DATABASE_URL: '' })).db)
 })

@@ -6,8 +6,8 @@ import { freshDatabase, query } from '../support/database.ts'
 import { emptyDatabase } from '../support/process.ts'
 
 /**
- * Citus is in no package that tests could bring along. Its place is taken by functions of the same names and arguments,
- * which write down what they are asked for, and refuse what Citus refuses: foreign keys to tables without a place.
+ * Citus is in no package that tests could install. These functions of the same names and arguments record their calls and
+ * refuse what Citus refuses: foreign keys to tables without a place.
  */
 const STAND_IN = `
   create schema citus_stand_in;

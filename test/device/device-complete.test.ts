@@ -177,7 +177,7 @@ t.test('what a form of another site can send is not read', async (t) => {
   t.equal((await login.poll()).statusCode, 202)
 })
 
-t.test('the same decision again is no fault; another mind or another person is too late', async (t) => {
+t.test('the same decision again succeeds; a different decision or person answers 410', async (t) => {
   const { app, db, person } = await start(t)
   const [ada, eve] = [await person(), await person()]
   for (const [action, other] of [
@@ -288,7 +288,7 @@ t.test('an address has thirty wrong codes in fifteen minutes, whoever types them
     for (let n = 0; n < 10; n++) {
       t.equal((await complete(app, somebody, { user_code: wrong(i * 10 + n) }, address)).statusCode, 400)
     }
-    // Refused for the account: that must not use up what the neighbours have.
+    // Refusals by the account's limit do not count against the address.
     t.equal((await complete(app, somebody, { user_code: wrong(99) }, address)).statusCode, 429)
   }
   const [, , , ada, eve] = people as [Person, Person, Person, Person, Person]

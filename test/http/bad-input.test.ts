@@ -46,7 +46,7 @@ async function everything({ ada, operator }: World) {
   return { balance, jobs: jobs.json(), entries: entries.json(), apps: apps.json() }
 }
 
-/** Sends each request as who may, expects the status, and at the end that nothing has changed. */
+/** Sends each request as an allowed caller, expects the status, and at the end that nothing has changed. */
 async function refused(
   t: Test,
   here: World,
@@ -291,7 +291,7 @@ t.test('what is not there is 404 in JSON, whatever is asked', async (t) => {
   )
 })
 
-t.test('a path that is no path is refused in JSON', async (t) => {
+t.test('malformed paths are refused in JSON', async (t) => {
   const here = await world(t)
   const bad = ['/%', '/%zz', '/api/jobs/%', '/api/jobs/%E0%A4%A', '/api/jobs/%ff', '/api/admin/apps/%c0%af']
   await refused(

@@ -66,7 +66,7 @@ t.test('an early refusal carries CORS, the safety headers and a request id', asy
   await refused('/api/wallet', 503)
 })
 
-t.test('so does an answer to bytes that are no request', async (t) => {
+t.test('an answer to bytes that are no request carries CORS, safety headers and a request id', async (t) => {
   const { app } = await start(t, { ALLOWED_ORIGINS: FRIEND })
   const url = new URL(await app.listen({ host: '127.0.0.1', port: 0 }))
   const answerTo = async (bytes: string) => {

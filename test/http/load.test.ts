@@ -44,7 +44,7 @@ async function atOnce(url: string, count: number, path: string, headers: Record<
 }
 
 t.test(
-  'a database queue that does not drain is told to newcomers at once, and whoever was let in is served',
+  'while a database queue does not drain new requests get 503 at once, and admitted ones are served',
   async (t) => {
     const lines: string[] = []
     const { app } = await startOwn(t, { DATABASE_POOL_SIZE: String(POOL_SIZE) }, (line) => lines.push(line))
@@ -103,7 +103,7 @@ t.test('an instance that is busy for seconds, and moves, is not overloaded', asy
   t.strictSame(Object.keys(answers), ['200'], JSON.stringify(answers))
 })
 
-/** From one SIGCONT to the next, each turn of the process's loop takes more than a second. */
+/** Toggled by SIGCONT: each turn of the event loop takes 1.4 s. */
 const SPINNER = `let spinning = false
 const spin = () => {
   for (const stop = performance.now() + 1_400; performance.now() < stop; );
@@ -125,7 +125,7 @@ t.test('an event loop that gets nothing done refuses at once, and takes requests
     return { statusCode: answer?.status ?? 0, retryAfter: answer?.headers.get('retry-after'), body }
   }
   service.kill('SIGCONT')
-  // Each takes several turns of the loop: those who come first are not answered for seconds.
+  // Each takes several turns of the event loop, so the first are not answered for seconds.
   const waiting = Array.from({ length: 20 }, ask)
   let refused: Awaited<ReturnType<typeof ask>> | undefined
   for (const end = performance.now() + 20_000; !refused && performance.now() < end; await sleep(200)) {
@@ -141,10 +141,10 @@ t.test('an event loop that gets nothing done refuses at once, and takes requests
   await until(async () => (await ask()).statusCode === 200)
 })
 
-t.test('who sends a request by drops is cut off with 408, and others do not notice', async (t) => {
+t.test('a request that arrives too slowly is answered 408, and others are served', async (t) => {
   const { app, url, port } = await listening(t)
   t.strictSame([app.server.headersTimeout, app.server.requestTimeout], [20_000, 30_000], 'ms')
-  // The same, in less of a test's time.
+  // Shorter limits.
   Object.assign(app.server, { headersTimeout: 300, requestTimeout: 900 })
   const slow = (sent: string) => {
     const socket = connect(port, '127.0.0.1')

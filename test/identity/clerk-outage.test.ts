@@ -165,7 +165,7 @@ t.test('while Clerk is down it is not asked by everybody, and once it answers, a
   t.match(lines.join(''), /does not answer; calls are suspended[\s\S]*answers again/)
 })
 
-t.test('refusals do not open the circuit: Clerk is there', async (t) => {
+t.test('refusals do not open the circuit, because Clerk answered', async (t) => {
   const { clerk, timed } = await withClerk(t)
   for (const status of [401, 404, 422, 429]) {
     clerk.fail(OAUTH, refused(status))

@@ -230,7 +230,7 @@ t.test('Clerk that is silent or slow costs five seconds, whatever has to be aske
     t.match([reply.statusCode, reply.json().error], [503, 'identity_provider_unavailable'])
     t.match(reply.headers['retry-after'], /^\d+$/)
   }
-  // Compared with each other: a busy machine is late with all of them.
+  // Relative, because a busy machine delays all of them.
   const times = all.map(({ took }) => took)
   t.ok(Math.min(...times) > 4.5, `${times} s`)
   t.ok(Math.max(...times) - Math.min(...times) < 2, `${times} s`)

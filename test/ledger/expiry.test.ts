@@ -99,7 +99,7 @@ t.test('an account that is closed keeps its holds, and does not stop the sweep o
   t.strictSame(await gone.balance(), { credits: 0, held: 5 })
 })
 
-t.test('a hold that cannot be given back does not keep the others', async (t) => {
+t.test('one hold that fails to expire does not stop the sweep', async (t) => {
   const { app, db } = await start(t)
   const [odd, ada] = [await personWith(app, 5), await personWith(app, 5)]
   for (const person of [odd, ada]) await pass(db, (await person.reserve(5)).json().job_id, 2 * DAY)

@@ -8,7 +8,7 @@ import { startProxy } from '../support/proxy.ts'
 import { databaseUrl, startOwn, unique } from '../support/start.ts'
 import { startX } from '../support/x-stand-in.ts'
 
-/** A log at its most talkative, and the secrets that must not be in it, by name. */
+/** A log at level trace, and the secrets that must not be in it, by name. */
 function watched() {
   const lines: string[] = []
   const secrets = new Map<string, string>()
@@ -168,7 +168,7 @@ t.test('a whole journey with the local identity leaves no secret in the log, wha
 
 const bearerOf = (token: string) => ({ authorization: `Bearer ${token}` })
 
-t.test('nor does one with Clerk', async (t) => {
+t.test('a whole journey with Clerk leaves no secret in the log', async (t) => {
   const { write, log, secret, check } = watched()
   const clerk = await startClerk(t)
   secret('CLERK_SECRET_KEY', clerk.secretKey)

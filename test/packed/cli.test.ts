@@ -21,7 +21,7 @@ const node = PATH.split(delimiter)
   .map((folder) => join(folder, 'node'))
   .find((file) => existsSync(file))
 
-/** The package as a stranger gets it: packed, and installed in an empty folder. */
+/** The package, packed and installed in an empty folder. */
 async function install(t: Test) {
   const folder = await temporaryFolder(t)
   // npm's own variables speak of the run that started this test, tap's hooks are for this test.

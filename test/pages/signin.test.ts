@@ -313,7 +313,7 @@ t.test('the local identity answers this machine alone, on every route', async (t
   }
 })
 
-t.test('LOCAL_IDENTITY=expose lifts the fence, and then nobody is an administrator by birth', async (t) => {
+t.test('LOCAL_IDENTITY=expose allows other hosts, without a built-in administrator', async (t) => {
   const { app, person } = await start(t, { LOCAL_IDENTITY: 'expose', PUBLIC_URL: 'http://focus.internal:3000' })
   for (const headers of [{ host: 'focus.internal:3000' }, { 'x-forwarded-for': '203.0.113.7' }]) {
     t.equal((await app.inject({ url: '/signin', headers })).statusCode, 200)

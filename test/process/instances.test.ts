@@ -16,7 +16,7 @@ const STEPS = 24
 const SHARED = 96
 const PUBLIC_URL = 'http://localhost:3000'
 
-/** Somebody who asks another instance every time. */
+/** A client that rotates instances. */
 async function client(instances: string[], email: string) {
   const body = new URLSearchParams({ email })
   const reply = await fetch(`${instances[0]}/signin`, {
@@ -39,7 +39,7 @@ async function client(instances: string[], email: string) {
   return { id: account.id as string, clerkId: account.clerk_id as string, ask }
 }
 
-t.test('four instances on one database: each answer is right, whoever gives it, and the ledger is', async (t) => {
+t.test('four instances on one database answer correctly, and the ledger verifies', async (t) => {
   const DATABASE_URL = await databaseUrl()
   const env = { DATABASE_URL, PUBLIC_URL, DATABASE_POOL_SIZE: '3', RATE_LIMIT_MAX: '100000' }
   const services = await Promise.all(Array.from({ length: INSTANCES }, () => launch(t, env)))

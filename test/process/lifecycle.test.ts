@@ -8,7 +8,7 @@ import { holdAccounts } from '../support/hold.ts'
 import { emptyDatabase, LISTENING, launch, reserveNothing, signIn, temporaryFolder } from '../support/process.ts'
 import { databaseUrl } from '../support/start.ts'
 
-// Half of the time is waiting: for a lock to be refused, and for a dead one to be known as dead.
+// Half of the time is waiting: for a lock to be refused, and for a stale one to expire.
 t.jobs = 2
 // Several starts of the whole service, some with a new embedded database, on a slow machine.
 t.setTimeout(240_000)
@@ -73,7 +73,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     await hold.waiting(1)
 
     service.kill(signal)
-    // The listener closes first: that it does is how we know that the signal was heard.
+    // The listener closes first. A closed listener means that the signal was received.
     while (
       await get(`${service.url}/healthz`).then(
         () => true,
@@ -95,8 +95,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   })
 }
 
-/** Makes the process say so as soon as it minds signals. */
-const TELLTALE = [
+/** Makes the process print a line once its signal handlers are installed. */
+const ANNOUNCE_HANDLERS = [
   '--import',
   `data:text/javascript,process.on('newListener', (name) => name === 'SIGTERM' && process._rawDebug('minds signals'))`,
 ]
@@ -104,7 +104,7 @@ const TELLTALE = [
 t.test('SIGTERM while the embedded database opens is a clean stop', async (t) => {
   const DATA_DIR = join(await temporaryFolder(t), 'data')
   for (const pattern of [/minds signals/, /Opening the embedded database/]) {
-    const service = await launch(t, { DATA_DIR }, TELLTALE)
+    const service = await launch(t, { DATA_DIR }, ANNOUNCE_HANDLERS)
     await service.said(pattern)
     service.kill('SIGTERM')
     const { output, ...end } = await service.closed

@@ -7,7 +7,7 @@ import type { Test } from 'tap'
 
 /**
  * A small load balancer: in turn to those that are ready, over connections that it keeps, and to the next one where a
- * connection is refused. One that breaks under a request is told to the client, as 502: nobody knows what became of it.
+ * connection is refused. A connection that breaks under a request is answered 502, because the outcome is unknown.
  */
 export async function startBalancer(t: Test, ports: readonly number[]) {
   const agent = new Agent({ keepAlive: true })

@@ -21,7 +21,7 @@ const QUIET = [
   '--disable-sync',
 ]
 
-/** @throws with the sentence that installs one */
+/** @throws with install instructions */
 function chromiumPath(): string {
   const given = process.env.CHROMIUM_PATH
   const folders = (process.env.PATH ?? '').split(delimiter)
@@ -51,7 +51,7 @@ export async function openBrowser(t: Test, hosts: Record<string, number> = {}): 
   return browser
 }
 
-/** A page in a profile of its own, with everything that it complained of. */
+/** A page in a profile of its own, with its script and CSP errors. */
 export async function openPage(t: Test, browser: Browser, options: BrowserContextOptions = {}) {
   const context = await browser.newContext({ reducedMotion: 'reduce', ...options })
   t.teardown(() => context.close())
@@ -104,9 +104,9 @@ export async function signInByForm(page: Page, url: string, email: string): Prom
 }
 
 /**
- * Looks at a page as it is now, narrow and wide, light and dark: axe finds nothing, and nothing is cut off at 320 px.
+ * Checks a page at several widths, light and dark: axe finds no violation, and nothing is cut off at 320 px.
  * With SCREENSHOTS=<folder> there is a picture of each to look at.
- * @param scope a CSS selector of what is ours to mend; everything where it is absent
+ * @param scope a CSS selector of the part of the page that is ours; absent: the whole page
  */
 export async function look(t: Test, page: Page, name: string, scope?: string): Promise<void> {
   const size = page.viewportSize()

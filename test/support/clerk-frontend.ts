@@ -134,7 +134,7 @@ export async function startClerkFrontend(
   }
 
   return {
-    /** Where the name of the host has to lead */
+    /** The port that the host's name must resolve to */
     port: (server.address() as AddressInfo).port,
     password: PASSWORD,
     publishableKey: `pk_test_${Buffer.from(`${HOST}$`).toString('base64')}`,

@@ -6,7 +6,7 @@ import { type CryptoKey, exportJWK, exportSPKI, generateKeyPair, type JWTPayload
 import type { Test } from 'tap'
 import { unique } from './start.ts'
 
-/** What the stand-in does instead of answering. Without `status` it answers as ever, only later. */
+/** What the stand-in does instead of answering. Without `status` the normal answer is sent after `delayMs`. */
 export interface Fault {
   status?: number
   headers?: Record<string, string>

@@ -12,7 +12,7 @@ import { freePort } from './free-port.ts'
 import { temporaryFolder } from './process.ts'
 import { type Person, startOwn } from './start.ts'
 
-// CommonJS that Node finds no names in.
+// CommonJS without static exports, so it needs require.
 const { Terminal } = createRequire(import.meta.url)('@xterm/headless') as typeof import('@xterm/headless')
 
 const PROGRAM = fileURLToPath(new URL('../../cli/bin/focus.js', import.meta.url))

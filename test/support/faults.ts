@@ -49,7 +49,7 @@ export async function startFaults(t: Test, target: string) {
     client.destroy()
   }
 
-  /** The server has done what the statement says, in a transaction that is still open. */
+  /** Waits until the statement has run in a transaction that is still open. */
   async function hasWritten(): Promise<void> {
     const open = `select from pg_stat_activity
       where datname = current_database() and application_name = 'focus-api' and backend_xid is not null`

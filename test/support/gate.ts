@@ -18,7 +18,7 @@ export interface Seen {
 }
 
 /**
- * The network between a command line and the service: it notes every request, and the test says which ones it spoils.
+ * A recording proxy between a command line and the service. `rule` may replace an answer.
  * Logins through it are told to poll every second.
  * @param target the service; absent: everything is answered by `rule`
  */

@@ -2,8 +2,7 @@ import type { Kysely } from 'kysely'
 import type { Tables } from '../../src/db/tables.ts'
 
 /**
- * Lets an account have a past, which nobody can post: gifts and corrections of days ago, oldest first, written as the
- * ledger would have.
+ * Inserts entries dated in the past (gifts and corrections, oldest first), as the ledger would have written them.
  */
 export async function past(db: Kysely<Tables>, account_id: string, movements: { at: Date; amount: number }[]) {
   for (const { at: created_at, amount } of movements) {

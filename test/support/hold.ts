@@ -18,7 +18,7 @@ export async function holdAccounts(t: Test, url: string, ...accountIds: string[]
   await client.query('begin')
   await client.query('select from accounts where id = any($1) for update', [accountIds])
 
-  /** The service's backends that wait for a lock now; a transaction would otherwise see the same ones for ever. */
+  /** The service's backends that wait for a lock now; clears the statistics snapshot, which is fixed per transaction. */
   async function waitingBackends(): Promise<number[]> {
     await client.query('select pg_stat_clear_snapshot()')
     const { rows } = await client.query<{ pid: number }>(WAITING)

@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises'
 
-/** Ask for their notice and no more; a program of any licence may come with them. */
+/** Permissive licences that require attribution only. */
 const ALLOWED = new Set([
   ...['MIT', 'ISC', '0BSD', 'BSD-2-Clause', 'BSD-3-Clause', 'BlueOak-1.0.0'],
   ...['Apache-2.0', 'Unlicense', 'CC0-1.0', 'MIT-0'],
@@ -22,7 +22,7 @@ export interface Licensed {
   allowed: boolean
 }
 
-/** What is installed in production, by name, ours apart. */
+/** What is installed in production, by name, except our own packages. */
 export function licensesOf({ packages }: Lockfile): Licensed[] {
   return Object.entries(packages)
     .filter(([path, { dev, link }]) => path.includes('node_modules/') && !dev && !link)

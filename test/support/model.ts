@@ -1,6 +1,6 @@
 /**
- * What the ledger should do for one account, in so few lines that they can be believed. Every operation answers the
- * status to expect. Time is a number of seconds that only moves when somebody says so.
+ * A minimal reference model of the ledger for one account. Every operation returns the status to expect. Time is a number of
+ * seconds that advances only through `now`.
  */
 export interface ModelJob {
   id: string

@@ -4,12 +4,12 @@ import { type App, start } from './start.ts'
 
 export const OURS = 'http://localhost:3000'
 export const ALLOWED = 'http://localhost:5173'
-/** What a page must show as text. */
+/** Text that a page must escape. */
 export const HOSTILE = `"'><script>alert(1)</script><img src=x onerror=alert(1)>&amp;`
 
 export type Fields = Record<string, string>
 
-/** The service, somebody signed in to it, and the two things that their browser does. */
+/** The service and somebody signed in to it, with GET and form POST as their browser sends them. */
 export const opened = async (t: Test, env: Fields = {}) => {
   const service = await start(t, { ALLOWED_ORIGINS: ALLOWED, ...env })
   const { app } = service

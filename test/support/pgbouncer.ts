@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url'
 import { freePort } from './free-port.ts'
 import { startPostgres } from './postgres.ts'
 
-/** The ledger and what races in it, devices and tokens; the others differ in nothing that a pooler could see. */
+/** Tests that use the database in ways that a pooler affects. */
 const FILES = [
   ...['ledger/jobs-create', 'ledger/jobs-settle', 'ledger/jobs-list', 'ledger/wallet', 'ledger/entries'],
   ...[
@@ -73,7 +73,7 @@ log_connections = 0
 log_disconnections = 0
 `,
   )
-  // Somebody else than root, whom it refuses to run as, has to read it.
+  // pgbouncer refuses to run as root, so `nobody` must read the folder.
   await chmod(folder, 0o755)
   const user = process.getuid?.() === 0 ? ['-u', 'nobody'] : []
   const child = spawn('pgbouncer', [...user, '-q', file], { stdio: ['ignore', 'inherit', 'inherit'] })

@@ -1,6 +1,6 @@
 /**
- * The process that owns a temporary Postgres, started by startPostgres(). It lives until its stdin ends: until
- * its parent lets go, or is gone for whatever reason, kill -9 included. Then no process and no file is left.
+ * The process that owns a temporary Postgres, started by startPostgres(). It exits when its stdin
+ * closes, also when the parent was killed, and leaves no process and no file.
  * stdin takes `restart fast`, `restart immediate` and `reap <process group, or 0>`. stdout answers with a line of
  * JSON, { url } once the server is ready or { error }.
  */
@@ -26,9 +26,9 @@ let group = 0
 
 // Ctrl-C is for the parent: its tests need the server until they have ended.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
-// The parent may be gone when we answer.
+// The parent may be gone when this process answers.
 process.stdout.on('error', () => {})
-// Here, so that a fault of this very script leaves nothing either.
+// Registered first, so that a fault of this script leaves nothing either.
 process.on('exit', () => {
   server?.kill()
   if (folder) rmSync(folder, { recursive: true, force: true, maxRetries: 10 })
@@ -56,7 +56,7 @@ try {
   process.exitCode = 1
 }
 
-// The orderly parent has taken its group back; 0 and 1 would mean ourselves and everybody.
+// 0: no group to kill. Never signal group 0 or 1: they mean this process and all others.
 if (group > 1) {
   try {
     process.kill(-group, 'SIGKILL')

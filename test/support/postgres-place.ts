@@ -28,7 +28,7 @@ async function findBinaries(): Promise<Binaries> {
   }
 }
 
-// Postgres refuses to run as root. Any user that owns nothing of value will do; none is ever added.
+// Postgres refuses to run as root. Any user that owns nothing of value will do.
 function unprivilegedUser(): User {
   for (const name of ['nobody', 'daemon', 'postgres', 'www-data']) {
     const [uid = 0, gid = 0] = ['-u', '-g'].map((flag) => Number(spawnSync('id', [flag, name], text).stdout))

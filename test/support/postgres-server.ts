@@ -32,7 +32,7 @@ export class PostgresServer {
     return `postgres://postgres:${this.#password}@127.0.0.1:${this.#port}/postgres`
   }
 
-  /** Makes the cluster, and starts it on a port that was free a moment ago: somebody may be faster. */
+  /** Makes the cluster, and starts it on a port that was free a moment ago. Another process may have taken it since. */
   async create(): Promise<void> {
     await this.#initialise()
     for (let attempt = 1; ; attempt++) {
@@ -57,7 +57,7 @@ export class PostgresServer {
     throw new Error('Postgres was not ready within a minute.')
   }
 
-  /** SIGINT is Postgres' fast shutdown, SIGQUIT its immediate one, which is a crash without the accident. */
+  /** SIGINT is Postgres' fast shutdown, SIGQUIT its immediate one, which simulates a crash. */
   async stop(signal: 'SIGINT' | 'SIGQUIT'): Promise<void> {
     const stopping = this.#process
     if (!stopping || hasEnded(stopping)) return
@@ -95,14 +95,14 @@ export class PostgresServer {
 
   #spawn(command: string, args: string[]): ChildProcess {
     const { folder, user } = this.#place
-    // Of the environment nothing but PATH: PGDATA, LC_ALL or a missing HOME change nothing here.
+    // Only PATH is inherited, so that PGDATA, LC_ALL or a missing HOME change nothing.
     const env = { LC_ALL: 'C', TZ: 'UTC', PATH: process.env.PATH }
     const child = spawn(command, args, { ...user, cwd: folder, env, stdio: ['ignore', this.#log, this.#log] })
     child.on('error', (error) => writeFileSync(this.#log, `${error.message}\n`))
     return child
   }
 
-  // The last line of this file is how pg_ctl knows it too. A file left by a crash names another process.
+  // pg_ctl uses the same line. A file left by a crash names another process.
   #isReady(pid: number | undefined): boolean {
     try {
       const lines = readFileSync(join(this.#data, 'postmaster.pid'), 'utf8').split('\n')

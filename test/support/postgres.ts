@@ -8,7 +8,7 @@ export type Postgres = {
   url: string
   /** `fast` closes every connection in good order; `immediate` is a crash, with recovery at the start. */
   restart(mode: 'fast' | 'immediate'): Promise<void>
-  /** Should this process be killed from now on, that process group goes with it; 0 takes it back. */
+  /** Kills this process group when this process dies; 0 clears it. */
   reap(processGroup: number): void
   /** Ends the server and removes its files. */
   stop(): Promise<void>
@@ -29,7 +29,7 @@ export async function startPostgres(options: { settings?: Record<string, string>
   })
   const closed = once(keeper, 'close')
   const answers = createInterface({ input: keeper.stdout })[Symbol.asyncIterator]()
-  // A keeper that was killed takes no more orders; the next answer says so.
+  // A killed keeper accepts no commands; the next answer reports it.
   keeper.stdin.on('error', () => {})
 
   async function ready(): Promise<string> {

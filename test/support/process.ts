@@ -26,7 +26,7 @@ export async function emptyDatabase(t: Test): Promise<string> {
   return url
 }
 
-/** Signs in over the wire; what to send along from then on. */
+/** Signs in over the wire. Returns the headers for later requests. */
 export async function signIn(
   url: string,
   email = 'ada@example.com',
@@ -54,7 +54,7 @@ export async function ready(url: string): Promise<void> {
   throw new Error(`${url} did not become ready.`)
 }
 
-/** What it says once requests are served. */
+/** Printed when the service listens. */
 export const LISTENING = /is listening on/
 
 /**
@@ -103,7 +103,7 @@ export async function launch(t: Test, env: Record<string, string> = {}, nodeArgs
   }
 }
 
-/** A job that costs nothing, by a service that listens there. */
+/** Reserves a job of cost 0 at the service there. */
 export const reserveNothing = (url: string, authorization: string): Promise<Response> =>
   fetch(`${url}/api/jobs`, {
     method: 'POST',

@@ -49,7 +49,7 @@ export async function startProxy(t: Test, target: string) {
     url: url.href,
     /** How many connections are open through it */
     connections: () => links.size,
-    /** Lets new connections through. Those that met the silence stay dead. */
+    /** Lets new connections through. Silenced connections stay dead. */
     async pass(): Promise<void> {
       silent = false
       if (listener.listening) return

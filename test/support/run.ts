@@ -15,7 +15,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const tapScript = fileURLToPath(new URL(tap.bin.tap, import.meta.resolve('tap/package.json')))
 const given = process.env.TEST_DATABASE_URL
 const cluster = process.env.TEST_NODES !== undefined
-// Loading the service takes a process half as long where Node keeps what it has compiled.
+// A compile cache halves the start of a test process.
 const compileCache = fileURLToPath(new URL('../../node_modules/.cache/test', import.meta.url))
 
 let postgres: Postgres | undefined
@@ -24,7 +24,7 @@ let interrupted: { signal: NodeJS.Signals; at: number } | undefined
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt)
 
-// npm hands a SIGTERM to the shell between us, which dies of it without telling us.
+// npm sends SIGTERM to its shell only, so watch the parent's pid.
 const shell = process.ppid
 const watch = setInterval(() => {
   if (process.env.npm_lifecycle_event && process.ppid !== shell) interrupt('SIGTERM')
@@ -85,7 +85,7 @@ function start(args: string[], env: NodeJS.ProcessEnv, output: 'inherit' | 'pipe
 async function end(started: ChildProcess): Promise<number> {
   const [code] = await once(started, 'exit')
   signalChild('SIGKILL')
-  // Its number may soon be somebody else's.
+  // The pid may be reused.
   child = undefined
   postgres?.reap(0)
   return code ?? 1
@@ -93,7 +93,7 @@ async function end(started: ChildProcess): Promise<number> {
 
 function interrupt(signal: NodeJS.Signals): void {
   clearInterval(watch)
-  // npm repeats the Ctrl-C that the terminal has sent us already; only a later one is impatience.
+  // npm repeats the SIGINT that the terminal has sent already. Only a later one kills.
   if (!interrupted) signalChild(signal)
   else if (Date.now() - interrupted.at > 500) signalChild('SIGKILL')
   interrupted ??= { signal, at: Date.now() }

@@ -1,4 +1,4 @@
-/** `npm run test:soak -- --minutes N`: the model test for as long as one likes; it prints its seed first. */
+/** `npm run test:soak -- --minutes N`: the model test for N minutes; it prints its seed first. */
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'

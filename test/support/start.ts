@@ -158,8 +158,8 @@ async function openDatabase(config: Config): Promise<Db> {
 }
 
 /**
- * A time in a column, so much earlier. In UTC, because Citus takes no other arithmetic on a column of an UPDATE: `timestamptz -
- * interval` depends on the session's time zone.
+ * Subtracts an interval from a time, in UTC: `timestamptz - interval` depends on the session's time zone, and Citus refuses that in
+ * an UPDATE.
  */
 export const earlier = (column: string, interval: string) =>
   sql`(${sql.ref(column)} at time zone 'UTC' - ${interval}::interval) at time zone 'UTC'`
@@ -170,7 +170,7 @@ export const unique = (prefix: string): string => `${prefix}-${process.pid}-${++
 
 export type Person = Awaited<ReturnType<typeof person>>
 
-/** Somebody signed in through the front door, with a bearer token. */
+/** Somebody signed in via /signin, with a bearer token. */
 async function person(app: App, email = `${unique('somebody')}@example.com`) {
   const signin = await app.inject({ method: 'POST', url: '/signin', payload: { email } })
   const cookie = signin.cookies.map(({ name, value }) => `${name}=${value}`).join('; ')

@@ -5,7 +5,7 @@ import type { Test } from 'tap'
 
 export const me = { data: { id: '2244994945', name: 'X Dev', username: 'TwitterDev' } }
 
-/** A stand-in for X's API on a port of its own: it notes what it was asked, and answers as it is told. */
+/** A stand-in for X's API on a port of its own: it records requests and answers by the handler. */
 export async function startX(t: Test) {
   const requests: { method: string | undefined; url: string | undefined; headers: IncomingHttpHeaders }[] = []
   const asUsual: RequestListener = (_request, response) => {
@@ -29,7 +29,7 @@ export async function startX(t: Test) {
     url,
     requests,
     stop,
-    /** From now on this is what it does. */
+    /** Sets the handler. */
     answers(next: RequestListener = asUsual) {
       answer = next
     },
