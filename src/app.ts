@@ -29,6 +29,7 @@ import type { Tracing } from './observe/tracing.ts'
 import { adminRoutes } from './routes/admin.ts'
 import { adminWebhookRoutes } from './routes/admin-webhooks.ts'
 import { authRoutes } from './routes/auth.ts'
+import { authorizationServerRoutes } from './routes/authorization-server.ts'
 import { deviceRoutes } from './routes/device.ts'
 import { healthRoutes } from './routes/health.ts'
 import { jobRoutes } from './routes/jobs.ts'
@@ -163,6 +164,7 @@ export async function buildApp(
   await app.register(walletRoutes)
   await app.register(jobRoutes)
   await app.register(deviceRoutes)
+  await app.register(authorizationServerRoutes)
   await app.register(oauthRoutes)
   await app.register(settleRoutes)
   await app.register(adminRoutes)
