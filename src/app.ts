@@ -10,6 +10,7 @@ import { type Pats, rememberPats } from './access/tokens.ts'
 import type { Config } from './config.ts'
 import { connectForPosting, poolUse } from './db/connect.ts'
 import type { Db } from './db/tables.ts'
+import { registerClientAddress } from './http/client-address.ts'
 import { schemaController } from './http/compilers.ts'
 import { registerDocs } from './http/docs.ts'
 import { registerDraining } from './http/draining.ts'
@@ -27,6 +28,7 @@ import { createPoster } from './ledger/poster.ts'
 import { type Metrics, noMetrics } from './observe/metrics.ts'
 import type { Tracing } from './observe/tracing.ts'
 import { adminRoutes } from './routes/admin.ts'
+import { adminWebhookMessageRoutes } from './routes/admin-webhook-messages.ts'
 import { adminWebhookRoutes } from './routes/admin-webhooks.ts'
 import { authRoutes } from './routes/auth.ts'
 import { authorizationServerRoutes } from './routes/authorization-server.ts'
@@ -87,7 +89,6 @@ export async function buildApp(
     // Requests on open connections are answered while the service closes.
     return503OnClosing: false,
     clientErrorHandler: refuseUnreadable,
-    trustProxy: config.trustProxy.length ? config.trustProxy : false,
     genReqId: () => randomUUID(),
     // A log line per request costs more than the request. LOG_LEVEL=debug turns it on.
     logController: new LogController({
@@ -121,6 +122,7 @@ export async function buildApp(
   app.decorate('pats', rememberPats(db))
   app.decorate('origins', createOrigins(config, db))
   await app.origins.refresh()
+  registerClientAddress(app)
   app.decorateRequest('account')
   app.decorateRequest('deadline')
   app.decorateRequest('appOfKey')
@@ -138,7 +140,7 @@ export async function buildApp(
   await app.register(cors, {
     origin: (origin, allow) => allow(null, origin !== undefined && app.origins.isAllowed(origin)),
     credentials: true,
-    methods: ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'],
+    methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     exposedHeaders: EXPOSED_HEADERS,
     maxAge: 600,
   })
@@ -170,6 +172,7 @@ export async function buildApp(
   await app.register(adminRoutes)
   await app.register(webhookRoutes)
   await app.register(adminWebhookRoutes)
+  await app.register(adminWebhookMessageRoutes)
   await app.register(pageRoutes)
   return app
 }

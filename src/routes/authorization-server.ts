@@ -2,7 +2,6 @@ import formbody from '@fastify/formbody'
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { readScopes, SCOPES } from '../access/scopes.ts'
 import { revokeToken, tokenSecret } from '../access/tokens.ts'
-import { plainAddress } from '../addresses.ts'
 import { cleanName, startDevice } from '../device/approval.ts'
 import { type Polled, pollDevice } from '../device/client.ts'
 import {
@@ -165,9 +164,13 @@ const endpoints: FastifyPluginAsyncTypebox = async (app) => {
       if (client_name && client_name.length > 100) throw badParameter('client_name', 'is longer than 100 characters')
       const scopes = readScopes(form.scope, SCOPES)
       if (!scopes) throw invalidScope(SCOPES)
-      const requested_from = plainAddress(request.ip)
       const name = cleanName(client_name ?? client_id)?.slice(0, 100) ?? null
-      const started = await startDevice(app.db, { client_name: name, scopes, requested_from, client_id })
+      const started = await startDevice(app.db, {
+        client_name: name,
+        scopes,
+        requested_from: request.address,
+        client_id,
+      })
       const verification_uri = `${app.config.publicUrl}/device`
       return {
         ...started,

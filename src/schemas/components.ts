@@ -11,7 +11,7 @@ import {
   JobStartRequest,
   JobStartResponse,
 } from './jobs.ts'
-import { WebhookEndpoint, WebhookMessage } from './webhooks.ts'
+import { WebhookDelivery, WebhookEndpoint, WebhookMessage } from './webhooks.ts'
 
 /** The named components of the document, in its order. */
 export const components = [
@@ -32,4 +32,5 @@ export const components = [
   WebhookEndpoint,
   WebhookMessage,
   OAuthError,
+  WebhookDelivery,
 ]
