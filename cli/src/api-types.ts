@@ -283,7 +283,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Metadata of the authorization server (RFC 8414) */
+        /**
+         * Metadata of the authorization server (RFC 8414)
+         * @description Where the endpoints are and what they support. Client libraries call it discovery.
+         */
         get: operations["getAuthorizationServerMetadata"];
         put?: never;
         post?: never;
@@ -300,7 +303,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Metadata of this API as a protected resource (RFC 9728) */
+        /**
+         * Metadata of this API as a protected resource (RFC 9728)
+         * @description Which authorization server issues tokens for this API, and with which scopes.
+         */
         get: operations["getProtectedResourceMetadata"];
         put?: never;
         post?: never;
@@ -3832,7 +3838,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["OAuthError"];
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request" | "invalid_client" | "invalid_scope";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
                 };
             };
             /** @description The client tried to authenticate; clients of this service are public */
@@ -3841,7 +3850,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["OAuthError"];
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_client";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
                 };
             };
             /** @description Refused by the local identity */
@@ -3850,7 +3862,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["OAuthError"];
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "local_identity";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
                 };
             };
             /** @description The form is larger than 64 KiB */
@@ -3859,7 +3874,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["OAuthError"];
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "body_too_large";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
                 };
             };
             /** @description Too many requests; try again after `Retry-After` */
@@ -3870,7 +3888,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["OAuthError"];
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited" | "too_many_attempts";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
                 };
             };
             /** @description Something went wrong on our side */
@@ -3879,7 +3900,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["OAuthError"];
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
                 };
             };
             /** @description Not available now; try again after `Retry-After` */
@@ -3890,7 +3914,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["OAuthError"];
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
                 };
             };
         };
@@ -3969,7 +3996,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["OAuthError"];
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request" | "invalid_client" | "unsupported_grant_type" | "invalid_grant" | "invalid_target" | "invalid_scope" | "authorization_pending" | "slow_down" | "access_denied" | "expired_token";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
                 };
             };
             /** @description The client tried to authenticate; clients of this service are public */
@@ -3978,7 +4008,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["OAuthError"];
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_client";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
                 };
             };
             /** @description Refused by the local identity */
@@ -3987,7 +4020,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["OAuthError"];
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "local_identity";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
                 };
             };
             /** @description The form is larger than 64 KiB */
@@ -3996,7 +4032,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["OAuthError"];
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "body_too_large";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
                 };
             };
             /** @description Too many requests; try again after `Retry-After` */
@@ -4007,7 +4046,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["OAuthError"];
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
                 };
             };
             /** @description Something went wrong on our side */
@@ -4016,7 +4058,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["OAuthError"];
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
                 };
             };
             /** @description Not available now; try again after `Retry-After` */
@@ -4027,7 +4072,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["OAuthError"];
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
                 };
             };
         };
@@ -4074,7 +4122,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["OAuthError"];
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request" | "invalid_client" | "invalid_grant";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
                 };
             };
             /** @description The client tried to authenticate; clients of this service are public */
@@ -4083,7 +4134,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["OAuthError"];
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_client";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
                 };
             };
             /** @description Refused by the local identity */
@@ -4092,7 +4146,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["OAuthError"];
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "local_identity";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
                 };
             };
             /** @description The form is larger than 64 KiB */
@@ -4101,7 +4158,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["OAuthError"];
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "body_too_large";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
                 };
             };
             /** @description Too many requests; try again after `Retry-After` */
@@ -4112,7 +4172,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["OAuthError"];
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
                 };
             };
             /** @description Something went wrong on our side */
@@ -4121,7 +4184,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["OAuthError"];
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
                 };
             };
             /** @description Not available now; try again after `Retry-After` */
@@ -4132,7 +4198,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["OAuthError"];
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
                 };
             };
         };

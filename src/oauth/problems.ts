@@ -3,6 +3,7 @@ import { toApiError } from '../http/error-handler.ts'
 import { ApiError, apiError, type ErrorKind } from '../http/errors.ts'
 import type { Refusal } from '../http/refusals.ts'
 import { OAuthError } from '../schemas/authorization-server.ts'
+import { EXAMPLE_REQUEST } from '../schemas/errors.ts'
 import { ref } from '../schemas/primitives.ts'
 
 /**
@@ -141,13 +142,17 @@ export function problems(...kinds: (ErrorKind | readonly ErrorKind[])[]): Record
     [...byStatus].map(([status, of]) => {
       const examples: Record<string, { value: object }> = {}
       for (const { code, example } of of) {
-        examples[code] ??= { value: { error: code, error_description: example.message } }
+        const value = { error: code, error_description: example.message, request_id: EXAMPLE_REQUEST }
+        examples[code] ??= { value }
+      }
+      const schema = {
+        type: 'object',
+        allOf: [ref(OAuthError)],
+        required: ['error', 'error_description'],
+        properties: { error: { type: 'string', enum: Object.keys(examples) } },
       }
       const description = DESCRIPTIONS[status] ?? 'Refused, with the error of the RFC'
-      return [
-        status,
-        { description, ...headersOf(status), content: { 'application/json': { schema: ref(OAuthError), examples } } },
-      ]
+      return [status, { description, ...headersOf(status), content: { 'application/json': { schema, examples } } }]
     }),
   )
 }
