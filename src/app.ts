@@ -10,6 +10,7 @@ import { type Pats, rememberPats } from './access/tokens.ts'
 import type { Config } from './config.ts'
 import { connectForPosting, poolUse } from './db/connect.ts'
 import type { Db } from './db/tables.ts'
+import { registerClientAddress } from './http/client-address.ts'
 import { schemaController } from './http/compilers.ts'
 import { registerDocs } from './http/docs.ts'
 import { registerDraining } from './http/draining.ts'
@@ -30,6 +31,7 @@ import { adminRoutes } from './routes/admin.ts'
 import { adminWebhookMessageRoutes } from './routes/admin-webhook-messages.ts'
 import { adminWebhookRoutes } from './routes/admin-webhooks.ts'
 import { authRoutes } from './routes/auth.ts'
+import { authorizationServerRoutes } from './routes/authorization-server.ts'
 import { deviceRoutes } from './routes/device.ts'
 import { healthRoutes } from './routes/health.ts'
 import { jobRoutes } from './routes/jobs.ts'
@@ -87,7 +89,6 @@ export async function buildApp(
     // Requests on open connections are answered while the service closes.
     return503OnClosing: false,
     clientErrorHandler: refuseUnreadable,
-    trustProxy: config.trustProxy.length ? config.trustProxy : false,
     genReqId: () => randomUUID(),
     // A log line per request costs more than the request. LOG_LEVEL=debug turns it on.
     logController: new LogController({
@@ -121,6 +122,7 @@ export async function buildApp(
   app.decorate('pats', rememberPats(db))
   app.decorate('origins', createOrigins(config, db))
   await app.origins.refresh()
+  registerClientAddress(app)
   app.decorateRequest('account')
   app.decorateRequest('deadline')
   app.decorateRequest('appOfKey')
@@ -164,6 +166,7 @@ export async function buildApp(
   await app.register(walletRoutes)
   await app.register(jobRoutes)
   await app.register(deviceRoutes)
+  await app.register(authorizationServerRoutes)
   await app.register(oauthRoutes)
   await app.register(settleRoutes)
   await app.register(adminRoutes)
