@@ -1245,8 +1245,8 @@ export interface components {
             id: string;
             app_slug: string;
             url: string;
-            events: ("job.completed" | "job.failed" | "account.negative" | "account.low")[];
-            /** @description account.low is sent when the spendable credits fall below this */
+            events: ("job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative")[];
+            /** @description account.low is sent when credits and holds together fall below this, account.recovered when they come back to it */
             low_credits: number;
             /** @description Its messages wait until it is resumed */
             paused: boolean;
@@ -1303,7 +1303,7 @@ export interface components {
             /** Format: uuid */
             endpoint_id: string;
             /** @enum {string} */
-            event: "job.completed" | "job.failed" | "account.negative" | "account.low";
+            event: "job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative";
             payload: {
                 [key: string]: unknown;
             };
@@ -1353,7 +1353,7 @@ export interface components {
             /** Format: uuid */
             account_id: string;
             /** @enum {string} */
-            event: "job.completed" | "job.failed" | "account.negative" | "account.low" | "test";
+            event: "job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative" | "test";
             /** @description Which attempt at the message this was */
             attempt: number;
             /** Format: date-time */
@@ -6604,8 +6604,8 @@ export interface operations {
                 "application/json": {
                     /** @description An https URL; in production its address must be public */
                     url: string;
-                    events: ("job.completed" | "job.failed" | "account.negative" | "account.low")[];
-                    /** @default 0 */
+                    events: ("job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative")[];
+                    /** @description Required with account.low and account.recovered */
                     low_credits?: number;
                 };
             };
@@ -7055,7 +7055,8 @@ export interface operations {
                 "application/json": {
                     /** @description An https URL; in production its address must be public */
                     url?: string;
-                    events?: ("job.completed" | "job.failed" | "account.negative" | "account.low")[];
+                    events?: ("job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative")[];
+                    /** @description Required with account.low and account.recovered */
                     low_credits?: number;
                     /** @description While it is paused, its messages wait */
                     paused?: boolean;

@@ -15,6 +15,7 @@ import {
   type Adjust,
   type Entry,
   type Job,
+  MAX_CLOSED_HOLDS,
   type Movement,
   type Outcome,
   type Reconcile,
@@ -179,11 +180,14 @@ export async function settlePurchase(
 }
 
 /**
- * Closes an account for good: nothing is posted to it any more. It is opened for that where need be: a token of the last minute
+ * Closes an account for good: its holds come back, and nothing is posted to it any more. It is opened for that where need be: a token of the last minute
  * would open it otherwise, with starter credits.
  */
 export async function close(ledger: Ledger, account_id: string, clerk_id: string): Promise<void> {
-  done(await ledger.post({ type: 'close', account_id, clerk_id }))
+  for (;;) {
+    const { changed } = done(await ledger.post({ type: 'close', account_id, clerk_id }))
+    if (changed.length < MAX_CLOSED_HOLDS) return
+  }
 }
 
 /** Ids as the database writes them: what it returns is matched with operations by them. */

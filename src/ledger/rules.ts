@@ -22,6 +22,12 @@ export const MAX_UNREGISTERED_APPS = 50
 /** How long a hold may live, in seconds. */
 export const TTL_SECONDS = { min: 60, max: 604_800 } as const
 
+/** Why a job failed whose account was closed. */
+const ACCOUNT_CLOSED = 'account_closed'
+
+/** The most holds that closing an account ends in one posting; where there are more, it is posted again. */
+export const MAX_CLOSED_HOLDS = 200
+
 /** How long after its expiry a job may still be completed, and is charged for it. */
 const LATE_MS = 7 * 86_400_000
 
@@ -193,15 +199,10 @@ export interface Movement {
   amount: number
 }
 
-/** Something that apps may want to be told. */
-export interface Fact {
-  /** The app it concerns; null: every app that the account has used */
-  app: string | null
-  /** Credits before and after */
-  before: number
-  after: number
-  /** The job that has ended; null: the event is the account's alone */
-  job: Job | null
+/** A job that has ended, of which its app may want to be told, and the account after that. */
+export interface Ended {
+  job: Job
+  account: Account
 }
 
 export type Refusal =
@@ -231,7 +232,7 @@ export interface Outcome {
   entries: Entry[]
   grant: Grant | null
   purchase: Purchase | null
-  facts: Fact[]
+  ended: Ended[]
 }
 
 /** What becomes of an operation. The state is left as it is; `follow` takes the outcome in. */
@@ -290,7 +291,7 @@ function reserve(state: State, request: Reserve): Outcome {
   for (const { id } of state.overdue) {
     if (outcome.account.credits >= cost) break
     const hold = state.jobs.get(id)
-    if (hold?.status === 'started' && hold.expires_at <= state.now) expireHold(state, outcome, hold)
+    if (hold?.status === 'started' && hold.expires_at <= state.now) giveBack(state, outcome, hold, 'expired')
   }
   const available = outcome.account.credits
   // A balance below zero refuses a job that costs nothing, too.
@@ -302,7 +303,6 @@ function reserve(state: State, request: Reserve): Outcome {
 
   outcome.account.held += cost
   move(state, outcome, { kind: 'job_reserve', amount: -cost }, { job_id })
-  outcome.facts.push({ app, before: available, after: outcome.account.credits, job: null })
   outcome.job = outcome.created = {
     id: job_id,
     app_slug: app,
@@ -337,6 +337,7 @@ function complete(state: State, request: Extract<Request, { type: 'complete' }>)
   if (sameEnd && hasMetadata(job) && request.reposted) return repeated(state, job)
   if (key_of === null && job.keyed) return refused(state, { code: 'settle_key_required' })
 
+  if (job.failure_reason === ACCOUNT_CLOSED) return refused(state, { code: 'account_closed' })
   const late = job.status === 'failed' && job.failure_reason === 'expired' && job.expires_at + LATE_MS > state.now
   if (job.status === 'started' || late) {
     if (state.account.closed) return refused(state, { code: 'account_closed' })
@@ -363,6 +364,7 @@ function fail(state: State, request: Extract<Request, { type: 'fail' }>): Outcom
   if (sameEnd && hasMetadata(job) && request.reposted) return repeated(state, job)
   if (key_of === null && job.keyed) return refused(state, { code: 'settle_key_required' })
 
+  if (job.failure_reason === ACCOUNT_CLOSED) return refused(state, { code: 'account_closed' })
   if (job.status === 'started') {
     if (state.account.closed) return refused(state, { code: 'account_closed' })
     const outcome = begin(state)
@@ -375,13 +377,16 @@ function fail(state: State, request: Extract<Request, { type: 'fail' }>): Outcom
   return refused(state, { code: 'job_already_ended', job, other_metadata: sameEnd })
 }
 
-/** Gives an overdue hold back. Nothing happens where the job has ended, or a heartbeat was faster. */
+/**
+ * Gives an overdue hold back. Nothing happens where the job has ended, or a heartbeat was faster. The hold of a closed account, which
+ * an earlier release left behind, ends as closing would have ended it.
+ */
 function expire(state: State, { job_id }: Extract<Request, { type: 'expire' }>): Outcome {
   const job = state.jobs.get(job_id)
-  const due = job?.status === 'started' && job.expires_at <= state.now && !state.account.closed
+  const due = job?.status === 'started' && job.expires_at <= state.now
   if (!due) return repeated(state, job ?? null)
   const outcome = begin(state)
-  outcome.job = expireHold(state, outcome, job)
+  giveBack(state, outcome, job, state.account.closed ? ACCOUNT_CLOSED : 'expired')
   return outcome
 }
 
@@ -391,6 +396,7 @@ function heartbeat(state: State, request: Extract<Request, { type: 'heartbeat' }
   const job = state.jobs.get(job_id)
   if (!job || (key_of !== null && key_of !== job.app_slug)) return refused(state, { code: 'job_not_found' })
   if (key_of === null && job.keyed) return refused(state, { code: 'settle_key_required' })
+  if (job.failure_reason === ACCOUNT_CLOSED) return refused(state, { code: 'account_closed' })
   if (job.status !== 'started') return refused(state, { code: 'job_already_ended', job, other_metadata: false })
   if (state.account.closed) return refused(state, { code: 'account_closed' })
 
@@ -451,7 +457,6 @@ function adjust(state: State, request: Adjust): Outcome {
   const outcome = begin(state)
   move(state, outcome, { kind, amount }, { reference, reason, actor })
   outcome.entry = outcome.entries[0] ?? null
-  outcome.facts.push({ app: null, before: credits, after: outcome.account.credits, job: null })
   return inRange(state, outcome)
 }
 
@@ -464,39 +469,38 @@ function settlePurchase(state: State, { purchase_id, version, payment }: Reconci
   if (!changed) return repeated(state)
   if (movements.length > 0 && state.account.closed) return refused(state, { code: 'account_closed' })
 
-  const before = state.account.credits
   const outcome = begin(state)
   for (const { reference, reason, ...movement } of movements)
     move(state, outcome, movement, { reference, reason, actor: PAYMENTS })
   outcome.purchase = purchase
-  if (movements.length > 0) outcome.facts.push({ app: null, before, after: outcome.account.credits, job: null })
   return inRange(state, outcome)
 }
 
-/** The end of an account: nothing is posted to it any more. */
+/** The end of an account: its holds come back, and nothing is posted to it any more. */
 function close(state: State): Outcome {
-  if (state.account.closed) return repeated(state)
   const outcome = begin(state)
+  for (const job of state.jobs.values()) if (job.status === 'started') giveBack(state, outcome, job, ACCOUNT_CLOSED)
+  if (state.account.closed && outcome.changed.length === 0) return repeated(state)
+  outcome.job = null
   outcome.account.closed = true
   return outcome
 }
 
-/** The hold's time is over and nobody has said how the job ended: everything comes back. */
-function expireHold(state: State, outcome: Outcome, hold: Job): Job {
+/** Ends a job without its caller: everything comes back. */
+function giveBack(state: State, outcome: Outcome, hold: Job, failure_reason: 'expired' | typeof ACCOUNT_CLOSED): Job {
   outcome.account.held -= hold.reserved
-  return settle(state, outcome, { ...hold, status: 'failed', actual_cost: 0, failure_reason: 'expired', merge: null })
+  return settle(state, outcome, { ...hold, status: 'failed', actual_cost: 0, failure_reason, merge: null })
 }
 
 /** Writes the end of a job: its movement, its row, and what its app is told. */
 function settle(state: State, outcome: Outcome, job: Job): Job {
-  const before = outcome.account.credits
   const movement = settlement(job)
   if (movement) move(state, outcome, movement, { job_id: job.id })
   const metadata = job.merge && !job.merge.too_large ? job.merge.text : job.metadata
   const ended = { ...job, metadata, updated_at: state.now }
   outcome.job = ended
   outcome.changed.push(ended)
-  outcome.facts.push({ app: job.app_slug, before, after: outcome.account.credits, job: ended })
+  outcome.ended.push({ job: ended, account: { ...outcome.account } })
   return ended
 }
 
@@ -552,7 +556,7 @@ const begin = ({ account }: State): Outcome => ({
   entries: [],
   grant: null,
   purchase: null,
-  facts: [],
+  ended: [],
 })
 
 const refused = (state: State, refusal: Refusal): Outcome => ({ ...begin(state), refusal })

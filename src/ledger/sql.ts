@@ -2,7 +2,16 @@ import { type Query, statement } from '../db/statement.ts'
 import { mergeMetadata, oversized, readable } from './metadata.ts'
 import type { Operation } from './operations.ts'
 import type { Purchase } from './reconcile.ts'
-import type { Account, App, Entry, Grant, Job, Outcome, State } from './rules.ts'
+import {
+  type Account,
+  type App,
+  type Entry,
+  type Grant,
+  type Job,
+  MAX_CLOSED_HOLDS,
+  type Outcome,
+  type State,
+} from './rules.ts'
 import type { Visit, Visits } from './visits.ts'
 
 /**
@@ -128,6 +137,12 @@ const readOverdue = statement<Arrays, never>(
   ) as overdue where place <= ${MOST_OVERDUE} order by account_id, place`,
 )
 
+/** Holds of an account that is closed. */
+const readHolds = statement<{ account_id: string }, never>(
+  'ledger_holds',
+  `select ${JOB} from jobs where account_id = $account_id::uuid and status = 'started' order by id limit ${MAX_CLOSED_HOLDS}`,
+)
+
 type JobRecord = Omit<Job, 'keyed' | 'merge'> & {
   account_id: string
   keyed?: boolean | null
@@ -160,6 +175,7 @@ export function load(operations: Operation[], { waits, sharded }: Locking, visit
   const purchases: object[] = []
   const slugs = new Set<string>()
   const visitors = new Set<string>()
+  const closing = new Set<string>()
   const visit = ({ account_id, app }: Visit) => {
     slugs.add(app)
     visitors.add(account_id)
@@ -187,11 +203,12 @@ export function load(operations: Operation[], { waits, sharded }: Locking, visit
         break
       case 'adjust':
         references.push({ account_id, reference: operation.reference })
-        visitors.add(account_id)
         break
       case 'reconcile':
         purchases.push({ account_id, id: operation.purchase_id })
-        visitors.add(account_id)
+        break
+      case 'close':
+        closing.add(account_id)
     }
   }
   const reads: Read[] = [{ query: lockAccounts.query({ account_ids }), take: takeAccounts }]
@@ -207,6 +224,8 @@ export function load(operations: Operation[], { waits, sharded }: Locking, visit
     })
   if (slugs.size) reads.push({ query: readApps.query({ slugs: [...slugs] }), take: takeApps })
   if (visitors.size) reads.push(loadGrants([...visitors]))
+  for (const account_id of closing)
+    reads.push({ query: readHolds.query({ account_id }), take: (rows, states) => takeJobs(rows, states) })
   if (references.length)
     reads.push({ query: readEntries(sharded).query(arraysOf(NAMED_ENTRIES, references)), take: takeEntries })
   if (purchases.length)

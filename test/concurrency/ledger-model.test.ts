@@ -2,6 +2,7 @@ import { strictEqual } from 'node:assert/strict'
 import fc from 'fast-check'
 import { sql } from 'kysely'
 import t from 'tap'
+import { closeAccount } from '../../src/accounts/close.ts'
 import { sweepHolds } from '../../src/background/sweep-holds.ts'
 import { verify } from '../../src/ledger/verify.ts'
 import { Model } from '../support/model.ts'
@@ -17,6 +18,7 @@ type Step =
   | { do: 'adjust'; amount: number; reference: number; allow_negative: boolean }
   | { do: 'pass'; seconds: number }
   | { do: 'sweep' }
+  | { do: 'close' }
 
 /** What the apps grant; those after them are the one with a settle key, and one that nobody registered. */
 const STARTER = [0, 7, 30]
@@ -48,8 +50,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: is('pass'), seconds }) },
   fc.record({ do: is('sweep') }),
 )
+/** Most lives go on; some end early, with some steps to come. */
+const close: fc.Arbitrary<Step> = fc.record({ do: is('close') })
 const LIFE = 50
-const lives = fc.array(step, { minLength: LIFE, maxLength: LIFE })
+const life = fc.array(step, { minLength: LIFE, maxLength: LIFE })
+const lives = fc.oneof(
+  { weight: 3, arbitrary: life },
+  fc.tuple(life, close, fc.integer({ min: 10, max: LIFE - 1 })).map(([steps, end, at]) => steps.toSpliced(at, 1, end)),
+)
 
 interface World {
   app: Awaited<ReturnType<typeof start>>['app']
@@ -128,6 +136,11 @@ async function take(step: Step, model: Model, { app, db, ada, admin, apps, key: 
     case 'sweep': {
       model.sweep()
       await sweepHolds(db, app.ledger)
+      return
+    }
+    case 'close': {
+      model.close()
+      await closeAccount(db, app.ledger, ada.id, ada.clerkId)
     }
   }
 }
@@ -171,7 +184,7 @@ t.test('whatever people do, the ledger does what the model says, and every invar
     for (const { id, status, actual_cost, failure_reason } of jobs) {
       const job = model.jobs.find((job) => job.id === id)
       strictEqual(status === 'started' ? undefined : `${status} ${actual_cost}`, job?.ended)
-      strictEqual(failure_reason, job?.expired ? 'expired' : null)
+      strictEqual(failure_reason, job?.closed ? 'account_closed' : job?.expired ? 'expired' : null)
     }
   })
   await fc.assert(property, {

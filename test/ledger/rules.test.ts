@@ -69,6 +69,7 @@ const said = ({ refusal, repeated, account: { credits, held, seq }, entries }: O
   entries.map(({ kind, amount }) => `${kind} ${amount}`),
 ]
 const EXPIRED: Partial<Job> = { status: 'failed', failure_reason: 'expired', expires_at: NOW - DAY }
+const ENDED_BY_CLOSING: Partial<Job> = { status: 'failed', failure_reason: 'account_closed' }
 const CLOSED = { account: account(20, { held: 5, closed: true }) }
 const HELD = { account: account(20, { held: 5 }) }
 const KEYED_APP = { apps: new Map([['video', { starter_credits: 0, keyed: true }]]) }
@@ -347,7 +348,7 @@ const TABLE: [what: string, state: State, request: Request, said: unknown][] = [
     'expire when closed',
     state({ ...CLOSED, jobs: [job({ expires_at: NOW })] }),
     { type: 'expire', job_id: 'job' },
-    ['repeated', ...UNTOUCHED],
+    ['done', [25, 0, 8], ['job_release 5']],
   ],
   ['expire none', state(), { type: 'expire', job_id: 'job' }, ['repeated', ...NOTHING]],
 
@@ -424,6 +425,33 @@ const TABLE: [what: string, state: State, request: Request, said: unknown][] = [
   ],
 
   ['close', state(), { type: 'close' }, ['done', ...NOTHING]],
+  ['close with a hold', state({ ...HELD, jobs: [job()] }), { type: 'close' }, ['done', [25, 0, 8], ['job_release 5']]],
+  [
+    'close with an overdue hold',
+    state({ ...HELD, jobs: [job({ expires_at: NOW - 1 })] }),
+    { type: 'close' },
+    ['done', [25, 0, 8], ['job_release 5']],
+  ],
+  ['close after a job', state({ jobs: [job({ status: 'failed' })] }), { type: 'close' }, ['done', ...NOTHING]],
+  ['close further', state({ ...CLOSED, jobs: [job()] }), { type: 'close' }, ['done', [25, 0, 8], ['job_release 5']]],
+  [
+    'complete what closing ended',
+    state({ ...CLOSED, jobs: [job(ENDED_BY_CLOSING)] }),
+    complete(0),
+    ['account_closed', ...UNTOUCHED],
+  ],
+  [
+    'fail what closing ended',
+    state({ ...CLOSED, jobs: [job(ENDED_BY_CLOSING)] }),
+    fail(true),
+    ['account_closed', ...UNTOUCHED],
+  ],
+  [
+    'a heartbeat of what closing ended',
+    state({ ...CLOSED, jobs: [job(ENDED_BY_CLOSING)] }),
+    beat(60),
+    ['account_closed', ...UNTOUCHED],
+  ],
   ['close again', state(CLOSED), { type: 'close' }, ['repeated', ...UNTOUCHED]],
 ]
 
@@ -458,7 +486,7 @@ t.test('the row of a job', (t) => {
   const ended = (request: Request, more: Partial<Job> = {}) => {
     const { changed, job: answered } = apply(state({ ...HELD, jobs: [job(more)] }), request)
     t.equal(changed.length, 1)
-    t.equal(changed[0], answered)
+    if (request.type !== 'close') t.equal(changed[0], answered)
     return changed[0]
   }
   t.match(ended(complete(3)), {
@@ -479,6 +507,7 @@ t.test('the row of a job', (t) => {
     actual_cost: 0,
     failure_reason: 'expired',
   })
+  t.match(ended({ type: 'close' }), { status: 'failed', actual_cost: 0, failure_reason: 'account_closed' })
   t.match(ended(beat(60), overdue), { status: 'started', expires_at: NOW + 60_000, updated_at: NOW, reserved: 5 })
   t.match(ended(beat(null), overdue), { expires_at: NOW + 600_000 })
   t.match(ended(beat(null), { ...overdue, ttl_seconds: null }), { expires_at: NOW + 999_000 })
@@ -630,17 +659,24 @@ t.test('an app is granted once, and remembered', (t) => {
 })
 
 t.test('what apps may want to be told', (t) => {
-  const facts = (before: State, request: Request) =>
-    apply(before, request).facts.map(({ app, before, after, job }) => [app, before, after, job?.status ?? null])
+  const told = (before: State, request: Request) =>
+    apply(before, request).ended.map(({ job, account: { credits, held, seq } }) => [
+      `${job.id} ${job.status}`,
+      [credits, held, seq],
+    ])
   const jobs = [job({ expires_at: NOW - 1 })]
-  t.strictSame(facts(state(), reserve(5)), [['video', 20, 15, null]])
-  t.strictSame(facts(state({ ...HELD, jobs }), complete(8)), [['video', 20, 17, 'completed']])
-  t.strictSame(facts(state({ jobs: [job(EXPIRED)] }), complete(8)), [['video', 20, 12, 'completed']])
-  t.strictSame(facts(state({ ...HELD, jobs }), fail(true)), [['video', 20, 25, 'failed']])
-  t.strictSame(facts(state({ ...HELD, jobs }), { type: 'expire', job_id: 'job' }), [['video', 20, 25, 'failed']])
-  t.strictSame(facts(state(), adjust(-5)), [[null, 20, 15, null]])
-  for (const quiet of [reserve(50), adjust(-50), complete(1), fail(true)]) t.strictSame(facts(state(), quiet), [])
-  t.strictSame(facts(state({ ...HELD, jobs }), beat(60)), [])
+  t.strictSame(told({ ...state({ ...HELD, jobs }) }, complete(8)), [['job completed', [17, 0, 8]]])
+  t.strictSame(told(state({ jobs: [job(EXPIRED)] }), complete(8)), [['job completed', [12, 0, 8]]])
+  t.strictSame(told(state({ ...HELD, jobs }), fail(true)), [['job failed', [25, 0, 8]]])
+  t.strictSame(told(state({ ...HELD, jobs }), { type: 'expire', job_id: 'job' }), [['job failed', [25, 0, 8]]])
+  const two = [job({ id: 'a' }), job({ id: 'b', reserved: 2 })]
+  t.strictSame(told(state({ account: account(20, { held: 7 }), jobs: two }), { type: 'close' }), [
+    ['a failed', [25, 2, 8]],
+    ['b failed', [27, 0, 9]],
+  ])
+  for (const quiet of [reserve(5), reserve(50), adjust(-5), complete(1), fail(true)])
+    t.strictSame(told(state(), quiet), [])
+  t.strictSame(told(state({ ...HELD, jobs }), beat(60)), [])
   t.end()
 })
 

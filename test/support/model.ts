@@ -12,6 +12,8 @@ export interface ModelJob {
   /** `completed 3`, `failed 0`; undefined: under way */
   ended?: string
   expired?: boolean
+  /** Ended with its account */
+  closed?: boolean
 }
 
 const LATE_SECONDS = 7 * 86_400
@@ -20,6 +22,7 @@ export class Model {
   credits = 0
   entries = 0
   now = 0
+  closed = false
   /** What apps offer, and who has granted it */
   starter = new Map<string, number>()
   granted = new Set<string>()
@@ -37,6 +40,7 @@ export class Model {
   }
 
   visit(app: string, credits = this.starter.get(app) ?? 0): number {
+    if (this.closed) return 200
     if (!this.granted.has(app)) this.move(credits)
     if (credits > 0) this.granted.add(app)
     return 200
@@ -52,6 +56,7 @@ export class Model {
     const earlier = key === undefined ? undefined : this.keys.get(key)
     if (earlier && earlier.body !== body) return 422
     if (earlier) return earlier.job.ended ? 409 : 200
+    if (this.closed) return 403
     this.visit(app)
     if (this.credits < cost) this.release(cost - this.credits)
     if (this.credits < cost) return 402
@@ -65,7 +70,7 @@ export class Model {
 
   complete(job: ModelJob, cost: number, server = false): number {
     const late = job.expired && job.ended === 'failed 0' && this.now < job.expires + LATE_SECONDS
-    const refused = this.refusal(job, server)
+    const refused = this.refusal(job, server) ?? this.unlessEnded(job, late)
     if (refused || !late) return refused ?? this.end(job, `completed ${cost}`, cost)
     job.ended = `completed ${cost}`
     this.move(-cost)
@@ -75,11 +80,11 @@ export class Model {
   fail(job: ModelJob, refund: boolean, server = false): number {
     if (job.expired && !refund) return this.refusal(job, server) ?? 409
     const cost = refund ? 0 : job.reserved
-    return this.refusal(job, server) ?? this.end(job, `failed ${cost}`, cost)
+    return this.refusal(job, server) ?? this.unlessEnded(job) ?? this.end(job, `failed ${cost}`, cost)
   }
 
   heartbeat(job: ModelJob, ttl = job.ttl, server = false): number {
-    const refused = this.refusal(job, server)
+    const refused = this.refusal(job, server) ?? this.unlessEnded(job)
     if (refused || job.ended) return refused ?? 409
     job.expires = Math.max(job.expires, this.now + ttl)
     return 200
@@ -100,10 +105,25 @@ export class Model {
   adjust(amount: number, reference: string, allowNegative = false): number {
     const earlier = this.references.get(reference)
     if (earlier !== undefined) return earlier === amount ? 200 : 409
+    if (this.closed) return 403
     if (amount < 0 && this.credits + amount < 0 && !allowNegative) return 409
     this.references.set(reference, amount)
     this.move(amount)
     return 200
+  }
+
+  /** Every hold comes back, and nothing moves any more */
+  close(): void {
+    for (const job of this.jobs.filter(({ ended }) => !ended)) {
+      this.end(job, 'failed 0', 0)
+      job.closed = true
+    }
+    this.closed = true
+  }
+
+  /** A closed account repeats what it has answered; nothing else. What ended with it is not even repeated */
+  private unlessEnded(job: ModelJob, late = false): number | undefined {
+    return job.closed || (this.closed && (!job.ended || late)) ? 403 : undefined
   }
 
   /** A key of another app finds no job; where the job's app has one, a person alone may not */
