@@ -92,17 +92,16 @@ const byPath = operations
  */
 export function departure(method: string, url: string, { statusCode, headers, body }: Answer): string | undefined {
   const pathname = url.split('?', 1)[0] ?? ''
-  const asked = method === 'HEAD' ? 'GET' : method
-  const found = byPath.find((operation) => operation.method === asked && operation.pattern.test(pathname))
+  const found = byPath.find((operation) => operation.method === method && operation.pattern.test(pathname))
   if (!found) return undefined
   const { name, path, operation } = found
   const response = operation.responses[statusCode]
   if (!response) return `${name} does not list status ${statusCode}: ${body.slice(0, 200)}`
-  if (!response.content || method === 'HEAD') return undefined
+  if (!response.content) return undefined
   const type = String(headers['content-type']).split(';', 1)[0] ?? ''
   if (!response.content[type]) return `${name} ${statusCode} does not list ${type}`
   if (type !== 'application/json') return undefined
-  const place = ['paths', path, asked.toLowerCase(), 'responses', String(statusCode), 'content', type, 'schema']
+  const place = ['paths', path, method.toLowerCase(), 'responses', String(statusCode), 'content', type, 'schema']
   const fault = faultOf(JSON.parse(body), ...place)
   return fault && `${name} ${statusCode}: ${fault}: ${body.slice(0, 200)}`
 }
