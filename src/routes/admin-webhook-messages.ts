@@ -1,6 +1,6 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { callerOf, requireAdmin } from '../access/caller.ts'
-import { accountClosed, endpointNotFound, notAnAdministrator } from '../http/catalogue.ts'
+import { accountClosed, endpointNotFound, notAnAdministrator, tooManyAtOnce } from '../http/catalogue.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
 import { ref, Uuid } from '../schemas/primitives.ts'
 import { WebhookDelivery, WebhookEndpoint, WebhookMessage } from '../schemas/webhooks.ts'
@@ -59,6 +59,7 @@ export const adminWebhookMessageRoutes: FastifyPluginAsyncTypebox = async (app) 
   app.get(
     '/api/admin/webhooks/:id/deliveries',
     {
+      config: { large: true },
       schema: {
         tags: ['Admin'],
         summary: "List attempts to deliver an endpoint's messages, of the last seven days, newest first",
@@ -79,7 +80,7 @@ export const adminWebhookMessageRoutes: FastifyPluginAsyncTypebox = async (app) 
             },
             { description: 'OK', examples: [{ deliveries: WebhookDelivery.examples, next_cursor: null }] },
           ),
-          ...refusals(adminErrors, endpointNotFound),
+          ...refusals(adminErrors, endpointNotFound, tooManyAtOnce),
         },
       },
     },
@@ -104,6 +105,7 @@ export const adminWebhookMessageRoutes: FastifyPluginAsyncTypebox = async (app) 
   app.get(
     '/api/admin/webhooks/dead',
     {
+      config: { large: true },
       schema: {
         tags: ['Admin'],
         summary: 'List messages that could not be delivered within three days, oldest first; they are kept for 30 days',
@@ -113,7 +115,7 @@ export const adminWebhookMessageRoutes: FastifyPluginAsyncTypebox = async (app) 
             { messages: Type.Array(ref(WebhookMessage)) },
             { description: 'OK', examples: [{ messages: WebhookMessage.examples }] },
           ),
-          ...refusals(adminErrors),
+          ...refusals(adminErrors, tooManyAtOnce),
         },
       },
     },

@@ -13,6 +13,7 @@ import {
   balanceOutOfRange,
   notAnAdministrator,
   referenceReused,
+  tooManyAtOnce,
   wouldGoNegative,
 } from '../http/catalogue.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
@@ -116,12 +117,13 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/api/admin/apps',
     {
+      config: { large: true },
       schema: {
         tags: ['Admin'],
         summary: 'List the registered apps',
         response: {
           200: Type.Object({ apps: Type.Array(ref(App)) }, { description: 'OK', examples: [{ apps: App.examples }] }),
-          ...refusals(adminErrors),
+          ...refusals(adminErrors, tooManyAtOnce),
         },
       },
     },

@@ -8,13 +8,13 @@ import { appOfKey, readAppKey } from '../access/settle-keys.ts'
 import type { JobStatus as JobState } from '../db/tables.ts'
 import {
   accountClosed,
-  busy,
   idempotencyKeyReused,
   insufficientCredits,
   jobNotFound,
   settleKeyInBrowser,
   settleKeyInvalid,
   settleKeyRequired,
+  tooManyAtOnce,
 } from '../http/catalogue.ts'
 import { readPage } from '../http/pages.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
@@ -77,7 +77,6 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
             settleKeyRequired,
             settleKeyInvalid,
             settleKeyInBrowser,
-            busy,
           ),
         },
       },
@@ -109,6 +108,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/api/jobs',
     {
+      config: { large: true },
       schema: {
         tags: ['Jobs'],
         summary: "List user's jobs with optional filters",
@@ -135,7 +135,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
               examples: [{ jobs: Job.examples, next_cursor: null }],
             },
           ),
-          ...refusals(signedIn),
+          ...refusals(signedIn, tooManyAtOnce),
         },
       },
     },
