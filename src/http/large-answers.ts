@@ -36,7 +36,7 @@ export function registerLargeAnswers(app: FastifyInstance): void {
   app.decorateRequest('endTurn')
 
   async function takeTurn(request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    const key = request.account?.id ?? addressOwner(request.ip)
+    const key = request.account?.id ?? addressOwner(request.address)
     const caller = callers.get(key) ?? { underWay: 0, turns: 0, line: [] }
     if (caller.underWay >= MAX_UNDER_WAY) throw tooManyAtOnce(MAX_UNDER_WAY)
     caller.underWay++

@@ -2,7 +2,7 @@ import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typ
 import { callerOf, requireAdmin } from '../access/caller.ts'
 import { accountClosed, endpointNotFound, notAnAdministrator, tooManyAtOnce } from '../http/catalogue.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
-import { ref, Uuid } from '../schemas/primitives.ts'
+import { ListQuery, ref, Uuid } from '../schemas/primitives.ts'
 import { WebhookDelivery, WebhookEndpoint, WebhookMessage } from '../schemas/webhooks.ts'
 import { dismissDead, replayDead } from '../webhooks/dead-letters.ts'
 import { TEST_EVENT } from '../webhooks/queue.ts'
@@ -26,7 +26,9 @@ export const adminWebhookMessageRoutes: FastifyPluginAsyncTypebox = async (app) 
     {
       schema: {
         tags: ['Admin'],
+        operationId: 'sendTestWebhook',
         summary: 'Send a test message, once; its delivery is listed within seconds. Pauses do not hold it back',
+        description: 'Its `type` is `test`. `listWebhookDeliveries` shows how it was answered.',
         params: byId,
         response: {
           202: Type.Object(
@@ -62,9 +64,11 @@ export const adminWebhookMessageRoutes: FastifyPluginAsyncTypebox = async (app) 
       config: { large: true },
       schema: {
         tags: ['Admin'],
+        operationId: 'listWebhookDeliveries',
         summary: "List attempts to deliver an endpoint's messages, of the last seven days, newest first",
+        description: 'With the status and the beginning of the answer of each.',
         params: byId,
-        querystring: Type.Object({
+        querystring: ListQuery({
           limit,
           cursor: Type.Optional({ ...Uuid, description: 'next_cursor of the previous page' }),
         }),
@@ -108,8 +112,10 @@ export const adminWebhookMessageRoutes: FastifyPluginAsyncTypebox = async (app) 
       config: { large: true },
       schema: {
         tags: ['Admin'],
+        operationId: 'listDeadWebhookMessages',
         summary: 'List messages that could not be delivered within three days, oldest first; they are kept for 30 days',
-        querystring: Type.Object({ endpoint_id: Type.Optional(Uuid), limit }),
+        description: '`replayWebhookMessages` sends them again.',
+        querystring: ListQuery({ endpoint_id: Type.Optional(Uuid), limit }),
         response: {
           200: Type.Object(
             { messages: Type.Array(ref(WebhookMessage)) },
@@ -138,7 +144,9 @@ export const adminWebhookMessageRoutes: FastifyPluginAsyncTypebox = async (app) 
     {
       schema: {
         tags: ['Admin'],
+        operationId: 'replayWebhookMessages',
         summary: "Retry an endpoint's dead messages for another three days",
+        description: 'All of them, or one. Each keeps its `webhook-id`.',
         body: whichDead,
         response: {
           200: Type.Object(
@@ -162,7 +170,9 @@ export const adminWebhookMessageRoutes: FastifyPluginAsyncTypebox = async (app) 
     {
       schema: {
         tags: ['Admin'],
+        operationId: 'dismissDeadWebhookMessages',
         summary: "Delete an endpoint's dead messages, once somebody has looked at them",
+        description: 'All of them, or one.',
         body: whichDead,
         response: {
           200: Type.Object(

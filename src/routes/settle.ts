@@ -45,7 +45,10 @@ export const settleRoutes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         tags: ['Jobs'],
         security: settleSecurity,
+        operationId: 'completeJob',
         summary: 'Complete a job and settle credits',
+        description:
+          'A lower cost than was reserved is refunded, a higher one is charged. Repeating the request with the same values changes nothing. Where the app has a settle key, only its server may do this, with `X-App-Key`.',
         body: ref(JobCompleteRequest),
         response: {
           200: { ...ref(JobSettled), description: 'OK; repeating the request changes nothing' },
@@ -54,9 +57,9 @@ export const settleRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { job_id, account_id, actual_cost, metadata } = request.body
+      const { job_id, account_id, actual_cost } = request.body
       const job = { job_id, ...(await settler(request, account_id)) }
-      const patch = patchText(metadata)
+      const patch = patchText(request)
       return answer(app.db, job.account_id, await complete(app.ledger, job, actual_cost, patch.text), patch.fault)
     },
   )
@@ -67,7 +70,10 @@ export const settleRoutes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         tags: ['Jobs'],
         security: settleSecurity,
+        operationId: 'failJob',
         summary: 'Fail a job and optionally refund the reserve',
+        description:
+          'With `refund` (the default) the reserved credits are returned, without it they are charged. Where the app has a settle key, only its server may do this, with `X-App-Key`.',
         body: ref(JobFailRequest),
         response: {
           200: { ...ref(JobSettled), description: 'OK; repeating the request changes nothing' },
@@ -78,7 +84,8 @@ export const settleRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { job_id, account_id, refund = true } = request.body
       const job = { job_id, ...(await settler(request, account_id)) }
-      return answer(app.db, job.account_id, await fail(app.ledger, job, refund))
+      const patch = patchText(request)
+      return answer(app.db, job.account_id, await fail(app.ledger, job, refund, patch.text), patch.fault)
     },
   )
 
@@ -88,6 +95,7 @@ export const settleRoutes: FastifyPluginAsyncTypebox = async (app) => {
 const heartbeatRoute: FastifyPluginAsyncTypebox = async (app) => {
   // A heartbeat needs no body. Many clients send an empty one with a JSON content type.
   const parse = app.getDefaultJsonParser('ignore', 'ignore')
+  app.removeContentTypeParser('application/json')
   app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) =>
     body === '' ? done(null, null) : parse(request, body, done),
   )
@@ -98,7 +106,9 @@ const heartbeatRoute: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         tags: ['Jobs'],
         security: settleSecurity,
+        operationId: 'heartbeatJob',
         summary: 'Extend the hold of a running job',
+        description: 'Moves `expires_at` to `ttl_seconds` from now. The body may be absent.',
         params: Type.Object({ id: Uuid }),
         body: ref(HeartbeatRequest),
         response: {

@@ -10,7 +10,7 @@ import { refusals, signedIn } from '../http/refusals.ts'
 import { visit } from '../ledger/operations.ts'
 import { readWallet, type Wallet } from '../ledger/read.ts'
 import { Entry, WalletResponse } from '../schemas/account.ts'
-import { ref, Slug } from '../schemas/primitives.ts'
+import { ListQuery, ref, Slug } from '../schemas/primitives.ts'
 
 export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
@@ -19,7 +19,10 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
       onRequest: requireAccount,
       schema: {
         tags: ['Wallet'],
+        operationId: 'getWallet',
         summary: 'Get wallet and app grants',
+        description:
+          'The first request of a person opens their account. With `app`, the first visit to a registered app grants its starter credits, once. HEAD requests, and requests with a cookie from another site, grant nothing.',
         querystring: Type.Object({
           app: Type.Optional({ ...Slug, description: 'App slug to upsert and possibly grant starter credits' }),
         }),
@@ -63,8 +66,10 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
       onRequest: requireAccount,
       schema: {
         tags: ['Wallet'],
+        operationId: 'listEntries',
         summary: 'List ledger entries, newest first; as CSV with Accept: text/csv',
-        querystring: Type.Object({
+        description: 'Every change of the balance is one entry. Entries are numbered without gaps and never change.',
+        querystring: ListQuery({
           limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 200, default: 50 })),
           cursor: Type.Optional(
             Type.String({ pattern: '^[1-9][0-9]{0,15}$', description: 'next_cursor of the previous page' }),

@@ -3,16 +3,16 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { bySessionCookie } from '../../access/caller.ts'
 import { handOut } from '../../access/handed-out.ts'
 import { originToAllow, type TokenIn, withToken } from '../../access/redirects.ts'
-import { closeSession, openSession } from '../../access/sessions.ts'
+import { closeSession, openSession, portCookie } from '../../access/sessions.ts'
 import { clerkFrontendHost } from '../../config.ts'
 import { accountClosed, badField, localSignInOff, openOurPage } from '../../http/catalogue.ts'
 import { anyRequest, jsonBody, refusals } from '../../http/refusals.ts'
 import { localClerkId, newLocalSid } from '../../identity/local.ts'
-import { alsoAsPages, fromOurPages, html, isJson, page } from './page.ts'
+import { isRedirectUri } from '../../oauth/redirect-uris.ts'
+import { alsoAsPages, fromOurPages, html, isJson, page, redirectSources } from './page.ts'
 import { allowedUrl, allowsLoopback } from './return-link.ts'
 
-/** Cookie set by a sign-out and read once: the next sign-in page must not sign the person in again automatically. */
-const SIGNED_OUT = 'focus_signed_out'
+const CONSENT = '/oauth/authorize'
 
 const RedirectTo = Type.String({ format: 'uri', description: 'Absolute URL to send the user back to after sign-in' })
 const TokenInParam = Type.Unsafe<TokenIn>({
@@ -37,6 +37,9 @@ interface Return {
 }
 
 export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
+  /** Cookie set by a sign-out and read once: the next sign-in page must not sign the person in again automatically. */
+  const SIGNED_OUT = portCookie('focus_signed_out', app.config.publicUrl)
+
   app.get<{ Querystring: SigninForm }>(
     '/signin',
     {
@@ -44,7 +47,9 @@ export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
       attachValidation: true,
       schema: {
         tags: ['Auth'],
+        operationId: 'openSignInPage',
         summary: 'Interactive sign-in. On success, redirects to redirect_to with ?token=<JWT>',
+        description: 'A page for browsers. Who is signed in already is redirected at once.',
         security: [],
         querystring: Type.Object({ redirect_to: Type.Optional(RedirectTo), token_in: Type.Optional(TokenInParam) }),
         response: {
@@ -79,7 +84,9 @@ export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
       config: { limit: 'sign_in' },
       schema: {
         tags: ['Auth'],
+        operationId: 'signInLocally',
         summary: 'Sign in with the local identity: any e-mail address, for trying out',
+        description: 'Answers 404 where people sign in with Clerk.',
         security: [],
         consumes: ['application/x-www-form-urlencoded', 'application/json'],
         body: Type.Object(
@@ -185,10 +192,11 @@ export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
     if (target && !app.origins.isOurs(target.origin)) {
       const { href, host, origin } = target
       const name = app.origins.appName(origin)
-      return { app: { name: name ?? host, host: name ? host : '', href }, device: '' }
+      return { app: { name: name ?? host, host: name ? host : '', href }, device: '', consent: false }
     }
+    if (target?.pathname === CONSENT) return { app: undefined, device: '', consent: true }
     const device = target?.pathname !== '/device' ? '' : target.searchParams.has('user_code') ? 'code' : 'no code'
-    return { app: undefined, device }
+    return { app: undefined, device, consent: false }
   }
 
   function signinPage(reply: FastifyReply, back: Return, state: PageState) {
@@ -201,13 +209,19 @@ export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
     const { clerk } = app.config
     if (!clerk) {
       const hidden = { redirect_to: back.target?.href ?? '', token_in: back.tokenIn }
-      return page(reply, 'signin-local', { ...values, ...hidden }, { formTarget: back.target?.origin })
+      return page(reply, 'signin-local', { ...values, ...hidden }, { formTarget: formTarget(back) })
     }
     const clerkHost = clerkFrontendHost(clerk.publishableKey)
     const addresses = { address: signinAddress(back), onward: signinAddress(back, { returned: '1' }) }
     const needs = { clerk_host: clerkHost, publishable_key: clerk.publishableKey }
     return page(reply, 'signin-clerk', { ...values, ...needs, ...addresses }, { clerkHost })
   }
+}
+
+/** Where the form may end: the consent page leads on at once where its app was approved before. */
+function formTarget({ target }: Return): string | undefined {
+  const onward = target?.pathname === CONSENT ? (target.searchParams.get('redirect_uri') ?? '') : ''
+  return isRedirectUri(onward) ? redirectSources(onward) : target?.origin
 }
 
 const ACCEPTABLE =
