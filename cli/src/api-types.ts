@@ -1527,7 +1527,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -1796,7 +1796,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -1927,7 +1927,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -2035,7 +2035,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -2181,7 +2181,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -2316,7 +2316,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -2457,7 +2457,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -2784,7 +2784,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -3095,7 +3095,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -3624,7 +3624,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -3740,7 +3740,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -4289,7 +4289,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -4430,7 +4430,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -5448,7 +5448,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -5768,7 +5768,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -6240,7 +6240,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -6489,7 +6489,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -6826,7 +6826,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -6945,7 +6945,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -7259,7 +7259,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -7391,7 +7391,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -7540,7 +7540,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -7687,7 +7687,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
