@@ -12,12 +12,16 @@ import { connectForPosting, poolUse } from './db/connect.ts'
 import type { Db } from './db/tables.ts'
 import { registerClientAddress } from './http/client-address.ts'
 import { schemaController } from './http/compilers.ts'
+import { boundConnections } from './http/connections.ts'
+import { noteInexactMetadata } from './http/digits.ts'
 import { registerDocs } from './http/docs.ts'
 import { registerDraining } from './http/draining.ts'
 import { refuseUnreadable, sendFrameworkError, setErrorHandlers } from './http/error-handler.ts'
 import { EXPOSED_HEADERS, setCommonHeaders, warnOfForwarded } from './http/headers.ts'
+import { registerLargeAnswers } from './http/large-answers.ts'
 import { registerLimits } from './http/limits.ts'
 import { refuseUnderOverload, registerLoad } from './http/overload.ts'
+import { refuseSlips } from './http/slips.ts'
 import { refuseUnstorable } from './http/validation.ts'
 import { createIdentity } from './identity/create.ts'
 import { answerBy } from './identity/deadline.ts'
@@ -80,12 +84,13 @@ export async function buildApp(
     tracing?: Tracing | undefined
   } = {},
 ) {
+  const connections = boundConnections({ headersTimeout: 20_000, connectionsCheckingInterval: 1_000 })
   const app = Fastify({
     ...(how.log ? { loggerInstance: how.log } : { logger: how.logger ?? false }),
     bodyLimit: 65_536,
     // A request must arrive whole within this time. Fastify turns Node's own time-out off; Node checks once a second.
     requestTimeout: 30_000,
-    http: { headersTimeout: 20_000, connectionsCheckingInterval: 1_000 },
+    serverFactory: connections.serverFactory,
     // Requests on open connections are answered while the service closes.
     return503OnClosing: false,
     clientErrorHandler: refuseUnreadable,
@@ -129,8 +134,10 @@ export async function buildApp(
   app.decorateRequest('failure', '')
   setErrorHandlers(app)
   registerDraining(app)
+  connections.register(app)
   // Without Fastify's parser for plain text, such a body is answered 415 and not 400.
   app.removeContentTypeParser('text/plain')
+  noteInexactMetadata(app)
 
   // Hooks run in the order of this list. Headers come first, so that a refusal by any later hook carries them and a browser
   // app on another origin can read it.
@@ -155,10 +162,12 @@ export async function buildApp(
   await app.register(accepts)
   // Adds the limit behind each route's own hooks, which find out who is asking; hence before the routes.
   await registerLimits(app)
+  registerLargeAnswers(app)
   // Postgres stores neither NUL nor half a surrogate pair: such a body is refused before its schema is checked.
   app.addHook('preValidation', refuseUnstorable)
 
   for (const component of components) app.addSchema(component)
+  refuseSlips(app)
   await registerDocs(app)
   await app.register(healthRoutes)
   await app.register(authRoutes)

@@ -972,6 +972,7 @@ export interface components {
          * @example {
          *       "job_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
          *       "account_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+         *       "status": "started",
          *       "expires_at": "2026-11-21T12:00:00.000Z"
          *     }
          */
@@ -980,6 +981,8 @@ export interface components {
             job_id: string;
             /** Format: uuid */
             account_id: string;
+            /** @enum {string} */
+            status: "started" | "completed" | "failed";
             /**
              * Format: date-time
              * @description When the hold is released unless the job has ended
@@ -1024,8 +1027,15 @@ export interface components {
              * @description With X-App-Key: the job's account, as POST /api/jobs returned it. Then no user token is needed
              */
             account_id?: string;
-            /** @default true */
+            /**
+             * @description false: the job costs what it reserved, instead of nothing
+             * @default true
+             */
             refund: boolean;
+            /** @description Merged into the job's metadata; new values replace old ones */
+            metadata?: {
+                [key: string]: unknown;
+            };
         };
         /**
          * @example {
@@ -1517,7 +1527,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -1786,7 +1796,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -1917,7 +1927,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -1964,7 +1974,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "rate_limited";
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -2025,7 +2035,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -2171,7 +2181,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -2306,7 +2316,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -2353,7 +2363,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "rate_limited";
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -2447,7 +2457,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -2494,7 +2504,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "rate_limited";
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -2554,6 +2564,7 @@ export interface operations {
                      * @example {
                      *       "job_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
                      *       "account_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                     *       "status": "started",
                      *       "expires_at": "2026-11-21T12:00:00.000Z"
                      *     }
                      */
@@ -2616,6 +2627,25 @@ export interface operations {
                         error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "settle_key_required" | "settle_key_invalid" | "settle_key_in_browser";
                         /** @description The scope that the token lacks */
                         scope?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Conflict; nothing was changed */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "job_already_ended";
+                        /** Format: uuid */
+                        job_id: string;
+                        /** @description The job's status */
+                        status: string;
+                        /** @description Credits that the job cost */
+                        actual_cost: number;
+                        failure_reason: string | null;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -2697,7 +2727,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable" | "busy";
+                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -2754,7 +2784,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -3065,7 +3095,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -3594,7 +3624,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -3710,7 +3740,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -4259,7 +4289,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -4400,7 +4430,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -4721,6 +4751,8 @@ export interface operations {
                     "application/json": {
                         /** @enum {string} */
                         error: "job_already_ended" | "balance_out_of_range";
+                        /** Format: uuid */
+                        job_id?: string;
                         /** @description The job's status */
                         status?: string;
                         /** @description Credits that the job cost */
@@ -4910,6 +4942,8 @@ export interface operations {
                     "application/json": {
                         /** @enum {string} */
                         error: "job_already_ended" | "balance_out_of_range";
+                        /** Format: uuid */
+                        job_id?: string;
                         /** @description The job's status */
                         status?: string;
                         /** @description Credits that the job cost */
@@ -5097,6 +5131,8 @@ export interface operations {
                     "application/json": {
                         /** @enum {string} */
                         error: "job_already_ended";
+                        /** Format: uuid */
+                        job_id: string;
                         /** @description The job's status */
                         status: string;
                         /** @description Credits that the job cost */
@@ -5412,7 +5448,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -5459,7 +5495,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "rate_limited";
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -5732,7 +5768,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -6204,7 +6240,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -6453,7 +6489,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -6512,7 +6548,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "rate_limited";
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -6790,7 +6826,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -6909,7 +6945,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -7223,7 +7259,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -7355,7 +7391,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -7504,7 +7540,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -7563,7 +7599,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "rate_limited";
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -7651,7 +7687,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -7698,7 +7734,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "rate_limited";
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };

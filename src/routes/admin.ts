@@ -13,6 +13,7 @@ import {
   balanceOutOfRange,
   notAnAdministrator,
   referenceReused,
+  tooManyAtOnce,
   wouldGoNegative,
 } from '../http/catalogue.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
@@ -23,7 +24,7 @@ import { canonicalResource } from '../oauth/clients.ts'
 import { isRedirectUri } from '../oauth/redirect-uris.ts'
 import { Account, Entry } from '../schemas/account.ts'
 import { AdjustmentKind, App } from '../schemas/admin.ts'
-import { Credits, ref, Slug } from '../schemas/primitives.ts'
+import { Credits, ListQuery, ref, Slug } from '../schemas/primitives.ts'
 
 const ClerkId = Type.String({ pattern: CLERK_USER_ID, description: 'The Clerk user id' })
 
@@ -157,14 +158,16 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/api/admin/apps',
     {
+      config: { large: true },
       schema: {
         tags: ['Admin'],
         operationId: 'listApps',
         summary: 'List the registered apps',
         description: 'All of them, by slug.',
+        querystring: ListQuery({}),
         response: {
           200: Type.Object({ apps: Type.Array(ref(App)) }, { description: 'OK', examples: [{ apps: App.examples }] }),
-          ...refusals(adminErrors),
+          ...refusals(adminErrors, tooManyAtOnce),
         },
       },
     },
