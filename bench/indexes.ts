@@ -72,8 +72,8 @@ export async function measureIndexes(world: World, rounds: number): Promise<Meas
     for (const [name, own, other] of variants) {
       const pairs: [number, number][] = []
       for (let round = 0; round < rounds; round++) {
-        const [here, gone] = [await time(client), await changed(client, other)]
-        await client.query(own)
+        const gone = await changed(client, other)
+        const here = await changed(client, own)
         pairs.push([here, gone])
       }
       const [here, gone] = [median(pairs.map(([one]) => one)), median(pairs.map(([, one]) => one))]
@@ -93,7 +93,7 @@ export async function measureIndexes(world: World, rounds: number): Promise<Meas
 
 async function changed(client: pg.Client, change: string): Promise<number> {
   await client.query(change)
-  await client.query('vacuum (analyze) accounts')
+  await client.query('vacuum (full, analyze) accounts')
   return time(client)
 }
 
