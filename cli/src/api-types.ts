@@ -1974,7 +1974,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "rate_limited";
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -2363,7 +2363,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "rate_limited";
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -2504,7 +2504,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "rate_limited";
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -2727,7 +2727,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable" | "busy";
+                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -5495,7 +5495,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "rate_limited";
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -6548,7 +6548,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "rate_limited";
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -7599,7 +7599,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "rate_limited";
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -7734,7 +7734,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "rate_limited";
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
