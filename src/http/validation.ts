@@ -1,9 +1,18 @@
-import type { FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { excess } from '../ledger/metadata.ts'
 import { badField } from './catalogue.ts'
 
 /** Nesting limit of a body: far beyond real use, and within the limits of JSON parsers and of Postgres. */
 const MAX_DEPTH = 500
+
+/** Parses JSON bodies. Many clients send a JSON content type without a body, also with DELETE: that counts as no body. */
+export function parseJsonBodies(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser('ignore', 'ignore')
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body === '') done(null, undefined)
+    else parse(request, body as string, done)
+  })
+}
 
 /**
  * A hook that refuses bodies that cannot be stored unchanged: Postgres accepts neither NUL nor lone surrogates, and a
