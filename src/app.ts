@@ -12,14 +12,18 @@ import { connectForPosting, poolUse } from './db/connect.ts'
 import type { Db } from './db/tables.ts'
 import { registerClientAddress } from './http/client-address.ts'
 import { schemaController } from './http/compilers.ts'
+import { boundConnections } from './http/connections.ts'
+import { noteInexactMetadata } from './http/digits.ts'
 import { registerDocs } from './http/docs.ts'
 import { registerDraining } from './http/draining.ts'
 import { refuseUnreadable, sendFrameworkError, setErrorHandlers } from './http/error-handler.ts'
 import { EXPOSED_HEADERS, refuseSeveralHosts, setCommonHeaders, warnOfForwarded } from './http/headers.ts'
 import { registerKnownPaths } from './http/known-paths.ts'
+import { registerLargeAnswers } from './http/large-answers.ts'
 import { registerLimits } from './http/limits.ts'
 import { refuseUnderOverload, registerLoad } from './http/overload.ts'
-import { parseJsonBodies, refuseUnstorable } from './http/validation.ts'
+import { refuseSlips } from './http/slips.ts'
+import { refuseUnstorable } from './http/validation.ts'
 import { createIdentity } from './identity/create.ts'
 import { answerBy } from './identity/deadline.ts'
 import { onlyThisMachine } from './identity/local-fence.ts'
@@ -32,6 +36,7 @@ import { adminRoutes } from './routes/admin.ts'
 import { adminWebhookMessageRoutes } from './routes/admin-webhook-messages.ts'
 import { adminWebhookRoutes } from './routes/admin-webhooks.ts'
 import { authRoutes } from './routes/auth.ts'
+import { authorizationServerRoutes } from './routes/authorization-server.ts'
 import { deviceRoutes } from './routes/device.ts'
 import { healthRoutes } from './routes/health.ts'
 import { jobRoutes } from './routes/jobs.ts'
@@ -80,13 +85,14 @@ export async function buildApp(
     tracing?: Tracing | undefined
   } = {},
 ) {
+  const connections = boundConnections({ headersTimeout: 20_000, connectionsCheckingInterval: 1_000 })
   const app = Fastify({
     ...(how.log ? { loggerInstance: how.log } : { logger: how.logger ?? false }),
     bodyLimit: 65_536,
     // A request must arrive whole within this time. Fastify turns Node's own time-out off; Node checks once a second.
     requestTimeout: 30_000,
     keepAliveTimeout: config.keepAliveSeconds * 1000,
-    http: { headersTimeout: 20_000, connectionsCheckingInterval: 1_000 },
+    serverFactory: connections.serverFactory,
     // Requests on open connections are answered while the service closes.
     return503OnClosing: false,
     clientErrorHandler: refuseUnreadable,
@@ -131,9 +137,10 @@ export async function buildApp(
   app.decorateRequest('failure', '')
   setErrorHandlers(app)
   registerDraining(app)
-  parseJsonBodies(app)
+  connections.register(app)
   // Without Fastify's parser for plain text, such a body is answered 415 and not 400.
   app.removeContentTypeParser('text/plain')
+  noteInexactMetadata(app)
 
   // Hooks run in the order of this list. Headers come first, so that a refusal by any later hook carries them and a browser
   // app on another origin can read it.
@@ -161,10 +168,12 @@ export async function buildApp(
   await app.register(accepts)
   // Adds the limit behind each route's own hooks, which find out who is asking; hence before the routes.
   await registerLimits(app)
+  registerLargeAnswers(app)
   // Postgres stores neither NUL nor half a surrogate pair: such a body is refused before its schema is checked.
   app.addHook('preValidation', refuseUnstorable)
 
   for (const component of components) app.addSchema(component)
+  refuseSlips(app)
   await registerDocs(app)
   await app.register(healthRoutes)
   await app.register(authRoutes)
@@ -172,6 +181,7 @@ export async function buildApp(
   await app.register(walletRoutes)
   await app.register(jobRoutes)
   await app.register(deviceRoutes)
+  await app.register(authorizationServerRoutes)
   await app.register(oauthRoutes)
   await app.register(settleRoutes)
   await app.register(adminRoutes)

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { LOOK_EVERY_MS } from '../http/overload.ts'
+import { cleanUpWebhooks } from '../webhooks/retention.ts'
 import { cleanUp } from './clean-up.ts'
 import { webhookDelivery } from './deliver-webhooks.ts'
 import { repeat } from './repeat.ts'
@@ -17,7 +18,7 @@ interface Task {
 
 /** Everything that runs by the clock. Each replica runs all of it. */
 function tasks(app: FastifyInstance): Task[] {
-  const { db, ledger, load, log, metrics, origins } = app
+  const { connections, db, ledger, load, log, metrics, origins } = app
   const onFailure = (error: Error, job: JobKey) => log.warn({ err: error, ...job }, 'could not expire a hold')
   return [
     {
@@ -25,6 +26,7 @@ function tasks(app: FastifyInstance): Task[] {
       failure: 'could not measure the queues',
       run: () => load.look(),
     },
+    { everyMs: 1_000, failure: 'could not look at the connections', run: () => connections.giveUp() },
     { everyMs: 1_000, failure: 'could not deliver webhooks', ...webhookDelivery(app) },
     {
       // Changes made on another replica take effect within this time.
@@ -41,6 +43,11 @@ function tasks(app: FastifyInstance): Task[] {
       everyMs: 600_000,
       failure: 'could not delete old rows',
       run: (signal) => cleanUp(db, signal),
+    },
+    {
+      everyMs: 600_000,
+      failure: 'could not clean up webhook messages',
+      run: (signal) => cleanUpWebhooks(db, signal),
     },
   ]
 }

@@ -36,6 +36,7 @@ const TAGS = {
   'X Integration': "X's access token of a connected account, and a proxy that reads the profile with it.",
   'OAuth Tokens': 'Access tokens of the providers that a person has connected.',
   Device: 'Login of programs without a browser of their own (RFC 8628): the device shows a code, a person approves it.',
+  OAuth: 'Login of programs by the standards: OAuth 2.1 with PKCE, and the device grant. Any client library speaks it.',
   Admin: 'Apps, credits and accounts. Only administrators.',
   Webhooks: 'Events that the identity provider sends to this service. Those that this service sends are `x-webhooks`.',
   Health: 'For containers and load balancers.',
@@ -91,7 +92,12 @@ export async function registerDocs(app: FastifyInstance): Promise<void> {
       return completed(document.openapiObject as Document) as typeof document.openapiObject
     },
   })
-  app.get('/api/openapi.json', { schema: { hide: true } }, () => app.swagger())
+  // Bytes that all answers share, however many readers take their time.
+  let document: Buffer | undefined
+  app.get('/api/openapi.json', { schema: { hide: true } }, (_request, reply) => {
+    document ??= Buffer.from(JSON.stringify(app.swagger()))
+    return reply.type('application/json; charset=utf-8').send(document)
+  })
   await app.register(swaggerUi, {
     routePrefix: '/api/docs',
     logo: { type: 'image/svg+xml', content: MARK, href: '/api/docs', target: '_self' },

@@ -1,8 +1,8 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { callerOf, requireAdmin } from '../access/caller.ts'
-import { accountClosed, endpointNotFound, notAnAdministrator } from '../http/catalogue.ts'
+import { accountClosed, endpointNotFound, notAnAdministrator, tooManyAtOnce } from '../http/catalogue.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
-import { ref, Uuid } from '../schemas/primitives.ts'
+import { ListQuery, ref, Uuid } from '../schemas/primitives.ts'
 import { WebhookDelivery, WebhookEndpoint, WebhookMessage } from '../schemas/webhooks.ts'
 import { dismissDead, replayDead } from '../webhooks/dead-letters.ts'
 import { TEST_EVENT } from '../webhooks/queue.ts'
@@ -61,13 +61,14 @@ export const adminWebhookMessageRoutes: FastifyPluginAsyncTypebox = async (app) 
   app.get(
     '/api/admin/webhooks/:id/deliveries',
     {
+      config: { large: true },
       schema: {
         tags: ['Admin'],
         operationId: 'listWebhookDeliveries',
         summary: "List attempts to deliver an endpoint's messages, of the last seven days, newest first",
         description: 'With the status and the beginning of the answer of each.',
         params: byId,
-        querystring: Type.Object({
+        querystring: ListQuery({
           limit,
           cursor: Type.Optional({ ...Uuid, description: 'next_cursor of the previous page' }),
         }),
@@ -83,7 +84,7 @@ export const adminWebhookMessageRoutes: FastifyPluginAsyncTypebox = async (app) 
             },
             { description: 'OK', examples: [{ deliveries: WebhookDelivery.examples, next_cursor: null }] },
           ),
-          ...refusals(adminErrors, endpointNotFound),
+          ...refusals(adminErrors, endpointNotFound, tooManyAtOnce),
         },
       },
     },
@@ -108,18 +109,19 @@ export const adminWebhookMessageRoutes: FastifyPluginAsyncTypebox = async (app) 
   app.get(
     '/api/admin/webhooks/dead',
     {
+      config: { large: true },
       schema: {
         tags: ['Admin'],
         operationId: 'listDeadWebhookMessages',
         summary: 'List messages that could not be delivered within three days, oldest first; they are kept for 30 days',
         description: '`replayWebhookMessages` sends them again.',
-        querystring: Type.Object({ endpoint_id: Type.Optional(Uuid), limit }),
+        querystring: ListQuery({ endpoint_id: Type.Optional(Uuid), limit }),
         response: {
           200: Type.Object(
             { messages: Type.Array(ref(WebhookMessage)) },
             { description: 'OK', examples: [{ messages: WebhookMessage.examples }] },
           ),
-          ...refusals(adminErrors),
+          ...refusals(adminErrors, tooManyAtOnce),
         },
       },
     },

@@ -4,10 +4,17 @@ import { sql } from 'kysely'
 import { v7 as uuidv7 } from 'uuid'
 import { requireAdmin } from '../access/caller.ts'
 import type { Db } from '../db/tables.ts'
-import { accountClosed, appNotFound, badField, endpointNotFound, notAnAdministrator } from '../http/catalogue.ts'
+import {
+  accountClosed,
+  appNotFound,
+  badField,
+  endpointNotFound,
+  notAnAdministrator,
+  tooManyAtOnce,
+} from '../http/catalogue.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
 import { NotPublic, resolvePublic } from '../public-addresses.ts'
-import { Credits, ref, Slug, Uuid } from '../schemas/primitives.ts'
+import { Credits, ListQuery, ref, Slug, Uuid } from '../schemas/primitives.ts'
 import { WebhookEndpoint, WebhookEvent } from '../schemas/webhooks.ts'
 import { removeMessagesOf } from '../webhooks/dead-letters.ts'
 import { readEndpoints } from '../webhooks/outbox.ts'
@@ -72,18 +79,20 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/api/admin/apps/:slug/webhooks',
     {
+      config: { large: true },
       schema: {
         tags: ['Admin'],
         operationId: 'listWebhookEndpoints',
         summary: "List an app's webhook endpoints",
         description: 'Without their secrets.',
         params: ofApp,
+        querystring: ListQuery({}),
         response: {
           200: Type.Object(
             { endpoints: Type.Array(ref(WebhookEndpoint)) },
             { description: 'OK', examples: [{ endpoints: WebhookEndpoint.examples }] },
           ),
-          ...refusals(adminErrors, appNotFound),
+          ...refusals(adminErrors, appNotFound, tooManyAtOnce),
         },
       },
     },

@@ -5,12 +5,12 @@ import { callerOf, requireAccount } from '../access/caller.ts'
 import { openAccount } from '../accounts/open.ts'
 import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
-import { badField } from '../http/catalogue.ts'
+import { badField, tooManyAtOnce } from '../http/catalogue.ts'
 import { refusals, signedIn } from '../http/refusals.ts'
 import { visit } from '../ledger/operations.ts'
 import { readWallet, type Wallet } from '../ledger/read.ts'
 import { Entry, WalletResponse } from '../schemas/account.ts'
-import { ref, Slug } from '../schemas/primitives.ts'
+import { ListQuery, ref, Slug } from '../schemas/primitives.ts'
 
 export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
@@ -62,13 +62,14 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/api/wallet/entries',
     {
+      config: { large: true },
       onRequest: requireAccount,
       schema: {
         tags: ['Wallet'],
         operationId: 'listEntries',
         summary: 'List ledger entries, newest first; as CSV with Accept: text/csv',
         description: 'Every change of the balance is one entry. Entries are numbered without gaps and never change.',
-        querystring: Type.Object({
+        querystring: ListQuery({
           limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 200, default: 50 })),
           cursor: Type.Optional(
             Type.String({ pattern: '^[1-9][0-9]{0,15}$', description: 'next_cursor of the previous page' }),
@@ -98,7 +99,7 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
               },
             },
           },
-          ...refusals(signedIn),
+          ...refusals(signedIn, tooManyAtOnce),
         },
       },
     },

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { LightMyRequestResponse } from 'fastify'
+import type { InjectOptions, LightMyRequestResponse } from 'fastify'
 import { sql } from 'kysely'
 import t, { type Test } from 'tap'
 import { buildApp } from '../../src/app.ts'
@@ -12,6 +12,7 @@ import type { Db } from '../../src/db/tables.ts'
 import { verify } from '../../src/ledger/verify.ts'
 import { loggerOf } from '../../src/observe/log.ts'
 import { freshDatabase } from './database.ts'
+import { departure } from './document.ts'
 
 export type App = Awaited<ReturnType<typeof buildApp>>
 type Headers = Record<string, string>
@@ -128,6 +129,7 @@ async function build(env: Record<string, string>, log?: (line: string) => void) 
   const db = await openDatabase(config)
   const logger = log && { ...(loggerOf(config) as object), level: 'trace', stream: { write: log } }
   const app = await buildApp(config, db, logger && { logger })
+  holdToDocument(app)
   let closed = false
   app.addHook('onClose', async () => {
     closed = true
@@ -148,6 +150,17 @@ async function build(env: Record<string, string>, log?: (line: string) => void) 
   }
 }
 
+/** Makes `app.inject` throw where an answer is not as the OpenAPI document says. */
+function holdToDocument(app: App): void {
+  const inject = app.inject.bind(app) as (request: InjectOptions | string) => Promise<Reply>
+  app.inject = (async (request: InjectOptions | string) => {
+    const reply = await inject(request)
+    const fault = departure(reply.raw.req.method ?? '', reply.raw.req.url ?? '', reply)
+    if (fault) throw new Error(`The document says otherwise: ${fault}`)
+    return reply
+  }) as typeof app.inject
+}
+
 async function openDatabase(config: Config): Promise<Db> {
   const rethrow = (error: Error) => {
     throw error
@@ -162,7 +175,7 @@ async function openDatabase(config: Config): Promise<Db> {
  * an UPDATE.
  */
 export const earlier = (column: string, interval: string) =>
-  sql`(${sql.ref(column)} at time zone 'UTC' - ${interval}::interval) at time zone 'UTC'`
+  sql<Date>`(${sql.ref(column)} at time zone 'UTC' - ${interval}::interval) at time zone 'UTC'`
 
 let people = 0
 /** A value that no other test uses. */
@@ -203,7 +216,7 @@ async function person(app: App, email = `${unique('somebody')}@example.com`) {
       app.inject({ method: 'PUT', url, payload, headers: { authorization } }),
     /** Reserves credits and returns the answer */
     reserve: (cost_estimate: number, headers: Headers = {}) =>
-      post('/api/jobs', { app: 'video', action: 'render', cost_estimate }, headers),
+      post('/api/jobs', { app: 'clips', action: 'render', cost_estimate }, headers),
     complete: (job_id: string, actual_cost: number, metadata?: object) =>
       post('/api/jobs/complete', { job_id, actual_cost, ...(metadata && { metadata }) }),
     fail: (job_id: string, refund?: boolean) =>
