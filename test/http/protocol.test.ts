@@ -59,6 +59,8 @@ t.test('a known path answers other methods with 405, and says which it takes', a
   const { paths } = (await app.inject('/api/openapi.json')).json() as { paths: Operations }
   let asked = 0
   for (const [path, operations] of Object.entries(paths)) {
+    // Pages have routes for forms beside those in the document.
+    if (!path.startsWith('/api/')) continue
     const takes = Object.keys(operations).map((method) => method.toUpperCase())
     for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const) {
       // Such as /api/jobs/complete, which is also GET /api/jobs/{id}.
