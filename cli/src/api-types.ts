@@ -387,7 +387,7 @@ export interface paths {
          * Fetch OAuth access token for a provider via Clerk
          * @description Answers the provider's own access token of a connected account. A personal access token needs the scope `oauth`.
          */
-        get: operations["getOauthToken"];
+        get: operations["getOAuthToken"];
         put?: never;
         post?: never;
         delete?: never;
@@ -4236,7 +4236,7 @@ export interface operations {
             };
         };
     };
-    getOauthToken: {
+    getOAuthToken: {
         parameters: {
             query?: {
                 /** @description Selects one of several connected accounts; default: the first */
