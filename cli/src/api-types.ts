@@ -1974,7 +1974,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "rate_limited";
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -2363,7 +2363,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "rate_limited";
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -2504,7 +2504,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "rate_limited";
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -2727,7 +2727,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable" | "busy";
+                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -5495,7 +5495,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "rate_limited";
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -6548,7 +6548,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "rate_limited";
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -6602,7 +6602,10 @@ export interface operations {
                  *     }
                  */
                 "application/json": {
-                    /** @description An https URL; in production its address must be public */
+                    /**
+                     * Format: uri
+                     * @description An https URL; in production its address must be public. Elsewhere http is allowed
+                     */
                     url: string;
                     events: ("job.completed" | "job.failed" | "account.negative" | "account.low")[];
                     /** @default 0 */
@@ -7053,7 +7056,10 @@ export interface operations {
                  *     }
                  */
                 "application/json": {
-                    /** @description An https URL; in production its address must be public */
+                    /**
+                     * Format: uri
+                     * @description An https URL; in production its address must be public. Elsewhere http is allowed
+                     */
                     url?: string;
                     events?: ("job.completed" | "job.failed" | "account.negative" | "account.low")[];
                     low_credits?: number;
@@ -7599,7 +7605,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "rate_limited";
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -7734,7 +7740,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "rate_limited";
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -8208,7 +8214,8 @@ export interface operations {
                 "application/x-www-form-urlencoded": {
                     email: string;
                     redirect_to?: string;
-                    token_in?: string;
+                    /** @enum {string} */
+                    token_in?: "query" | "fragment" | "none";
                 };
                 /**
                  * @example {
@@ -8218,7 +8225,8 @@ export interface operations {
                 "application/json": {
                     email: string;
                     redirect_to?: string;
-                    token_in?: string;
+                    /** @enum {string} */
+                    token_in?: "query" | "fragment" | "none";
                 };
             };
         };
