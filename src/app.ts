@@ -6,7 +6,8 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyBaseLogger, type FastifyServerOptions, LogController } from 'fastify'
 import type { Caller } from './access/caller.ts'
 import { createOrigins, type Origins } from './access/origins.ts'
-import { type Pats, rememberPats } from './access/tokens.ts'
+import { type SessionSeal, sessionSeal } from './access/sessions.ts'
+import { type Pats, rememberPats, tokenSecret } from './access/tokens.ts'
 import type { Config } from './config.ts'
 import { connectForPosting, poolUse } from './db/connect.ts'
 import type { Db } from './db/tables.ts'
@@ -55,6 +56,7 @@ declare module 'fastify' {
     ledger: Ledger
     identity: Identity
     pats: Pats
+    sessionSeal: SessionSeal
     origins: Origins
     metrics: Metrics
   }
@@ -127,6 +129,7 @@ export async function buildApp(
   app.addHook('onClose', () => ledger.close())
   app.decorate('identity', await createIdentity(config, db, app.log, app.metrics))
   app.decorate('pats', rememberPats(db))
+  app.decorate('sessionSeal', sessionSeal(await tokenSecret(config, db)))
   app.decorate('origins', createOrigins(config, db))
   await app.origins.refresh()
   registerClientAddress(app)

@@ -88,6 +88,7 @@ export const deviceRoutes: FastifyPluginAsyncTypebox = async (app) => {
               scope: Type.Optional(
                 Type.String({
                   maxLength: 200,
+                  documented: { pattern: `^\\s*((${SCOPES.join('|')})(\\s+|$))*$` },
                   description: `What the token may be used for, separated by spaces: ${SCOPES.join(', ')}; default: account`,
                 }),
               ),
