@@ -9,6 +9,7 @@ import { createOrigins, type Origins } from './access/origins.ts'
 import { type Pats, rememberPats } from './access/tokens.ts'
 import type { Config } from './config.ts'
 import { connectForPosting, poolUse } from './db/connect.ts'
+import { gatheredReads } from './db/gather.ts'
 import type { Db } from './db/tables.ts'
 import { schemaController } from './http/compilers.ts'
 import { registerDocs } from './http/docs.ts'
@@ -108,6 +109,7 @@ export async function buildApp(
   registerLoad(app)
   const pool = poolUse(db)
   if (pool) app.load.watch('database', pool)
+  app.load.watch('reads', gatheredReads(db))
   app.decorate(
     'metrics',
     config.metricsPort ? (await import('./observe/prometheus.ts')).prometheusMetrics(app) : noMetrics,

@@ -1,4 +1,5 @@
-import { statement } from '../db/statement.ts'
+import { gather } from '../db/gather.ts'
+import { isoTime, statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
 
 /** What an account has, and with which apps it has to do. */
@@ -10,62 +11,69 @@ export interface Wallet {
     /** What was granted; before that, what would be */
     starter_credits: number
     granted: boolean
-    granted_at: Date | null
+    /** ISO 8601, UTC, with milliseconds */
+    granted_at: string | null
     registered: boolean
     /** The account has used it */
     seen: boolean
   }[]
 }
 
-// One statement, because a round trip costs more than what it asks: the account (none: only registered apps), beside
-// every app that is registered or its own.
-const accountAndApps = statement<
-  { account_id: string },
+// One query for all accounts that are asked for. The lists of apps come as JSON, because a row for each would cost more to read.
+const accountsAndApps = statement<
+  { account_ids: string[] },
   {
-    id: string | null
+    id: string
     clerk_id: string
     plan: string
     credits: number
     held: number
-    slug: string | null
-    starter_credits: number | null
-    granted: number | null
-    granted_at: Date | null
-    seen: boolean
+    apps: [slug: string, starter_credits: number][]
+    grants: [slug: string, credits: number, granted_at: string | null][] | null
   }
 >(
-  'wallet',
-  `select a.id, a.clerk_id, a.plan, a.credits, a.held, coalesce(apps.slug, g.app_slug) as slug, apps.starter_credits,
-    g.credits as granted, g.granted_at, g.app_slug is not null as seen
-  from (select) as one
-    left join accounts a on a.id = $account_id::uuid
-    left join (apps full join (select * from app_grants where account_id = $account_id::uuid) g on g.app_slug = apps.slug)
-      on true`,
+  'wallets',
+  `select id, clerk_id, plan, credits, held,
+    (select coalesce(json_agg(json_build_array(slug, starter_credits)), '[]') from apps) as apps,
+    (select json_agg(json_build_array(app_slug, g.credits, ${isoTime('granted_at')}))
+      from app_grants g where account_id = accounts.id) as grants
+  from accounts where id = any($account_ids::uuid[])`,
 )
 
-/** Reads an account with its apps, registered ones and its own, by slug. */
+const accounts = gather(async (db, account_ids) => {
+  const rows = await accountsAndApps(db, { account_ids })
+  return new Map(rows.map((row) => [row.id, row]))
+})
+
+const registeredApps = statement<Record<never, never>, { slug: string; starter_credits: number }>(
+  'registered_apps',
+  'select slug, starter_credits from apps',
+)
+
+/** Reads an account with its apps, registered ones and its own, by slug. An account that was never seen has the registered ones. */
 export async function readWallet(db: Db, accountId: string): Promise<Wallet> {
-  const rows = await accountAndApps(db, { account_id: accountId })
-  const [first] = rows
-  const account = first?.id
-    ? { id: first.id, clerk_id: first.clerk_id, plan: first.plan, credits: first.credits, held: first.held }
-    : undefined
-  const apps = rows
-    .flatMap(({ slug, starter_credits, granted, granted_at, seen }) => {
-      if (slug === null) return []
-      const registered = starter_credits !== null
-      const offered = starter_credits ?? 0
-      return [
-        {
-          slug,
-          starter_credits: granted_at !== null ? (granted ?? 0) : offered,
-          granted: granted_at !== null,
-          granted_at,
-          registered,
-          seen,
-        },
-      ]
+  const found = await accounts(db, accountId)
+  const offered: [string, number][] = found
+    ? found.apps
+    : (await registeredApps(db, {})).map(({ slug, starter_credits }) => [slug, starter_credits])
+  const apps = new Map<string, Wallet['apps'][number]>()
+  for (const [slug, starter_credits] of offered) {
+    apps.set(slug, { slug, starter_credits, granted: false, granted_at: null, registered: true, seen: false })
+  }
+  for (const [slug, credits, granted_at] of found?.grants ?? []) {
+    const { registered = false, starter_credits: offer = 0 } = apps.get(slug) ?? {}
+    const granted = granted_at !== null
+    apps.set(slug, {
+      slug,
+      starter_credits: granted ? credits : offer,
+      granted,
+      granted_at,
+      registered,
+      seen: true,
     })
-    .sort((one, other) => (one.slug < other.slug ? -1 : 1))
-  return { account, apps }
+  }
+  return {
+    account: found,
+    apps: [...apps.values()].sort((one, other) => (one.slug < other.slug ? -1 : 1)),
+  }
 }
