@@ -18,6 +18,8 @@ export type EntryKind =
   | 'job_release'
   | 'job_expire'
   | 'job_late_charge'
+  | 'topup_refund'
+  | 'topup_reinstated'
 
 /** What a personal access token permits. A session permits everything. */
 export type Scope = 'account' | 'oauth' | 'admin'
@@ -139,7 +141,37 @@ export interface Tables {
     secret: string
     events: string[]
     low_credits: Generated<number>
+    /** It signs beside `secret` until then */
+    previous_secret: string | null
+    previous_secret_until: Date | null
+    paused_at: Date | null
+    pause_reason: 'operator' | 'gone' | null
     created_at: Timestamp
+  }
+  /** What replicas share of the delivery to an endpoint. Without a row it has not been tried yet. */
+  webhook_delivery_state: {
+    endpoint_id: string
+    leased_by: string | null
+    leased_until: Generated<Date>
+    /** Consecutive failed attempts */
+    failures: Generated<number>
+    failing_since: Date | null
+    retry_at: Generated<Date>
+    last_error: string | null
+  }
+  webhook_attempts: {
+    account_id: string
+    id: string
+    endpoint_id: string
+    message_id: string
+    event: string
+    attempt: number
+    attempted_at: Timestamp
+    ms: number
+    status: number | null
+    answer: string | null
+    error: string | null
+    next_attempt_at: Date | null
   }
   webhook_messages: {
     account_id: string
@@ -147,12 +179,95 @@ export interface Tables {
     endpoint_id: string
     event: string
     payload: Json
-    status: Generated<'pending' | 'dead'>
+    /** `test`: sent by an administrator, tried once */
+    status: Generated<'pending' | 'dead' | 'test'>
     attempts: Generated<number>
     next_attempt_at: Timestamp
     give_up_at: Timestamp
     last_error: string | null
     created_at: Timestamp
+  }
+  packs: {
+    slug: string
+    name: string
+    credits: number
+    /** In the currency's minor unit */
+    price: number
+    currency: string
+    stripe_price_id: string | null
+    created_at: Timestamp
+    updated_at: Timestamp
+  }
+  purchases: {
+    account_id: string
+    id: string
+    /** Of the pack as it was when the purchase began */
+    pack_slug: string
+    pack_name: string
+    credits: number
+    price: number
+    currency: string
+    provider: 'stripe' | 'local'
+    /** `auto`: an automatic top-up */
+    origin: 'checkout' | 'auto'
+    return_to: string | null
+    status: Generated<'open' | 'processing' | 'paid' | 'failed' | 'expired'>
+    failure_reason: string | null
+    checkout_id: string | null
+    checkout_url: string | null
+    payment_id: string | null
+    /** Of the entry that gave the credits */
+    reference: string | null
+    amount: number | null
+    refunds: ColumnType<object[], string | undefined, string>
+    taken_back: Generated<number>
+    disputed: Generated<boolean>
+    receipt_url: string | null
+    version: Generated<number>
+    created_at: Timestamp
+    updated_at: Timestamp
+    /** When the provider was last asked */
+    looked_at: Timestamp
+    paid_at: Date | null
+  }
+  payers: {
+    account_id: string
+    /** Of the provider */
+    customer_id: string | null
+    payment_method_id: string | null
+    /** What the card is called, such as `Visa …4242` */
+    card: string | null
+    /** Of automatic top-ups */
+    state: Generated<'off' | 'on' | 'paused'>
+    /** Why it is paused, or waits until `retry_at` */
+    reason: string | null
+    /** What the person agreed to */
+    pack_slug: string | null
+    credits: number | null
+    price: number | null
+    currency: string | null
+    below: number | null
+    monthly_cap: number | null
+    consented_at: Date | null
+    /** The number of the last charge */
+    attempt: Generated<number>
+    /** The purchase of a charge under way */
+    purchase_id: string | null
+    failures: Generated<number>
+    retry_at: Date | null
+    created_at: Timestamp
+    updated_at: Timestamp
+  }
+  service_keys: {
+    id: string
+    key_hash: string
+    name: string
+    last_four: string
+    scopes: string[]
+    created_by: string
+    created_at: Timestamp
+    last_used_at: Date | null
+    revoked_at: Date | null
   }
   settings: { name: string; value: string }
 }

@@ -16,6 +16,7 @@ import {
   type Job,
   type Movement,
   type Outcome,
+  type Reconcile,
   type Request,
   type Reserve,
   settlement,
@@ -61,7 +62,14 @@ export type JobRow = Omit<
   | 'request_hash'
   | 'keyed'
   | 'merge'
-> & { metadata: Record<string, unknown> | null; expires_at: Date; created_at: Date; updated_at: Date }
+  | 'oversized'
+> & {
+  /** undefined: too large to be read with a batch; `readMetadata` reads it */
+  metadata: Record<string, unknown> | null | undefined
+  expires_at: Date
+  created_at: Date
+  updated_at: Date
+}
 
 export type EntryRow = Omit<Entry, 'created_at'> & { created_at: Date }
 
@@ -155,6 +163,21 @@ export async function adjust(
 }
 
 /**
+ * Posts what a payment provider says of a purchase.
+ * @returns `changed_meanwhile`: read the purchase and ask the provider again; `nothing_new`: all of it had been posted
+ * @throws {ApiError} 403 account_closed, 409 balance_out_of_range
+ */
+export async function settlePurchase(
+  ledger: Ledger,
+  account_id: string,
+  report: Omit<Reconcile, 'type'>,
+): Promise<'posted' | 'nothing_new' | 'changed_meanwhile'> {
+  const outcome = await ledger.post({ type: 'reconcile', account_id, ...report })
+  if (outcome.refusal?.code === 'purchase_changed') return 'changed_meanwhile'
+  return done(outcome).repeated ? 'nothing_new' : 'posted'
+}
+
+/**
  * Closes an account for good: nothing is posted to it any more. It is opened for that where need be: a token of the last minute
  * would open it otherwise, with starter credits.
  */
@@ -192,6 +215,9 @@ function done(outcome: Outcome): Outcome {
       throw referenceReused(entryRow(refusal.entry))
     case 'would_go_negative':
       throw wouldGoNegative(refusal.available)
+    case 'purchase_not_found':
+    case 'purchase_changed':
+      throw new Error(refusal.code)
   }
 }
 
@@ -216,7 +242,7 @@ function jobRow(job: Job): JobRow {
   const { id, app_slug, action, status, reserved, actual_cost, metadata, failure_reason } = job
   return {
     ...{ id, app_slug, action, status, reserved, actual_cost, failure_reason },
-    metadata: metadata === null ? null : JSON.parse(metadata),
+    metadata: job.oversized ? undefined : metadata === null ? null : JSON.parse(metadata),
     expires_at: new Date(job.expires_at),
     created_at: new Date(job.created_at),
     updated_at: new Date(job.updated_at),

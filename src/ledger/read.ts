@@ -2,6 +2,17 @@ import { gather } from '../db/gather.ts'
 import { isoTime, statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
 
+/** The metadata of one job, however large. */
+export async function readMetadata(db: Db, accountId: string, jobId: string): Promise<Record<string, unknown> | null> {
+  const row = await db
+    .selectFrom('jobs')
+    .select('metadata')
+    .where('account_id', '=', accountId)
+    .where('id', '=', jobId)
+    .executeTakeFirst()
+  return row?.metadata ?? null
+}
+
 /** What an account has, and with which apps it has to do. */
 export interface Wallet {
   /** undefined: never seen */

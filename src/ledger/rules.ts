@@ -1,6 +1,9 @@
+import { type Payment, type Purchase, type PurchaseMovement, reconcile } from './reconcile.ts'
+
 /**
  * The rules of the ledger, and the only place that knows them: `apply` takes the state of one account as it was loaded under the
- * account's lock, and an operation, and returns what becomes of both. It is pure and synchronous and imports nothing.
+ * account's lock, and an operation, and returns what becomes of both. It is pure and synchronous, and so is reconcile.ts, which it
+ * asks about purchases.
  *
  * Credits are integers. Times are milliseconds since 1970 by the database's clock, with microseconds as their fraction.
  */
@@ -8,8 +11,10 @@
 /** The largest amount or balance: beyond it a JSON number is not exact. */
 export const MAX_CREDITS = Number.MAX_SAFE_INTEGER
 
-/** The most metadata a job may carry, in bytes of compact JSON. */
+/** The most metadata a job may carry: bytes of compact JSON, as it is sent and with its numbers in digits, as they are printed, ... */
 export const MAX_METADATA_BYTES = 16_384
+/** ... and values in it, at any depth. */
+export const MAX_METADATA_VALUES = 1_000
 
 /** Unregistered app slugs that are remembered per account; beyond that they are answered, not stored. */
 export const MAX_UNREGISTERED_APPS = 50
@@ -23,9 +28,12 @@ const LATE_MS = 7 * 86_400_000
 /** The reference under which an app's starter grant stands in an account; no other entry may use the prefix. */
 export const STARTER_REFERENCE = 'starter_grant:'
 
+/** Who posted the entries of purchases. */
+export const PAYMENTS = 'payments'
+
 export type GivenKind = 'topup' | 'admin_grant' | 'adjustment'
 type EndKind = 'job_refund' | 'job_overage' | 'job_release' | 'job_expire' | 'job_late_charge'
-export type EntryKind = 'starter_grant' | GivenKind | 'job_reserve' | EndKind
+export type EntryKind = 'starter_grant' | GivenKind | 'job_reserve' | EndKind | PurchaseMovement['kind']
 
 /** What is asked of the ledger, apart from whose account it is. */
 export type Request =
@@ -36,6 +44,7 @@ export type Request =
   | (Claim & { type: 'heartbeat'; ttl_seconds: number | null; default_seconds: number })
   | { type: 'visit'; app: string }
   | Adjust
+  | Reconcile
   | { type: 'close' }
 
 export interface Reserve {
@@ -81,6 +90,15 @@ export interface Adjust {
   allow_negative: boolean
 }
 
+/** A payment provider was asked about a purchase. */
+export interface Reconcile {
+  type: 'reconcile'
+  purchase_id: string
+  /** Of the purchase, as it was read before the provider was asked: between two reports, the older one must not win */
+  version: number
+  payment: Payment
+}
+
 /** What is known of one account. */
 export interface State {
   /** Read after the lock was taken */
@@ -97,6 +115,8 @@ export interface State {
   grants: Map<string, Grant>
   /** Entries with the references that operations name */
   entries: Map<string, Entry>
+  /** Those that operations name, by id */
+  purchases: Map<string, Purchase>
 }
 
 export interface Account {
@@ -116,8 +136,10 @@ export interface Job {
   status: 'started' | 'completed' | 'failed'
   reserved: number
   actual_cost: number
-  /** A JSON object, as text */
+  /** A JSON object, as text; null where it is too large to be loaded, too: then it stays as it is stored */
   metadata: string | null
+  /** Its metadata was stored before there were bounds, and is too large to be loaded */
+  oversized: boolean
   failure_reason: string | null
   expires_at: number
   created_at: number
@@ -185,6 +207,7 @@ export interface Fact {
 export type Refusal =
   | { code: 'job_not_found' | 'settle_key_required' | 'account_closed' | 'idempotency_key_reused' }
   | { code: 'balance_out_of_range' }
+  | { code: 'purchase_not_found' | 'purchase_changed' }
   | { code: 'insufficient_credits'; required: number; available: number }
   | { code: 'job_already_ended'; job: Job; other_metadata: boolean }
   | { code: 'reference_reused'; entry: Entry }
@@ -206,6 +229,7 @@ export interface Outcome {
   changed: Job[]
   entries: Entry[]
   grant: Grant | null
+  purchase: Purchase | null
   facts: Fact[]
 }
 
@@ -226,13 +250,15 @@ export function apply(state: State, request: Request): Outcome {
       return visit(state, request)
     case 'adjust':
       return adjust(state, request)
+    case 'reconcile':
+      return settlePurchase(state, request)
     case 'close':
       return close(state)
   }
 }
 
 /** Takes an outcome into the state: the next operation of the account sees it. */
-export function follow(state: State, { account, created, changed, entries, grant }: Outcome): void {
+export function follow(state: State, { account, created, changed, entries, grant, purchase }: Outcome): void {
   state.account = account
   for (const job of created ? [created, ...changed] : changed) {
     state.jobs.set(job.id, job)
@@ -240,6 +266,7 @@ export function follow(state: State, { account, created, changed, entries, grant
   }
   for (const entry of entries) if (entry.reference !== null) state.entries.set(entry.reference, entry)
   if (grant) state.grants.set(grant.app_slug, grant)
+  if (purchase) state.purchases.set(purchase.id, purchase)
 }
 
 /** Holds credits for a new job. */
@@ -276,6 +303,7 @@ function reserve(state: State, request: Reserve): Outcome {
     reserved: cost,
     actual_cost: 0,
     metadata: request.metadata,
+    oversized: false,
     failure_reason: null,
     expires_at: state.now + request.ttl_seconds * 1000,
     created_at: state.now,
@@ -407,6 +435,24 @@ function adjust(state: State, request: Adjust): Outcome {
   return inRange(state, outcome)
 }
 
+/** Posts what a payment provider says of a purchase and the ledger does not have yet: credits bought, taken back, given again. */
+function settlePurchase(state: State, { purchase_id, version, payment }: Reconcile): Outcome {
+  const known = state.purchases.get(purchase_id)
+  if (!known) return refused(state, { code: 'purchase_not_found' })
+  if (known.version !== version) return refused(state, { code: 'purchase_changed' })
+  const { purchase, movements, changed } = reconcile(known, payment, state.now)
+  if (!changed) return repeated(state)
+  if (movements.length > 0 && state.account.closed) return refused(state, { code: 'account_closed' })
+
+  const before = state.account.credits
+  const outcome = begin(state)
+  for (const { reference, reason, ...movement } of movements)
+    move(state, outcome, movement, { reference, reason, actor: PAYMENTS })
+  outcome.purchase = purchase
+  if (movements.length > 0) outcome.facts.push({ app: null, before, after: outcome.account.credits, job: null })
+  return inRange(state, outcome)
+}
+
 /** The end of an account: nothing is posted to it any more. */
 function close(state: State): Outcome {
   if (state.account.closed) return repeated(state)
@@ -484,6 +530,7 @@ const begin = ({ account }: State): Outcome => ({
   changed: [],
   entries: [],
   grant: null,
+  purchase: null,
   facts: [],
 })
 

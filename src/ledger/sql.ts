@@ -1,5 +1,7 @@
 import { type Query, statement } from '../db/statement.ts'
+import { mergeMetadata, oversized, readable } from './metadata.ts'
 import type { Operation } from './operations.ts'
+import type { Purchase } from './reconcile.ts'
 import type { Account, App, Entry, Grant, Job, Outcome, State } from './rules.ts'
 
 /**
@@ -46,20 +48,16 @@ const lockAccounts = statement<Arrays, never>(
 )
 
 const JOB = `jobs.account_id, jobs.id, jobs.app_slug, jobs.action, jobs.status, jobs.reserved, jobs.actual_cost,
-  jobs.metadata::text as metadata, jobs.failure_reason, ${ms('jobs.expires_at', 'expires_at')}, ${ms('jobs.created_at', 'created_at')},
+  ${readable('jobs.metadata', '::text')} as metadata, ${oversized()} as oversized, jobs.failure_reason, ${ms('jobs.expires_at', 'expires_at')}, ${ms('jobs.created_at', 'created_at')},
   ${ms('jobs.updated_at', 'updated_at')}, jobs.ttl_seconds, jobs.idempotency_key, jobs.request_hash`
 
-const NAMED_JOBS = { account_id: 'uuid', id: 'uuid', patch: 'text' }
-const MERGED = `(coalesce(jobs.metadata, '{}') || named.patch::jsonb)`
+const NAMED_JOBS = { account_id: 'uuid', id: 'uuid' }
 
-/** Jobs by id, with the metadata that an operation brings merged into theirs, and whether their app has a settle key. */
+/** Jobs by id, and whether their app has a settle key. */
 const readJobs = statement<Arrays, never>(
   'ledger_jobs',
   `select ${JOB},
-    (select apps.settle_key_hash is not null from apps where apps.slug = jobs.app_slug) as keyed,
-    ${MERGED}::text as merged, ${MERGED} = jobs.metadata as same,
-    octet_length(${MERGED}::text) > 16384
-      and merge_metadata(jobs.metadata, named.patch::jsonb) is distinct from ${MERGED} as too_large
+    (select apps.settle_key_hash is not null from apps where apps.slug = jobs.app_slug) as keyed
   from ${rowsOf(NAMED_JOBS, 'named')} join jobs on jobs.account_id = named.account_id and jobs.id = named.id
   where jobs.account_id = any($account_id::uuid[])`,
 )
@@ -93,6 +91,16 @@ const readEntries = statement<Arrays, never>(
   where ledger_entries.account_id = any($account_id::uuid[])`,
 )
 
+const NAMED_PURCHASES = { account_id: 'uuid', id: 'uuid' }
+const readPurchases = statement<Arrays, never>(
+  'ledger_purchases',
+  `select purchases.account_id, purchases.id, pack_name, credits, status, failure_reason, checkout_id, payment_id, reference, amount,
+    refunds, taken_back, disputed, receipt_url, ${ms('paid_at', 'paid_at')}, version
+  from ${rowsOf(NAMED_PURCHASES, 'named')}
+    join purchases on purchases.account_id = named.account_id and purchases.id = named.id
+  where purchases.account_id = any($account_id::uuid[])`,
+)
+
 /** The most overdue holds that are given back for one account at once. */
 const MOST_OVERDUE = 200
 
@@ -108,9 +116,6 @@ const readOverdue = statement<Arrays, never>(
 type JobRecord = Omit<Job, 'keyed' | 'merge'> & {
   account_id: string
   keyed?: boolean | null
-  merged?: string | null
-  same?: boolean | null
-  too_large?: boolean | null
 }
 
 /** A query, and where its rows go. */
@@ -125,9 +130,11 @@ interface Read {
  */
 export function load(operations: Operation[], wait: boolean): Read[] {
   const account_ids = [...new Set(operations.map(({ account_id }) => account_id))]
-  const jobs: object[] = []
+  const jobs: { account_id: string; id: string }[] = []
+  const patches = new Map<string, string>()
   const keys: object[] = []
   const references: object[] = []
+  const purchases: object[] = []
   const slugs = new Set<string>()
   const visitors = new Set<string>()
   for (const operation of operations) {
@@ -135,14 +142,15 @@ export function load(operations: Operation[], wait: boolean): Read[] {
     switch (operation.type) {
       case 'complete':
       case 'fail':
-        jobs.push({ account_id, id: operation.job_id, patch: operation.metadata })
+        jobs.push({ account_id, id: operation.job_id })
+        if (operation.metadata !== null) patches.set(`${account_id} ${operation.job_id}`, operation.metadata)
         break
       case 'heartbeat':
       case 'expire':
-        jobs.push({ account_id, id: operation.job_id, patch: null })
+        jobs.push({ account_id, id: operation.job_id })
         break
       case 'reserve':
-        if (operation.reposted) jobs.push({ account_id, id: operation.job_id, patch: null })
+        if (operation.reposted) jobs.push({ account_id, id: operation.job_id })
         if (operation.idempotency_key !== null) keys.push({ account_id, idempotency_key: operation.idempotency_key })
         if (operation.ttl_without_key) slugs.add(operation.app)
         break
@@ -153,16 +161,26 @@ export function load(operations: Operation[], wait: boolean): Read[] {
       case 'adjust':
         references.push({ account_id, reference: operation.reference })
         visitors.add(account_id)
+        break
+      case 'reconcile':
+        purchases.push({ account_id, id: operation.purchase_id })
+        visitors.add(account_id)
     }
   }
   const reads: Read[] = [{ query: lockAccounts.query({ account_ids }), take: takeAccounts }]
   if (wait) reads.unshift({ query: awaitLock.query({ account_ids }), take: () => {} })
-  if (jobs.length) reads.push({ query: readJobs.query(arraysOf(NAMED_JOBS, jobs)), take: takeJobs })
-  if (keys.length) reads.push({ query: readKeys.query(arraysOf(NAMED_KEYS, keys)), take: takeJobs })
+  if (jobs.length) {
+    const take = (rows: Rows, states: Map<string, State>) => takeJobs(rows, states, patches)
+    reads.push({ query: readJobs.query(arraysOf(NAMED_JOBS, jobs)), take })
+  }
+  if (keys.length)
+    reads.push({ query: readKeys.query(arraysOf(NAMED_KEYS, keys)), take: (rows, states) => takeJobs(rows, states) })
   if (slugs.size) reads.push({ query: readApps.query({ slugs: [...slugs] }), take: takeApps })
   if (visitors.size) reads.push({ query: readGrants.query({ account_ids: [...visitors] }), take: takeGrants })
   if (references.length)
     reads.push({ query: readEntries.query(arraysOf(NAMED_ENTRIES, references)), take: takeEntries })
+  if (purchases.length)
+    reads.push({ query: readPurchases.query(arraysOf(NAMED_PURCHASES, purchases)), take: takePurchases })
   return reads
 }
 
@@ -193,16 +211,19 @@ export const stateOf = (account: Account, now: number): State => ({
   apps: new Map(),
   grants: new Map(),
   entries: new Map(),
+  purchases: new Map(),
 })
 
-function takeJobs(rows: Rows, states: Map<string, State>): void {
-  for (const { account_id, keyed, merged, same, too_large, ...row } of rows as JobRecord[]) {
+/** @param patches the metadata that operations bring, by account and job */
+function takeJobs(rows: Rows, states: Map<string, State>, patches?: Map<string, string>): void {
+  for (const { account_id, keyed, ...row } of rows as JobRecord[]) {
     const state = states.get(account_id)
     if (!state) continue
     // Read by id already: that one knows what its operation makes of it.
     const known = state.jobs.get(row.id)
-    const merge =
-      typeof merged === 'string' ? { text: merged, same: same === true, too_large: too_large === true } : null
+    const patch = patches?.get(`${account_id} ${row.id}`)
+    const stored = row.oversized ? undefined : row.metadata
+    const merge = patch === undefined ? null : mergeMetadata(stored, patch)
     const job: Job = known ?? { ...row, keyed: keyed === true, merge }
     state.jobs.set(job.id, job)
     if (job.idempotency_key !== null) state.keys.set(job.idempotency_key, job)
@@ -222,6 +243,11 @@ function takeGrants(rows: Rows, states: Map<string, State>): void {
 function takeEntries(rows: Rows, states: Map<string, State>): void {
   for (const { account_id, ...entry } of rows as (Entry & { account_id: string })[])
     if (entry.reference !== null) states.get(account_id)?.entries.set(entry.reference, entry)
+}
+
+function takePurchases(rows: Rows, states: Map<string, State>): void {
+  for (const { account_id, ...purchase } of rows as (Purchase & { account_id: string })[])
+    states.get(account_id)?.purchases.set(purchase.id, purchase)
 }
 
 // ---- Store
@@ -272,7 +298,7 @@ const JOBS = {
 }
 const updateJobs = statement<Arrays, never>(
   'store_jobs',
-  `update jobs set status = new.status, actual_cost = new.actual_cost, metadata = new.metadata::jsonb,
+  `update jobs set status = new.status, actual_cost = new.actual_cost, metadata = coalesce(new.metadata::jsonb, jobs.metadata),
     failure_reason = new.failure_reason, expires_at = ${time('new.expires_at')}, updated_at = ${time('new.updated_at')}
   from ${rowsOf(JOBS, 'new')}
   where jobs.account_id = new.account_id and jobs.id = new.id and jobs.account_id = any($account_id::uuid[])`,
@@ -306,6 +332,33 @@ const upsertGrants = statement<Arrays, never>(
   returning app_slug`,
 )
 
+const PURCHASES = {
+  account_id: 'uuid',
+  id: 'uuid',
+  status: 'text',
+  failure_reason: 'text',
+  checkout_id: 'text',
+  payment_id: 'text',
+  reference: 'text',
+  amount: 'bigint',
+  refunds: 'text',
+  taken_back: 'bigint',
+  disputed: 'bool',
+  receipt_url: 'text',
+  paid_at: 'float8',
+  version: 'int',
+  updated_at: 'float8',
+}
+const updatePurchases = statement<Arrays, never>(
+  'store_purchases',
+  `update purchases set status = new.status, failure_reason = new.failure_reason, checkout_id = new.checkout_id,
+    payment_id = new.payment_id, reference = new.reference, amount = new.amount, refunds = new.refunds::jsonb,
+    taken_back = new.taken_back, disputed = new.disputed, receipt_url = new.receipt_url, paid_at = ${time('new.paid_at')},
+    version = new.version, updated_at = ${time('new.updated_at')}, looked_at = ${time('new.updated_at')}
+  from ${rowsOf(PURCHASES, 'new')}
+  where purchases.account_id = new.account_id and purchases.id = new.id and purchases.account_id = any($account_id::uuid[])`,
+)
+
 /**
  * What is to be written for a batch, all of it in one round trip.
  * @param outcomes of each account, in order; `state` is the account's after them, and `loaded` what it was before
@@ -317,6 +370,7 @@ export function store(batch: Iterable<{ state: State; loaded: Account; outcomes:
   const changed: object[] = []
   const entries: object[] = []
   const grants: object[] = []
+  const purchases: object[] = []
   let latest = 0
   for (const { state, loaded, outcomes } of batch) {
     const { account, now } = state
@@ -325,7 +379,9 @@ export function store(batch: Iterable<{ state: State; loaded: Account; outcomes:
     if (account.seq !== loaded.seq || account.held !== loaded.held) accounts.push(account)
     if (account.closed !== loaded.closed) closed.push(account_id)
     const ids = new Set<string>()
+    const bought = new Set<string>()
     for (const outcome of outcomes) {
+      if (outcome.purchase) bought.add(outcome.purchase.id)
       if (outcome.created) created.push({ account_id, ...outcome.created })
       for (const entry of outcome.entries) entries.push({ account_id, ...entry })
       for (const { id } of outcome.changed) ids.add(id)
@@ -333,6 +389,8 @@ export function store(batch: Iterable<{ state: State; loaded: Account; outcomes:
       if (grant) grants.push({ account_id, ...grant, granted_at: grant.credits > 0 ? now : null })
     }
     for (const id of ids) changed.push({ account_id, ...state.jobs.get(id) })
+    for (const purchase of [...bought].map((id) => state.purchases.get(id)))
+      purchases.push({ account_id, ...purchase, refunds: JSON.stringify(purchase?.refunds), updated_at: now })
   }
   const queries: Query[] = []
   if (accounts.length) queries.push(updateAccounts.query(arraysOf(ACCOUNTS, accounts)))
@@ -341,6 +399,7 @@ export function store(batch: Iterable<{ state: State; loaded: Account; outcomes:
   if (changed.length) queries.push(updateJobs.query(arraysOf(JOBS, changed)))
   if (entries.length) queries.push(insertEntries.query(arraysOf(ENTRIES, entries)))
   if (grants.length) queries.push(upsertGrants.query(arraysOf(GRANTS, grants)))
+  if (purchases.length) queries.push(updatePurchases.query(arraysOf(PURCHASES, purchases)))
   return queries
 }
 

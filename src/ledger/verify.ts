@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Db } from '../db/tables.ts'
+import { PAYMENTS } from './rules.ts'
 
 /** What a check looks at may take minutes on a large ledger; requests have 5 s. In ms. */
 const PATIENCE_MS = 120_000
@@ -101,14 +102,46 @@ const PER_JOB = `
     (values (0, started_wrong), (1, ended_wrong), (2, kinds_wrong)) as v (nth, broken)
   where (started_wrong or ended_wrong or kinds_wrong) and broken`
 
+const PURCHASE_CHECKS: Record<string, string> = {
+  'each paid purchase has one equal topup, and the reverse': `
+    select coalesce(p.account_id, e.account_id) as account_id, p.id as purchase_id, coalesce(p.reference, e.reference) as reference,
+      p.credits, e.total::text as entries
+    from (select account_id, id, reference, credits from purchases where status = 'paid') p
+    full join (select account_id, reference, sum(amount) as total, count(*) as n from ledger_entries
+      where kind = 'topup' and actor = '${PAYMENTS}' group by account_id, reference) e
+      on e.account_id = p.account_id and e.reference = p.reference
+    where p.account_id is null or e.account_id is null or e.n <> 1 or e.total <> p.credits`,
+
+  'a purchase has given back what its refunds took, and never more than it gave': `
+    select coalesce(p.account_id, e.account_id) as account_id, p.purchase_id, coalesce(p.refund, e.refund) as refund,
+      p.credits, e.total::text as entries
+    from (select account_id, id as purchase_id, refund ->> 'id' as refund, (refund ->> 'credits')::bigint as credits
+      from purchases, jsonb_array_elements(refunds) as refund) p
+    full join (select account_id, split_part(reference, ':', 2) as refund, -sum(amount) as total from ledger_entries
+      where kind in ('topup_refund', 'topup_reinstated') group by account_id, split_part(reference, ':', 2)) e
+      on e.account_id = p.account_id and e.refund = p.refund
+    where coalesce(p.credits, 0) <> coalesce(e.total, 0)
+    union all
+    select account_id, id, null, taken_back, total::text from (
+      select account_id, id, credits, taken_back,
+        (select coalesce(sum((refund ->> 'credits')::bigint), 0) from jsonb_array_elements(refunds) as refund) as total
+      from purchases) sums
+    where taken_back <> total or taken_back not between 0 and credits`,
+}
+
 /** Names of checks, and a query that returns a row `(nth, row)` for whatever breaks the nth of them. */
 const QUERIES: { names: string[]; query: string }[] = [
-  ...Object.entries(CHECKS).map(([name, query]) => ({
+  ...alone(CHECKS),
+  { names: JOB_CHECKS, query: PER_JOB },
+  ...alone(PURCHASE_CHECKS),
+]
+
+function alone(checks: Record<string, string>) {
+  return Object.entries(checks).map(([name, query]) => ({
     names: [name],
     query: `select 0 as nth, to_jsonb(violation) as row from (${query}) violation`,
-  })),
-  { names: JOB_CHECKS, query: PER_JOB },
-]
+  }))
+}
 
 export interface Verification {
   ok: boolean

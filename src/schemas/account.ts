@@ -69,6 +69,8 @@ export const EntryKind = oneOf([
   'job_release',
   'job_expire',
   'job_late_charge',
+  'topup_refund',
+  'topup_reinstated',
 ] as const)
 
 export const Entry = Type.Object(

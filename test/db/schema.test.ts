@@ -61,8 +61,8 @@ const entry = (kind: string, amount: number, changes: Record<string, string | nu
   return `insert into ledger_entries (${Object.keys(row)}) values (${Object.values(row)})`
 }
 
-const GIVING = ['starter_grant', 'job_refund', 'job_release', 'job_expire']
-const TAKING = ['job_reserve', 'job_overage', 'job_late_charge']
+const GIVING = ['starter_grant', 'job_refund', 'job_release', 'job_expire', 'topup_reinstated']
+const TAKING = ['job_reserve', 'job_overage', 'job_late_charge', 'topup_refund']
 const EITHER = ['admin_grant', 'topup', 'adjustment']
 const ENDINGS = ['job_refund', 'job_overage', 'job_release', 'job_expire']
 const signed = (kind: string) => (TAKING.includes(kind) ? -1 : 1)

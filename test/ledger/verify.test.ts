@@ -12,9 +12,9 @@ const B = `'0195a1f0-0000-7000-8000-00000000000b'`
 const C = `'0195a1f0-0000-7000-8000-00000000000c'`
 const D = `'0195a1f0-0000-7000-8000-00000000000d'`
 
-/** Two people; of Ada's jobs two are under way (A, B) and two completed (C, D). */
+/** Two people; of Ada's jobs two are under way (A, B) and two completed (C, D). Her first credits she bought. */
 const RIGHT = `
-  truncate accounts, apps, app_grants, jobs, ledger_entries;
+  truncate accounts, apps, app_grants, jobs, ledger_entries, purchases;
   insert into accounts (id, clerk_id, credits, held, seq) values (${ADA}, 'user_ada', 75, 9, 9), (${GRACE}, 'user_grace', 20, 0, 1);
   insert into app_grants (account_id, app_slug, credits, granted_at) values (${GRACE}, 'video', 20, now());
   insert into jobs (account_id, id, app_slug, action, status, reserved, actual_cost, expires_at) values
@@ -30,7 +30,10 @@ const RIGHT = `
     (${ADA}, 6, ${D}, 'job_reserve', -10, 37, null),
     (${ADA}, 7, ${D}, 'job_overage', -2, 35, null),
     (${ADA}, 8, null, 'topup', 30, 65, 'second'),
-    (${ADA}, 9, null, 'adjustment', 10, 75, 'third');`
+    (${ADA}, 9, null, 'adjustment', 10, 75, 'third');
+  update ledger_entries set actor = 'payments' where reference = 'first';
+  insert into purchases (account_id, id, pack_slug, pack_name, credits, price, currency, provider, origin, status, reference, amount)
+    values (${ADA}, ${C}, 'small', 'Small', 60, 500, 'usd', 'stripe', 'checkout', 'paid', 'first', 500);`
 
 /** Adds entries to Ada's, with balances that follow, and her credits and seq with them. */
 const append = (...entries: [kind: string, amount: number, job?: string, reference?: string][]) =>
@@ -46,6 +49,9 @@ const append = (...entries: [kind: string, amount: number, job?: string, referen
 const NO_JOB = `'0195a1f0-0000-7000-8000-0000000000ff'`
 const NO_ACCOUNT = `'00000000-0000-4000-8000-00000000dead'`
 const ORPHANS = "every job and every entry has its account, and a job's entry its job"
+
+const BOUGHT = 'each paid purchase has one equal topup, and the reverse'
+const GIVEN_BACK = 'a purchase has given back what its refunds took, and never more than it gave'
 
 /** Damage that one check alone can see, because everything else is made to fit. */
 const DAMAGE: [check: string, how: string, sql: string, violations: number, also?: string][] = [
@@ -153,6 +159,22 @@ const DAMAGE: [check: string, how: string, sql: string, violations: number, also
     append(['topup', 30, 'null', `'second'`]),
     1,
   ],
+  [BOUGHT, 'a purchase of more credits than its entry', 'update purchases set credits = 61', 1],
+  [BOUGHT, 'a purchase without an entry, and an entry without a purchase', `update purchases set reference = 'x'`, 2],
+  [
+    GIVEN_BACK,
+    'credits taken for a refund that no purchase knows',
+    append(['topup_refund', -5, 'null', `'stripe:re_1'`]),
+    1,
+  ],
+  [GIVEN_BACK, 'a purchase that says more is taken than its refunds', 'update purchases set taken_back = 5', 1],
+  [
+    GIVEN_BACK,
+    'more taken back than was bought',
+    `${append(['topup_refund', -70, 'null', `'stripe:re_1'`], ['topup_reinstated', 5, 'null', `'stripe:re_1:2'`])}
+    update purchases set taken_back = 65, refunds = '[{"id": "re_1", "amount": 541, "credits": 65, "entries": 2}]'`,
+    1,
+  ],
 ]
 
 /** A bearer token: it outlives its account, which the test takes away. */
@@ -181,7 +203,7 @@ t.test('each check reports what it is there for, and nothing else does', async (
   await run(
     `do $$ declare it record; begin
         for it in select conname, conrelid::regclass as at from pg_constraint
-          where conrelid = any ('{accounts, app_grants, jobs, ledger_entries}'::regclass[]) and contype in ('c', 'f') order by contype desc
+          where conrelid = any ('{accounts, app_grants, jobs, ledger_entries, purchases}'::regclass[]) and contype in ('c', 'f') order by contype desc
         loop execute format('alter table %s drop constraint %I', it.at, it.conname); end loop;
         for it in select indexrelid::regclass as name from pg_index
           where indrelid = any ('{jobs, ledger_entries}'::regclass[]) and indisunique and not indisprimary

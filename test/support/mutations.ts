@@ -64,6 +64,7 @@ let survived = 0
 try {
   cpSync(join(root, 'package.json'), join(folder, 'package.json'))
   cpSync(join(root, 'test/ledger/rules.test.ts'), join(folder, 'test/ledger/rules.test.ts'), { recursive: true })
+  cpSync(join(root, 'src/ledger/reconcile.ts'), join(folder, 'src/ledger/reconcile.ts'), { recursive: true })
   cpSync(join(root, 'src/ledger/rules.ts'), join(folder, 'src/ledger/rules.ts'), { recursive: true })
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
   const passes = (text: string) => {

@@ -38,6 +38,8 @@ export const ENTRY_WORDS: Record<EntryKind, string> = {
   job_release: 'Hold released',
   job_expire: 'Hold expired',
   job_late_charge: 'Charged after the hold expired',
+  topup_refund: 'Purchase refunded',
+  topup_reinstated: 'Refund taken back',
 }
 
 /** The state of a job: a word for the reader, and the CSS class for it. */
