@@ -4,6 +4,7 @@ import { sql } from 'kysely'
 import { LRUCache } from 'lru-cache'
 import { base62 } from '../base62.ts'
 import type { Config } from '../config.ts'
+import { gather } from '../db/gather.ts'
 import { storedSetting } from '../db/settings.ts'
 import { statement } from '../db/statement.ts'
 import type { Db, Scope } from '../db/tables.ts'
@@ -47,15 +48,22 @@ export interface Pat {
   scopes: Scope[]
 }
 
-const findPat = statement<{ token_hash: string }, Pat & { ms_left: number; revoked: boolean; use_unnoted: boolean }>(
-  'find_pat',
-  `select t.id, t.account_id, a.clerk_id, t.scopes,
+type FoundPat = Pat & { ms_left: number; revoked: boolean; use_unnoted: boolean }
+
+const findPats = statement<{ token_hashes: string[] }, FoundPat & { token_hash: string }>(
+  'find_pats',
+  `select t.token_hash, t.id, t.account_id, a.clerk_id, t.scopes,
     floor(extract(epoch from t.expires_at - now()) * 1000)::bigint as ms_left,
     t.revoked_at is not null or a.closed_at is not null as revoked,
     coalesce(t.last_used_at <= now() - interval '1 minute', true) as use_unnoted
   from tokens t join accounts a on a.id = t.account_id
-  where t.token_hash = $token_hash`,
+  where t.token_hash = any($token_hashes)`,
 )
+
+const findPat = gather<FoundPat>(async (db, token_hashes) => {
+  const found = await findPats(db, { token_hashes })
+  return new Map(found.map(({ token_hash, ...pat }) => [token_hash, pat]))
+})
 
 // The condition is checked again, so that only one of many concurrent requests writes.
 const noteUse = statement<{ id: string }, never>(
@@ -111,7 +119,7 @@ export function rememberPats(db: Db): Pats {
 }
 
 async function lookUpPat(db: Db, token_hash: string): Promise<Pat & { ms_left: number }> {
-  const [found] = await findPat(db, { token_hash })
+  const found = await findPat(db, token_hash)
   if (!found) throw invalidToken()
   const { revoked, use_unnoted, ...pat } = found
   if (revoked) throw patRevoked()

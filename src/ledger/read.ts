@@ -1,6 +1,7 @@
 import { gather } from '../db/gather.ts'
 import { isoTime, statement } from '../db/statement.ts'
-import type { Db } from '../db/tables.ts'
+import type { Db, JobStatus } from '../db/tables.ts'
+import { MAX_PRINTED_BYTES } from './metadata.ts'
 
 /** The metadata of one job, however large. */
 export async function readMetadata(db: Db, accountId: string, jobId: string): Promise<Record<string, unknown> | null> {
@@ -11,6 +12,105 @@ export async function readMetadata(db: Db, accountId: string, jobId: string): Pr
     .where('id', '=', jobId)
     .executeTakeFirst()
   return row?.metadata ?? null
+}
+
+/** A job as it is answered. Times are ISO 8601. */
+export interface JobRow {
+  id: string
+  app_slug: string
+  action: string
+  status: JobStatus
+  reserved: number
+  actual_cost: number
+  metadata: Record<string, unknown> | null
+  failure_reason: string | null
+  expires_at: string
+  created_at: string
+  updated_at: string
+}
+
+/** SQL: the columns of an answered job but its metadata. */
+const JOB_COLUMNS = `id, app_slug, action, status, reserved, actual_cost, failure_reason,
+  ${isoTime('expires_at')} as expires_at, ${isoTime('created_at')} as created_at, ${isoTime('updated_at')} as updated_at`
+
+const findJobs = statement<{ account_ids: string[]; ids: string[] }, JobRow & { account_id: string }>(
+  'find_jobs',
+  `select jobs.account_id, ${JOB_COLUMNS.replaceAll(/\bid\b/g, 'jobs.id')}, metadata
+  from unnest($account_ids::uuid[], $ids::uuid[]) as asked (account_id, id)
+    join jobs on jobs.account_id = asked.account_id and jobs.id = asked.id
+  where jobs.account_id = any($account_ids::uuid[])`,
+)
+
+const findJob = gather<JobRow>(async (db, keys) => {
+  const named = keys.map((key) => key.split(' ') as [string, string])
+  const rows = await findJobs(db, { account_ids: named.map(([one]) => one), ids: named.map(([, id]) => id) })
+  return new Map(rows.map(({ account_id, ...job }) => [`${account_id} ${job.id}`, job]))
+})
+
+/** Reads a job of an account; undefined: it has none of that id, which is a UUID. */
+export const readJob = (db: Db, accountId: string, jobId: string): Promise<JobRow | undefined> =>
+  findJob(db, `${accountId} ${jobId.toLowerCase()}`)
+
+/** Selects jobs, newest first. An app's jobs of any status are merged from those of each: those lists have an index. */
+export interface JobFilter {
+  app: string | undefined
+  status: JobStatus | undefined
+}
+
+interface PageQuery extends Record<string, unknown> {
+  account_id: string
+  app: string
+  status: string
+  before: string
+  count: number
+}
+
+/** A page of jobs by what is filtered. Each has a statement of its own: Postgres keeps a plan for each. */
+const pages = {
+  all: pageOf('all', jobsWhere('true')),
+  app: pageOf(
+    'app',
+    (['started', 'completed', 'failed'] as const)
+      .map((status) => `(${jobsWhere(`app_slug = $app and status = '${status}'`)})`)
+      .join(' union all '),
+  ),
+  status: pageOf('status', jobsWhere('status = $status')),
+  both: pageOf('both', jobsWhere('app_slug = $app and status = $status')),
+}
+
+function jobsWhere(filter: string): string {
+  return `select * from jobs where account_id = $account_id::uuid and ${filter} and id < $before::uuid
+    order by id desc limit $count::int`
+}
+
+function pageOf(name: string, jobs: string) {
+  // OFFSET keeps the planner from computing the length once for each use.
+  return statement<PageQuery, JobRow & { bytes: number }>(
+    `jobs_page_${name}`,
+    `select ${JOB_COLUMNS}, bytes, case when bytes <= ${MAX_PRINTED_BYTES} then metadata end as metadata
+    from (select *, coalesce(octet_length(metadata::text), 0) as bytes from (${jobs}) as listed
+      order by id desc limit $count::int offset 0) as jobs
+    order by id desc`,
+  )
+}
+
+/** After every id: jobs have UUIDv7. */
+const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
+
+/**
+ * Reads a portion of the list of an account's jobs, newest first.
+ * @param before the id that they come after in the list; undefined: from the newest
+ * @returns with each job the bytes of its metadata; metadata too large to be read along with others is null
+ */
+export function readJobs(
+  db: Db,
+  account_id: string,
+  { app, status }: JobFilter,
+  before: string | undefined,
+  count: number,
+): Promise<(JobRow & { bytes: number })[]> {
+  const page = app === undefined ? (status ? pages.status : pages.all) : status ? pages.both : pages.app
+  return page(db, { account_id, app: app ?? '', status: status ?? '', before: before ?? LAST_ID, count })
 }
 
 /** What an account has, and with which apps it has to do. */
