@@ -1,4 +1,4 @@
-import { ErrorBody, SessionUnauthorized } from '../schemas/errors.ts'
+import { ErrorBody, EXAMPLE_REQUEST, SessionUnauthorized } from '../schemas/errors.ts'
 import { ref } from '../schemas/primitives.ts'
 import {
   accountClosed,
@@ -61,14 +61,31 @@ const rateLimit = {
   'RateLimit-Reset': { type: 'integer', description: 'Seconds until the next window' },
 }
 
+interface Status {
+  description: string
+  headers?: object
+  /** Fields that error-handler.ts adds: their schemas, their values in examples, and which of them are always there */
+  fields?: object
+  extra?: object
+  always?: string[]
+}
+
 /** What each status means for the caller, and the headers that come with it. */
-const STATUSES: Record<number, { description: string; headers?: object; extra?: object }> = {
+const STATUSES: Record<number, Status> = {
   400: { description: 'Bad request; `field` names the field that is wrong, if there is one' },
   401: {
     description: 'Unauthorized; `signin_url` is where to sign in',
     extra: { signin_url: 'https://account.thefocus.ai/signin?redirect_to=https%3A%2F%2Fapp.example.com%2F' },
+    fields: { signin_url: { type: 'string' } },
+    always: ['signin_url'],
   },
-  402: { description: 'Insufficient credits', extra: { topup_url: 'https://account.thefocus.ai/topup' } },
+  402: {
+    description: 'Insufficient credits',
+    extra: { topup_url: 'https://account.thefocus.ai/topup' },
+    fields: {
+      topup_url: { type: 'string', description: 'Where to buy credits; absent where the operator has set no address' },
+    },
+  },
   403: { description: 'Forbidden' },
   404: { description: 'Not found' },
   409: { description: 'Conflict; nothing was changed' },
@@ -95,12 +112,21 @@ export function refusals(...kinds: (ErrorKind | readonly ErrorKind[])[]): Record
   return Object.fromEntries([...byStatus].map(([status, of]) => [status, refusal(status, of)]))
 }
 
+/** The schema names the codes, and the fields that come with any of them; a field of all of them is required. */
 function refusal(status: number, kinds: ErrorKind[]): Refusal {
-  const { description, headers, extra } = STATUSES[status] ?? { description: 'Error' }
+  const { description, headers, extra, fields, always = [] } = STATUSES[status] ?? { description: 'Error' }
   const examples: Record<string, { value: object }> = {}
   for (const { code, example } of kinds) {
-    examples[code] ??= { value: { error: code, message: example.message, ...example.details, ...extra } }
+    const { message, details } = example
+    examples[code] ??= { value: { error: code, message, ...details, ...extra, request_id: EXAMPLE_REQUEST } }
   }
-  const schema = ref(status === 401 ? SessionUnauthorized : ErrorBody)
+  const own = Object.assign({}, ...kinds.map((kind) => kind.fields)) as Record<string, object>
+  const common = Object.keys(own).filter((field) => kinds.every((kind) => field in kind.fields))
+  const schema = {
+    type: 'object',
+    allOf: [ref(status === 401 ? SessionUnauthorized : ErrorBody)],
+    required: ['error', ...always, ...common],
+    properties: { error: { type: 'string', enum: Object.keys(examples) }, ...fields, ...own },
+  }
   return { description, ...(headers && { headers }), content: { 'application/json': { schema, examples } } }
 }
