@@ -1,6 +1,6 @@
 import { gather } from '../db/gather.ts'
 import { isoTime, statement } from '../db/statement.ts'
-import type { Db, JobStatus } from '../db/tables.ts'
+import type { Db, EntryKind, JobStatus } from '../db/tables.ts'
 import { MAX_PRINTED_BYTES } from './metadata.ts'
 
 /** The metadata of one job, however large. */
@@ -112,6 +112,29 @@ export function readJobs(
   const page = app === undefined ? (status ? pages.status : pages.all) : status ? pages.both : pages.app
   return page(db, { account_id, app: app ?? '', status: status ?? '', before: before ?? LAST_ID, count })
 }
+
+/** A ledger entry as it is answered. */
+export interface EntryRow {
+  seq: number
+  /** ISO 8601 */
+  created_at: string
+  kind: EntryKind
+  amount: number
+  balance_after: number
+  job_id: string | null
+  reference: string | null
+  reason: string | null
+}
+
+const entriesPage = statement<{ account_id: string; before: number; count: number }, EntryRow>(
+  'entries_page',
+  `select seq, ${isoTime('created_at')} as created_at, kind, amount, balance_after, job_id, reference, reason
+  from ledger_entries where account_id = $account_id::uuid and seq < $before::bigint order by seq desc limit $count::int`,
+)
+
+/** Reads the last `count` entries of an account whose `seq` is below `before`, newest first. */
+export const readEntries = (db: Db, account_id: string, before: number, count: number): Promise<EntryRow[]> =>
+  entriesPage(db, { account_id, before, count })
 
 /** What an account has, and with which apps it has to do. */
 export interface Wallet {

@@ -229,3 +229,39 @@ t.test('every filter is served by an index, without a sort, however rare what it
     }
   }
 })
+
+t.test('what is served is the stored row byte for byte, whether listed or read alone', async (t) => {
+  const { db, person } = await start(t)
+  const ada = await person()
+  const metadata = [
+    null,
+    {},
+    '{"b": 1, "a": {"z": [1, 2.50, 1e21, 1e-7, -0.0], "y": null}, "2": "x", "10": "y", "1": true}',
+    { text: 'é \u2028 "quoted" \\ </script> 𝄞', deep: [[{ a: [] }]], number: 123456789012345 },
+  ].map((value) => (typeof value === 'string' || value === null ? value : JSON.stringify(value)))
+  const moments = ['2026-11-21 12:00:00.123987+00', '2026-11-21 12:00:00+00', '2024-02-29 23:59:59.9996+00']
+  await sql`insert into jobs (account_id, id, app_slug, action, status, reserved, metadata, failure_reason, expires_at, created_at, updated_at)
+    select ${ada.id}::uuid, ('0195a1f0-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'video', 'render "x"', 'failed', 0,
+      (${sql.val(metadata)}::jsonb[])[1 + n % 4], case when n % 2 = 0 then 'expired' end,
+      m[1 + n % 3]::timestamptz, m[1 + (n + 1) % 3]::timestamptz, m[1 + (n + 2) % 3]::timestamptz
+    from generate_series(1, 24) n, (select ${sql.val(moments)}::text[] as m) as moments`.execute(db)
+  const rows = await db
+    .selectFrom('jobs')
+    .select(['id', 'app_slug', 'action', 'status', 'reserved', 'actual_cost', 'metadata', 'failure_reason'])
+    .select(['expires_at', 'created_at', 'updated_at'])
+    .where('account_id', '=', ada.id)
+    .orderBy('id', 'desc')
+    .execute()
+  for (const query of [
+    'limit=24',
+    'limit=24&app=video',
+    'limit=24&status=failed',
+    'limit=24&status=failed&app=video',
+  ]) {
+    t.equal((await ada.get(`/api/jobs?${query}`)).body, JSON.stringify({ jobs: rows, next_cursor: null }), query)
+  }
+  for (const job of rows.slice(0, 12)) {
+    t.equal((await ada.get(`/api/jobs/${job.id}`)).body, JSON.stringify({ job }))
+  }
+  t.equal((await ada.get(`/api/jobs/${rows[0]?.id.toUpperCase()}`)).json().job.id, rows[0]?.id, 'ids in any case')
+})
