@@ -32,6 +32,7 @@ import { adminRoutes } from './routes/admin.ts'
 import { adminWebhookMessageRoutes } from './routes/admin-webhook-messages.ts'
 import { adminWebhookRoutes } from './routes/admin-webhooks.ts'
 import { authRoutes } from './routes/auth.ts'
+import { authorizationServerRoutes } from './routes/authorization-server.ts'
 import { deviceRoutes } from './routes/device.ts'
 import { healthRoutes } from './routes/health.ts'
 import { jobRoutes } from './routes/jobs.ts'
@@ -167,6 +168,7 @@ export async function buildApp(
   await app.register(walletRoutes)
   await app.register(jobRoutes)
   await app.register(deviceRoutes)
+  await app.register(authorizationServerRoutes)
   await app.register(oauthRoutes)
   await app.register(settleRoutes)
   await app.register(adminRoutes)

@@ -193,6 +193,17 @@ export const providerRateLimited = apiError(
 
 export const patRevoked = apiError(401, 'token_revoked', 'This token was revoked. Get a new one with `focus login`.')
 export const patExpired = apiError(401, 'token_expired', 'This token has expired. Get a new one with `focus login`.')
+export const accessTokenRevoked = apiError(401, 'token_revoked', 'This access token was revoked. Ask for access again.')
+export const accessTokenExpired = apiError(
+  401,
+  'token_expired',
+  'This access token has expired. Get a new one with its refresh token.',
+)
+export const tokenForElsewhere = apiError(
+  401,
+  'invalid_token',
+  'This access token was issued for another service, the one that its client named as resource.',
+)
 export const tokenNotFound = apiError(404, 'token_not_found', 'You have no token with this id.')
 
 // Device login

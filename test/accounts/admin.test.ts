@@ -75,6 +75,8 @@ t.test('an app is registered, changed, and listed; what is not given stays', asy
     has_settle_key: false,
     starter_credits: 6,
     origins: ['https://a.example.com', 'http://localhost:5173'],
+    redirect_uris: ['https://a.example.com/callback', 'http://127.0.0.1/callback'],
+    resources: ['https://a.example.com/mcp', 'https://api.a.example.com'],
   }
   t.strictSame(await put(full), { slug, ...full, created_at })
   t.strictSame(await put({ starter_credits: 0 }), { slug, ...full, starter_credits: 0, created_at })

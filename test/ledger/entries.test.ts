@@ -286,7 +286,7 @@ t.test('what is served is the stored row byte for byte', async (t) => {
   }
   const entries = await db
     .selectFrom('ledger_entries')
-    .select(['seq', 'created_at', 'kind', 'amount', 'balance_after', 'job_id', 'reference', 'reason'])
+    .select(['seq', 'kind', 'amount', 'balance_after', 'job_id', 'reference', 'reason', 'created_at'])
     .where('account_id', '=', ada.id)
     .orderBy('seq', 'desc')
     .execute()

@@ -162,7 +162,7 @@ async function openDatabase(config: Config): Promise<Db> {
  * an UPDATE.
  */
 export const earlier = (column: string, interval: string) =>
-  sql`(${sql.ref(column)} at time zone 'UTC' - ${interval}::interval) at time zone 'UTC'`
+  sql<Date>`(${sql.ref(column)} at time zone 'UTC' - ${interval}::interval) at time zone 'UTC'`
 
 let people = 0
 /** A value that no other test uses. */

@@ -5,6 +5,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fastifyView from '@fastify/view'
 import { Eta } from 'eta'
 import { accountPages } from './account.ts'
+import { consentPages } from './consent.ts'
 import { creditHistoryPages } from './credit-history.ts'
 import { devicePages } from './device.ts'
 import { sendErrorPage } from './page.ts'
@@ -28,4 +29,5 @@ export const pageRoutes: FastifyPluginAsyncTypebox = async (app) => {
   await app.register(accountPages)
   await app.register(creditHistoryPages)
   await app.register(devicePages)
+  await app.register(consentPages)
 }
