@@ -174,8 +174,8 @@ t.test(
     const { proxy, ada } = await setUp(t)
     // Every connection of the pool is in the middle of a statement.
     const hold = await holdAccounts(t, await databaseUrl())
-    await hold.lockTable('jobs')
-    const running = Promise.all(Array.from({ length: POOL_SIZE }, () => ada.get('/api/jobs')))
+    await hold.lockTable('tokens')
+    const running = Promise.all(Array.from({ length: POOL_SIZE }, () => ada.get('/api/tokens')))
     await hold.waiting(POOL_SIZE)
     proxy.silence()
     await hold.release()
@@ -183,7 +183,7 @@ t.test(
     await proxy.pass()
     // 2.5 s of the 5 s limit have passed.
     await sleep(2_500)
-    const patient = await Promise.all(Array.from({ length: POOL_SIZE }, () => ada.get('/api/jobs')))
+    const patient = await Promise.all(Array.from({ length: POOL_SIZE }, () => ada.get('/api/tokens')))
     t.strictSame(new Set(patient.map(({ statusCode }) => statusCode)), new Set([200]))
     t.strictSame(new Set((await running).map(({ statusCode }) => statusCode)), new Set([503]))
   },
