@@ -972,6 +972,7 @@ export interface components {
          * @example {
          *       "job_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
          *       "account_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+         *       "status": "started",
          *       "expires_at": "2026-11-21T12:00:00.000Z"
          *     }
          */
@@ -980,6 +981,8 @@ export interface components {
             job_id: string;
             /** Format: uuid */
             account_id: string;
+            /** @enum {string} */
+            status: "started" | "completed" | "failed";
             /**
              * Format: date-time
              * @description When the hold is released unless the job has ended
@@ -1024,8 +1027,15 @@ export interface components {
              * @description With X-App-Key: the job's account, as POST /api/jobs returned it. Then no user token is needed
              */
             account_id?: string;
-            /** @default true */
+            /**
+             * @description false: the job costs what it reserved, instead of nothing
+             * @default true
+             */
             refund: boolean;
+            /** @description Merged into the job's metadata; new values replace old ones */
+            metadata?: {
+                [key: string]: unknown;
+            };
         };
         /**
          * @example {
@@ -2554,6 +2564,7 @@ export interface operations {
                      * @example {
                      *       "job_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
                      *       "account_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                     *       "status": "started",
                      *       "expires_at": "2026-11-21T12:00:00.000Z"
                      *     }
                      */
@@ -2616,6 +2627,25 @@ export interface operations {
                         error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "settle_key_required" | "settle_key_invalid" | "settle_key_in_browser";
                         /** @description The scope that the token lacks */
                         scope?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Conflict; nothing was changed */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "job_already_ended";
+                        /** Format: uuid */
+                        job_id: string;
+                        /** @description The job's status */
+                        status: string;
+                        /** @description Credits that the job cost */
+                        actual_cost: number;
+                        failure_reason: string | null;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -4721,6 +4751,8 @@ export interface operations {
                     "application/json": {
                         /** @enum {string} */
                         error: "job_already_ended" | "balance_out_of_range";
+                        /** Format: uuid */
+                        job_id?: string;
                         /** @description The job's status */
                         status?: string;
                         /** @description Credits that the job cost */
@@ -4910,6 +4942,8 @@ export interface operations {
                     "application/json": {
                         /** @enum {string} */
                         error: "job_already_ended" | "balance_out_of_range";
+                        /** Format: uuid */
+                        job_id?: string;
                         /** @description The job's status */
                         status?: string;
                         /** @description Credits that the job cost */
@@ -5097,6 +5131,8 @@ export interface operations {
                     "application/json": {
                         /** @enum {string} */
                         error: "job_already_ended";
+                        /** Format: uuid */
+                        job_id: string;
                         /** @description The job's status */
                         status: string;
                         /** @description Credits that the job cost */

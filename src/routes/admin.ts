@@ -23,7 +23,7 @@ import { canonicalResource } from '../oauth/clients.ts'
 import { isRedirectUri } from '../oauth/redirect-uris.ts'
 import { Account, Entry } from '../schemas/account.ts'
 import { AdjustmentKind, App } from '../schemas/admin.ts'
-import { Credits, ref, Slug } from '../schemas/primitives.ts'
+import { Credits, ListQuery, ref, Slug } from '../schemas/primitives.ts'
 
 const ClerkId = Type.String({ pattern: CLERK_USER_ID, description: 'The Clerk user id' })
 
@@ -162,6 +162,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'listApps',
         summary: 'List the registered apps',
         description: 'All of them, by slug.',
+        querystring: ListQuery({}),
         response: {
           200: Type.Object({ apps: Type.Array(ref(App)) }, { description: 'OK', examples: [{ apps: App.examples }] }),
           ...refusals(adminErrors),

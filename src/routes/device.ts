@@ -65,6 +65,7 @@ export const deviceRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   // A start needs no body. Many clients send an empty one with a JSON content type.
   const parseJson = app.getDefaultJsonParser('ignore', 'ignore')
+  app.removeContentTypeParser('application/json')
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
     if (body === '') done(null, undefined)
     else parseJson(request, body as string, done)

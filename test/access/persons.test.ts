@@ -214,7 +214,7 @@ t.test('a closed account is closed for a JWT that still lives', async (t) => {
     ['POST', '/api/admin/credits', { clerk_id: root.sub, amount: 1, kind: 'topup', reference: 'r', reason: 'r' }],
     ['GET', '/api/oauthToken/x', undefined],
     ['POST', '/api/device/complete', { user_code: login.user_code }],
-    ['POST', '/api/jobs', { app: 'video', action: 'a', cost_estimate: 0 }],
+    ['POST', '/api/jobs', { app: 'clips', action: 'a', cost_estimate: 0 }],
   ] as const) {
     const answer = await app.inject({ method, url, headers: { authorization }, ...(payload && { payload }) })
     t.match([answer.statusCode, answer.json().error], [403, 'account_closed'], url)

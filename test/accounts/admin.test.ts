@@ -160,7 +160,7 @@ t.test("an app's origins are allowed at once, and no longer when they are taken 
     app.inject({
       method: 'POST',
       url: '/api/jobs',
-      payload: { app: 'video', action: 'a', cost_estimate: 0 },
+      payload: { app: 'clips', action: 'a', cost_estimate: 0 },
       headers: { cookie: ada.cookie, origin },
     })
   t.equal((await post()).statusCode, 403)
