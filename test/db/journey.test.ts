@@ -54,7 +54,7 @@ for (const [name, env] of [
     })
     t.match((await ada.fail(second)).json(), { job: { status: 'failed', actual_cost: 0 }, credits: 17 })
 
-    const { jobs } = (await ada.get('/api/jobs?app=video')).json()
+    const { jobs } = (await ada.get('/api/jobs')).json()
     t.strictSame(
       jobs.map(({ id, status }: { id: string; status: string }) => [id, status]),
       [
