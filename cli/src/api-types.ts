@@ -1527,7 +1527,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -1796,7 +1796,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -1927,7 +1927,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -1974,7 +1974,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "rate_limited";
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -2035,7 +2035,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -2181,7 +2181,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -2316,7 +2316,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -2363,7 +2363,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "rate_limited";
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -2457,7 +2457,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -2504,7 +2504,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "rate_limited";
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -2727,7 +2727,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable" | "busy";
+                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -2784,7 +2784,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -3095,7 +3095,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -3624,7 +3624,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -3740,7 +3740,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -4289,7 +4289,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -4430,7 +4430,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -5448,7 +5448,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -5495,7 +5495,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "rate_limited";
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -5768,7 +5768,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -6240,7 +6240,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -6489,7 +6489,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -6548,7 +6548,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "rate_limited";
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -6826,7 +6826,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -6945,7 +6945,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -7259,7 +7259,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -7391,7 +7391,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -7540,7 +7540,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -7599,7 +7599,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "rate_limited";
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -7687,7 +7687,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -7734,7 +7734,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "rate_limited";
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };

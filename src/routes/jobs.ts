@@ -6,7 +6,6 @@ import { callerOf, requireAccount } from '../access/caller.ts'
 import { appOfKey, readAppKey } from '../access/settle-keys.ts'
 import {
   accountClosed,
-  busy,
   idempotencyKeyReused,
   insufficientCredits,
   jobNotFound,
@@ -14,6 +13,7 @@ import {
   settleKeyInBrowser,
   settleKeyInvalid,
   settleKeyRequired,
+  tooManyAtOnce,
 } from '../http/catalogue.ts'
 import { readPage } from '../http/pages.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
@@ -78,7 +78,6 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
             settleKeyRequired,
             settleKeyInvalid,
             settleKeyInBrowser,
-            busy,
           ),
         },
       },
@@ -109,6 +108,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/api/jobs',
     {
+      config: { large: true },
       schema: {
         tags: ['Jobs'],
         operationId: 'listJobs',
@@ -137,7 +137,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
               examples: [{ jobs: Job.examples, next_cursor: null }],
             },
           ),
-          ...refusals(signedIn),
+          ...refusals(signedIn, tooManyAtOnce),
         },
       },
     },

@@ -5,7 +5,7 @@ import { callerOf, requireAccount } from '../access/caller.ts'
 import { openAccount } from '../accounts/open.ts'
 import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
-import { badField } from '../http/catalogue.ts'
+import { badField, tooManyAtOnce } from '../http/catalogue.ts'
 import { refusals, signedIn } from '../http/refusals.ts'
 import { visit } from '../ledger/operations.ts'
 import { readEntries, readWallet, type Wallet } from '../ledger/read.ts'
@@ -62,6 +62,7 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/api/wallet/entries',
     {
+      config: { large: true },
       onRequest: requireAccount,
       schema: {
         tags: ['Wallet'],
@@ -98,7 +99,7 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
               },
             },
           },
-          ...refusals(signedIn),
+          ...refusals(signedIn, tooManyAtOnce),
         },
       },
     },
