@@ -2,6 +2,8 @@
 export interface Metrics extends ClerkMetrics {
   /** A batch of `size` ledger operations was posted in one transaction */
   batch(size: number): void
+  /** A job of this app cost more than the app's max_overage allows */
+  overageCapped(app_slug: string): void
   /** Overdue holds were released */
   expired(holds: number): void
   /** All metrics in the Prometheus text format; absent when metrics are off */
@@ -17,6 +19,7 @@ export interface ClerkMetrics {
 /** Counts nothing. */
 export const noMetrics: Metrics = {
   batch() {},
+  overageCapped() {},
   expired() {},
   clerkCall: () => () => {},
   clerkBreaker() {},

@@ -30,7 +30,8 @@ type Metadata = Record<string, unknown> | null
 
 const JOB_COLUMNS = [
   ...(['id', 'app_slug', 'action', 'status', 'reserved', 'actual_cost', 'failure_reason'] as const),
-  ...(['expires_at', 'created_at', 'updated_at'] as const),
+  ...(['refunded', 'expires_at', 'created_at', 'updated_at'] as const),
+  sql<number>`coalesce(requested_cost, actual_cost)`.as('requested_cost'),
 ] as const
 /** About how long a job is as JSON, but for its metadata. */
 const JOB_BYTES = 600
