@@ -10,6 +10,7 @@ interface Entry {
   job_id: string | null
   reference: string | null
   reason: string | null
+  corrects_job_id: string | null
   created_at: string
 }
 interface Page {
