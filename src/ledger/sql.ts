@@ -10,6 +10,7 @@ import {
   type Job,
   MAX_CLOSED_HOLDS,
   type Outcome,
+  refundReference,
   type State,
 } from './rules.ts'
 import type { Visit, Visits } from './visits.ts'
@@ -69,17 +70,19 @@ const lockAccounts = statement<Arrays, never>(
 )
 
 const JOB = `jobs.account_id, jobs.id, jobs.app_slug, jobs.action, jobs.status, jobs.reserved, jobs.actual_cost,
+  jobs.requested_cost, jobs.refunded,
   ${readable('jobs.metadata', '::text')} as metadata, ${oversized()} as oversized, jobs.failure_reason, ${ms('jobs.expires_at', 'expires_at')}, ${ms('jobs.created_at', 'created_at')},
   ${ms('jobs.updated_at', 'updated_at')}, jobs.ttl_seconds, jobs.idempotency_key, jobs.request_hash`
 
 const NAMED_JOBS = { account_id: 'uuid', id: 'uuid' }
 
-/** Jobs by id, and whether their app has a settle key. */
+/** Jobs by id, and what their app says of them. */
 const readJobs = forms(
   'ledger_jobs',
   (inShard) => `select ${JOB},
-    (select apps.settle_key_hash is not null from apps where apps.slug = jobs.app_slug) as keyed
+    apps.settle_key_hash is not null as keyed, apps.max_overage, apps.max_overage_percent
   from ${rowsOf(NAMED_JOBS, 'named')} join jobs on jobs.account_id = named.account_id and jobs.id = named.id
+    left join apps on apps.slug = jobs.app_slug
     ${inShard('jobs.account_id', '$account_id')}`,
 )
 
@@ -143,9 +146,11 @@ const readHolds = statement<{ account_id: string }, never>(
   `select ${JOB} from jobs where account_id = $account_id::uuid and status = 'started' order by id limit ${MAX_CLOSED_HOLDS}`,
 )
 
-type JobRecord = Omit<Job, 'keyed' | 'merge'> & {
+type JobRecord = Omit<Job, 'keyed' | 'max_overage' | 'max_overage_percent' | 'merge'> & {
   account_id: string
-  keyed?: boolean | null
+  keyed?: boolean
+  max_overage?: number | null
+  max_overage_percent?: number | null
 }
 
 /** How a transaction takes its locks. */
@@ -203,6 +208,10 @@ export function load(operations: Operation[], { waits, sharded }: Locking, visit
         break
       case 'adjust':
         references.push({ account_id, reference: operation.reference })
+        break
+      case 'refund':
+        jobs.push({ account_id, id: operation.job_id })
+        references.push({ account_id, reference: refundReference(operation.job_id, operation.part) })
         break
       case 'reconcile':
         purchases.push({ account_id, id: operation.purchase_id })
@@ -287,7 +296,13 @@ export const stateOf = (account: Account, now: number): State => ({
 
 /** @param patches the metadata that operations bring, by account and job */
 function takeJobs(rows: Rows, states: Map<string, State>, patches?: Map<string, string>): void {
-  for (const { account_id, keyed, ...row } of rows as JobRecord[]) {
+  for (const {
+    account_id,
+    keyed = false,
+    max_overage = null,
+    max_overage_percent = null,
+    ...row
+  } of rows as JobRecord[]) {
     const state = states.get(account_id)
     if (!state) continue
     // Read by id already: that one knows what its operation makes of it.
@@ -295,7 +310,7 @@ function takeJobs(rows: Rows, states: Map<string, State>, patches?: Map<string, 
     const patch = patches?.get(`${account_id} ${row.id}`)
     const stored = row.oversized ? undefined : row.metadata
     const merge = patch === undefined ? null : mergeMetadata(stored, patch)
-    const job: Job = known ?? { ...row, keyed: keyed === true, merge }
+    const job: Job = known ?? { ...row, keyed, max_overage, max_overage_percent, merge }
     state.jobs.set(job.id, job)
     if (job.idempotency_key !== null) state.keys.set(job.idempotency_key, job)
   }
@@ -357,6 +372,8 @@ const JOBS = {
   id: 'uuid',
   status: 'text',
   actual_cost: 'bigint',
+  requested_cost: 'bigint',
+  refunded: 'bigint',
   metadata: 'text',
   failure_reason: 'text',
   expires_at: 'float8',
@@ -364,9 +381,8 @@ const JOBS = {
 }
 const updateJobs = forms(
   'store_jobs',
-  (
-    inShard,
-  ) => `update jobs set status = new.status, actual_cost = new.actual_cost, metadata = coalesce(new.metadata::jsonb, jobs.metadata),
+  (inShard) => `update jobs set status = new.status, actual_cost = new.actual_cost, requested_cost = new.requested_cost,
+    refunded = new.refunded, metadata = coalesce(new.metadata::jsonb, jobs.metadata),
     failure_reason = new.failure_reason, expires_at = ${time('new.expires_at')}, updated_at = ${time('new.updated_at')}
   from ${rowsOf(JOBS, 'new')}
   where jobs.account_id = new.account_id and jobs.id = new.id ${inShard('jobs.account_id', '$account_id')}`,

@@ -166,14 +166,15 @@ function happeningsOf({ loaded, outcomes }: Change): Happening[] {
 
 /** A job that has ended, as payloads have it; its metadata is the text of the database, so that numbers keep their digits. */
 function endOf({ job, account }: Ended): Happening['ended'][number] {
-  const { id, app_slug, action, status, reserved, actual_cost, metadata, failure_reason } = job
+  const { id, app_slug, action, status, reserved, actual_cost, refunded, metadata, failure_reason } = job
   const json = () => {
+    const costs = { actual_cost, requested_cost: job.requested_cost ?? actual_cost, refunded }
     const times = {
       expires_at: timestamp(job.expires_at),
       created_at: timestamp(job.created_at),
       updated_at: timestamp(job.updated_at),
     }
-    const text = JSON.stringify({ id, app_slug, action, status, reserved, actual_cost, failure_reason, ...times })
+    const text = JSON.stringify({ id, app_slug, action, status, reserved, ...costs, failure_reason, ...times })
     return `${text.slice(0, -1)},"metadata":${metadata}}`
   }
   return { app: app_slug, event: status === 'completed' ? 'job.completed' : 'job.failed', balance: account, json }

@@ -23,6 +23,7 @@ const account = (credits = 20, more: Partial<Account> = {}): Account => ({
 const job = (more: Partial<Job> = {}): Job => ({
   ...{ id: 'job', app_slug: 'video', action: 'render', status: 'started', reserved: 5, actual_cost: 0, metadata: null },
   ...{ failure_reason: null, expires_at: NOW + DAY, created_at: NOW - DAY, updated_at: NOW - DAY, ttl_seconds: 600 },
+  ...{ requested_cost: null, refunded: 0, max_overage: null, max_overage_percent: null },
   ...{ idempotency_key: null, request_hash: null, keyed: false, merge: null, oversized: false },
   ...more,
 })
@@ -56,6 +57,9 @@ const adjust = (amount: number, more: object = {}): Request => ({
   ...{ type: 'adjust', amount, kind: 'topup', reference: 'r', reason: 'bought', actor: 'admin', allow_negative: false },
   ...more,
 })
+const refund = (amount: number | null, part = 1): Request => ({
+  ...{ type: 'refund', job_id: JOB, amount, part, reason: 'black', actor: 'admin' },
+})
 const entry = (more: Partial<Entry> = {}): Entry => ({
   ...{ seq: 3, job_id: null, kind: 'topup', amount: 5, balance_after: 5, reference: 'r', reason: 'bought' },
   ...{ actor: 'admin', created_at: NOW },
@@ -68,6 +72,18 @@ const said = ({ refusal, repeated, account: { credits, held, seq }, entries }: O
   [credits, held, seq],
   entries.map(({ kind, amount }) => `${kind} ${amount}`),
 ]
+const JOB = '0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f'
+const SPENT: Partial<Job> = { id: JOB, status: 'completed', actual_cost: 8 }
+const refunds = (...amounts: number[]) => ({
+  jobs: [job({ ...SPENT, refunded: amounts.reduce((sum, amount) => sum + amount, 0) })],
+  entries: new Map(
+    amounts.map((amount, n) => {
+      const reference = `refund:${JOB}${n > 0 ? `:${n + 1}` : ''}`
+      return [reference, entry({ kind: 'adjustment', amount, reference })]
+    }),
+  ),
+})
+const CAPPED: Partial<Job> = { status: 'completed', actual_cost: 8, requested_cost: 99 }
 const EXPIRED: Partial<Job> = { status: 'failed', failure_reason: 'expired', expires_at: NOW - DAY }
 const ENDED_BY_CLOSING: Partial<Job> = { status: 'failed', failure_reason: 'account_closed' }
 const CLOSED = { account: account(20, { held: 5, closed: true }) }
@@ -424,6 +440,74 @@ const TABLE: [what: string, state: State, request: Request, said: unknown][] = [
     ['balance_out_of_range', [-1, 0, 7], []],
   ],
 
+  ['a refund of all', state({ jobs: [job(SPENT)] }), refund(null), ['done', [28, 0, 8], ['adjustment 8']]],
+  ['a refund of a part', state({ jobs: [job(SPENT)] }), refund(3), ['done', [23, 0, 8], ['adjustment 3']]],
+  ['a refund of more', state({ jobs: [job(SPENT)] }), refund(9), ['refund_exceeds_cost', ...NOTHING]],
+  ['a refund again', state(refunds(3)), refund(3), ['repeated', ...NOTHING]],
+  ['a refund of all again', state(refunds(8)), refund(null), ['repeated', ...NOTHING]],
+  ['another refund of the part', state(refunds(3)), refund(4), ['reference_reused', ...NOTHING]],
+  ['a further part', state(refunds(3)), refund(5, 2), ['done', [25, 0, 8], ['adjustment 5']]],
+  ['what is left', state(refunds(3)), refund(null, 2), ['done', [25, 0, 8], ['adjustment 5']]],
+  ['more than is left', state(refunds(3)), refund(6, 2), ['refund_exceeds_cost', ...NOTHING]],
+  ['what is left of nothing', state(refunds(3, 5)), refund(null, 3), ['refund_exceeds_cost', ...NOTHING]],
+  ['what was left again', state(refunds(3, 5)), refund(null, 2), ['repeated', ...NOTHING]],
+  ['a refund of no job', state(), refund(1), ['job_not_found', ...NOTHING]],
+  [
+    'a refund of a running job',
+    state({ ...HELD, jobs: [job({ id: JOB })] }),
+    refund(1),
+    ['job_not_ended', ...UNTOUCHED],
+  ],
+  [
+    'a refund of what cost nothing',
+    state({ jobs: [job({ ...SPENT, actual_cost: 0 })] }),
+    refund(null),
+    ['refund_exceeds_cost', ...NOTHING],
+  ],
+  ['a refund when closed', state({ ...CLOSED, jobs: [job(SPENT)] }), refund(3), ['account_closed', ...UNTOUCHED]],
+  ['a refund again, closed since', state({ ...CLOSED, ...refunds(3) }), refund(3), ['repeated', ...UNTOUCHED]],
+  [
+    'a refund without room',
+    state({ account: account(MAX_CREDITS), jobs: [job(SPENT)] }),
+    refund(3),
+    ['balance_out_of_range', [MAX_CREDITS, 0, 7], []],
+  ],
+
+  [
+    'within a cap',
+    state({ ...HELD, jobs: [job({ max_overage: 3 })] }),
+    complete(8),
+    ['done', [17, 0, 8], ['job_overage -3']],
+  ],
+  [
+    'beyond a cap',
+    state({ ...HELD, jobs: [job({ max_overage: 3 })] }),
+    complete(99),
+    ['done', [17, 0, 8], ['job_overage -3']],
+  ],
+  ['a cap of nothing', state({ ...HELD, jobs: [job({ max_overage: 0 })] }), complete(99), ['done', [20, 0, 7], []]],
+  [
+    'below a cap',
+    state({ ...HELD, jobs: [job({ max_overage: 0 })] }),
+    complete(3),
+    ['done', [22, 0, 8], ['job_refund 2']],
+  ],
+  [
+    'beyond a share',
+    state({ ...HELD, jobs: [job({ max_overage_percent: 50 })] }),
+    complete(99),
+    ['done', [18, 0, 8], ['job_overage -2']],
+  ],
+  [
+    'late beyond a cap',
+    state({ jobs: [job({ ...EXPIRED, max_overage: 3 })] }),
+    complete(99),
+    ['done', [12, 0, 8], ['job_late_charge -8']],
+  ],
+  ['capped again', state({ jobs: [job({ ...CAPPED, max_overage: 3 })] }), complete(99), ['repeated', ...NOTHING]],
+  ['capped again at another cap', state({ jobs: [job(CAPPED)] }), complete(99), ['repeated', ...NOTHING]],
+  ['what a cap charged', state({ jobs: [job(CAPPED)] }), complete(8), ['job_already_ended', ...NOTHING]],
+
   ['close', state(), { type: 'close' }, ['done', ...NOTHING]],
   ['close with a hold', state({ ...HELD, jobs: [job()] }), { type: 'close' }, ['done', [25, 0, 8], ['job_release 5']]],
   [
@@ -465,7 +549,7 @@ t.test('what becomes of each operation', (t) => {
       t.equal(seq, before.account.seq + 1 + n, what)
       t.equal(created_at, NOW)
       if (n === outcome.entries.length - 1) t.equal(balance_after, outcome.account.credits, what)
-      t.equal(job_id !== null, request.type !== 'adjust', what)
+      t.equal(job_id !== null, !['adjust', 'refund'].includes(request.type), what)
     }
   }
   t.end()
@@ -499,6 +583,9 @@ t.test('the row of a job', (t) => {
   t.match(ended(complete(3), patch(false, false)), { metadata: '{"b":2}' })
   t.match(ended(complete(3), { metadata: '{"a":1}', ...patch(true, false) }), { metadata: '{"a":1}' })
   t.match(ended(complete(8), EXPIRED), { status: 'completed', actual_cost: 8, failure_reason: 'expired' })
+  t.match(ended(complete(99), { max_overage: 3 }), { actual_cost: 8, requested_cost: 99 })
+  t.match(ended(complete(8), { max_overage: 3 }), { actual_cost: 8, requested_cost: null })
+  t.match(ended(refund(3), { ...SPENT, refunded: 2 }), { status: 'completed', actual_cost: 8, refunded: 5 })
   t.match(ended(fail(true)), { status: 'failed', actual_cost: 0, failure_reason: null })
   t.match(ended(fail(false)), { status: 'failed', actual_cost: 5, failure_reason: null })
   const overdue = { expires_at: NOW - 1 }
@@ -692,6 +779,14 @@ t.test('details of a refusal', (t) => {
   t.equal(apply(state({ entries: new Map([['r', entry()]]) }), adjust(5)).entry?.seq, 3)
   t.match(apply(state(), adjust(6)).entry, { reference: 'r', reason: 'bought', actor: 'admin', amount: 6 })
   t.equal(apply(state(), { type: 'close' }).account.closed, true)
+  t.match(apply(state(refunds(3)), refund(6, 2)).refusal, { refundable: 5 })
+  t.match(apply(state(refunds(3)), refund(5, 2)).entry, {
+    reference: `refund:${JOB}:2`,
+    reason: 'black',
+    actor: 'admin',
+  })
+  t.match(apply(state({ jobs: [job(SPENT)] }), refund(null)).entry, { reference: `refund:${JOB}`, job_id: null })
+  t.equal(apply(state(refunds(3)), refund(3)).entry?.amount, 3)
   t.end()
 })
 

@@ -12,6 +12,10 @@ export interface ModelJob {
   /** `completed 3`, `failed 0`; undefined: under way */
   ended?: string
   expired?: boolean
+  /** What it was charged, which a cap may have kept below what was asked for; and what was given back of that, by part */
+  cost: number
+  cap?: number
+  refunds: Map<number, number>
   /** Ended with its account */
   closed?: boolean
 }
@@ -48,9 +52,16 @@ export class Model {
 
   reserve(
     cost: number,
-    options: { app?: string; key?: string; keyed?: boolean; ttl?: number; server?: boolean } = {},
+    options: {
+      app?: string
+      key?: string
+      keyed?: boolean
+      cap?: number | undefined
+      ttl?: number
+      server?: boolean
+    } = {},
   ): number {
-    const { app = '', key, keyed = false, ttl, server = false } = options
+    const { app = '', key, keyed = false, cap, ttl, server = false } = options
     if (keyed && ttl !== undefined && !server) return 403
     const body = `${app} ${cost} ${keyed} ${ttl}`
     const earlier = key === undefined ? undefined : this.keys.get(key)
@@ -62,7 +73,16 @@ export class Model {
     if (this.credits < cost) return 402
     this.move(-cost)
     const life = ttl ?? 86_400
-    const job = { id: '', reserved: cost, keyed, ttl: life, expires: this.now + life }
+    const job: ModelJob = {
+      id: '',
+      reserved: cost,
+      keyed,
+      ttl: life,
+      expires: this.now + life,
+      cost: 0,
+      refunds: new Map(),
+    }
+    if (cap !== undefined) job.cap = cap
     if (key !== undefined) this.keys.set(key, { body, job })
     this.jobs.push(job)
     return 200
@@ -73,7 +93,8 @@ export class Model {
     const refused = this.refusal(job, server) ?? this.unlessEnded(job, late)
     if (refused || !late) return refused ?? this.end(job, `completed ${cost}`, cost)
     job.ended = `completed ${cost}`
-    this.move(-cost)
+    job.cost = this.charged(job, cost)
+    this.move(-job.cost)
     return 200
   }
 
@@ -112,6 +133,23 @@ export class Model {
     return 200
   }
 
+  /** Gives back a part of what a job cost: all that is left of it, unless an amount is said */
+  refund(job: ModelJob, part: number, amount?: number): number {
+    const parts = [...job.refunds].reduce((sum, [n, given]) => (n === part ? sum : sum + given), 0)
+    const given = amount ?? job.cost - parts
+    const earlier = job.refunds.get(part)
+    if (earlier !== undefined) return earlier === given ? 200 : 409
+    if (this.closed) return 403
+    if (!job.ended || given < 1 || parts + given > job.cost) return 409
+    job.refunds.set(part, given)
+    this.move(given)
+    return 200
+  }
+
+  private charged({ reserved, cap = Number.MAX_SAFE_INTEGER }: ModelJob, cost: number): number {
+    return cost - reserved > cap ? reserved + cap : cost
+  }
+
   /** Every hold comes back, and nothing moves any more */
   close(): void {
     for (const job of this.jobs.filter(({ ended }) => !ended)) {
@@ -135,7 +173,8 @@ export class Model {
   private end(job: ModelJob, how: string, cost: number): number {
     if (job.ended) return job.ended === how ? 200 : 409
     job.ended = how
-    this.move(job.reserved - cost)
+    job.cost = this.charged(job, cost)
+    this.move(job.reserved - job.cost)
     return 200
   }
 
