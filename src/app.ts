@@ -27,6 +27,7 @@ import { createPoster } from './ledger/poster.ts'
 import { type Metrics, noMetrics } from './observe/metrics.ts'
 import type { Tracing } from './observe/tracing.ts'
 import { adminRoutes } from './routes/admin.ts'
+import { adminWebhookMessageRoutes } from './routes/admin-webhook-messages.ts'
 import { adminWebhookRoutes } from './routes/admin-webhooks.ts'
 import { authRoutes } from './routes/auth.ts'
 import { deviceRoutes } from './routes/device.ts'
@@ -137,7 +138,7 @@ export async function buildApp(
   await app.register(cors, {
     origin: (origin, allow) => allow(null, origin !== undefined && app.origins.isAllowed(origin)),
     credentials: true,
-    methods: ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'],
+    methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     exposedHeaders: EXPOSED_HEADERS,
     maxAge: 600,
   })
@@ -168,6 +169,7 @@ export async function buildApp(
   await app.register(adminRoutes)
   await app.register(webhookRoutes)
   await app.register(adminWebhookRoutes)
+  await app.register(adminWebhookMessageRoutes)
   await app.register(pageRoutes)
   return app
 }

@@ -992,7 +992,7 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
-                /** @description A page of jobs, newest first */
+                /** @description A page of jobs, newest first. It may be shorter than `limit`: it ends at 1 MiB */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -3996,6 +3996,13 @@ export interface paths {
                          *             "job.failed"
                          *           ],
                          *           "low_credits": 0,
+                         *           "paused": false,
+                         *           "pause_reason": null,
+                         *           "failures": 0,
+                         *           "failing_since": null,
+                         *           "retry_at": null,
+                         *           "last_error": null,
+                         *           "previous_secret_until": null,
                          *           "created_at": "2026-11-21T12:00:00.000Z"
                          *         }
                          *       ]
@@ -4131,6 +4138,13 @@ export interface paths {
                          *           "job.failed"
                          *         ],
                          *         "low_credits": 0,
+                         *         "paused": false,
+                         *         "pause_reason": null,
+                         *         "failures": 0,
+                         *         "failing_since": null,
+                         *         "retry_at": null,
+                         *         "last_error": null,
+                         *         "previous_secret_until": null,
                          *         "created_at": "2026-11-21T12:00:00.000Z"
                          *       },
                          *       "secret": "whsec_c2VjcmV0"
@@ -4249,7 +4263,126 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** Show a webhook endpoint */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description OK */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "endpoint": {
+                         *         "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                         *         "app_slug": "video",
+                         *         "url": "https://video.example.com/hooks/focus",
+                         *         "events": [
+                         *           "job.completed",
+                         *           "job.failed"
+                         *         ],
+                         *         "low_credits": 0,
+                         *         "paused": false,
+                         *         "pause_reason": null,
+                         *         "failures": 0,
+                         *         "failing_since": null,
+                         *         "retry_at": null,
+                         *         "last_error": null,
+                         *         "previous_secret_until": null,
+                         *         "created_at": "2026-11-21T12:00:00.000Z"
+                         *       }
+                         *     }
+                         */
+                        "application/json": {
+                            endpoint: components["schemas"]["WebhookEndpoint"];
+                        };
+                    };
+                };
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Unauthorized; `signin_url` is where to sign in */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SessionUnauthorized"];
+                    };
+                };
+                /** @description Forbidden */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Not found */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Too many requests; try again after `Retry-After` */
+                429: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        /** @description Requests allowed in a window */
+                        "RateLimit-Limit"?: number;
+                        /** @description Requests left in this window */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the next window */
+                        "RateLimit-Reset"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Something went wrong on our side */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Not available now; try again after `Retry-After` */
+                503: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+            };
+        };
         put?: never;
         post?: never;
         /** Remove a webhook endpoint and its undelivered messages */
@@ -4348,6 +4481,539 @@ export interface paths {
         };
         options?: never;
         head?: never;
+        /** Change, pause or resume a webhook endpoint; what is not given stays */
+        patch: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    /**
+                     * @example {
+                     *       "paused": true
+                     *     }
+                     */
+                    "application/json": {
+                        /** @description An https URL; in production its address must be public */
+                        url?: string;
+                        events?: ("job.completed" | "job.failed" | "account.negative" | "account.low")[];
+                        low_credits?: number;
+                        /** @description While it is paused, its messages wait */
+                        paused?: boolean;
+                    };
+                };
+            };
+            responses: {
+                /** @description OK */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "endpoint": {
+                         *         "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                         *         "app_slug": "video",
+                         *         "url": "https://video.example.com/hooks/focus",
+                         *         "events": [
+                         *           "job.completed",
+                         *           "job.failed"
+                         *         ],
+                         *         "low_credits": 0,
+                         *         "paused": false,
+                         *         "pause_reason": null,
+                         *         "failures": 0,
+                         *         "failing_since": null,
+                         *         "retry_at": null,
+                         *         "last_error": null,
+                         *         "previous_secret_until": null,
+                         *         "created_at": "2026-11-21T12:00:00.000Z"
+                         *       }
+                         *     }
+                         */
+                        "application/json": {
+                            endpoint: components["schemas"]["WebhookEndpoint"];
+                        };
+                    };
+                };
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Unauthorized; `signin_url` is where to sign in */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SessionUnauthorized"];
+                    };
+                };
+                /** @description Forbidden */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Not found */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description The body is too large */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description The body is not JSON */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Too many requests; try again after `Retry-After` */
+                429: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        /** @description Requests allowed in a window */
+                        "RateLimit-Limit"?: number;
+                        /** @description Requests left in this window */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the next window */
+                        "RateLimit-Reset"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Something went wrong on our side */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Not available now; try again after `Retry-After` */
+                503: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+            };
+        };
+        trace?: never;
+    };
+    "/api/admin/webhooks/{id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Replace an endpoint's secret; both sign for 24 hours */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description OK */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "secret": "whsec_c2VjcmV0"
+                         *     }
+                         */
+                        "application/json": {
+                            /** @description The key to check signatures with; returned only here */
+                            secret: string;
+                        };
+                    };
+                };
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Unauthorized; `signin_url` is where to sign in */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SessionUnauthorized"];
+                    };
+                };
+                /** @description Forbidden */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Not found */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Too many requests; try again after `Retry-After` */
+                429: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        /** @description Requests allowed in a window */
+                        "RateLimit-Limit"?: number;
+                        /** @description Requests left in this window */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the next window */
+                        "RateLimit-Reset"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Something went wrong on our side */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Not available now; try again after `Retry-After` */
+                503: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/webhooks/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send a test message, once; its delivery is listed within seconds. Pauses do not hold it back */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description It will be sent */
+                202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "message_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f"
+                         *     }
+                         */
+                        "application/json": {
+                            /**
+                             * Format: uuid
+                             * @description The webhook-id header
+                             */
+                            message_id: string;
+                        };
+                    };
+                };
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Unauthorized; `signin_url` is where to sign in */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SessionUnauthorized"];
+                    };
+                };
+                /** @description Forbidden */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Not found */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Too many requests; try again after `Retry-After` */
+                429: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        /** @description Requests allowed in a window */
+                        "RateLimit-Limit"?: number;
+                        /** @description Requests left in this window */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the next window */
+                        "RateLimit-Reset"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Something went wrong on our side */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Not available now; try again after `Retry-After` */
+                503: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/webhooks/{id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List attempts to deliver an endpoint's messages, of the last seven days, newest first */
+        get: {
+            parameters: {
+                query?: {
+                    limit?: number;
+                    /** @description next_cursor of the previous page */
+                    cursor?: string;
+                };
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description OK */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "deliveries": [
+                         *         {
+                         *           "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                         *           "message_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                         *           "account_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                         *           "event": "job.failed",
+                         *           "attempt": 1,
+                         *           "attempted_at": "2026-11-21T12:00:00.000Z",
+                         *           "ms": 41,
+                         *           "status": 500,
+                         *           "answer": "database is locked",
+                         *           "error": "Answered 500.",
+                         *           "next_attempt_at": "2026-11-21T12:00:00.000Z"
+                         *         }
+                         *       ],
+                         *       "next_cursor": null
+                         *     }
+                         */
+                        "application/json": {
+                            deliveries: components["schemas"]["WebhookDelivery"][];
+                            /** @description null on the last page */
+                            next_cursor: string | null;
+                        };
+                    };
+                };
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Unauthorized; `signin_url` is where to sign in */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SessionUnauthorized"];
+                    };
+                };
+                /** @description Forbidden */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Not found */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Too many requests; try again after `Retry-After` */
+                429: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        /** @description Requests allowed in a window */
+                        "RateLimit-Limit"?: number;
+                        /** @description Requests left in this window */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the next window */
+                        "RateLimit-Reset"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Something went wrong on our side */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Not available now; try again after `Retry-After` */
+                503: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
         patch?: never;
         trace?: never;
     };
@@ -4358,7 +5024,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List messages that could not be delivered within three days, oldest first */
+        /** List messages that could not be delivered within three days, oldest first; they are kept for 30 days */
         get: {
             parameters: {
                 query?: {
@@ -4508,7 +5174,7 @@ export interface paths {
                         endpoint_id: string;
                         /**
                          * Format: uuid
-                         * @description Retry only this message
+                         * @description Only this message
                          */
                         message_id?: string;
                     };
@@ -4523,12 +5189,170 @@ export interface paths {
                     content: {
                         /**
                          * @example {
-                         *       "replayed": 3
+                         *       "replayed": 3,
+                         *       "more": false
                          *     }
                          */
                         "application/json": {
                             /** @description How many messages will be retried */
                             replayed: number;
+                            /** @description There are more dead messages than one call handles: call again */
+                            more: boolean;
+                        };
+                    };
+                };
+                /** @description Bad request; `field` names the field that is wrong, if there is one */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Unauthorized; `signin_url` is where to sign in */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SessionUnauthorized"];
+                    };
+                };
+                /** @description Forbidden */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Not found */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description The body is too large */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description The body is not JSON */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Too many requests; try again after `Retry-After` */
+                429: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        /** @description Requests allowed in a window */
+                        "RateLimit-Limit"?: number;
+                        /** @description Requests left in this window */
+                        "RateLimit-Remaining"?: number;
+                        /** @description Seconds until the next window */
+                        "RateLimit-Reset"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Something went wrong on our side */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+                /** @description Not available now; try again after `Retry-After` */
+                503: {
+                    headers: {
+                        /** @description Seconds to wait */
+                        "Retry-After"?: number;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/webhooks/dismiss": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Delete an endpoint's dead messages, once somebody has looked at them */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    /**
+                     * @example {
+                     *       "endpoint_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f"
+                     *     }
+                     */
+                    "application/json": {
+                        /** Format: uuid */
+                        endpoint_id: string;
+                        /**
+                         * Format: uuid
+                         * @description Only this message
+                         */
+                        message_id?: string;
+                    };
+                };
+            };
+            responses: {
+                /** @description OK */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "dismissed": 3,
+                         *       "more": false
+                         *     }
+                         */
+                        "application/json": {
+                            /** @description How many messages were deleted */
+                            dismissed: number;
+                            /** @description There are more dead messages than one call handles: call again */
+                            more: boolean;
                         };
                     };
                 };
@@ -5211,6 +6035,13 @@ export interface components {
          *         "job.failed"
          *       ],
          *       "low_credits": 0,
+         *       "paused": false,
+         *       "pause_reason": null,
+         *       "failures": 0,
+         *       "failing_since": null,
+         *       "retry_at": null,
+         *       "last_error": null,
+         *       "previous_secret_until": null,
          *       "created_at": "2026-11-21T12:00:00.000Z"
          *     }
          */
@@ -5222,6 +6053,28 @@ export interface components {
             events: ("job.completed" | "job.failed" | "account.negative" | "account.low")[];
             /** @description account.low is sent when the spendable credits fall below this */
             low_credits: number;
+            /** @description Its messages wait until it is resumed */
+            paused: boolean;
+            /**
+             * @description gone: it answered 410, so it was paused by the service
+             * @enum {string|null}
+             */
+            pause_reason: "operator" | "gone" | null;
+            /** @description Failed attempts since the last that succeeded */
+            failures: number;
+            /** Format: date-time */
+            failing_since: string | null;
+            /**
+             * Format: date-time
+             * @description When a failing endpoint is tried again
+             */
+            retry_at: string | null;
+            last_error: string | null;
+            /**
+             * Format: date-time
+             * @description Until then the secret before the last rotation signs as well
+             */
+            previous_secret_until: string | null;
             /** Format: date-time */
             created_at: string;
         };
@@ -5263,6 +6116,52 @@ export interface components {
             last_error: string | null;
             /** Format: date-time */
             created_at: string;
+        };
+        /**
+         * @description One attempt to deliver a message
+         * @example {
+         *       "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+         *       "message_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+         *       "account_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+         *       "event": "job.failed",
+         *       "attempt": 1,
+         *       "attempted_at": "2026-11-21T12:00:00.000Z",
+         *       "ms": 41,
+         *       "status": 500,
+         *       "answer": "database is locked",
+         *       "error": "Answered 500.",
+         *       "next_attempt_at": "2026-11-21T12:00:00.000Z"
+         *     }
+         */
+        WebhookDelivery: {
+            /** Format: uuid */
+            id: string;
+            /**
+             * Format: uuid
+             * @description The webhook-id header
+             */
+            message_id: string;
+            /** Format: uuid */
+            account_id: string;
+            /** @enum {string} */
+            event: "job.completed" | "job.failed" | "account.negative" | "account.low" | "test";
+            /** @description Which attempt at the message this was */
+            attempt: number;
+            /** Format: date-time */
+            attempted_at: string;
+            /** @description How long it took */
+            ms: number;
+            /** @description HTTP status of the answer; null: there was no answer */
+            status: number | null;
+            /** @description The first 200 characters of its body */
+            answer: string | null;
+            /** @description Why the attempt failed; null: the message was delivered */
+            error: string | null;
+            /**
+             * Format: date-time
+             * @description When it was to be tried again; null: not again
+             */
+            next_attempt_at: string | null;
         };
     };
     responses: never;

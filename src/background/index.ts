@@ -1,8 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { LOOK_EVERY_MS } from '../http/overload.ts'
-import { readEndpoints } from '../webhooks/outbox.ts'
 import { cleanUp } from './clean-up.ts'
-import { deliverWebhooks } from './deliver-webhooks.ts'
+import { webhookDelivery } from './deliver-webhooks.ts'
 import { repeat } from './repeat.ts'
 import { type JobKey, sweepHolds } from './sweep-holds.ts'
 
@@ -12,10 +11,13 @@ interface Task {
   /** Log message when a run fails; the next run happens on schedule */
   failure: string
   run(signal: AbortSignal): Promise<unknown> | unknown
+  /** Ends what a run has started and not waited for */
+  stop?(): Promise<void>
 }
 
 /** Everything that runs by the clock. Each replica runs all of it. */
-function tasks({ db, config, ledger, load, log, metrics, origins }: FastifyInstance): Task[] {
+function tasks(app: FastifyInstance): Task[] {
+  const { db, ledger, load, log, metrics, origins } = app
   const onFailure = (error: Error, job: JobKey) => log.warn({ err: error, ...job }, 'could not expire a hold')
   return [
     {
@@ -23,14 +25,7 @@ function tasks({ db, config, ledger, load, log, metrics, origins }: FastifyInsta
       failure: 'could not measure the queues',
       run: () => load.look(),
     },
-    {
-      everyMs: 2_000,
-      failure: 'could not deliver webhooks',
-      async run(signal) {
-        await readEndpoints(db)
-        await deliverWebhooks(db, { publicOnly: config.production, signal })
-      },
-    },
+    { everyMs: 1_000, failure: 'could not deliver webhooks', ...webhookDelivery(app) },
     {
       // Changes made on another replica take effect within this time.
       everyMs: 15_000,
@@ -55,9 +50,10 @@ function tasks({ db, config, ledger, load, log, metrics, origins }: FastifyInsta
  * @returns a function that stops them and resolves when no run is active; call it while the database is open
  */
 export function startBackground(app: FastifyInstance): () => Promise<void> {
-  const stops = tasks(app).map(({ everyMs, failure, run }) =>
-    repeat(everyMs, run, (error) => app.log.warn({ err: error }, failure)),
-  )
+  const stops = tasks(app).map(({ everyMs, failure, run, stop }) => {
+    const end = repeat(everyMs, run, (error) => app.log.warn({ err: error }, failure))
+    return () => Promise.all([end(), stop?.()])
+  })
   return async () => {
     await Promise.all(stops.map((stop) => stop()))
   }

@@ -14,6 +14,7 @@ export const PLACES: Record<string, { by: string } | 'everywhere' | 'coordinator
   ledger_entries: { by: 'account_id' },
   payers: { by: 'account_id' },
   purchases: { by: 'account_id' },
+  webhook_attempts: { by: 'account_id' },
   webhook_messages: { by: 'account_id' },
   apps: 'everywhere',
   attempts: 'everywhere',
@@ -26,6 +27,8 @@ export const PLACES: Record<string, { by: string } | 'everywhere' | 'coordinator
   tokens: 'everywhere',
   webhook_deliveries: 'everywhere',
   webhook_endpoints: 'everywhere',
+  // Written at every turn: on one node, where the service connects.
+  webhook_delivery_state: 'coordinator',
   // Migrations run on the coordinator, which propagates their DDL.
   kysely_migration: 'coordinator',
   kysely_migration_lock: 'coordinator',

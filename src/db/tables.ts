@@ -141,7 +141,37 @@ export interface Tables {
     secret: string
     events: string[]
     low_credits: Generated<number>
+    /** It signs beside `secret` until then */
+    previous_secret: string | null
+    previous_secret_until: Date | null
+    paused_at: Date | null
+    pause_reason: 'operator' | 'gone' | null
     created_at: Timestamp
+  }
+  /** What replicas share of the delivery to an endpoint. Without a row it has not been tried yet. */
+  webhook_delivery_state: {
+    endpoint_id: string
+    leased_by: string | null
+    leased_until: Generated<Date>
+    /** Consecutive failed attempts */
+    failures: Generated<number>
+    failing_since: Date | null
+    retry_at: Generated<Date>
+    last_error: string | null
+  }
+  webhook_attempts: {
+    account_id: string
+    id: string
+    endpoint_id: string
+    message_id: string
+    event: string
+    attempt: number
+    attempted_at: Timestamp
+    ms: number
+    status: number | null
+    answer: string | null
+    error: string | null
+    next_attempt_at: Date | null
   }
   webhook_messages: {
     account_id: string
@@ -149,7 +179,8 @@ export interface Tables {
     endpoint_id: string
     event: string
     payload: Json
-    status: Generated<'pending' | 'dead'>
+    /** `test`: sent by an administrator, tried once */
+    status: Generated<'pending' | 'dead' | 'test'>
     attempts: Generated<number>
     next_attempt_at: Timestamp
     give_up_at: Timestamp

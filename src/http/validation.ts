@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { MAX_METADATA_BYTES } from '../ledger/rules.ts'
+import { excess } from '../ledger/metadata.ts'
 import { badField } from './catalogue.ts'
 
 /** Nesting limit of a body: far beyond real use, and within the limits of JSON parsers and of Postgres. */
@@ -32,12 +32,19 @@ export async function refuseUnstorable(request: FastifyRequest): Promise<void> {
   }
 }
 
-/** Serializes metadata for storage; null when absent. @throws {ApiError} 400 beyond 16 KiB */
+/** Serializes metadata for storage; null when absent. @throws {ApiError} 400 beyond its bounds */
 export function metadataText(metadata: Record<string, unknown> | undefined): string | null {
   if (metadata === undefined) return null
   const text = JSON.stringify(metadata)
-  if (Buffer.byteLength(text) > MAX_METADATA_BYTES) {
-    throw badField('metadata', `must not be larger than ${MAX_METADATA_BYTES} bytes as JSON`)
-  }
+  const fault = excess(metadata, text)
+  if (fault) throw badField('metadata', fault)
   return text
+}
+
+/** The same for metadata that is merged into a job's; `fault` is what is wrong with its size, and then there is nothing to merge. */
+export function patchText(metadata: Record<string, unknown> | undefined): { text: string | null; fault?: string } {
+  if (metadata === undefined) return { text: null }
+  const text = JSON.stringify(metadata)
+  const fault = excess(metadata, text)
+  return fault ? { text: null, fault } : { text }
 }

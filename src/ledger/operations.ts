@@ -62,7 +62,14 @@ export type JobRow = Omit<
   | 'request_hash'
   | 'keyed'
   | 'merge'
-> & { metadata: Record<string, unknown> | null; expires_at: Date; created_at: Date; updated_at: Date }
+  | 'oversized'
+> & {
+  /** undefined: too large to be read with a batch; `readMetadata` reads it */
+  metadata: Record<string, unknown> | null | undefined
+  expires_at: Date
+  created_at: Date
+  updated_at: Date
+}
 
 export type EntryRow = Omit<Entry, 'created_at'> & { created_at: Date }
 
@@ -235,7 +242,7 @@ function jobRow(job: Job): JobRow {
   const { id, app_slug, action, status, reserved, actual_cost, metadata, failure_reason } = job
   return {
     ...{ id, app_slug, action, status, reserved, actual_cost, failure_reason },
-    metadata: metadata === null ? null : JSON.parse(metadata),
+    metadata: job.oversized ? undefined : metadata === null ? null : JSON.parse(metadata),
     expires_at: new Date(job.expires_at),
     created_at: new Date(job.created_at),
     updated_at: new Date(job.updated_at),

@@ -1,6 +1,17 @@
 import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
 
+/** The metadata of one job, however large. */
+export async function readMetadata(db: Db, accountId: string, jobId: string): Promise<Record<string, unknown> | null> {
+  const row = await db
+    .selectFrom('jobs')
+    .select('metadata')
+    .where('account_id', '=', accountId)
+    .where('id', '=', jobId)
+    .executeTakeFirst()
+  return row?.metadata ?? null
+}
+
 /** What an account has, and with which apps it has to do. */
 export interface Wallet {
   /** undefined: never seen */

@@ -11,8 +11,10 @@ import { type Payment, type Purchase, type PurchaseMovement, reconcile } from '.
 /** The largest amount or balance: beyond it a JSON number is not exact. */
 export const MAX_CREDITS = Number.MAX_SAFE_INTEGER
 
-/** The most metadata a job may carry, in bytes of compact JSON. */
+/** The most metadata a job may carry: bytes of compact JSON, as it is sent and with its numbers in digits, as they are printed, ... */
 export const MAX_METADATA_BYTES = 16_384
+/** ... and values in it, at any depth. */
+export const MAX_METADATA_VALUES = 1_000
 
 /** Unregistered app slugs that are remembered per account; beyond that they are answered, not stored. */
 export const MAX_UNREGISTERED_APPS = 50
@@ -134,8 +136,10 @@ export interface Job {
   status: 'started' | 'completed' | 'failed'
   reserved: number
   actual_cost: number
-  /** A JSON object, as text */
+  /** A JSON object, as text; null where it is too large to be loaded, too: then it stays as it is stored */
   metadata: string | null
+  /** Its metadata was stored before there were bounds, and is too large to be loaded */
+  oversized: boolean
   failure_reason: string | null
   expires_at: number
   created_at: number
@@ -299,6 +303,7 @@ function reserve(state: State, request: Reserve): Outcome {
     reserved: cost,
     actual_cost: 0,
     metadata: request.metadata,
+    oversized: false,
     failure_reason: null,
     expires_at: state.now + request.ttl_seconds * 1000,
     created_at: state.now,

@@ -1,4 +1,5 @@
 import { type Query, statement } from '../db/statement.ts'
+import { mergeMetadata, oversized, readable } from './metadata.ts'
 import type { Operation } from './operations.ts'
 import type { Purchase } from './reconcile.ts'
 import type { Account, App, Entry, Grant, Job, Outcome, State } from './rules.ts'
@@ -47,20 +48,16 @@ const lockAccounts = statement<Arrays, never>(
 )
 
 const JOB = `jobs.account_id, jobs.id, jobs.app_slug, jobs.action, jobs.status, jobs.reserved, jobs.actual_cost,
-  jobs.metadata::text as metadata, jobs.failure_reason, ${ms('jobs.expires_at', 'expires_at')}, ${ms('jobs.created_at', 'created_at')},
+  ${readable('jobs.metadata', '::text')} as metadata, ${oversized()} as oversized, jobs.failure_reason, ${ms('jobs.expires_at', 'expires_at')}, ${ms('jobs.created_at', 'created_at')},
   ${ms('jobs.updated_at', 'updated_at')}, jobs.ttl_seconds, jobs.idempotency_key, jobs.request_hash`
 
-const NAMED_JOBS = { account_id: 'uuid', id: 'uuid', patch: 'text' }
-const MERGED = `(coalesce(jobs.metadata, '{}') || named.patch::jsonb)`
+const NAMED_JOBS = { account_id: 'uuid', id: 'uuid' }
 
-/** Jobs by id, with the metadata that an operation brings merged into theirs, and whether their app has a settle key. */
+/** Jobs by id, and whether their app has a settle key. */
 const readJobs = statement<Arrays, never>(
   'ledger_jobs',
   `select ${JOB},
-    (select apps.settle_key_hash is not null from apps where apps.slug = jobs.app_slug) as keyed,
-    ${MERGED}::text as merged, ${MERGED} = jobs.metadata as same,
-    octet_length(${MERGED}::text) > 16384
-      and merge_metadata(jobs.metadata, named.patch::jsonb) is distinct from ${MERGED} as too_large
+    (select apps.settle_key_hash is not null from apps where apps.slug = jobs.app_slug) as keyed
   from ${rowsOf(NAMED_JOBS, 'named')} join jobs on jobs.account_id = named.account_id and jobs.id = named.id
   where jobs.account_id = any($account_id::uuid[])`,
 )
@@ -119,9 +116,6 @@ const readOverdue = statement<Arrays, never>(
 type JobRecord = Omit<Job, 'keyed' | 'merge'> & {
   account_id: string
   keyed?: boolean | null
-  merged?: string | null
-  same?: boolean | null
-  too_large?: boolean | null
 }
 
 /** A query, and where its rows go. */
@@ -136,7 +130,8 @@ interface Read {
  */
 export function load(operations: Operation[], wait: boolean): Read[] {
   const account_ids = [...new Set(operations.map(({ account_id }) => account_id))]
-  const jobs: object[] = []
+  const jobs: { account_id: string; id: string }[] = []
+  const patches = new Map<string, string>()
   const keys: object[] = []
   const references: object[] = []
   const purchases: object[] = []
@@ -147,14 +142,15 @@ export function load(operations: Operation[], wait: boolean): Read[] {
     switch (operation.type) {
       case 'complete':
       case 'fail':
-        jobs.push({ account_id, id: operation.job_id, patch: operation.metadata })
+        jobs.push({ account_id, id: operation.job_id })
+        if (operation.metadata !== null) patches.set(`${account_id} ${operation.job_id}`, operation.metadata)
         break
       case 'heartbeat':
       case 'expire':
-        jobs.push({ account_id, id: operation.job_id, patch: null })
+        jobs.push({ account_id, id: operation.job_id })
         break
       case 'reserve':
-        if (operation.reposted) jobs.push({ account_id, id: operation.job_id, patch: null })
+        if (operation.reposted) jobs.push({ account_id, id: operation.job_id })
         if (operation.idempotency_key !== null) keys.push({ account_id, idempotency_key: operation.idempotency_key })
         if (operation.ttl_without_key) slugs.add(operation.app)
         break
@@ -173,8 +169,12 @@ export function load(operations: Operation[], wait: boolean): Read[] {
   }
   const reads: Read[] = [{ query: lockAccounts.query({ account_ids }), take: takeAccounts }]
   if (wait) reads.unshift({ query: awaitLock.query({ account_ids }), take: () => {} })
-  if (jobs.length) reads.push({ query: readJobs.query(arraysOf(NAMED_JOBS, jobs)), take: takeJobs })
-  if (keys.length) reads.push({ query: readKeys.query(arraysOf(NAMED_KEYS, keys)), take: takeJobs })
+  if (jobs.length) {
+    const take = (rows: Rows, states: Map<string, State>) => takeJobs(rows, states, patches)
+    reads.push({ query: readJobs.query(arraysOf(NAMED_JOBS, jobs)), take })
+  }
+  if (keys.length)
+    reads.push({ query: readKeys.query(arraysOf(NAMED_KEYS, keys)), take: (rows, states) => takeJobs(rows, states) })
   if (slugs.size) reads.push({ query: readApps.query({ slugs: [...slugs] }), take: takeApps })
   if (visitors.size) reads.push({ query: readGrants.query({ account_ids: [...visitors] }), take: takeGrants })
   if (references.length)
@@ -214,14 +214,16 @@ export const stateOf = (account: Account, now: number): State => ({
   purchases: new Map(),
 })
 
-function takeJobs(rows: Rows, states: Map<string, State>): void {
-  for (const { account_id, keyed, merged, same, too_large, ...row } of rows as JobRecord[]) {
+/** @param patches the metadata that operations bring, by account and job */
+function takeJobs(rows: Rows, states: Map<string, State>, patches?: Map<string, string>): void {
+  for (const { account_id, keyed, ...row } of rows as JobRecord[]) {
     const state = states.get(account_id)
     if (!state) continue
     // Read by id already: that one knows what its operation makes of it.
     const known = state.jobs.get(row.id)
-    const merge =
-      typeof merged === 'string' ? { text: merged, same: same === true, too_large: too_large === true } : null
+    const patch = patches?.get(`${account_id} ${row.id}`)
+    const stored = row.oversized ? undefined : row.metadata
+    const merge = patch === undefined ? null : mergeMetadata(stored, patch)
     const job: Job = known ?? { ...row, keyed: keyed === true, merge }
     state.jobs.set(job.id, job)
     if (job.idempotency_key !== null) state.keys.set(job.idempotency_key, job)
@@ -296,7 +298,7 @@ const JOBS = {
 }
 const updateJobs = statement<Arrays, never>(
   'store_jobs',
-  `update jobs set status = new.status, actual_cost = new.actual_cost, metadata = new.metadata::jsonb,
+  `update jobs set status = new.status, actual_cost = new.actual_cost, metadata = coalesce(new.metadata::jsonb, jobs.metadata),
     failure_reason = new.failure_reason, expires_at = ${time('new.expires_at')}, updated_at = ${time('new.updated_at')}
   from ${rowsOf(JOBS, 'new')}
   where jobs.account_id = new.account_id and jobs.id = new.id and jobs.account_id = any($account_id::uuid[])`,

@@ -111,4 +111,4 @@ export function prometheusMetrics(app: FastifyInstance): Metrics {
 
 /** Clients may send any method; unknown ones share one label value. */
 const methodLabel = (method: string) =>
-  ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS'].includes(method) ? method : 'other'
+  ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'].includes(method) ? method : 'other'

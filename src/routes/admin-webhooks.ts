@@ -3,20 +3,33 @@ import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typ
 import { sql } from 'kysely'
 import { v7 as uuidv7 } from 'uuid'
 import { requireAdmin } from '../access/caller.ts'
+import type { Db } from '../db/tables.ts'
 import { accountClosed, appNotFound, badField, endpointNotFound, notAnAdministrator } from '../http/catalogue.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
+import { NotPublic, resolvePublic } from '../public-addresses.ts'
 import { Credits, ref, Slug, Uuid } from '../schemas/primitives.ts'
-import { WebhookEndpoint, WebhookEvent, WebhookMessage } from '../schemas/webhooks.ts'
+import { WebhookEndpoint, WebhookEvent } from '../schemas/webhooks.ts'
+import { removeMessagesOf } from '../webhooks/dead-letters.ts'
 import { readEndpoints } from '../webhooks/outbox.ts'
 
 const adminErrors = [...signedIn, notAnAdministrator, accountClosed]
 
-/** Webhook endpoints of apps, and the messages that could not be delivered to them. */
+/** How long the check of a new URL's host name may take, in ms. Every delivery checks it again. */
+const LOOKUP_MS = 2_000
+
+/** Webhook endpoints of apps. */
 export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.addHook('onRequest', requireAdmin)
 
-  const columns = ['id', 'app_slug', 'url', 'events', 'low_credits', 'created_at'] as const
-  const params = Type.Object({ slug: Slug })
+  const ofApp = Type.Object({ slug: Slug })
+  const byId = Type.Object({ id: Uuid })
+  const url = Type.String({ maxLength: 2048, description: 'An https URL; in production its address must be public' })
+  const events = Type.Array(WebhookEvent, { minItems: 1, maxItems: 10 })
+  const one = Type.Object(
+    { endpoint: ref(WebhookEndpoint) },
+    { description: 'OK', examples: [{ endpoint: WebhookEndpoint.examples[0] }] },
+  )
+  const secret = Type.String({ description: 'The key to check signatures with; returned only here' })
 
   app.post(
     '/api/admin/apps/:slug/webhooks',
@@ -24,24 +37,14 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         tags: ['Admin'],
         summary: 'Register a webhook endpoint of an app (Standard Webhooks); it gets events from two seconds later on',
-        params,
+        params: ofApp,
         body: Type.Object(
-          {
-            url: Type.String({
-              maxLength: 2048,
-              description: 'An https URL; in production its address must be public',
-            }),
-            events: Type.Array(WebhookEvent, { minItems: 1, maxItems: 10 }),
-            low_credits: Type.Optional(Credits({ default: 0 })),
-          },
+          { url, events, low_credits: Type.Optional(Credits({ default: 0 })) },
           { examples: [{ url: 'https://video.example.com/hooks/focus', events: ['job.completed', 'job.failed'] }] },
         ),
         response: {
           200: Type.Object(
-            {
-              endpoint: ref(WebhookEndpoint),
-              secret: Type.String({ description: 'The key to check signatures with; returned only here' }),
-            },
+            { endpoint: ref(WebhookEndpoint), secret },
             { description: 'OK', examples: [{ endpoint: WebhookEndpoint.examples[0], secret: 'whsec_c2VjcmV0' }] },
           ),
           ...refusals(adminErrors, jsonBody, appNotFound),
@@ -49,18 +52,18 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
+      const { slug } = request.params
       const { events, low_credits = 0 } = request.body
-      const url = endpointUrl(request.body.url)
-      await findApp(request.params.slug)
-      const secret = `whsec_${randomBytes(32).toString('base64')}`
-      const endpoint = await app.db
+      const url = await endpointUrl(request.body.url)
+      await findApp(slug)
+      const [id, secret] = [uuidv7(), newSecret()]
+      await app.db
         .insertInto('webhook_endpoints')
-        .values({ id: uuidv7(), app_slug: request.params.slug, url, secret, events: [...new Set(events)], low_credits })
-        .returning(columns)
-        .executeTakeFirstOrThrow()
+        .values({ id, app_slug: slug, url, secret, events: [...new Set(events)], low_credits })
+        .execute()
       await readEndpoints(app.db)
       reply.header('cache-control', 'no-store')
-      return { endpoint: typed(endpoint), secret }
+      return { endpoint: await endpointOf(id), secret }
     },
   )
 
@@ -70,7 +73,7 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         tags: ['Admin'],
         summary: "List an app's webhook endpoints",
-        params,
+        params: ofApp,
         response: {
           200: Type.Object(
             { endpoints: Type.Array(ref(WebhookEndpoint)) },
@@ -82,13 +85,93 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request) => {
       await findApp(request.params.slug)
-      const endpoints = await app.db
-        .selectFrom('webhook_endpoints')
-        .select(columns)
-        .where('app_slug', '=', request.params.slug)
-        .orderBy('id')
-        .execute()
-      return { endpoints: endpoints.map(typed) }
+      const rows = await endpoints(app.db).where('app_slug', '=', request.params.slug).orderBy('id').execute()
+      return { endpoints: rows.map(typed) }
+    },
+  )
+
+  app.get(
+    '/api/admin/webhooks/:id',
+    {
+      schema: {
+        tags: ['Admin'],
+        summary: 'Show a webhook endpoint',
+        params: byId,
+        response: { 200: one, ...refusals(adminErrors, endpointNotFound) },
+      },
+    },
+    async (request) => ({ endpoint: await endpointOf(request.params.id) }),
+  )
+
+  app.patch(
+    '/api/admin/webhooks/:id',
+    {
+      schema: {
+        tags: ['Admin'],
+        summary: 'Change, pause or resume a webhook endpoint; what is not given stays',
+        params: byId,
+        body: Type.Object(
+          {
+            url: Type.Optional(url),
+            events: Type.Optional(events),
+            low_credits: Type.Optional(Credits()),
+            paused: Type.Optional(Type.Boolean({ description: 'While it is paused, its messages wait' })),
+          },
+          { examples: [{ paused: true }] },
+        ),
+        response: { 200: one, ...refusals(adminErrors, jsonBody, endpointNotFound) },
+      },
+    },
+    async (request) => {
+      const { id } = request.params
+      const { url, events, low_credits, paused } = request.body
+      const changes = {
+        id,
+        ...(url !== undefined && { url: await endpointUrl(url) }),
+        ...(events && { events: [...new Set(events)] }),
+        ...(low_credits !== undefined && { low_credits }),
+        ...(paused === true && { paused_at: sql<Date>`coalesce(paused_at, now())`, pause_reason: 'operator' as const }),
+        ...(paused === false && { paused_at: null, pause_reason: null }),
+      }
+      const { numUpdatedRows } = await app.db
+        .updateTable('webhook_endpoints')
+        .set(changes)
+        .where('id', '=', id)
+        .executeTakeFirst()
+      if (!numUpdatedRows) throw endpointNotFound()
+      if (url !== undefined || paused === false) await tryAgainNow(id)
+      await readEndpoints(app.db)
+      return { endpoint: await endpointOf(id) }
+    },
+  )
+
+  app.post(
+    '/api/admin/webhooks/:id/rotate',
+    {
+      schema: {
+        tags: ['Admin'],
+        summary: "Replace an endpoint's secret; both sign for 24 hours",
+        params: byId,
+        response: {
+          200: Type.Object({ secret }, { description: 'OK', examples: [{ secret: 'whsec_c2VjcmV0' }] }),
+          ...refusals(adminErrors, endpointNotFound),
+        },
+      },
+    },
+    async (request, reply) => {
+      const secret = newSecret()
+      const { numUpdatedRows } = await app.db
+        .updateTable('webhook_endpoints')
+        .set({
+          secret,
+          previous_secret: sql.ref('secret'),
+          previous_secret_until: sql<Date>`now() + interval '24 hours'`,
+        })
+        .where('id', '=', request.params.id)
+        .executeTakeFirst()
+      if (!numUpdatedRows) throw endpointNotFound()
+      reply.header('cache-control', 'no-store')
+      return { secret }
     },
   )
 
@@ -98,11 +181,8 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         tags: ['Admin'],
         summary: 'Remove a webhook endpoint and its undelivered messages',
-        params: Type.Object({ id: Uuid }),
-        response: {
-          204: { type: 'null', description: 'Removed' },
-          ...refusals(adminErrors, endpointNotFound),
-        },
+        params: byId,
+        response: { 204: { type: 'null', description: 'Removed' }, ...refusals(adminErrors, endpointNotFound) },
       },
     },
     async (request, reply) => {
@@ -110,84 +190,9 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const removed = await app.db.deleteFrom('webhook_endpoints').where('id', '=', id).executeTakeFirst()
       if (!removed.numDeletedRows) throw endpointNotFound()
       await readEndpoints(app.db)
-      await app.db.deleteFrom('webhook_messages').where('endpoint_id', '=', id).execute()
+      await app.db.deleteFrom('webhook_delivery_state').where('endpoint_id', '=', id).execute()
+      await removeMessagesOf(app.db, id)
       return reply.code(204).send(null)
-    },
-  )
-
-  app.get(
-    '/api/admin/webhooks/dead',
-    {
-      schema: {
-        tags: ['Admin'],
-        summary: 'List messages that could not be delivered within three days, oldest first',
-        querystring: Type.Object({
-          endpoint_id: Type.Optional(Uuid),
-          limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 200, default: 50 })),
-        }),
-        response: {
-          200: Type.Object(
-            { messages: Type.Array(ref(WebhookMessage)) },
-            { description: 'OK', examples: [{ messages: WebhookMessage.examples }] },
-          ),
-          ...refusals(adminErrors),
-        },
-      },
-    },
-    async (request) => {
-      const { endpoint_id, limit = 50 } = request.query
-      const messages = await app.db
-        .selectFrom('webhook_messages')
-        .select(['id', 'account_id', 'endpoint_id', 'event', 'payload', 'attempts', 'last_error', 'created_at'])
-        .where('status', '=', 'dead')
-        .$if(endpoint_id !== undefined, (dead) => dead.where('endpoint_id', '=', endpoint_id ?? ''))
-        .orderBy('created_at')
-        .limit(limit)
-        .execute()
-      return { messages: messages as unknown as (typeof WebhookMessage)['static'][] }
-    },
-  )
-
-  app.post(
-    '/api/admin/webhooks/replay',
-    {
-      schema: {
-        tags: ['Admin'],
-        summary: "Retry an endpoint's dead messages for another three days",
-        body: Type.Object(
-          { endpoint_id: Uuid, message_id: Type.Optional({ ...Uuid, description: 'Retry only this message' }) },
-          { examples: [{ endpoint_id: WebhookEndpoint.examples[0]?.id }] },
-        ),
-        response: {
-          200: Type.Object(
-            { replayed: Type.Integer({ description: 'How many messages will be retried' }) },
-            { description: 'OK', examples: [{ replayed: 3 }] },
-          ),
-          ...refusals(adminErrors, jsonBody, endpointNotFound),
-        },
-      },
-    },
-    async (request) => {
-      const { endpoint_id, message_id } = request.body
-      const endpoint = await app.db
-        .selectFrom('webhook_endpoints')
-        .select('id')
-        .where('id', '=', endpoint_id)
-        .executeTakeFirst()
-      if (!endpoint) throw endpointNotFound()
-      const { numUpdatedRows } = await app.db
-        .updateTable('webhook_messages')
-        .set({
-          status: 'pending',
-          attempts: 0,
-          next_attempt_at: sql<Date>`now()`,
-          give_up_at: sql<Date>`now() + interval '3 days'`,
-        })
-        .where('status', '=', 'dead')
-        .where('endpoint_id', '=', endpoint_id)
-        .$if(message_id !== undefined, (dead) => dead.where('id', '=', message_id ?? ''))
-        .executeTakeFirst()
-      return { replayed: Number(numUpdatedRows) }
     },
   )
 
@@ -196,15 +201,58 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
     if (!found) throw appNotFound()
   }
 
+  async function endpointOf(id: string) {
+    const row = await endpoints(app.db).where('id', '=', id).executeTakeFirst()
+    if (!row) throw endpointNotFound()
+    return typed(row)
+  }
+
+  /** A failing endpoint that was changed is not left alone any longer. */
+  async function tryAgainNow(endpoint_id: string): Promise<void> {
+    await app.db
+      .updateTable('webhook_delivery_state')
+      .set({ retry_at: sql<Date>`'-infinity'::timestamptz` })
+      .where('endpoint_id', '=', endpoint_id)
+      .execute()
+  }
+
   /** The URL, normalised. @throws {ApiError} 400 for a URL that we do not post to */
-  function endpointUrl(text: string): string {
+  async function endpointUrl(text: string): Promise<string> {
     const url = URL.parse(text)
     const fine = url && (url.protocol === 'https:' || (url.protocol === 'http:' && !app.config.production))
     if (!fine || url.username || url.password)
       throw badField('url', 'must be an https:// URL without a user or password')
+    if (app.config.production) await refuseInternal(url.hostname)
     return url.href
   }
 }
+
+/** @throws {ApiError} 400 for an address, or a name of one, that is not public. A name that is not known yet is accepted. */
+async function refuseInternal(hostname: string): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(resolve, LOOKUP_MS)
+  const checked = resolvePublic(hostname).catch((error) => {
+    if (error instanceof NotPublic) throw badField('url', 'must lead to a public address')
+  })
+  await Promise.race([checked, late]).finally(() => clearTimeout(timer))
+}
+
+const newSecret = () => `whsec_${randomBytes(32).toString('base64')}`
+
+const endpoints = (db: Db) =>
+  db
+    .selectFrom('webhook_endpoints')
+    .leftJoin('webhook_delivery_state as state', 'state.endpoint_id', 'webhook_endpoints.id')
+    .select(['id', 'app_slug', 'url', 'events', 'low_credits', 'pause_reason', 'created_at'])
+    .select(['failing_since', 'last_error'])
+    .select([
+      sql<boolean>`paused_at is not null`.as('paused'),
+      sql<number>`coalesce(failures, 0)`.as('failures'),
+      sql<Date | null>`case when retry_at > now() then retry_at end`.as('retry_at'),
+      sql<Date | null>`case when previous_secret_until > now() then previous_secret_until end`.as(
+        'previous_secret_until',
+      ),
+    ])
 
 /** A constraint of the table allows only known events. */
 const typed = <T extends { events: string[] }>(endpoint: T) => ({

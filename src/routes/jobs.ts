@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
+import { sql } from 'kysely'
 import { configure } from 'safe-stable-stringify'
 import { v7 as uuidv7 } from 'uuid'
 import { callerOf, requireAccount } from '../access/caller.ts'
@@ -15,11 +16,23 @@ import {
   settleKeyInvalid,
   settleKeyRequired,
 } from '../http/catalogue.ts'
+import { readPage } from '../http/pages.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
 import { metadataText } from '../http/validation.ts'
+import { MAX_PRINTED_BYTES } from '../ledger/metadata.ts'
 import { reserve } from '../ledger/operations.ts'
+import { readMetadata } from '../ledger/read.ts'
 import { Job, JobStartRequest, JobStartResponse, JobStatus } from '../schemas/jobs.ts'
 import { ref, Slug, Uuid } from '../schemas/primitives.ts'
+
+type Metadata = Record<string, unknown> | null
+
+const JOB_COLUMNS = [
+  ...(['id', 'app_slug', 'action', 'status', 'reserved', 'actual_cost', 'failure_reason'] as const),
+  ...(['expires_at', 'created_at', 'updated_at'] as const),
+] as const
+/** About how long a job is as JSON, but for its metadata. */
+const JOB_BYTES = 600
 
 /** JSON with sorted keys, so that equal requests have equal hashes. */
 const canonicalJson = configure({ deterministic: true })
@@ -117,7 +130,10 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
                 description: 'null on the last page',
               }),
             },
-            { description: 'A page of jobs, newest first', examples: [{ jobs: Job.examples, next_cursor: null }] },
+            {
+              description: 'A page of jobs, newest first. It may be shorter than `limit`: it ends at 1 MiB',
+              examples: [{ jobs: Job.examples, next_cursor: null }],
+            },
           ),
           ...refusals(signedIn),
         },
@@ -125,26 +141,44 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request) => {
       const { app: slug, status, limit = 50, cursor } = request.query
-      const page = (status: JobState | undefined) =>
-        jobsOf(callerOf(request).id)
-          .$if(slug !== undefined, (jobs) => jobs.where('app_slug', '=', slug ?? ''))
-          .$if(status !== undefined, (jobs) => jobs.where('status', '=', status ?? 'started'))
-          .$if(cursor !== undefined, (jobs) => jobs.where('id', '<', cursor ?? ''))
+      const account_id = callerOf(request).id
+
+      async function read(after: { id: string } | undefined, count: number) {
+        const before = after?.id ?? cursor
+        const page = (status: JobState | undefined) =>
+          jobsOf(account_id)
+            .$if(slug !== undefined, (jobs) => jobs.where('app_slug', '=', slug ?? ''))
+            .$if(status !== undefined, (jobs) => jobs.where('status', '=', status ?? 'started'))
+            .$if(before !== undefined, (jobs) => jobs.where('id', '<', before ?? ''))
+            .orderBy('id', 'desc')
+            .limit(count)
+        const list = (status: JobState) => app.db.selectFrom(page(status).as('list')).selectAll()
+        // An app's jobs are merged from those of each status: that index exists anyway, and every posting would pay for another.
+        const lists = list('started').unionAll(list('completed')).unionAll(list('failed'))
+        const merged = app.db.selectFrom(lists.as('lists')).selectAll().orderBy('id', 'desc').limit(count)
+        const jobs = slug !== undefined && status === undefined ? merged : page(status)
+        // OFFSET keeps the planner from computing the length once for each use.
+        const measured = app.db
+          .selectFrom(jobs.as('jobs'))
+          .selectAll()
+          .select(sql<number>`coalesce(octet_length(jobs.metadata::text), 0)`.as('bytes'))
+          .offset(0)
+        return app.db
+          .selectFrom(measured.as('jobs'))
+          .select(JOB_COLUMNS)
+          .select('bytes')
+          .select(sql<Metadata>`case when bytes <= ${MAX_PRINTED_BYTES} then metadata end`.as('metadata'))
           .orderBy('id', 'desc')
-          .limit(limit + 1)
-      const list = (status: JobState) => app.db.selectFrom(page(status).as('list')).selectAll()
-      // An app's jobs are merged from those of each status: that index exists anyway, and every posting would pay for another.
-      const rows =
-        slug !== undefined && status === undefined
-          ? await app.db
-              .selectFrom(list('started').unionAll(list('completed')).unionAll(list('failed')).as('lists'))
-              .selectAll()
-              .orderBy('id', 'desc')
-              .limit(limit + 1)
-              .execute()
-          : await page(status).execute()
-      const jobs = rows.slice(0, limit)
-      return { jobs, next_cursor: rows.length > limit ? (jobs.at(-1)?.id ?? null) : null }
+          .execute()
+      }
+
+      const { rows, more } = await readPage(limit, read, ({ bytes }) => JOB_BYTES + bytes)
+      const jobs = []
+      for (const { bytes, ...job } of rows) {
+        if (bytes > MAX_PRINTED_BYTES) job.metadata = await readMetadata(app.db, account_id, job.id)
+        jobs.push(job)
+      }
+      return { jobs, next_cursor: more ? (jobs.at(-1)?.id ?? null) : null }
     },
   )
 
@@ -171,7 +205,6 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const jobsOf = (accountId: string) =>
     app.db
       .selectFrom('jobs')
-      .select(['id', 'app_slug', 'action', 'status', 'reserved', 'actual_cost', 'metadata', 'failure_reason'])
-      .select(['expires_at', 'created_at', 'updated_at'])
+      .select([...JOB_COLUMNS, 'metadata'])
       .where('account_id', '=', accountId)
 }

@@ -1,5 +1,6 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { requireAccountOrKey, settler } from '../access/settle-keys.ts'
+import type { Db } from '../db/tables.ts'
 import {
   accountClosed,
   balanceOutOfRange,
@@ -10,8 +11,9 @@ import {
   settleKeyRequired,
 } from '../http/catalogue.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
-import { metadataText } from '../http/validation.ts'
-import { complete, fail, heartbeat, type Settled } from '../ledger/operations.ts'
+import { patchText } from '../http/validation.ts'
+import { complete, fail, heartbeat, type JobRow, type Settled } from '../ledger/operations.ts'
+import { readMetadata } from '../ledger/read.ts'
 import {
   HeartbeatRequest,
   Job,
@@ -54,7 +56,8 @@ export const settleRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { job_id, account_id, actual_cost, metadata } = request.body
       const job = { job_id, ...(await settler(request, account_id)) }
-      return answer(await complete(app.ledger, job, actual_cost, metadataText(metadata)))
+      const patch = patchText(metadata)
+      return answer(app.db, job.account_id, await complete(app.ledger, job, actual_cost, patch.text), patch.fault)
     },
   )
 
@@ -75,7 +78,7 @@ export const settleRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { job_id, account_id, refund = true } = request.body
       const job = { job_id, ...(await settler(request, account_id)) }
-      return answer(await fail(app.ledger, job, refund))
+      return answer(app.db, job.account_id, await fail(app.ledger, job, refund))
     },
   )
 
@@ -107,18 +110,31 @@ const heartbeatRoute: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { ttl_seconds = null, account_id } = request.body ?? {}
       const job = { job_id: request.params.id, ...(await settler(request, account_id)) }
-      return { job: await heartbeat(app.ledger, job, ttl_seconds, app.config.jobTtlSeconds) }
+      const alive = await heartbeat(app.ledger, job, ttl_seconds, app.config.jobTtlSeconds)
+      return { job: await whole(app.db, job.account_id, alive) }
     },
   )
 }
 
 const heartbeatExample = { ...Job.examples[0], status: 'started', actual_cost: 0 }
 
-const answer = ({ job, movement, balance, metadata_kept }: Settled) => ({
-  job,
-  moved: movement,
-  ...balance,
-  ...(metadata_kept && {
-    warning: 'The job is settled. Its metadata was not changed: with yours it would be larger than 16 KiB.',
-  }),
+/** @param fault what is wrong with the metadata that was sent, because of which it was not merged */
+async function answer(db: Db, accountId: string, settled: Settled, fault?: string) {
+  const { job, movement, balance, metadata_kept } = settled
+  const kept = 'The job is settled. Its metadata was not changed:'
+  const warning = fault
+    ? `${kept} metadata ${fault}.`
+    : `${kept} with yours it would be larger than 16 KiB, or have more than 1000 values.`
+  return {
+    job: await whole(db, accountId, job),
+    moved: movement,
+    ...balance,
+    ...((fault || metadata_kept) && { warning }),
+  }
+}
+
+/** The job with its metadata, also where that is too large for the ledger to load. */
+const whole = async (db: Db, accountId: string, job: JobRow) => ({
+  ...job,
+  metadata: job.metadata === undefined ? await readMetadata(db, accountId, job.id) : job.metadata,
 })

@@ -10,7 +10,7 @@ import {
   JobStartRequest,
   JobStartResponse,
 } from './jobs.ts'
-import { WebhookEndpoint, WebhookMessage } from './webhooks.ts'
+import { WebhookDelivery, WebhookEndpoint, WebhookMessage } from './webhooks.ts'
 
 /** The named components of the document, in its order. */
 export const components = [
@@ -30,4 +30,5 @@ export const components = [
   App,
   WebhookEndpoint,
   WebhookMessage,
+  WebhookDelivery,
 ]

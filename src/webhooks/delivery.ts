@@ -1,90 +1,127 @@
-import { lookup as resolve } from 'node:dns'
-import http from 'node:http'
+import http, { type IncomingMessage } from 'node:http'
 import https from 'node:https'
-import { isIP, type LookupFunction } from 'node:net'
-import ipaddr from 'ipaddr.js'
+import { isIP } from 'node:net'
 import { Webhook } from 'standardwebhooks'
+import { isPublic, lookupPublic, NotPublic } from '../public-addresses.ts'
 
-/** Time limit of one delivery, in ms, from DNS lookup to status line. */
-const TIMEOUT_MS = 15_000
+/** Time limit from the DNS look-up to the status line, in ms. */
+export const TIMEOUT_MS = 15_000
+/** How long, and how far, the body of an answer is read. */
+const BODY_MS = 1_000
+const BODY_BYTES = 1_024
+const ANSWER_CHARACTERS = 200
+/** A longer `Retry-After` is cut to this. */
+const MAX_RETRY_AFTER_SECONDS = 6 * 3600
 
 export interface Delivery {
   url: string
-  /** `whsec_…` of the endpoint */
-  secret: string
+  /** Each signs: `whsec_…` */
+  secrets: string[]
   /** Message id, the same at every attempt, so that receivers can detect repeats */
   id: string
-  payload: Record<string, unknown>
+  /** JSON */
+  payload: string
 }
 
+/** What came of an attempt. */
+export interface Attempt {
+  /** Why it failed; null: the receiver answered 2xx */
+  error: string | null
+  /** Of the answer; null: there was none */
+  status: number | null
+  /** The first 200 characters of the answer's body; null: there was no answer */
+  answer: string | null
+  /** Seconds that the receiver asks us to wait; 0: it does not */
+  retry_after: number
+  /** How long it took */
+  ms: number
+}
+
+/** The attempt was broken off because the service stops. */
+export class Stopped extends Error {}
+
 /**
- * Posts a message with a Standard Webhooks signature. Redirects are not followed.
- * @param publicOnly allow only https and public addresses, against SSRF. The address that is connected to is checked, so
- *   DNS rebinding does not bypass it
- * @throws {Error} unless the receiver answers 2xx; the message is shown to the operator
+ * Posts a message with Standard Webhooks signatures. Redirects are not followed.
+ * @param publicOnly allow only https and public addresses, against SSRF
+ * @throws {Stopped} when `signal` aborts; every other failure is an outcome
  */
-export async function deliver(
-  { url, secret, id, payload }: Delivery,
-  publicOnly: boolean,
-  signal?: AbortSignal,
-): Promise<void> {
+export async function deliver(delivery: Delivery, publicOnly: boolean, signal?: AbortSignal): Promise<Attempt> {
+  const began = performance.now()
+  const ms = () => Math.round(performance.now() - began)
+  try {
+    const response = await post(delivery, publicOnly, signal)
+    const { statusCode: status = 0, headers } = response
+    const redirect = status >= 300 && status < 400 ? ', a redirect' : ''
+    const error = status >= 200 && status < 300 ? null : `Answered ${status}${redirect}.`
+    const retry_after = status === 429 || status === 503 ? retryAfter(headers['retry-after']) : 0
+    return { error, status, answer: await beginning(response), retry_after, ms: ms() }
+  } catch (error) {
+    if (signal?.aborted) throw new Stopped()
+    const { message, code } = error as NodeJS.ErrnoException
+    // A connection refused by several addresses has a code and no message.
+    return { error: (message || String(code)).slice(0, 300), status: null, answer: null, retry_after: 0, ms: ms() }
+  }
+}
+
+/** @returns the answer once its status line is there; its body is to be read or destroyed */
+function post({ url, secrets, id, payload: body }: Delivery, publicOnly: boolean, signal?: AbortSignal) {
   const target = new URL(url)
   const host = target.hostname.replace(/^\[|\]$/g, '')
   if (publicOnly && target.protocol !== 'https:') throw new Error('The URL is not https.')
-  // Node connects to a literal address without a lookup.
-  if (publicOnly && isIP(host) && !isPublic(host)) throw refused(host)
+  // Node connects to a literal address without a look-up.
+  if (publicOnly && isIP(host) && !isPublic(host)) throw new NotPublic(host)
 
-  const body = JSON.stringify(payload)
   const now = new Date()
-  const headers = {
-    'content-type': 'application/json',
-    'content-length': Buffer.byteLength(body),
-    'user-agent': 'focus-api-webhooks',
-    'webhook-id': id,
-    'webhook-timestamp': String(Math.floor(now.getTime() / 1000)),
-    'webhook-signature': new Webhook(secret).sign(id, now, body),
-  }
-  const { promise, resolve: done, reject } = Promise.withResolvers<void>()
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
   const request = (target.protocol === 'https:' ? https : http).request(target, {
     method: 'POST',
-    headers,
+    headers: {
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(body),
+      'user-agent': 'focus-api-webhooks',
+      'webhook-id': id,
+      'webhook-timestamp': String(Math.floor(now.getTime() / 1000)),
+      'webhook-signature': secrets.map((secret) => new Webhook(secret).sign(id, now, body)).join(' '),
+    },
     // No connection reuse: each delivery checks the address again.
     agent: false,
-    signal: AbortSignal.any([AbortSignal.timeout(TIMEOUT_MS), ...(signal ? [signal] : [])]),
+    ...(signal && { signal }),
     ...(publicOnly && { lookup: lookupPublic }),
   })
-  request.on('error', (error) =>
-    reject(error.name === 'TimeoutError' || error.name === 'AbortError' ? new Error('No answer in time.') : error),
-  )
-  request.on('response', (response) => {
-    const { statusCode = 0 } = response
-    response.destroy()
-    if (statusCode >= 200 && statusCode < 300) done()
-    else reject(new Error(`Answered ${statusCode}${statusCode >= 300 && statusCode < 400 ? ', a redirect' : ''}.`))
-  })
+  const late = () => request.destroy(new Error(`No answer within ${TIMEOUT_MS / 1000} s.`))
+  const timer = setTimeout(late, TIMEOUT_MS)
+  request.on('error', reject)
+  request.on('response', resolve)
+  request.on('close', () => reject(new Error('The connection was closed.')))
   request.end(body)
-  await promise
+  return promise.finally(() => clearTimeout(timer))
 }
 
-/** The lookup of the connection. It fails when any address of the name is not public. */
-const lookupPublic: LookupFunction = (hostname, options, callback) => {
-  resolve(hostname, { ...options, all: true }, (error, addresses) => {
-    if (error) return callback(error, '')
-    const disallowed = addresses.find(({ address }) => !isPublic(address))
-    if (disallowed) return callback(refused(disallowed.address), '')
-    if (options.all) return callback(null, addresses)
-    const [first] = addresses
-    callback(first ? null : new Error('The name has no address.'), first?.address ?? '', first?.family)
-  })
-}
-
-const refused = (address: string) => new Error(`The address ${address} is not a public one.`)
-
-/** Whether an address belongs to the public internet; loopback, private, link-local and every special range do not. */
-export function isPublic(address: string): boolean {
+/** The first characters of an answer. Neither its length nor its pace costs more than a second and a kilobyte. */
+async function beginning(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  let length = 0
+  const timer = setTimeout(() => response.destroy(), BODY_MS)
   try {
-    return ipaddr.process(address.split('%')[0] ?? '').range() === 'unicast'
+    for await (const chunk of response) {
+      chunks.push(chunk)
+      length += chunk.length
+      if (length >= BODY_BYTES) break
+    }
   } catch {
-    return false
+    // The body ends early: its beginning is all that is kept anyway.
+  } finally {
+    clearTimeout(timer)
+    response.destroy()
   }
+  const text = Buffer.concat(chunks).subarray(0, BODY_BYTES).toString()
+  // Postgres stores no NUL.
+  return text.replaceAll('\0', '').slice(0, ANSWER_CHARACTERS).toWellFormed()
+}
+
+/** Seconds from a `Retry-After` header, which has a number or a date. */
+function retryAfter(header: string | undefined): number {
+  if (!header) return 0
+  const seconds = /^\d+$/.test(header) ? Number(header) : (Date.parse(header) - Date.now()) / 1000
+  return Number.isNaN(seconds) ? 0 : Math.min(Math.max(Math.ceil(seconds), 0), MAX_RETRY_AFTER_SECONDS)
 }

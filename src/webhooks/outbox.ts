@@ -1,7 +1,7 @@
 import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
 
-/** The outbox: what apps are told, committed with the ledger's change that it speaks of, and then delivered. */
+/** The outbox: messages to apps, committed with the change of the ledger that they report. dispatcher.ts delivers them. */
 
 export const EVENTS = ['job.completed', 'job.failed', 'account.negative', 'account.low'] as const
 export type Event = (typeof EVENTS)[number]
@@ -93,56 +93,4 @@ export const insertMessages = statement<Record<string, unknown[]>, { id: string 
   select account_id, endpoint_id, event, payload::jsonb
   from unnest($account_id::uuid[], $endpoint_id::uuid[], $event::text[], $payload::text[])
     as new (account_id, endpoint_id, event, payload) returning id`,
-)
-
-export interface Claimed {
-  account_id: string
-  id: string
-  attempts: number
-  url: string
-  secret: string
-  payload: Record<string, unknown>
-}
-
-type Due = { account_id: string; id: string; attempts: number }
-
-/** Messages whose time has come, read without a lock: whoever claims one first has it. */
-export const dueMessages = statement<{ limit: number }, Due>(
-  'webhooks_due',
-  `select account_id, id, attempts from webhook_messages
-  where status = 'pending' and next_attempt_at <= now() order by next_attempt_at limit $limit::int`,
-)
-
-/** Takes a message for so many seconds; after them, it is due again: the process that has it may be gone. */
-export const claim = statement<Due & { seconds: number }, Claimed>(
-  'webhook_claim',
-  `update webhook_messages message
-  set attempts = message.attempts + 1, next_attempt_at = now() + make_interval(secs => $seconds::int)
-  from webhook_endpoints endpoint
-  where message.account_id = $account_id::uuid and message.id = $id::uuid and message.attempts = $attempts::int
-    and message.status = 'pending' and message.next_attempt_at <= now() and endpoint.id = message.endpoint_id
-  returning message.account_id, message.id, message.attempts, message.payload, endpoint.url, endpoint.secret`,
-)
-
-export const arrived = statement<Due, { id: string }>(
-  'webhook_arrived',
-  `delete from webhook_messages
-  where account_id = $account_id::uuid and id = $id::uuid and attempts = $attempts::int returning id`,
-)
-
-/** Later again, or dead when its days are over. */
-export const failed = statement<Due & { seconds: number; error: string }, { status: string }>(
-  'webhook_failed',
-  `update webhook_messages
-  set last_error = $error, next_attempt_at = later.at, status = case when later.at > give_up_at then 'dead' else 'pending' end
-  from (select now() + make_interval(secs => $seconds::int) as at) as later
-  where account_id = $account_id::uuid and id = $id::uuid and attempts = $attempts::int and status = 'pending'
-  returning status`,
-)
-
-/** A message to an endpoint that was removed while the message was written: there is nobody to tell. */
-export const dropOrphan = statement<Due, { id: string }>(
-  'webhook_orphan',
-  `delete from webhook_messages message where account_id = $account_id::uuid and id = $id::uuid
-    and not exists (select from webhook_endpoints where id = message.endpoint_id) returning id`,
 )

@@ -64,7 +64,7 @@ t.test('no other origin reads anything, and no wildcard is ever answered', async
 
 t.test('preflights of allowed origins are answered without signing in', async (t) => {
   const { app } = await start(t, ENV)
-  for (const method of ['GET', 'POST', 'PUT', 'DELETE']) {
+  for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']) {
     const reply = await preflight(app, APP, {
       'access-control-request-method': method,
       'access-control-request-headers': 'authorization,content-type,idempotency-key',

@@ -30,7 +30,11 @@ const ROUTES: Record<string, 'person' | 'signing in or out' | 'account' | 'oauth
   'POST /api/admin/accounts/erase': 'admin',
   'POST /api/admin/apps/:slug/webhooks': 'admin',
   'DELETE /api/admin/webhooks/:id': 'admin',
+  'PATCH /api/admin/webhooks/:id': 'admin',
+  'POST /api/admin/webhooks/:id/rotate': 'admin',
+  'POST /api/admin/webhooks/:id/test': 'admin',
   'POST /api/admin/webhooks/replay': 'admin',
+  'POST /api/admin/webhooks/dismiss': 'admin',
 }
 
 /** The changing routes of the router's own tree. */

@@ -109,6 +109,43 @@ t.test('a listed job is the same as the job itself', async (t) => {
   t.strictSame((await ada.get(`/api/jobs/${ids[0]?.toUpperCase()}`)).json(), { job })
 })
 
+t.test('a page ends at 1 MiB, and the next one goes on', async (t) => {
+  const { app, db } = await start(t)
+  const { ada, ids } = await withJobs(app, 90)
+  const large = { t: 'x'.repeat(16_000) }
+  await db
+    .updateTable('jobs')
+    .set({ metadata: JSON.stringify(large) })
+    .where('id', 'in', ids)
+    .execute()
+  for (const query of ['limit=200', 'limit=200&app=video', 'limit=200&status=started']) {
+    const first = await ada.get(`/api/jobs?${query}`)
+    t.ok(first.body.length <= 1_048_576, `${first.body.length} bytes`)
+    t.ok(first.body.length > 900_000, 'it is filled')
+    const pages = await walk(ada, query)
+    t.strictSame(pages.flat(), ids, query)
+    t.equal(pages.length, 2)
+  }
+  t.equal((await page(ada, 'limit=60')).jobs.length, 60, 'what fits is as long as it was asked for')
+
+  // Stored before there were bounds: 16 KiB in JSON, 700 KB where the database prints it.
+  const old = { n: Array(2_300).fill(1e308) }
+  await db
+    .updateTable('jobs')
+    .set({ metadata: JSON.stringify(old) })
+    .where('id', 'in', ids.slice(0, 3))
+    .execute()
+  const pages = await walk(ada, 'limit=10')
+  t.strictSame(pages.flat(), ids)
+  t.strictSame(
+    pages.slice(0, 4).map(({ length }) => length),
+    [1, 1, 10, 10],
+    'the third of them is on a page with others',
+  )
+  const { jobs } = (await ada.get('/api/jobs?limit=10')).json()
+  t.strictSame(jobs[0].metadata, old)
+})
+
 t.test('HEAD of a list is its GET without a body', async (t) => {
   const { app } = await start(t)
   const { ada } = await withJobs(app, 1)

@@ -1,6 +1,8 @@
 import { deepStrictEqual } from 'node:assert/strict'
 import fc from 'fast-check'
+import { sql } from 'kysely'
 import t from 'tap'
+import { printedBytes } from '../../src/ledger/metadata.ts'
 import { type Person, personWith, start } from '../support/start.ts'
 
 const LIMIT = 16_384
@@ -12,7 +14,7 @@ const metadataOf = async (somebody: Person, id: string) => (await somebody.get(`
 /** So many bytes as compact JSON, in a shape that jsonb writes with spaces after each comma and colon. */
 function weighing(bytes: number, prefix = 'k'): Record<string, unknown> {
   const metadata: Record<string, unknown> = { [`${prefix}0`]: [1, [2, { x: {}, y: [] }], null, 'ä€😀\n\u007f'] }
-  for (let i = 1; i <= 100; i++) metadata[`${prefix}${i}`] = { n: i, t: [true, false] }
+  for (let i = 1; i <= 80; i++) metadata[`${prefix}${i}`] = { n: i, t: [true, false] }
   const missing = bytes - Buffer.byteLength(JSON.stringify({ ...metadata, [prefix]: '' }))
   return { ...metadata, [prefix]: 'x'.repeat(missing) }
 }
@@ -112,12 +114,11 @@ t.test('metadata may have 16 KiB as compact JSON, and not a byte more', async (t
   t.equal(reply.statusCode, 400)
   t.match(reply.json(), { error: 'invalid_request', field: 'metadata', message: /16384 bytes/ })
   const { job_id } = (await ada.reserve(1)).json()
-  t.match((await ada.complete(job_id, 1, weighing(LIMIT + 1))).json(), { field: 'metadata' })
   t.strictSame(await ada.balance(), { credits: 8, held: 2 })
 
   // The body may have spaces: they are not kept.
   const spacious = JSON.stringify({ app: 'video', action: 'a', cost_estimate: 1, metadata: weighing(LIMIT) }, null, 2)
-  t.ok(spacious.length > LIMIT + 1_000)
+  t.ok(spacious.length > LIMIT + 800)
   t.equal((await ada.post('/api/jobs', spacious)).statusCode, 200)
   t.equal((await ada.complete(job_id, 1, weighing(LIMIT))).statusCode, 200)
 })
@@ -135,17 +136,135 @@ t.test('a merge may fill the 16 KiB exactly', async (t) => {
   t.notOk('warning' in reply)
 })
 
-t.test('numbers count as they are written in JSON', async (t) => {
+t.test('the printed length of a number is that of the database', async (t) => {
+  const { db } = await start(t)
+  const numbers = fc.oneof(fc.double({ noNaN: true, noDefaultInfinity: true }), fc.integer(), fc.maxSafeInteger())
+  const known = [
+    1e300, -1e300, 5e-324, -5e-324, 1.5e-7, 1e-9, 1e21, 1.7976931348623157e308, 1e20, 1e-6, 0.1, -0, 123e30,
+  ]
+  const sample = [...known, ...fc.sample(numbers, 1_000)]
+  const { rows } = await sql<{ length: number }>`
+    select octet_length(value::text)::int as length from jsonb_array_elements(${JSON.stringify(sample)}::jsonb) as value`.execute(
+    db,
+  )
+  for (const [n, { length }] of rows.entries()) t.equal(printedBytes(sample[n] ?? 0), length, String(sample[n]))
+})
+
+t.test('numbers count as they are printed: 1e300 has 301 digits', async (t) => {
+  const { app, db } = await start(t)
+  const ada = await personWith(app, 10)
+  const of = (number: number, count: number) => ({ n: Array.from({ length: count }, () => number), fill: '' })
+  for (const [number, digits] of [
+    [1e300, 301],
+    [-1e300, 302],
+    [5e-324, 326],
+    [1.5e-7, 10],
+  ] as const) {
+    const fits = of(number, 40)
+    fits.fill = 'x'.repeat(LIMIT - JSON.stringify(fits).length - 40 * (digits - String(number).length))
+    const created = await create(ada, fits)
+    t.equal(created.statusCode, 200, `${number}`)
+    const reply = await create(ada, { ...fits, fill: `${fits.fill}x` })
+    t.match([reply.statusCode, reply.json()], [400, { field: 'metadata', message: /16384 bytes/ }], `${number}`)
+
+    // What is merged counts the same.
+    const { job_id } = created.json()
+    const merged = (await ada.complete(job_id, 0, { fill: `${fits.fill}x` })).json()
+    t.match(merged, { job: { status: 'completed', metadata: fits }, warning: /16 KiB/ })
+    const { rows } = await sql<{ bytes: number }>`
+      select octet_length(metadata::text) as bytes from jobs where id = ${job_id}`.execute(db)
+    t.ok((rows[0]?.bytes ?? 0) <= LIMIT + 1_000, 'what the database prints is bounded, but for its spaces')
+  }
+  await settleAll(ada)
+})
+
+t.test('metadata has at most a thousand values, at any depth', async (t) => {
   const { app } = await start(t)
   const ada = await personWith(app, 10)
-  const numbers = [1e300, -1e300, 5e-324, 1.5e-7, 1e-9, 1e21, 1.7976931348623157e308, 1e20, 1e-6, 0.1]
-  const before = { numbers: Array.from({ length: 120 }, () => numbers), fill: '' }
-  before.fill = 'x'.repeat(LIMIT - 10 - JSON.stringify(before).length)
-  const ids = [(await create(ada, before)).json().job_id, (await create(ada, before)).json().job_id]
-  const fits = (await ada.complete(ids[0], 1, { n: 12345 })).json()
-  t.equal(JSON.stringify(fits.job.metadata).length, LIMIT)
-  t.notOk('warning' in fits)
-  t.match((await ada.complete(ids[1], 1, { n: 123456 })).json(), { warning: String })
+  const flat = (count: number, prefix = 'k') =>
+    Object.fromEntries(Array.from({ length: count }, (_, n) => [`${prefix}${n}`, n]))
+  const shapes: ((count: number) => object)[] = [
+    flat,
+    (count) => ({ list: Array(count - 1).fill(0) }),
+    (count) => ({ a: { b: { c: [{}, [], null, '', ...Array(count - 8).fill(false)] } }, z: 1 }),
+  ]
+  for (const shape of shapes) {
+    const most = await create(ada, shape(1_000))
+    t.equal(most.statusCode, 200)
+    t.strictSame(await metadataOf(ada, most.json().job_id), shape(1_000))
+    const reply = await create(ada, shape(1_001))
+    t.match([reply.statusCode, reply.json()], [400, { field: 'metadata', message: /1000 values/ }])
+  }
+  const before = flat(600, 'old')
+  const { job_id } = (await create(ada, before)).json()
+  const settled = (await ada.complete(job_id, 0, flat(401, 'new'))).json()
+  t.match(settled, { job: { status: 'completed' }, warning: /1000 values/ })
+  t.strictSame(settled.job.metadata, before)
+  await settleAll(ada)
+})
+
+t.test('metadata that is too large by itself is no reason not to settle', async (t) => {
+  const { app } = await start(t)
+  const ada = await personWith(app, 10)
+  for (const [patch, why] of [
+    [weighing(LIMIT + 1), /16384 bytes/],
+    [{ n: Array(60).fill(1e308) }, /16384 bytes.*digits/],
+    [{ n: Array(1_001).fill(1) }, /1000 values/],
+  ] as const) {
+    const { job_id } = (await create(ada, { a: 1 })).json()
+    for (const call of ['the call', 'its repeat']) {
+      const reply = await ada.complete(job_id, 0, patch)
+      t.equal(reply.statusCode, 200, call)
+      t.match(reply.json(), { job: { status: 'completed' }, warning: why }, call)
+      t.strictSame(reply.json().job.metadata, { a: 1 }, call)
+    }
+  }
+})
+
+/** Ends what a test has left, so that the next has the credits. */
+async function settleAll(somebody: Person): Promise<void> {
+  for (const { id } of (await somebody.get('/api/jobs?status=started&limit=200')).json().jobs) await somebody.fail(id)
+}
+
+t.test('what was stored before there were bounds stays as it is, can be read, and settles', async (t) => {
+  const { app, db } = await start(t)
+  const ada = await personWith(app, 10)
+  const old = { n: Array(2_300).fill(1e308) }
+  const store = async (metadata: object) => {
+    const { job_id } = (await ada.reserve(1)).json()
+    await db
+      .updateTable('jobs')
+      .set({ metadata: JSON.stringify(metadata) })
+      .where('id', '=', job_id)
+      .execute()
+    return job_id as string
+  }
+  const id = await store(old)
+  const stored = () => metadataOf(ada, id)
+  t.strictSame(await stored(), old)
+  t.strictSame((await ada.post(`/api/jobs/${id}/heartbeat`, {})).json().job.metadata, old)
+  const settled = (await ada.complete(id, 1, { a: 1 })).json()
+  t.match(settled, { job: { status: 'completed' }, warning: /16 KiB/ })
+  t.strictSame(settled.job.metadata, old)
+  t.strictSame(await stored(), old)
+  t.notOk('warning' in (await ada.complete(id, 1)).json())
+  t.match((await ada.complete(id, 1, { b: 1 })).json(), { warning: String }, 'as often as it is asked')
+
+  const ended = await store(old)
+  t.equal((await ada.fail(ended)).statusCode, 200)
+  t.strictSame(await metadataOf(ada, ended), old)
+
+  // Too many values, but not too long to be read along: what it has already can be sent again.
+  const many = { n: Array(4_000).fill(1) }
+  const third = await store(many)
+  t.notOk(
+    'warning' in (await ada.complete(third, 1, { n: many.n.slice(0, 900) })).json(),
+    'a patch may make it smaller',
+  )
+  t.strictSame(await metadataOf(ada, third), { n: many.n.slice(0, 900) })
+  const fourth = await store(many)
+  t.match((await ada.complete(fourth, 1, { a: 1 })).json(), { warning: /1000 values/ })
+  t.strictSame(await metadataOf(ada, fourth), many)
 })
 
 t.test(

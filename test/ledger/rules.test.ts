@@ -23,7 +23,7 @@ const account = (credits = 20, more: Partial<Account> = {}): Account => ({
 const job = (more: Partial<Job> = {}): Job => ({
   ...{ id: 'job', app_slug: 'video', action: 'render', status: 'started', reserved: 5, actual_cost: 0, metadata: null },
   ...{ failure_reason: null, expires_at: NOW + DAY, created_at: NOW - DAY, updated_at: NOW - DAY, ttl_seconds: 600 },
-  ...{ idempotency_key: null, request_hash: null, keyed: false, merge: null },
+  ...{ idempotency_key: null, request_hash: null, keyed: false, merge: null, oversized: false },
   ...more,
 })
 const state = (more: Partial<Omit<State, 'jobs'>> & { jobs?: Job[] } = {}): State => {

@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import t, { type Test } from 'tap'
+import { webhookDelivery } from '../../src/background/deliver-webhooks.ts'
 import { startClerk } from '../support/clerk-stand-in.ts'
 import { deliver, webhookSecret } from '../support/clerk-webhook.ts'
 import { bearer, startLogin } from '../support/device.ts'
 import { LISTENING, launch, signIn } from '../support/process.ts'
 import { startProxy } from '../support/proxy.ts'
 import { databaseUrl, startOwn, unique } from '../support/start.ts'
+import { until } from '../support/until.ts'
 import { startX } from '../support/x-stand-in.ts'
 
 /** A log at level trace, and the secrets that must not be in it, by name. */
@@ -99,6 +101,13 @@ t.test('a whole journey with the local identity leaves no secret in the log, wha
   const settling = { method: 'POST', url: '/api/jobs/fail', payload: { job_id, account_id: ada.id } } as const
   await app.inject({ ...settling, headers: { 'x-app-key': secret('wrong settle key', random(`focus_app_${slug}_`)) } })
   await app.inject({ ...settling, headers: { 'x-app-key': settle_key } })
+  const delivery = webhookDelivery(app)
+  await delivery.run()
+  await until(() => log().includes('a webhook endpoint fails'))
+  await delivery.stop()
+  const { authorization } = operator
+  const endpoint = `/api/admin/webhooks/${hook.json().endpoint.id}`
+  await app.inject({ method: 'DELETE', url: endpoint, headers: { authorization } })
 
   // Whatever else may carry one, good or wrong.
   const foreign = secret('foreign bearer', random('foreign'))

@@ -26,7 +26,7 @@ const FILES = [
   'concurrency/ledger-model',
   'process/instances',
   'ledger/expiry',
-  'accounts/webhooks',
+  'webhooks/events',
   'accounts/cleaning',
   'accounts/erase',
   'device/device',

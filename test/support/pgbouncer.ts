@@ -24,7 +24,7 @@ const FILES = [
     'concurrency/ledger-model',
     'ledger/expiry',
   ],
-  ...['accounts/admin', 'accounts/webhooks', 'accounts/cleaning', 'access/settle-keys', 'access/tokens'],
+  ...['accounts/admin', 'webhooks/events', 'accounts/cleaning', 'access/settle-keys', 'access/tokens'],
   ...['device/device', 'device/device-complete'],
 ].map((name) => `test/${name}.test.ts`)
 

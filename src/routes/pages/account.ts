@@ -1,12 +1,16 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
+import { sql } from 'kysely'
 import { listTokens, revokeToken } from '../../access/tokens.ts'
 import { badField } from '../../http/catalogue.ts'
+import { readable } from '../../ledger/metadata.ts'
 import { readWallet } from '../../ledger/read.ts'
 import { Uuid } from '../../schemas/primitives.ts'
 import { balanceChart, readDays } from './balance-chart.ts'
 import { fromOurPages, page, signedIn } from './page.ts'
 import { returnLink } from './return-link.ts'
 import { amountText, creditsText, jobCost, jobState, jobTitle, shortText, timeText, webLink } from './words.ts'
+
+type Metadata = Record<string, unknown> | null
 
 const JOBS_ON_A_PAGE = 10
 
@@ -79,8 +83,8 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
   const readJobs = (accountId: string, before: string | undefined) =>
     app.db
       .selectFrom('jobs')
-      .select(['id', 'app_slug', 'action', 'status', 'reserved', 'actual_cost', 'metadata', 'failure_reason'])
-      .select('created_at')
+      .select(['id', 'app_slug', 'action', 'status', 'reserved', 'actual_cost', 'failure_reason'])
+      .select([sql.raw<Metadata>(readable()).as('metadata'), 'created_at'])
       .where('account_id', '=', accountId)
       .$if(before !== undefined, (jobs) => jobs.where('id', '<', before ?? ''))
       .orderBy('id', 'desc')

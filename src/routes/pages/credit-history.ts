@@ -1,6 +1,8 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
+import { sql } from 'kysely'
 import type { EntryKind } from '../../db/tables.ts'
 import { jobNotFound } from '../../http/catalogue.ts'
+import { readable } from '../../ledger/metadata.ts'
 import { Uuid } from '../../schemas/primitives.ts'
 import { page, signedIn } from './page.ts'
 import { returnLink } from './return-link.ts'
@@ -101,7 +103,8 @@ export const creditHistoryPages: FastifyPluginAsyncTypebox = async (app) => {
         join.onRef('job.account_id', '=', 'entry.account_id').onRef('job.id', '=', 'entry.job_id'),
       )
       .select(['entry.seq', 'entry.kind', 'entry.amount', 'entry.balance_after', 'entry.reason', 'entry.created_at'])
-      .select(['entry.job_id', 'job.app_slug', 'job.action', 'job.metadata'])
+      .select(['entry.job_id', 'job.app_slug', 'job.action'])
+      .select(sql.raw<Record<string, unknown> | null>(readable('job.metadata')).as('metadata'))
       .where('entry.account_id', '=', accountId)
       .orderBy('entry.seq', 'desc')
 

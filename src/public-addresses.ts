@@ -1,0 +1,71 @@
+import { type LookupAddress, resolve4, resolve6 } from 'node:dns'
+import { isIP, type LookupFunction } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import ipaddr from 'ipaddr.js'
+
+/** Which addresses a URL that somebody gave us may lead to. */
+
+/** How long an answer about IPv6 is waited for once the IPv4 addresses are known, in ms: some name servers never send one. */
+const IPV6_MS = 1_000
+
+/** The address or name is not on the public internet. The message is shown to the operator. */
+export class NotPublic extends Error {
+  constructor(address: string) {
+    super(`The address ${address} is not a public one.`)
+  }
+}
+
+/** Public as far as its range says, and yet served by the cloud's own network: Azure's metadata and Oracle's. */
+const INTERNAL = new Set(['168.63.129.16', '192.0.0.192'])
+
+/**
+ * Whether an address belongs to the public internet: IPv4 outside every special range, or IPv6 within 2000::/3, which leaves out
+ * loopback, private and link-local addresses and those that embed an IPv4 address.
+ */
+export function isPublic(address: string): boolean {
+  try {
+    const parsed = ipaddr.process(address.split('%')[0] ?? '')
+    if (parsed.range() !== 'unicast') return false
+    if (parsed.kind() === 'ipv6') return ((parsed.toByteArray()[0] ?? 0) & 0xe0) === 0x20
+    return !INTERNAL.has(parsed.toString())
+  } catch {
+    return false
+  }
+}
+
+/**
+ * The addresses of a host name. It asks the name servers without the system's resolver, which runs on few threads: a name server
+ * that does not answer would hold up everybody else's look-ups.
+ * @throws {NotPublic} when any address is not public
+ */
+export async function resolvePublic(hostname: string): Promise<LookupAddress[]> {
+  const host = hostname.replace(/^\[|\]$/g, '')
+  const literal = isIP(host)
+  if (/(^|\.)localhost\.?$/i.test(host) || (literal && !isPublic(host))) throw new NotPublic(host)
+  if (literal) return [{ address: host, family: literal }]
+
+  const four = promisify(resolve4)(host)
+  const late = four.then(
+    () => sleep(IPV6_MS, [], { ref: false }),
+    () => new Promise<never>(() => {}),
+  )
+  const found = await Promise.allSettled([four, Promise.race([promisify(resolve6)(host), late])])
+  const addresses = found.flatMap((family, i) =>
+    family.status === 'fulfilled' ? family.value.map((address) => ({ address, family: i === 0 ? 4 : 6 })) : [],
+  )
+  const internal = addresses.find(({ address }) => !isPublic(address))
+  if (internal) throw new NotPublic(internal.address)
+  if (addresses.length === 0)
+    throw found[0].status === 'rejected' ? found[0].reason : new Error('The name has no address.')
+  return addresses
+}
+
+/** The look-up of a connection: what it answers is connected to, so a name cannot change between the check and the connection. */
+export const lookupPublic: LookupFunction = (hostname, { all }, callback) => {
+  resolvePublic(hostname).then(
+    (addresses) =>
+      all ? callback(null, addresses) : callback(null, addresses[0]?.address ?? '', addresses[0]?.family),
+    (error) => callback(error, ''),
+  )
+}

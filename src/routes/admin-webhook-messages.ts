@@ -1,0 +1,186 @@
+import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
+import { callerOf, requireAdmin } from '../access/caller.ts'
+import { accountClosed, endpointNotFound, notAnAdministrator } from '../http/catalogue.ts'
+import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
+import { ref, Uuid } from '../schemas/primitives.ts'
+import { WebhookDelivery, WebhookEndpoint, WebhookMessage } from '../schemas/webhooks.ts'
+import { dismissDead, replayDead } from '../webhooks/dead-letters.ts'
+import { TEST_EVENT } from '../webhooks/queue.ts'
+
+const adminErrors = [...signedIn, notAnAdministrator, accountClosed]
+
+/** What was sent to webhook endpoints of apps, what could not be, and a test message. */
+export const adminWebhookMessageRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  app.addHook('onRequest', requireAdmin)
+
+  const byId = Type.Object({ id: Uuid })
+  const limit = Type.Optional(Type.Integer({ minimum: 1, maximum: 200, default: 50 }))
+  const whichDead = Type.Object(
+    { endpoint_id: Uuid, message_id: Type.Optional({ ...Uuid, description: 'Only this message' }) },
+    { examples: [{ endpoint_id: WebhookEndpoint.examples[0]?.id }] },
+  )
+  const more = Type.Boolean({ description: 'There are more dead messages than one call handles: call again' })
+
+  app.post(
+    '/api/admin/webhooks/:id/test',
+    {
+      schema: {
+        tags: ['Admin'],
+        summary: 'Send a test message, once; its delivery is listed within seconds. Pauses do not hold it back',
+        params: byId,
+        response: {
+          202: Type.Object(
+            { message_id: Type.String({ format: 'uuid', description: 'The webhook-id header' }) },
+            { description: 'It will be sent', examples: [{ message_id: WebhookDelivery.examples[0]?.message_id }] },
+          ),
+          ...refusals(adminErrors, endpointNotFound),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params
+      await findEndpoint(id)
+      const payload = { type: TEST_EVENT, timestamp: new Date().toISOString(), data: { endpoint_id: id } }
+      const { id: message_id } = await app.db
+        .insertInto('webhook_messages')
+        .values({
+          account_id: callerOf(request).id,
+          endpoint_id: id,
+          event: TEST_EVENT,
+          status: 'test',
+          payload: JSON.stringify(payload),
+        })
+        .returning('id')
+        .executeTakeFirstOrThrow()
+      return reply.code(202).send({ message_id })
+    },
+  )
+
+  app.get(
+    '/api/admin/webhooks/:id/deliveries',
+    {
+      schema: {
+        tags: ['Admin'],
+        summary: "List attempts to deliver an endpoint's messages, of the last seven days, newest first",
+        params: byId,
+        querystring: Type.Object({
+          limit,
+          cursor: Type.Optional({ ...Uuid, description: 'next_cursor of the previous page' }),
+        }),
+        response: {
+          200: Type.Object(
+            {
+              deliveries: Type.Array(ref(WebhookDelivery)),
+              next_cursor: Type.Unsafe<string | null>({
+                type: 'string',
+                nullable: true,
+                description: 'null on the last page',
+              }),
+            },
+            { description: 'OK', examples: [{ deliveries: WebhookDelivery.examples, next_cursor: null }] },
+          ),
+          ...refusals(adminErrors, endpointNotFound),
+        },
+      },
+    },
+    async (request) => {
+      const { id } = request.params
+      const { limit = 50, cursor } = request.query
+      await findEndpoint(id)
+      const rows = await app.db
+        .selectFrom('webhook_attempts')
+        .select(['id', 'message_id', 'account_id', 'event', 'attempt', 'attempted_at', 'ms', 'status', 'answer'])
+        .select(['error', 'next_attempt_at'])
+        .where('endpoint_id', '=', id)
+        .$if(cursor !== undefined, (attempts) => attempts.where('id', '<', cursor ?? ''))
+        .orderBy('id', 'desc')
+        .limit(limit + 1)
+        .execute()
+      const deliveries = rows.slice(0, limit) as (typeof WebhookDelivery)['static'][]
+      return { deliveries, next_cursor: rows.length > limit ? (deliveries.at(-1)?.id ?? null) : null }
+    },
+  )
+
+  app.get(
+    '/api/admin/webhooks/dead',
+    {
+      schema: {
+        tags: ['Admin'],
+        summary: 'List messages that could not be delivered within three days, oldest first; they are kept for 30 days',
+        querystring: Type.Object({ endpoint_id: Type.Optional(Uuid), limit }),
+        response: {
+          200: Type.Object(
+            { messages: Type.Array(ref(WebhookMessage)) },
+            { description: 'OK', examples: [{ messages: WebhookMessage.examples }] },
+          ),
+          ...refusals(adminErrors),
+        },
+      },
+    },
+    async (request) => {
+      const { endpoint_id, limit = 50 } = request.query
+      const messages = await app.db
+        .selectFrom('webhook_messages')
+        .select(['id', 'account_id', 'endpoint_id', 'event', 'payload', 'attempts', 'last_error', 'created_at'])
+        .where('status', '=', 'dead')
+        .$if(endpoint_id !== undefined, (dead) => dead.where('endpoint_id', '=', endpoint_id ?? ''))
+        .orderBy('created_at')
+        .limit(limit)
+        .execute()
+      return { messages: messages as unknown as (typeof WebhookMessage)['static'][] }
+    },
+  )
+
+  app.post(
+    '/api/admin/webhooks/replay',
+    {
+      schema: {
+        tags: ['Admin'],
+        summary: "Retry an endpoint's dead messages for another three days",
+        body: whichDead,
+        response: {
+          200: Type.Object(
+            { replayed: Type.Integer({ description: 'How many messages will be retried' }), more },
+            { description: 'OK', examples: [{ replayed: 3, more: false }] },
+          ),
+          ...refusals(adminErrors, jsonBody, endpointNotFound),
+        },
+      },
+    },
+    async (request) => {
+      const { endpoint_id, message_id } = request.body
+      await findEndpoint(endpoint_id)
+      const { count, more } = await replayDead(app.db, endpoint_id, message_id)
+      return { replayed: count, more }
+    },
+  )
+
+  app.post(
+    '/api/admin/webhooks/dismiss',
+    {
+      schema: {
+        tags: ['Admin'],
+        summary: "Delete an endpoint's dead messages, once somebody has looked at them",
+        body: whichDead,
+        response: {
+          200: Type.Object(
+            { dismissed: Type.Integer({ description: 'How many messages were deleted' }), more },
+            { description: 'OK', examples: [{ dismissed: 3, more: false }] },
+          ),
+          ...refusals(adminErrors, jsonBody, endpointNotFound),
+        },
+      },
+    },
+    async (request) => {
+      const { endpoint_id, message_id } = request.body
+      await findEndpoint(endpoint_id)
+      const { count, more } = await dismissDead(app.db, endpoint_id, message_id)
+      return { dismissed: count, more }
+    },
+  )
+
+  async function findEndpoint(id: string): Promise<void> {
+    const found = await app.db.selectFrom('webhook_endpoints').select('id').where('id', '=', id).executeTakeFirst()
+    if (!found) throw endpointNotFound()
+  }
+}

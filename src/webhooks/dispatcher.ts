@@ -1,0 +1,190 @@
+import { randomUUID } from 'node:crypto'
+import type { Db } from '../db/tables.ts'
+import { deliver, Stopped } from './delivery.ts'
+import {
+  type Candidate,
+  type Claimed,
+  candidates,
+  claimMessage,
+  dueMessages,
+  dueTests,
+  type MessageKey,
+  noteFailure,
+  noteRecovery,
+  pauseGone,
+  record,
+  release,
+  takeLease,
+  unclaim,
+} from './queue.ts'
+
+/** Messages of an endpoint that are read at once. */
+const PAGE = 20
+/** A turn begins no delivery after this time, in ms: its lease must outlast the last one. */
+const TURN_MS = 10_000
+/** Deliveries in flight to one endpoint; one while it fails. */
+const PER_ENDPOINT = 2
+/** Endpoints that one replica delivers to at the same time, and how many of them may be failing. */
+const TURNS = 100
+const FAILING_TURNS = 50
+const TESTS = 20
+
+/** A message's attempts are 5, 20, 80, 320 s … apart, up to 6 hours. */
+const FIRST_DELAY_SECONDS = 5
+const MAX_DELAY_SECONDS = 6 * 3600
+/** From the second failure in a row on, an endpoint is left alone for 5, 10, 20 s …, up to 15 minutes. */
+const MAX_REST_SECONDS = 900
+
+export interface DispatcherOptions {
+  db: Db
+  /** Deliver only to https URLs with public addresses */
+  publicOnly: boolean
+  /** What an endpoint's state changes to, once per change */
+  onChange?: (endpoint: Pick<Candidate, 'id' | 'app_slug'>, change: Change) => void
+  /** A turn ended early, because the database failed */
+  onFailure?: (error: Error) => void
+}
+
+export type Change = { state: 'failing'; error: string } | { state: 'delivering' } | { state: 'gone' }
+
+export type Dispatcher = ReturnType<typeof createDispatcher>
+
+/**
+ * Delivers messages. Every replica has one. A replica leases an endpoint for its turn, so that at most two deliveries to it are in
+ * flight, however many replicas there are; turns of different endpoints run side by side and do not wait for each other.
+ */
+export function createDispatcher({ db, publicOnly, onChange, onFailure }: DispatcherOptions) {
+  const replica = randomUUID()
+  const stopping = new AbortController()
+  const turns = new Map<string, { failing: boolean; ended: Promise<void> }>()
+
+  /** Starts a turn for every endpoint that has something due and may be tried. It does not wait for deliveries. */
+  async function look(): Promise<void> {
+    const all = new Map((await candidates(db, {})).map((endpoint) => [endpoint.id, endpoint]))
+    for (const { endpoint_id, ...message } of await dueTests(db, { limit: TESTS })) {
+      const endpoint = all.get(endpoint_id)
+      if (endpoint && hasPlace(endpoint)) begin(endpoint, [message])
+    }
+    for (const endpoint of all.values()) {
+      if (stopping.signal.aborted) return
+      if (!endpoint.ready || !hasPlace(endpoint)) continue
+      const due = await dueMessages(db, { endpoint_id: endpoint.id, limit: 1 })
+      if (due.length > 0) begin(endpoint)
+    }
+  }
+
+  function hasPlace({ id, failures, leased }: Candidate): boolean {
+    if (leased || turns.has(id) || turns.size >= TURNS || stopping.signal.aborted) return false
+    // Half of the places are kept for endpoints that answer.
+    return failures === 0 || [...turns.values()].filter(({ failing }) => failing).length < FAILING_TURNS
+  }
+
+  /** @param tests to be sent, and nothing else; absent: whatever is due */
+  function begin(endpoint: Candidate, tests?: MessageKey[]): void {
+    const ended = turn(endpoint, tests)
+      .catch((error) => onFailure?.(error))
+      .finally(() => turns.delete(endpoint.id))
+    turns.set(endpoint.id, { failing: endpoint.failures > 0, ended })
+  }
+
+  async function turn(endpoint: Candidate, tests?: MessageKey[]): Promise<void> {
+    const endpoint_id = endpoint.id
+    const [leased] = await takeLease(db, endpoint_id, replica, tests !== undefined)
+    if (!leased) return
+    const { signal } = stopping
+    const end = performance.now() + TURN_MS
+    let { failures } = leased
+    let over = false
+    let page = tests ?? []
+    let reading: Promise<MessageKey[]> | undefined
+    /** Messages in a row that could not be claimed: the endpoint was paused or removed, or the messages are gone */
+    let misses = 0
+    let noted: Promise<unknown> = Promise.resolve()
+
+    /** Writes the endpoint's state, in the order of its changes. */
+    function note(write: () => Promise<unknown>): Promise<unknown> {
+      noted = noted.then(write)
+      return noted
+    }
+
+    async function next(): Promise<MessageKey | undefined> {
+      if (page.length === 0 && !tests) {
+        reading ??= dueMessages(db, { endpoint_id, limit: PAGE })
+        page = await reading
+        reading = undefined
+      }
+      return page.shift()
+    }
+
+    async function work(first: boolean): Promise<void> {
+      while (!over && !signal.aborted && performance.now() < end && (first || failures === 0)) {
+        const key = await next()
+        if (!key) return
+        const message = await claimMessage(db, key)
+        misses = message ? 0 : misses + 1
+        if (message) await send(message)
+        else if (misses > PAGE) over = true
+      }
+    }
+
+    async function send(message: Claimed): Promise<void> {
+      const { id, url, payload } = message
+      const attempt = await deliver({ url, secrets: secretsOf(message), id, payload }, publicOnly, signal).catch(
+        async (error) => {
+          over = true
+          if (!(error instanceof Stopped)) throw error
+          await unclaim(db, { account_id: message.account_id, id, attempts: message.attempts })
+        },
+      )
+      if (!attempt) return
+      const delay = Math.min(FIRST_DELAY_SECONDS * 4 ** (message.attempts - 1), MAX_DELAY_SECONDS)
+      await record(db, message, attempt, Math.max(delay, attempt.retry_after))
+      if (attempt.error === null) {
+        if (failures > 0) {
+          failures = 0
+          await note(() => noteRecovery(db, { endpoint_id }))
+          onChange?.(endpoint, { state: 'delivering' })
+        }
+        return
+      }
+      failures += 1
+      const rest = failures === 1 ? 0 : Math.min(FIRST_DELAY_SECONDS * 2 ** (failures - 2), MAX_REST_SECONDS)
+      const seconds = Math.max(rest, attempt.retry_after)
+      if (seconds > 0) over = true
+      const { error } = attempt
+      const first = failures === 1
+      await note(() => noteFailure(db, { endpoint_id, seconds, error }))
+      if (first) onChange?.(endpoint, { state: 'failing', error })
+      if (attempt.status === 410) {
+        over = true
+        const [paused] = await pauseGone(db, { endpoint_id })
+        if (paused) onChange?.(endpoint, { state: 'gone' })
+      }
+    }
+
+    try {
+      await Promise.all(Array.from({ length: PER_ENDPOINT }, (_, i) => work(i === 0)))
+    } finally {
+      await release(db, { endpoint_id, replica })
+    }
+  }
+
+  /** Resolves when no turn is under way. */
+  async function idle(): Promise<void> {
+    while (turns.size > 0) await Promise.all([...turns.values()].map(({ ended }) => ended))
+  }
+
+  /** Breaks deliveries off; their messages are due again. */
+  async function stop(): Promise<void> {
+    stopping.abort()
+    await idle()
+  }
+
+  return { look, idle, stop }
+}
+
+/** The secrets that sign: for a day after a rotation, the one before it too. */
+function secretsOf({ secret, previous_secret, previous_secret_until }: Claimed): string[] {
+  const both = previous_secret && previous_secret_until && previous_secret_until.getTime() > Date.now()
+  return both ? [secret, previous_secret] : [secret]
+}

@@ -1,0 +1,172 @@
+import { sql } from 'kysely'
+import { Webhook } from 'standardwebhooks'
+import t from 'tap'
+import { startBackground } from '../../src/background/index.ts'
+import { sweepHolds } from '../../src/background/sweep-holds.ts'
+import { deliverDue, hooked } from '../support/receiver.ts'
+import { type Person, start, unique } from '../support/start.ts'
+import { until } from '../support/until.ts'
+
+const credit = (operator: Person, ada: Person, amount: number) =>
+  operator.post('/api/admin/credits', {
+    ...{ clerk_id: ada.clerkId, amount, kind: 'adjustment', reference: unique('ref'), reason: 'a test' },
+    allow_negative: true,
+  })
+
+t.test('an app hears of its jobs, signed, once per event', async (t) => {
+  const { ada, app, db, reserve, received, secret, settle, types } = await hooked(t, undefined, { low_credits: 0 })
+  const [done, failed, expired] = [await reserve(5), await reserve(5), await reserve(5)]
+  await ada.complete(done, 3, { frames: 24 })
+  await ada.complete(done, 3, { frames: 24 })
+  await settle()
+  await ada.fail(failed)
+  await settle()
+  await sql`update jobs set expires_at = now() where id = ${expired}`.execute(db)
+  await sweepHolds(db, app.ledger)
+  await settle()
+  await ada.complete(expired, 1)
+  await settle()
+  t.strictSame(types(), ['job.completed', 'job.failed', 'job.failed', 'job.completed'])
+
+  const [first, , third] = received
+  if (!first || !third) throw new Error('not received')
+  const message = new Webhook(secret).verify(first.body, first.headers as Record<string, string>)
+  t.match(message, {
+    type: 'job.completed',
+    timestamp: /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?[+-]\d\d:\d\d$/,
+    data: {
+      account_id: ada.id,
+      credits: 7,
+      job: { id: done, status: 'completed', actual_cost: 3, metadata: { frames: 24 } },
+    },
+  })
+  t.match(JSON.parse(third.body).data.job, { id: expired, failure_reason: 'expired' })
+  t.throws(() => new Webhook(secret).verify(`${first.body} `, first.headers as Record<string, string>))
+  t.equal(new Set(received.map(({ headers }) => headers['webhook-id'])).size, 4)
+})
+
+t.test('account.low and account.negative are said when the credits cross the line, by whatever they do', async (t) => {
+  const { ada, operator, reserve, settle, types } = await hooked(t, undefined, {
+    events: ['account.low', 'account.negative'],
+  })
+  const job = await reserve(11)
+  await settle()
+  t.strictSame(types(), ['account.low'], '20 → 9')
+  await reserve(1)
+  await settle()
+  t.equal(types().length, 1, '9 → 8 crosses nothing')
+  await ada.complete(job, 40)
+  await settle()
+  t.strictSame(types(), ['account.low', 'account.negative'], '8 → -21')
+  await credit(operator, ada, 100)
+  await settle()
+  t.equal(types().length, 2)
+})
+
+t.test('an adjustment tells the apps that the account has used', async (t) => {
+  const { ada, operator, slug, settle, types } = await hooked(t)
+  await credit(operator, ada, -15)
+  await settle()
+  t.strictSame(types(), [], 'it has used none')
+  await ada.get(`/api/wallet?app=${slug}`)
+  await credit(operator, ada, 15)
+  await credit(operator, ada, -30)
+  await settle()
+  t.strictSame(types().sort(), ['account.low', 'account.negative'])
+})
+
+t.test('nothing is written where nobody listens, nor for what moves nothing', async (t) => {
+  const { ada, messages, operator, reserve } = await hooked(t, undefined, { events: ['job.failed'] })
+  await ada.complete(await reserve(5), 5)
+  await ada.complete((await ada.reserve(5)).json().job_id, 5)
+  const failed = await reserve(1)
+  t.equal((await ada.complete(failed, -1)).statusCode, 400)
+  t.strictSame(await messages(), [])
+  const gone = await operator.post('/api/admin/webhooks/replay', { endpoint_id: failed })
+  t.match([gone.statusCode, gone.json().error], [404, 'endpoint_not_found'])
+})
+
+t.test('a message whose process died is delivered by the next', async (t) => {
+  const { ada, db, messages, received, reserve, settle } = await hooked(t, undefined, { events: ['job.completed'] })
+  await ada.complete(await reserve(5), 5)
+  // The state after a dispatcher crashed.
+  await sql`update webhook_messages set attempts = 7, next_attempt_at = now() - interval '1 second'
+    where account_id = ${ada.id}`.execute(db)
+  await settle()
+  t.equal(received.length, 1)
+  t.strictSame(await messages(), [])
+})
+
+t.test('concurrent dispatchers deliver a message once', async (t) => {
+  const { ada, db, received, reserve, settle } = await hooked(t, undefined, { events: ['job.completed'] })
+  const jobs = await Promise.all(Array.from({ length: 20 }, () => reserve(1)))
+  await Promise.all(jobs.map((job) => ada.complete(job, 1)))
+  await Promise.all(Array.from({ length: 4 }, () => deliverDue(db)))
+  await settle()
+  t.equal(received.length, 20)
+})
+
+t.test('only an administrator arranges endpoints, and the secret is shown once', async (t) => {
+  const { ada, endpoint, operator, secret, slug, url } = await hooked(t)
+  t.match(secret, /^whsec_[A-Za-z0-9+/]{43}=$/)
+  t.match(endpoint, { app_slug: slug, url, low_credits: 10 })
+  const listed = await operator.get(`/api/admin/apps/${slug}/webhooks`)
+  t.strictSame(listed.json(), { endpoints: [endpoint] })
+  t.notMatch(listed.body, secret)
+
+  const path = `/api/admin/apps/${slug}/webhooks`
+  for (const answer of [
+    await ada.post(path, { url, events: ['job.failed'] }),
+    await ada.get(path),
+    await ada.get('/api/admin/webhooks/dead'),
+    await ada.post('/api/admin/webhooks/replay', { endpoint_id: endpoint.id }),
+  ]) {
+    t.match([answer.statusCode, answer.json().error], [403, 'not_an_administrator'])
+  }
+  for (const [field, body] of [
+    ['url', { url: 'ftp://example.com', events: ['job.failed'] }],
+    ['url', { url: 'https://user:pass@example.com', events: ['job.failed'] }],
+    ['url', { url: 'hooks', events: ['job.failed'] }],
+    ['events', { url, events: [] }],
+    ['events.0', { url, events: ['job.started'] }],
+  ] as const) {
+    const refused = await operator.post(path, body)
+    t.match([refused.statusCode, refused.json().field], [400, field])
+  }
+  const unknown = await operator.post('/api/admin/apps/nobody-has-this/webhooks', { url, events: ['job.failed'] })
+  t.match([unknown.statusCode, unknown.json().error], [404, 'app_not_found'])
+  t.equal((await operator.get('/api/admin/apps/nobody-has-this/webhooks')).statusCode, 404)
+})
+
+t.test('an endpoint that is removed receives nothing more', async (t) => {
+  const { app, ada, db, endpoint, messages, operator, received, reserve } = await hooked(t, undefined, {
+    events: ['job.completed'],
+  })
+  const { authorization } = operator
+  const remove = () =>
+    app.inject({ method: 'DELETE', url: `/api/admin/webhooks/${endpoint.id}`, headers: { authorization } })
+  await sql`insert into webhook_messages (account_id, endpoint_id, event, payload, next_attempt_at)
+    select ${ada.id}, ${endpoint.id}, 'job.completed', '{}', now() + interval '1 hour' from generate_series(1, 1200)`.execute(
+    db,
+  )
+  t.equal((await remove()).statusCode, 204)
+  t.equal((await remove()).statusCode, 404)
+  t.strictSame(await messages(), [])
+  await ada.complete(await reserve(5), 5)
+  t.strictSame(await messages(), [])
+  t.equal(received.length, 0)
+})
+
+t.test('an endpoint registered at one instance is heard by the others within seconds', async (t) => {
+  const { ada, slug, received } = await hooked(t, undefined, { events: ['job.completed'] })
+  const other = await start(t)
+  t.teardown(startBackground(other.app))
+  await until(async () => {
+    const headers = { authorization: ada.authorization }
+    const post = (url: string, payload: object) => other.app.inject({ method: 'POST', url, headers, payload })
+    const { job_id } = (await post('/api/jobs', { app: slug, action: 'render', cost_estimate: 0 })).json()
+    await post('/api/jobs/complete', { job_id, actual_cost: 0 })
+    return received.length > 0
+  })
+  t.ok(received.length > 0)
+})
