@@ -26,6 +26,8 @@ import type { Ledger } from './ledger/operations.ts'
 import { createPoster } from './ledger/poster.ts'
 import { type Metrics, noMetrics } from './observe/metrics.ts'
 import type { Tracing } from './observe/tracing.ts'
+import { createPayments } from './payments/create.ts'
+import type { Payments } from './payments/types.ts'
 import { adminRoutes } from './routes/admin.ts'
 import { adminWebhookMessageRoutes } from './routes/admin-webhook-messages.ts'
 import { adminWebhookRoutes } from './routes/admin-webhooks.ts'
@@ -34,7 +36,10 @@ import { deviceRoutes } from './routes/device.ts'
 import { healthRoutes } from './routes/health.ts'
 import { jobRoutes } from './routes/jobs.ts'
 import { oauthRoutes } from './routes/oauth.ts'
+import { packRoutes } from './routes/packs.ts'
 import { pageRoutes } from './routes/pages/index.ts'
+import { paymentEventRoutes } from './routes/payment-events.ts'
+import { purchaseRoutes } from './routes/purchases.ts'
 import { settleRoutes } from './routes/settle.ts'
 import { tokenRoutes } from './routes/tokens.ts'
 import { walletRoutes } from './routes/wallet.ts'
@@ -50,6 +55,8 @@ declare module 'fastify' {
     pats: Pats
     origins: Origins
     metrics: Metrics
+    /** undefined: this service sells no credits */
+    payments: Payments | undefined
   }
   interface FastifyRequest {
     /** Set by the hooks of access/caller.ts; read it by `callerOf` */
@@ -117,6 +124,7 @@ export async function buildApp(
   app.decorate('ledger', how.tracing?.posting(ledger) ?? ledger)
   app.load.watch('ledger', ledger)
   app.addHook('onClose', () => ledger.close())
+  app.decorate('payments', await createPayments(config, app))
   app.decorate('identity', await createIdentity(config, db, app.log, app.metrics))
   app.decorate('pats', rememberPats(db))
   app.decorate('origins', createOrigins(config, db))
@@ -167,7 +175,10 @@ export async function buildApp(
   await app.register(oauthRoutes)
   await app.register(settleRoutes)
   await app.register(adminRoutes)
+  await app.register(packRoutes)
+  await app.register(purchaseRoutes)
   await app.register(webhookRoutes)
+  await app.register(paymentEventRoutes)
   await app.register(adminWebhookRoutes)
   await app.register(adminWebhookMessageRoutes)
   await app.register(pageRoutes)

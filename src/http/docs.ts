@@ -27,11 +27,20 @@ export async function registerDocs(app: FastifyInstance): Promise<void> {
         version: '0.1.0',
       },
       servers: [{ url: app.config.publicUrl }],
-      tags: ['Auth', 'Wallet', 'Jobs', 'X Integration', 'OAuth Tokens', 'Device', 'Admin', 'Webhooks', 'Health'].map(
-        (name) => ({
-          name,
-        }),
-      ),
+      tags: [
+        'Auth',
+        'Wallet',
+        'Purchases',
+        'Jobs',
+        'X Integration',
+        'OAuth Tokens',
+        'Device',
+        'Admin',
+        'Webhooks',
+        'Health',
+      ].map((name) => ({
+        name,
+      })),
       components: {
         securitySchemes: {
           bearerAuth: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { signinUrl } from '../access/redirects.ts'
+import { buyUrl, signinUrl } from '../access/redirects.ts'
 import { DatabaseUnavailable } from '../db/unavailable.ts'
 import {
   badField,
@@ -55,18 +55,22 @@ export function toApiError(error: FastifyError | Error): ApiError {
   return internalError()
 }
 
-/** Sends what was thrown. Adds `signin_url` to every 401 and `topup_url` to every 402, and logs every 5xx. */
+/** Sends what was thrown. Adds `signin_url` to every 401 and `topup_url` and `buy_url`, which are equal, to every 402, and logs every 5xx. */
 export function sendError(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply) {
   const answer = toApiError(error)
   request.failure = answer.code
   if (answer.statusCode >= 500) request.log.error({ err: error }, answer.code)
   const details = { ...answer.details }
   const { config, origins } = request.server
+  const { referer, origin } = request.headers
   if (answer.statusCode === 401) {
-    const { referer, origin } = request.headers
     details.signin_url = signinUrl(config.publicUrl, [referer, origin], origins.isAllowed)
   }
-  if (answer.statusCode === 402 && config.topupUrl) details.topup_url = config.topupUrl
+  if (answer.statusCode === 402) {
+    const missing = Number(details.required) - Number(details.available)
+    const buy_url = buyUrl(config, [referer, origin], origins.isAllowed, missing)
+    if (buy_url) Object.assign(details, { topup_url: buy_url, buy_url })
+  }
   return reply
     .code(answer.statusCode)
     .headers(answer.headers)

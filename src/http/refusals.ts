@@ -11,6 +11,7 @@ import {
   invalidJson,
   invalidToken,
   localIdentityOnly,
+  notAnAdministrator,
   notSignedIn,
   originNotAllowed,
   overloaded,
@@ -54,12 +55,17 @@ export const signedIn: ErrorKind[] = [
   providerUnavailable,
 ]
 
+/** What any route can answer that is for administrators. */
+export const administrator: ErrorKind[] = [...signedIn, notAnAdministrator]
+
 const retryAfter = { 'Retry-After': { type: 'integer', description: 'Seconds to wait' } }
 const rateLimit = {
   'RateLimit-Limit': { type: 'integer', description: 'Requests allowed in a window' },
   'RateLimit-Remaining': { type: 'integer', description: 'Requests left in this window' },
   'RateLimit-Reset': { type: 'integer', description: 'Seconds until the next window' },
 }
+
+const BUY_URL = 'https://account.thefocus.ai/buy?missing=3'
 
 /** What each status means for the caller, and the headers that come with it. */
 const STATUSES: Record<number, { description: string; headers?: object; extra?: object }> = {
@@ -68,7 +74,7 @@ const STATUSES: Record<number, { description: string; headers?: object; extra?: 
     description: 'Unauthorized; `signin_url` is where to sign in',
     extra: { signin_url: 'https://account.thefocus.ai/signin?redirect_to=https%3A%2F%2Fapp.example.com%2F' },
   },
-  402: { description: 'Insufficient credits', extra: { topup_url: 'https://account.thefocus.ai/topup' } },
+  402: { description: 'Insufficient credits; `buy_url` is where to buy some', extra: { topup_url: BUY_URL, buy_url: BUY_URL } },
   403: { description: 'Forbidden' },
   404: { description: 'Not found' },
   409: { description: 'Conflict; nothing was changed' },

@@ -1,0 +1,115 @@
+import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
+import type { Static } from '@sinclair/typebox'
+import { requireAdmin } from '../access/caller.ts'
+import { badField, packNotFound, paymentsUnavailable } from '../http/catalogue.ts'
+import { administrator, anyRequest, jsonBody, refusals } from '../http/refusals.ts'
+import { amountFault, moneyText } from '../payments/money.ts'
+import { listPacks } from '../payments/packs.ts'
+import { PACK_BODY, Pack } from '../schemas/payments.ts'
+import { ref, Slug } from '../schemas/primitives.ts'
+
+interface PackRow {
+  slug: string
+  name: string
+  credits: number
+  price: number
+  currency: string
+}
+
+const answer = ({ slug, name, credits, price, currency }: PackRow) => ({
+  ...{ slug, name, credits, price, currency },
+  price_text: moneyText(price, currency),
+})
+
+export const packRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  app.get(
+    '/api/packs',
+    {
+      schema: {
+        operationId: 'listPacks',
+        tags: ['Purchases'],
+        summary: 'List what can be bought; empty where this service sells nothing',
+        security: [],
+        response: {
+          200: Type.Object(
+            { packs: Type.Array(ref(Pack)) },
+            { description: 'OK', examples: [{ packs: Pack.examples }] },
+          ),
+          ...refusals(anyRequest),
+        },
+      },
+    },
+    async () => ({ packs: app.payments ? (await listPacks(app.db)).map(answer) : [] }),
+  )
+
+  app.put(
+    '/api/admin/packs/:slug',
+    {
+      onRequest: requireAdmin,
+      schema: {
+        operationId: 'putPack',
+        tags: ['Admin'],
+        summary: 'Sell a pack of credits, or change it; purchases that have begun keep their terms',
+        params: Type.Object({ slug: Slug }),
+        body: PACK_BODY,
+        response: {
+          200: Type.Object({ pack: ref(Pack) }, { description: 'OK', examples: [{ pack: Pack.examples[0] }] }),
+          ...refusals(administrator, jsonBody, paymentsUnavailable),
+        },
+      },
+    },
+    async (request) => {
+      const { name, credits, stripe_price_id = null } = request.body
+      const { price, currency } = await termsOf(request.body)
+      const fault = amountFault(price, currency)
+      if (fault) throw badField('price', fault)
+      const values = { name, credits, price, currency, stripe_price_id, updated_at: new Date() }
+      const pack = await app.db
+        .insertInto('packs')
+        .values({ slug: request.params.slug, ...values })
+        .onConflict((conflict) => conflict.column('slug').doUpdateSet(values))
+        .returningAll()
+        .executeTakeFirstOrThrow()
+      return { pack: answer(pack) }
+    },
+  )
+
+  app.delete(
+    '/api/admin/packs/:slug',
+    {
+      onRequest: requireAdmin,
+      schema: {
+        operationId: 'deletePack',
+        tags: ['Admin'],
+        summary: 'Stop selling a pack; purchases that have begun can still be paid',
+        params: Type.Object({ slug: Slug }),
+        response: {
+          204: Type.Null({ description: 'Not sold any more' }),
+          ...refusals(administrator, packNotFound),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { slug } = request.params
+      const gone = await app.db.deleteFrom('packs').where('slug', '=', slug).returning('slug').executeTakeFirst()
+      if (!gone) throw packNotFound()
+      return reply.code(204).send(null)
+    },
+  )
+
+  /** What the pack costs: as given, or what Stripe's price says. @throws {ApiError} 400, 503 payments_unavailable */
+  async function termsOf({ price, currency, stripe_price_id }: Static<typeof PACK_BODY>) {
+    if (stripe_price_id === undefined) {
+      if (price === undefined) throw badField('price', 'is missing')
+      if (currency === undefined) throw badField('currency', 'is missing')
+      return { price, currency }
+    }
+    if (!app.payments?.provider.price) throw badField('stripe_price_id', 'needs STRIPE_SECRET_KEY')
+    const theirs = await app.payments.provider.price(stripe_price_id)
+    if (!theirs) throw badField('stripe_price_id', 'is not a one-time price with a fixed amount at Stripe')
+    if (price !== undefined && price !== theirs.price) throw badField('price', `is ${theirs.price} at Stripe`)
+    if (currency !== undefined && currency !== theirs.currency)
+      throw badField('currency', `is ${theirs.currency} at Stripe`)
+    return theirs
+  }
+}
