@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { symlink } from 'node:fs/promises'
+import { readFile, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -8,14 +8,17 @@ const run = promisify(execFile)
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
 /**
- * Checks out an earlier commit of this repository, to be run beside the present one with the packages of the present one.
+ * Checks out an earlier commit of this repository, to be run beside the present one. It runs with the packages that are installed
+ * here where its lockfile is the same, and otherwise with its own, which npm installs.
  * @param folder that exists; the checkout is made below it
  * @returns its server script, and a function that removes the checkout
  */
 export async function checkOut(commit: string, folder: string) {
   const tree = join(folder, 'previous')
   await run('git', ['worktree', 'add', '--detach', tree, commit], { cwd: ROOT })
-  await symlink(join(ROOT, 'node_modules'), join(tree, 'node_modules'))
+  const [own, ours] = await Promise.all([tree, ROOT].map((root) => readFile(join(root, 'package-lock.json'), 'utf8')))
+  if (own === ours) await symlink(join(ROOT, 'node_modules'), join(tree, 'node_modules'))
+  else await run('npm', ['ci', '--omit=dev', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: tree })
   return {
     script: join(tree, 'src', 'server.ts'),
     remove: () => run('git', ['worktree', 'remove', '--force', tree], { cwd: ROOT }),

@@ -1,18 +1,27 @@
-import { isIPv4 } from 'node:net'
+import { isIP, isIPv4, isIPv6 } from 'node:net'
 import ipaddr from 'ipaddr.js'
 
-/** An IP address for display: an IPv4-mapped IPv6 address, as dual-stack sockets report it, becomes plain IPv4. */
-export const plainAddress = (ip: string): string => (ipaddr.isValid(ip) ? ipaddr.process(ip).toString() : ip)
-
-/** The key that limits by address count under: an IPv4 address, or the /64 of an IPv6 address, the usual size of one subscriber's network. */
-export function addressOwner(ip: string): string {
+/**
+ * An IP address in plain form: an IPv4-mapped IPv6 address, as dual-stack sockets report it, becomes plain IPv4. Brackets,
+ * the port that some proxies append, and the zone of a link-local address are removed.
+ * @returns undefined where `text` is no address
+ */
+export function readAddress(text: string): string | undefined {
   // The common case first: parsing takes ten times as long.
-  if (isIPv4(ip)) return ip
-  if (!ipaddr.isValid(ip)) return ip
-  const address = ipaddr.process(ip)
-  return address instanceof ipaddr.IPv6
-    ? `${ipaddr.IPv6.networkAddressFromCIDR(`${address.toNormalizedString().replace(/%.*/, '')}/64`)}/64`
-    : address.toString()
+  if (isIPv4(text)) return text
+  const [, v6, v4] = /^\s*(?:\[([^\]]*)\](?::\d+)?|([\d.]+):\d+)\s*$/.exec(text) ?? []
+  const bare = (v6 ?? v4 ?? text.trim()).replace(/%.*/, '')
+  // isIP first: ipaddr.js also reads "1", "0x7f.1" and the like as IPv4.
+  return isIP(bare) ? ipaddr.process(bare).toString() : undefined
+}
+
+/**
+ * The key that limits by address count under: an IPv4 address, or the /64 of an IPv6 address, the usual size of one
+ * subscriber's network.
+ * @param ip as `readAddress` gives it
+ */
+export function addressOwner(ip: string): string {
+  return isIPv6(ip) ? `${ipaddr.IPv6.networkAddressFromCIDR(`${ip}/64`)}/64` : ip
 }
 
 /** `localhost`, 127.0.0.0/8 and ::1 (with or without brackets): host names that always mean this machine. */

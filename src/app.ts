@@ -10,6 +10,7 @@ import { type Pats, rememberPats } from './access/tokens.ts'
 import type { Config } from './config.ts'
 import { connectForPosting, poolUse } from './db/connect.ts'
 import type { Db } from './db/tables.ts'
+import { registerClientAddress } from './http/client-address.ts'
 import { schemaController } from './http/compilers.ts'
 import { registerDocs } from './http/docs.ts'
 import { registerDraining } from './http/draining.ts'
@@ -94,7 +95,6 @@ export async function buildApp(
     // Requests on open connections are answered while the service closes.
     return503OnClosing: false,
     clientErrorHandler: refuseUnreadable,
-    trustProxy: config.trustProxy.length ? config.trustProxy : false,
     genReqId: () => randomUUID(),
     // A log line per request costs more than the request. LOG_LEVEL=debug turns it on.
     logController: new LogController({
@@ -129,6 +129,7 @@ export async function buildApp(
   app.decorate('pats', rememberPats(db))
   app.decorate('origins', createOrigins(config, db))
   await app.origins.refresh()
+  registerClientAddress(app)
   app.decorateRequest('account')
   app.decorateRequest('deadline')
   app.decorateRequest('appOfKey')

@@ -137,7 +137,7 @@ async function findCaller(request: FastifyRequest): Promise<Caller> {
     if (!token) throw malformedBearer()
     return isPat(token) ? byPat(request, token) : bySessionJwt(request, token, 'header')
   }
-  const caller = (await bySessionCookie(request)) ?? (await byClerkCookie(request))
+  const caller = (await bySessionCookie(request)) ?? (await byIdentityCookie(request))
   if (!caller) throw notSignedIn()
   return caller
 }
@@ -163,10 +163,11 @@ export async function bySessionJwt(request: FastifyRequest, token: string, via: 
   return { id: accountIdOf(sub), clerk_id: sub, sid, jwt: { token, claims }, via, ...person }
 }
 
-/** Clerk's own cookie: on hosts where ClerkJS runs, it holds a JWT of the last 60 seconds. */
-async function byClerkCookie(request: FastifyRequest): Promise<Caller | undefined> {
-  const token = request.server.identity.mode === 'clerk' ? request.cookies.__session : undefined
-  return token ? bySessionJwt(request, token, 'cookie') : undefined
+/** The identity's own cookie: on hosts where ClerkJS runs, it holds a JWT of the last 60 seconds. */
+async function byIdentityCookie(request: FastifyRequest): Promise<Caller | undefined> {
+  const { cookies, server } = request
+  const name = server.identity.cookies.find((name) => cookies[name])
+  return name ? bySessionJwt(request, String(cookies[name]), 'cookie') : undefined
 }
 
 /** The person of our session cookie; undefined without a live session. */

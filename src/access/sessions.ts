@@ -81,6 +81,13 @@ export async function closeSession(request: FastifyRequest, reply: FastifyReply)
 }
 
 const isHttps = (publicUrl: string) => publicUrl.startsWith('https:')
-const sessionCookie = (publicUrl: string) => (isHttps(publicUrl) ? '__Host-focus_session' : 'focus_session')
+const sessionCookie = (publicUrl: string) =>
+  isHttps(publicUrl) ? '__Host-focus_session' : portCookie('focus_session', publicUrl)
 const cookieOptions = (publicUrl: string) =>
   ({ path: '/', httpOnly: true, sameSite: 'lax', secure: isHttps(publicUrl) }) as const
+
+/** A cookie's name with our port: cookies do not differ by port, so several services on one host need several names. */
+export function portCookie(name: string, publicUrl: string): string {
+  const { port, protocol } = new URL(publicUrl)
+  return `${name}_${port || (protocol === 'https:' ? '443' : '80')}`
+}

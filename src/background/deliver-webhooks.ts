@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { type Change, createDispatcher } from '../webhooks/dispatcher.ts'
-import { readEndpoints } from '../webhooks/outbox.ts'
+import { onMessages, readEndpoints } from '../webhooks/outbox.ts'
 
 /**
  * Delivery of webhooks. `run` reads who listens and starts what is due; `stop` breaks off what is under way.
@@ -12,6 +12,8 @@ export function webhookDelivery({ db, config, log }: Pick<FastifyInstance, 'db' 
     onFailure: (error) => log.warn({ err: error }, 'could not deliver webhooks'),
     onChange: ({ id, app_slug }, change) => logChange({ endpoint_id: id, app: app_slug }, change),
   })
+
+  onMessages(db, dispatcher.wake)
 
   function logChange(endpoint: object, change: Change): void {
     if (change.state === 'failing') log.warn({ ...endpoint, error: change.error }, 'a webhook endpoint fails')

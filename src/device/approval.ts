@@ -44,7 +44,7 @@ const insertLogin = statement<
 
 /**
  * A device asks to be logged in.
- * @param asked `requested_from` is the address it asks from, without any IPv4-in-IPv6 prefix
+ * @param asked `requested_from` is the address it asks from
  * @throws {ApiError} 429 too_many_attempts after 10 a minute from one address
  */
 export async function startDevice(

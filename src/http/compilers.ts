@@ -2,8 +2,14 @@ import AjvCompiler, { type BuildCompilerFromPool } from '@fastify/ajv-compiler'
 import SerializerSelector from '@fastify/fast-json-stringify-compiler'
 import type { FastifyServerOptions } from 'fastify'
 
+/**
+ * A keyword of our schemas: constraints that a handler enforces, with a better answer than the validator's. In the document
+ * they stand among the others.
+ */
+export const DOCUMENTED = 'documented'
+
 type Components = Parameters<BuildCompilerFromPool>[0]
-type Route = { schema: unknown; httpPart?: string }
+type Route = { schema: unknown; httpPart?: string; httpStatus?: string }
 type Compile = (route: Route) => unknown
 
 /**
@@ -19,6 +25,7 @@ export const schemaController = {
           ...options,
           customOptions: {
             ...options.customOptions,
+            keywords: [DOCUMENTED],
             coerceTypes,
             // With strictNumbers off while coercing, "Infinity" reaches the minimum and maximum checks and fails them.
             strictNumbers: !coerceTypes,
@@ -29,7 +36,11 @@ export const schemaController = {
       const [strict, coercing] = [build(false), build(true)]
       return (route) => (route.httpPart === 'body' ? strict : coercing)(route)
     }),
-    buildSerializer: pooled((components, options) => SerializerSelector()(components, options as object) as Compile),
+    buildSerializer: pooled((components, options) => {
+      const compile = SerializerSelector()(components, options as object) as Compile
+      // The schemas of errors are for the document. What an error carries was chosen where it was declared.
+      return (route) => (Number(route.httpStatus) >= 400 ? JSON.stringify : compile(route))
+    }),
   },
 } as NonNullable<FastifyServerOptions['schemaController']>
 
@@ -47,7 +58,7 @@ function pooled<Options>(build: (components: Components, options: Options) => Co
 function once(compile: Compile): Compile {
   const compiled = new Map<string, unknown>()
   return (route) => {
-    const key = JSON.stringify([route.httpPart === 'body', route.schema])
+    const key = JSON.stringify([route.httpPart === 'body', Number(route.httpStatus) >= 400, route.schema])
     if (!compiled.has(key)) compiled.set(key, compile(route))
     return compiled.get(key)
   }

@@ -2,11 +2,23 @@ import { readFileSync } from 'node:fs'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
+import { webhookOperations } from '../schemas/webhook-requests.ts'
+import { DOCUMENTED } from './compilers.ts'
 
-type Media = { schema?: { $ref?: string; example?: unknown }; example?: unknown; examples?: unknown }
+type Schema = {
+  [keyword: string]: unknown
+  $ref?: string
+  nullable?: boolean
+  example?: unknown
+}
+type Media = { schema?: Schema; example?: unknown; examples?: unknown }
+interface Operation {
+  requestBody?: { required: boolean; content: Record<string, Media> }
+  responses?: Record<string, { content?: Record<string, Media> }>
+}
 type Document = {
-  paths?: Record<string, Record<string, { responses?: Record<string, { content?: Record<string, Media> }> }>>
-  components?: { schemas?: Record<string, { example?: unknown }> }
+  paths?: Record<string, Record<string, Operation>>
+  components?: { schemas?: Record<string, Schema> }
 }
 
 const MARK = readFileSync(new URL('../../views/assets/icon.svg', import.meta.url))
@@ -15,6 +27,20 @@ const MARK = readFileSync(new URL('../../views/assets/icon.svg', import.meta.url
 const DESCRIPTION = `Identity, credits, job tracking for thefocus.ai apps
 
 To try it, [sign in](/signin), come back to this page, open an operation and press *Try it out*.`
+
+/** In the order of the document. */
+const TAGS = {
+  Auth: 'Signing in, session tokens and personal access tokens.',
+  Wallet: 'The credits of an account, and every change of them.',
+  Purchases: 'Buying credits: packs, purchases and automatic top-ups.',
+  Jobs: 'Paid work: reserve credits, then complete or fail.',
+  'X Integration': "X's access token of a connected account, and a proxy that reads the profile with it.",
+  'OAuth Tokens': 'Access tokens of the providers that a person has connected.',
+  Device: 'Login of programs without a browser of their own (RFC 8628): the device shows a code, a person approves it.',
+  Admin: 'Apps, credits and accounts. Only administrators.',
+  Webhooks: 'Events that the identity provider sends to this service. Those that this service sends are `x-webhooks`.',
+  Health: 'For containers and load balancers.',
+}
 
 /** Serves the OpenAPI document at /api/openapi.json and Swagger UI at /api/docs. Call it before adding routes. */
 export async function registerDocs(app: FastifyInstance): Promise<void> {
@@ -25,26 +51,24 @@ export async function registerDocs(app: FastifyInstance): Promise<void> {
         title: 'The Focus API',
         description: DESCRIPTION,
         version: '0.1.0',
+        contact: { name: 'The Focus', url: 'https://thefocus.ai' },
+        license: { name: 'MIT', url: 'https://opensource.org/license/mit' },
       },
       servers: [{ url: app.config.publicUrl }],
-      tags: [
-        'Auth',
-        'Wallet',
-        'Purchases',
-        'Jobs',
-        'X Integration',
-        'OAuth Tokens',
-        'Device',
-        'Admin',
-        'Webhooks',
-        'Health',
-      ].map((name) => ({
-        name,
-      })),
+      tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
       components: {
         securitySchemes: {
-          bearerAuth: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
-          twitterBearer: { type: 'http', scheme: 'bearer' },
+          bearerAuth: {
+            type: 'http',
+            scheme: 'bearer',
+            bearerFormat: 'JWT',
+            description: 'A session JWT, or a personal access token (`focus_pat_…`)',
+          },
+          twitterBearer: {
+            type: 'http',
+            scheme: 'bearer',
+            description: "X's own access token, as /api/xToken returns it",
+          },
           appKey: {
             type: 'apiKey',
             in: 'header',
@@ -55,7 +79,8 @@ export async function registerDocs(app: FastifyInstance): Promise<void> {
             type: 'apiKey',
             in: 'cookie',
             name: '__Host-focus_session',
-            description: 'Set by /signin. Its name is focus_session where PUBLIC_URL is http',
+            description:
+              'Set by /signin. Where PUBLIC_URL is http, its name is focus_session_ and the port, such as focus_session_3000',
           },
         },
       },
@@ -64,7 +89,7 @@ export async function registerDocs(app: FastifyInstance): Promise<void> {
     refResolver: { buildLocalReference: (json, _base, _fragment, i) => String(json.$id ?? `def-${i}`) },
     transformObject: (document) => {
       if (!('openapiObject' in document)) return document.swaggerObject
-      return withExamples(document.openapiObject as Document) as typeof document.openapiObject
+      return completed(document.openapiObject as Document) as typeof document.openapiObject
     },
   })
   app.get('/api/openapi.json', { schema: { hide: true } }, () => app.swagger())
@@ -92,19 +117,32 @@ export async function registerDocs(app: FastifyInstance): Promise<void> {
   })
 }
 
-/** Copies the example of a component to every response that refers to it, where readers look for it. */
-function withExamples(document: Document): Document {
-  for (const operations of Object.values(document.paths ?? {})) {
-    for (const { responses } of Object.values(operations)) {
-      for (const { content } of Object.values(responses ?? {})) {
-        for (const media of Object.values(content ?? {})) {
-          const name = media.schema?.$ref?.split('/').at(-1)
-          if (media.example === undefined && media.examples === undefined && name) {
-            media.example = document.components?.schemas?.[name]?.example
-          }
-        }
+/** Adds what @fastify/swagger leaves out. */
+function completed(document: Document): Document {
+  const schemas = document.components?.schemas ?? {}
+  const named = ({ $ref }: Schema = {}) => schemas[$ref?.split('/').at(-1) ?? '']
+  for (const { requestBody, responses } of Object.values(document.paths ?? {}).flatMap(Object.values<Operation>)) {
+    if (requestBody) {
+      // @fastify/swagger calls every body required. One that may be null may also be absent.
+      const bodies = Object.values(requestBody.content).map(({ schema }) => named(schema) ?? schema)
+      requestBody.required = !bodies.some((schema) => schema?.nullable)
+    }
+    // Readers look for an example in the response, not in the component that it refers to.
+    for (const media of Object.values(responses ?? {}).flatMap(({ content = {} }) => Object.values(content))) {
+      if (media.example === undefined && media.examples === undefined) {
+        const example = named(media.schema)?.example
+        if (example !== undefined) media.example = example
       }
     }
   }
-  return document
+  return { ...(spread(document) as Document), ...{ 'x-webhooks': webhookOperations } }
+}
+
+/** Moves what the keyword `documented` holds to the other constraints of its schema. */
+function spread(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(spread)
+  if (typeof value !== 'object' || value === null) return value
+  const { [DOCUMENTED]: documented, ...others } = value as Record<string, unknown>
+  const spreadOut = Object.entries(others).map(([name, inner]) => [name, spread(inner)])
+  return { ...Object.fromEntries(spreadOut), ...(documented as object | undefined) }
 }

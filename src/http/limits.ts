@@ -48,7 +48,7 @@ export async function registerLimits(app: FastifyInstance): Promise<void> {
     return app.createRateLimit(bounded)
   }
 
-  const byAddress = (request: FastifyRequest) => addressOwner(request.ip)
+  const byAddress = (request: FastifyRequest) => addressOwner(request.address)
   const accounts = limiter({ max, keyGenerator: (request) => request.account?.id ?? '' })
   const apps = limiter({ max: max * APP_FACTOR, keyGenerator: (request) => request.appOfKey ?? '' })
   const addresses = limiter({ max, keyGenerator: byAddress })

@@ -1,4 +1,4 @@
-import { ErrorBody, SessionUnauthorized } from '../schemas/errors.ts'
+import { ErrorBody, EXAMPLE_REQUEST, SessionUnauthorized } from '../schemas/errors.ts'
 import { ref } from '../schemas/primitives.ts'
 import {
   accountClosed,
@@ -67,14 +67,35 @@ const rateLimit = {
 
 const BUY_URL = 'https://account.thefocus.ai/buy?missing=3'
 
+interface Status {
+  description: string
+  headers?: object
+  /** Fields that error-handler.ts adds: their schemas, their values in examples, and which of them are always there */
+  fields?: object
+  extra?: object
+  always?: string[]
+}
+
 /** What each status means for the caller, and the headers that come with it. */
-const STATUSES: Record<number, { description: string; headers?: object; extra?: object }> = {
+const STATUSES: Record<number, Status> = {
   400: { description: 'Bad request; `field` names the field that is wrong, if there is one' },
   401: {
     description: 'Unauthorized; `signin_url` is where to sign in',
     extra: { signin_url: 'https://account.thefocus.ai/signin?redirect_to=https%3A%2F%2Fapp.example.com%2F' },
+    fields: { signin_url: { type: 'string' } },
+    always: ['signin_url'],
   },
-  402: { description: 'Insufficient credits; `buy_url` is where to buy some', extra: { topup_url: BUY_URL, buy_url: BUY_URL } },
+  402: {
+    description: 'Insufficient credits',
+    extra: { topup_url: BUY_URL, buy_url: BUY_URL },
+    fields: {
+      topup_url: { type: 'string', description: 'The same as buy_url' },
+      buy_url: {
+        type: 'string',
+        description: 'Where the person buys the credits that are missing; absent where this service sells none',
+      },
+    },
+  },
   403: { description: 'Forbidden' },
   404: { description: 'Not found' },
   409: { description: 'Conflict; nothing was changed' },
@@ -101,12 +122,21 @@ export function refusals(...kinds: (ErrorKind | readonly ErrorKind[])[]): Record
   return Object.fromEntries([...byStatus].map(([status, of]) => [status, refusal(status, of)]))
 }
 
+/** The schema names the codes, and the fields that come with any of them; a field of all of them is required. */
 function refusal(status: number, kinds: ErrorKind[]): Refusal {
-  const { description, headers, extra } = STATUSES[status] ?? { description: 'Error' }
+  const { description, headers, extra, fields, always = [] } = STATUSES[status] ?? { description: 'Error' }
   const examples: Record<string, { value: object }> = {}
   for (const { code, example } of kinds) {
-    examples[code] ??= { value: { error: code, message: example.message, ...example.details, ...extra } }
+    const { message, details } = example
+    examples[code] ??= { value: { error: code, message, ...details, ...extra, request_id: EXAMPLE_REQUEST } }
   }
-  const schema = ref(status === 401 ? SessionUnauthorized : ErrorBody)
+  const own = Object.assign({}, ...kinds.map((kind) => kind.fields)) as Record<string, object>
+  const common = Object.keys(own).filter((field) => kinds.every((kind) => field in kind.fields))
+  const schema = {
+    type: 'object',
+    allOf: [ref(status === 401 ? SessionUnauthorized : ErrorBody)],
+    required: ['error', ...always, ...common],
+    properties: { error: { type: 'string', enum: Object.keys(examples) }, ...fields, ...own },
+  }
   return { description, ...(headers && { headers }), content: { 'application/json': { schema, examples } } }
 }

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { createClerkClient, verifyToken } from '@clerk/backend'
 import { TokenVerificationError } from '@clerk/backend/errors'
@@ -136,6 +137,7 @@ export function clerkIdentity(
   return {
     mode: 'clerk',
     issuer,
+    cookies: [`__session_${cookieSuffix(publishableKey)}`, '__session'],
     administrators: new Set(),
     verify,
     mint,
@@ -143,6 +145,12 @@ export function clerkIdentity(
     ...(webhookSecret && { readWebhook: (headers, body) => readWebhook(headers, body, webhookSecret) }),
   }
 }
+
+/**
+ * What ClerkJS appends to the names of its cookies, so that several Clerk applications on one domain do not overwrite each
+ * other's. The SDK computes it in the same way, but exports that from no public path.
+ */
+const cookieSuffix = (publishableKey: string): string => hash('sha1', publishableKey, 'base64url').slice(0, 8)
 
 type OauthProvider = Parameters<ReturnType<typeof createClerkClient>['users']['getUserOauthAccessToken']>[1]
 

@@ -60,7 +60,7 @@ export async function localIdentity(config: Config, db: Db): Promise<Omit<Identi
   }
 
   const builtIn = config.localIdentity === 'expose' ? [] : [localClerkId('admin@example.com')]
-  return { mode: 'local', issuer, administrators: new Set(builtIn), verify, mint, oauthAccessTokens }
+  return { mode: 'local', issuer, cookies: [], administrators: new Set(builtIn), verify, mint, oauthAccessTokens }
 }
 
 /** The user id derived from an e-mail address: `user_` and 27 base62 characters, like Clerk's. */

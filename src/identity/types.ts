@@ -42,6 +42,8 @@ export interface Identity {
   readonly mode: 'clerk' | 'local'
   /** Clerk ids that are administrators without being configured */
   readonly administrators: ReadonlySet<string>
+  /** Names of the cookies that its own scripts keep a session JWT in; the first that is set counts */
+  readonly cookies: readonly string[]
   /** The `iss` claim of its session JWTs */
   readonly issuer: string
   /** The cached claims of a token that was verified before and has not expired */

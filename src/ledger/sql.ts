@@ -8,8 +8,10 @@ import type { Account, App, Entry, Grant, Job, Outcome, State } from './rules.ts
  * The SQL of the ledger: what a batch of operations names is read into states, and what became of them is written, each table
  * by one statement for all. It decides nothing: rules.ts does, between the two.
  *
- * Beside each join with arrays stands the same condition on the account alone, by which a database that is sharded by account
- * finds the shard, and every INSERT returns something, without which such a database hides which constraint refused it.
+ * Statements that join arrays with a table have two forms. On a database sharded by account, the condition on the account stands
+ * a second time, alone (`inShard`): by it the coordinator finds the shard. A plain Postgres would take it as an index condition,
+ * and read every job of the accounts instead of the ones named. Every INSERT returns something, because Citus otherwise
+ * hides which constraint refused it.
  */
 
 type Rows = unknown[]
@@ -31,6 +33,15 @@ function arraysOf(columns: Columns, rows: object[]): Record<string, unknown[]> {
 }
 
 type Arrays = Record<string, unknown[]>
+
+/** Declares both forms of a statement. @returns the one for a database that is sharded or not */
+function forms(name: string, text: (inShard: (column: string, accounts: string) => string) => string) {
+  const nothing = text(() => '')
+  const condition = text((column, accounts) => `and ${column} = any(${accounts}::uuid[])`)
+  const plain = statement<Arrays, never>(name, nothing)
+  const sharded = statement<Arrays, never>(`${name}_in_shard`, condition)
+  return (isSharded: boolean) => (isSharded ? sharded : plain)
+}
 
 // ---- Load
 
@@ -54,20 +65,20 @@ const JOB = `jobs.account_id, jobs.id, jobs.app_slug, jobs.action, jobs.status, 
 const NAMED_JOBS = { account_id: 'uuid', id: 'uuid' }
 
 /** Jobs by id, and whether their app has a settle key. */
-const readJobs = statement<Arrays, never>(
+const readJobs = forms(
   'ledger_jobs',
-  `select ${JOB},
+  (inShard) => `select ${JOB},
     (select apps.settle_key_hash is not null from apps where apps.slug = jobs.app_slug) as keyed
   from ${rowsOf(NAMED_JOBS, 'named')} join jobs on jobs.account_id = named.account_id and jobs.id = named.id
-  where jobs.account_id = any($account_id::uuid[])`,
+    ${inShard('jobs.account_id', '$account_id')}`,
 )
 
 const NAMED_KEYS = { account_id: 'uuid', idempotency_key: 'text' }
-const readKeys = statement<Arrays, never>(
+const readKeys = forms(
   'ledger_keys',
-  `select ${JOB} from ${rowsOf(NAMED_KEYS, 'named')}
+  (inShard) => `select ${JOB} from ${rowsOf(NAMED_KEYS, 'named')}
     join jobs on jobs.account_id = named.account_id and jobs.idempotency_key = named.idempotency_key
-  where jobs.account_id = any($account_id::uuid[])`,
+    ${inShard('jobs.account_id', '$account_id')}`,
 )
 
 const readApps = statement<{ slugs: string[] }, never>(
@@ -84,21 +95,24 @@ const readGrants = statement<Arrays, never>(
 
 const NAMED_ENTRIES = { account_id: 'uuid', reference: 'text' }
 const ENTRY = 'seq, job_id, kind, amount, balance_after, ledger_entries.reference, reason, actor'
-const readEntries = statement<Arrays, never>(
+const readEntries = forms(
   'ledger_references',
-  `select ledger_entries.account_id, ${ENTRY}, ${ms('created_at', 'created_at')} from ${rowsOf(NAMED_ENTRIES, 'named')}
+  (inShard) => `select ledger_entries.account_id, ${ENTRY}, ${ms('created_at', 'created_at')}
+  from ${rowsOf(NAMED_ENTRIES, 'named')}
     join ledger_entries on ledger_entries.account_id = named.account_id and ledger_entries.reference = named.reference
-  where ledger_entries.account_id = any($account_id::uuid[])`,
+    ${inShard('ledger_entries.account_id', '$account_id')}`,
 )
 
 const NAMED_PURCHASES = { account_id: 'uuid', id: 'uuid' }
-const readPurchases = statement<Arrays, never>(
+const readPurchases = forms(
   'ledger_purchases',
-  `select purchases.account_id, purchases.id, pack_name, credits, status, failure_reason, checkout_id, payment_id, reference, amount,
+  (
+    inShard,
+  ) => `select purchases.account_id, purchases.id, pack_name, credits, status, failure_reason, checkout_id, payment_id, reference, amount,
     refunds, taken_back, disputed, receipt_url, ${ms('paid_at', 'paid_at')}, version
   from ${rowsOf(NAMED_PURCHASES, 'named')}
     join purchases on purchases.account_id = named.account_id and purchases.id = named.id
-  where purchases.account_id = any($account_id::uuid[])`,
+    ${inShard('purchases.account_id', '$account_id')}`,
 )
 
 /** The most overdue holds that are given back for one account at once. */
@@ -118,17 +132,22 @@ type JobRecord = Omit<Job, 'keyed' | 'merge'> & {
   keyed?: boolean | null
 }
 
+/** How a transaction takes its locks. */
+export interface Locking {
+  /** Waits for the lock of its one account, and opens that where need be; else accounts that are locked are left out */
+  waits: boolean
+  /** The database is sharded by account: all accounts are of one shard, and settings are passed on to its node */
+  sharded: boolean
+}
+
 /** A query, and where its rows go. */
 interface Read {
   query: Query
   take(rows: Rows, states: Map<string, State>): void
 }
 
-/**
- * What is to be read for a batch, all of it in one round trip, beginning with the lock.
- * @param wait whether to wait for locks, instead of leaving out the accounts that are locked
- */
-export function load(operations: Operation[], wait: boolean): Read[] {
+/** What is to be read for a batch, all of it in one round trip, beginning with the lock. */
+export function load(operations: Operation[], { waits, sharded }: Locking): Read[] {
   const account_ids = [...new Set(operations.map(({ account_id }) => account_id))]
   const jobs: { account_id: string; id: string }[] = []
   const patches = new Map<string, string>()
@@ -168,19 +187,22 @@ export function load(operations: Operation[], wait: boolean): Read[] {
     }
   }
   const reads: Read[] = [{ query: lockAccounts.query({ account_ids }), take: takeAccounts }]
-  if (wait) reads.unshift({ query: awaitLock.query({ account_ids }), take: () => {} })
+  if (waits) reads.unshift({ query: awaitLock.query({ account_ids }), take: () => {} })
   if (jobs.length) {
     const take = (rows: Rows, states: Map<string, State>) => takeJobs(rows, states, patches)
-    reads.push({ query: readJobs.query(arraysOf(NAMED_JOBS, jobs)), take })
+    reads.push({ query: readJobs(sharded).query(arraysOf(NAMED_JOBS, jobs)), take })
   }
   if (keys.length)
-    reads.push({ query: readKeys.query(arraysOf(NAMED_KEYS, keys)), take: (rows, states) => takeJobs(rows, states) })
+    reads.push({
+      query: readKeys(sharded).query(arraysOf(NAMED_KEYS, keys)),
+      take: (rows, states) => takeJobs(rows, states),
+    })
   if (slugs.size) reads.push({ query: readApps.query({ slugs: [...slugs] }), take: takeApps })
   if (visitors.size) reads.push({ query: readGrants.query({ account_ids: [...visitors] }), take: takeGrants })
   if (references.length)
-    reads.push({ query: readEntries.query(arraysOf(NAMED_ENTRIES, references)), take: takeEntries })
+    reads.push({ query: readEntries(sharded).query(arraysOf(NAMED_ENTRIES, references)), take: takeEntries })
   if (purchases.length)
-    reads.push({ query: readPurchases.query(arraysOf(NAMED_PURCHASES, purchases)), take: takePurchases })
+    reads.push({ query: readPurchases(sharded).query(arraysOf(NAMED_PURCHASES, purchases)), take: takePurchases })
   return reads
 }
 
@@ -253,10 +275,10 @@ function takePurchases(rows: Rows, states: Map<string, State>): void {
 // ---- Store
 
 const ACCOUNTS = { id: 'uuid', credits: 'bigint', held: 'bigint', seq: 'bigint' }
-const updateAccounts = statement<Arrays, never>(
+const updateAccounts = forms(
   'store_accounts',
-  `update accounts set credits = new.credits, held = new.held, seq = new.seq
-  from ${rowsOf(ACCOUNTS, 'new')} where accounts.id = new.id and accounts.id = any($id::uuid[])`,
+  (inShard) => `update accounts set credits = new.credits, held = new.held, seq = new.seq
+  from ${rowsOf(ACCOUNTS, 'new')} where accounts.id = new.id ${inShard('accounts.id', '$id')}`,
 )
 
 const closeAccounts = statement<{ account_ids: string[]; now: number }, never>(
@@ -296,12 +318,14 @@ const JOBS = {
   expires_at: 'float8',
   updated_at: 'float8',
 }
-const updateJobs = statement<Arrays, never>(
+const updateJobs = forms(
   'store_jobs',
-  `update jobs set status = new.status, actual_cost = new.actual_cost, metadata = coalesce(new.metadata::jsonb, jobs.metadata),
+  (
+    inShard,
+  ) => `update jobs set status = new.status, actual_cost = new.actual_cost, metadata = coalesce(new.metadata::jsonb, jobs.metadata),
     failure_reason = new.failure_reason, expires_at = ${time('new.expires_at')}, updated_at = ${time('new.updated_at')}
   from ${rowsOf(JOBS, 'new')}
-  where jobs.account_id = new.account_id and jobs.id = new.id and jobs.account_id = any($account_id::uuid[])`,
+  where jobs.account_id = new.account_id and jobs.id = new.id ${inShard('jobs.account_id', '$account_id')}`,
 )
 
 const ENTRIES = {
@@ -349,21 +373,26 @@ const PURCHASES = {
   version: 'int',
   updated_at: 'float8',
 }
-const updatePurchases = statement<Arrays, never>(
+const updatePurchases = forms(
   'store_purchases',
-  `update purchases set status = new.status, failure_reason = new.failure_reason, checkout_id = new.checkout_id,
+  (
+    inShard,
+  ) => `update purchases set status = new.status, failure_reason = new.failure_reason, checkout_id = new.checkout_id,
     payment_id = new.payment_id, reference = new.reference, amount = new.amount, refunds = new.refunds::jsonb,
     taken_back = new.taken_back, disputed = new.disputed, receipt_url = new.receipt_url, paid_at = ${time('new.paid_at')},
     version = new.version, updated_at = ${time('new.updated_at')}, looked_at = ${time('new.updated_at')}
   from ${rowsOf(PURCHASES, 'new')}
-  where purchases.account_id = new.account_id and purchases.id = new.id and purchases.account_id = any($account_id::uuid[])`,
+  where purchases.account_id = new.account_id and purchases.id = new.id ${inShard('purchases.account_id', '$account_id')}`,
 )
 
 /**
  * What is to be written for a batch, all of it in one round trip.
  * @param outcomes of each account, in order; `state` is the account's after them, and `loaded` what it was before
  */
-export function store(batch: Iterable<{ state: State; loaded: Account; outcomes: Outcome[] }>): Query[] {
+export function store(
+  batch: Iterable<{ state: State; loaded: Account; outcomes: Outcome[] }>,
+  { sharded }: Locking,
+): Query[] {
   const accounts: Account[] = []
   const closed: string[] = []
   const created: object[] = []
@@ -393,13 +422,13 @@ export function store(batch: Iterable<{ state: State; loaded: Account; outcomes:
       purchases.push({ account_id, ...purchase, refunds: JSON.stringify(purchase?.refunds), updated_at: now })
   }
   const queries: Query[] = []
-  if (accounts.length) queries.push(updateAccounts.query(arraysOf(ACCOUNTS, accounts)))
+  if (accounts.length) queries.push(updateAccounts(sharded).query(arraysOf(ACCOUNTS, accounts)))
   if (closed.length) queries.push(closeAccounts.query({ account_ids: closed, now: latest }))
   if (created.length) queries.push(insertJobs.query(arraysOf(NEW_JOBS, created)))
-  if (changed.length) queries.push(updateJobs.query(arraysOf(JOBS, changed)))
+  if (changed.length) queries.push(updateJobs(sharded).query(arraysOf(JOBS, changed)))
   if (entries.length) queries.push(insertEntries.query(arraysOf(ENTRIES, entries)))
   if (grants.length) queries.push(upsertGrants.query(arraysOf(GRANTS, grants)))
-  if (purchases.length) queries.push(updatePurchases.query(arraysOf(PURCHASES, purchases)))
+  if (purchases.length) queries.push(updatePurchases(sharded).query(arraysOf(PURCHASES, purchases)))
   return queries
 }
 

@@ -5,18 +5,10 @@ import { DatabaseUnavailable } from '../db/unavailable.ts'
 import { type Event, insertMessages, type Message, messagesOf, timestamp } from '../webhooks/outbox.ts'
 import type { Operation } from './operations.ts'
 import { type Account, apply, type Fact, follow, type Outcome, type State } from './rules.ts'
-import { load, loadOverdue, openAccounts, stateOf, store } from './sql.ts'
+import { type Locking, load, loadOverdue, openAccounts, stateOf, store } from './sql.ts'
 
 /** How long one transaction waits for a lock, in ms. */
 export const LOCK_MS = 1_000
-
-/** How a transaction takes its locks. */
-export interface Locking {
-  /** Waits for the lock of its one account, and opens that where need be; else accounts that are locked are left out */
-  waits: boolean
-  /** The database is a cluster: settings are passed on to its nodes */
-  sharded: boolean
-}
 
 const ROLLBACK: Query = { text: 'rollback' }
 const COMMIT: Query = { text: 'commit' }
@@ -48,7 +40,7 @@ export async function transact(
 ): Promise<(Outcome | undefined)[]> {
   try {
     const states = await read(session, operations, locking)
-    const { outcomes, queries } = applyAll(db, states, operations)
+    const { outcomes, queries } = applyAll(db, states, operations, locking)
     const opener = operations.find(({ account_id, clerk_id }) => clerk_id && states.get(account_id)?.now === UNOPENED)
     if (opener && queries.length > 0) {
       await session.send([
@@ -77,7 +69,7 @@ async function read(session: Session, operations: Operation[], locking: Locking)
   const take = (reads: ReturnType<typeof load>, results: Result[]) => {
     for (const [n, read] of reads.entries()) read.take(results[n]?.rows ?? [], states)
   }
-  const reads = load(operations, locking.waits)
+  const reads = load(operations, locking)
   const [, ...results] = await session.send([begin(locking), ...reads.map(({ query }) => query)])
   take(reads, results)
 
@@ -95,7 +87,7 @@ async function read(session: Session, operations: Operation[], locking: Locking)
 }
 
 /** Applies operations in their order. @returns what became of each, and what is to be stored */
-function applyAll(db: Db, states: Map<string, State>, operations: Operation[]) {
+function applyAll(db: Db, states: Map<string, State>, operations: Operation[], locking: Locking) {
   const changes = new Map<string, { state: State; loaded: Account; outcomes: Outcome[] }>()
   const rows: Query[] = []
   const outcomes = operations.map((operation) => {
@@ -114,7 +106,7 @@ function applyAll(db: Db, states: Map<string, State>, operations: Operation[]) {
     return outcome
   })
   const messages = [...changes.values()].flatMap(({ state, outcomes }) => messagesFor(db, state, outcomes))
-  return { outcomes, queries: [...store(changes.values()), ...announce(messages), ...rows] }
+  return { outcomes, queries: [...store(changes.values(), locking), ...announce(messages), ...rows] }
 }
 
 function messagesFor(db: Db, { account, grants, now }: State, outcomes: Outcome[]): Message[] {

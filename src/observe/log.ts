@@ -8,10 +8,10 @@ export function loggerOf({ logLevel, production }: Config) {
   return {
     level: logLevel,
     serializers: {
-      req: ({ method, url, ip }: { method: string; url: string; ip: string }) => ({
+      req: ({ method, url, address }: { method: string; url: string; address: string }) => ({
         method,
         path: url.split('?', 1)[0],
-        ip,
+        ip: address,
       }),
     },
     ...(isReadable(production) && { stream: pretty({ sync: true, ignore: 'pid,hostname' }) }),

@@ -26,7 +26,9 @@ export const adminWebhookMessageRoutes: FastifyPluginAsyncTypebox = async (app) 
     {
       schema: {
         tags: ['Admin'],
+        operationId: 'sendTestWebhook',
         summary: 'Send a test message, once; its delivery is listed within seconds. Pauses do not hold it back',
+        description: 'Its `type` is `test`. `listWebhookDeliveries` shows how it was answered.',
         params: byId,
         response: {
           202: Type.Object(
@@ -61,7 +63,9 @@ export const adminWebhookMessageRoutes: FastifyPluginAsyncTypebox = async (app) 
     {
       schema: {
         tags: ['Admin'],
+        operationId: 'listWebhookDeliveries',
         summary: "List attempts to deliver an endpoint's messages, of the last seven days, newest first",
+        description: 'With the status and the beginning of the answer of each.',
         params: byId,
         querystring: Type.Object({
           limit,
@@ -106,7 +110,9 @@ export const adminWebhookMessageRoutes: FastifyPluginAsyncTypebox = async (app) 
     {
       schema: {
         tags: ['Admin'],
+        operationId: 'listDeadWebhookMessages',
         summary: 'List messages that could not be delivered within three days, oldest first; they are kept for 30 days',
+        description: '`replayWebhookMessages` sends them again.',
         querystring: Type.Object({ endpoint_id: Type.Optional(Uuid), limit }),
         response: {
           200: Type.Object(
@@ -136,7 +142,9 @@ export const adminWebhookMessageRoutes: FastifyPluginAsyncTypebox = async (app) 
     {
       schema: {
         tags: ['Admin'],
+        operationId: 'replayWebhookMessages',
         summary: "Retry an endpoint's dead messages for another three days",
+        description: 'All of them, or one. Each keeps its `webhook-id`.',
         body: whichDead,
         response: {
           200: Type.Object(
@@ -160,7 +168,9 @@ export const adminWebhookMessageRoutes: FastifyPluginAsyncTypebox = async (app) 
     {
       schema: {
         tags: ['Admin'],
+        operationId: 'dismissDeadWebhookMessages',
         summary: "Delete an endpoint's dead messages, once somebody has looked at them",
+        description: 'All of them, or one.',
         body: whichDead,
         response: {
           200: Type.Object(

@@ -36,7 +36,9 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         tags: ['Admin'],
+        operationId: 'createWebhookEndpoint',
         summary: 'Register a webhook endpoint of an app (Standard Webhooks); it gets events from two seconds later on',
+        description: 'The requests that it receives are described under `x-webhooks`.',
         params: ofApp,
         body: Type.Object(
           { url, events, low_credits: Type.Optional(Credits({ default: 0 })) },
@@ -72,7 +74,9 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         tags: ['Admin'],
+        operationId: 'listWebhookEndpoints',
         summary: "List an app's webhook endpoints",
+        description: 'Without their secrets.',
         params: ofApp,
         response: {
           200: Type.Object(
@@ -95,7 +99,9 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         tags: ['Admin'],
+        operationId: 'getWebhookEndpoint',
         summary: 'Show a webhook endpoint',
+        description: 'Without its secret.',
         params: byId,
         response: { 200: one, ...refusals(adminErrors, endpointNotFound) },
       },
@@ -108,7 +114,9 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         tags: ['Admin'],
+        operationId: 'updateWebhookEndpoint',
         summary: 'Change, pause or resume a webhook endpoint; what is not given stays',
+        description: 'A new URL, and resuming, send waiting messages at once.',
         params: byId,
         body: Type.Object(
           {
@@ -150,7 +158,9 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         tags: ['Admin'],
+        operationId: 'rotateWebhookSecret',
         summary: "Replace an endpoint's secret; both sign for 24 hours",
+        description: 'The new secret is shown in this answer only.',
         params: byId,
         response: {
           200: Type.Object({ secret }, { description: 'OK', examples: [{ secret: 'whsec_c2VjcmV0' }] }),
@@ -180,7 +190,9 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         tags: ['Admin'],
+        operationId: 'deleteWebhookEndpoint',
         summary: 'Remove a webhook endpoint and its undelivered messages',
+        description: 'A message that is being sent may still arrive.',
         params: byId,
         response: { 204: { type: 'null', description: 'Removed' }, ...refusals(adminErrors, endpointNotFound) },
       },

@@ -46,7 +46,10 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         tags: ['Admin'],
+        operationId: 'setApp',
         summary: 'Register an app, or change it; absent fields keep their value',
+        description:
+          'Origins are allowed within 30 seconds on every instance. The new settle key is shown in this answer only.',
         params: Type.Object({ slug: Slug }),
         body: Type.Object(
           {
@@ -118,7 +121,9 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         tags: ['Admin'],
+        operationId: 'listApps',
         summary: 'List the registered apps',
+        description: 'All of them, by slug.',
         response: {
           200: Type.Object({ apps: Type.Array(ref(App)) }, { description: 'OK', examples: [{ apps: App.examples }] }),
           ...refusals(adminErrors),
@@ -133,7 +138,9 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         tags: ['Admin'],
+        operationId: 'adjustCredits',
         summary: 'Add or remove credits; creates the account if it does not exist',
+        description: 'Posts one entry. `reference` is unique per account: repeating the request changes nothing.',
         body: Type.Object(
           {
             clerk_id: ClerkId,
@@ -185,7 +192,9 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         tags: ['Admin'],
+        operationId: 'getAccount',
         summary: 'Find an account by its Clerk id',
+        description: 'Its id, plan and balance.',
         querystring: Type.Object({ clerk_id: ClerkId }),
         response: {
           200: Type.Object(
@@ -204,7 +213,9 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         tags: ['Admin'],
+        operationId: 'revokeAccountTokens',
         summary: "Revoke all of an account's personal access tokens",
+        description: 'They stop working at once on the instance that answers, and within 5 seconds on the others.',
         body: Type.Object({ clerk_id: ClerkId }, { examples: [{ clerk_id: 'user_2abc' }] }),
         response: {
           200: Type.Object(
@@ -226,7 +237,9 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         tags: ['Admin'],
+        operationId: 'eraseAccount',
         summary: 'Erase a person: close the account and clear the Clerk id and job metadata; the ledger stays',
+        description: 'It cannot be undone.',
         body: Type.Object({ clerk_id: ClerkId }, { examples: [{ clerk_id: 'user_2abc' }] }),
         response: {
           200: Type.Object(
@@ -250,7 +263,9 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         tags: ['Admin'],
+        operationId: 'verifyLedger',
         summary: 'Check every invariant of the ledger',
+        description: 'Reads the whole ledger: a large one takes up to two minutes.',
         response: {
           200: Type.Object(
             {

@@ -51,7 +51,10 @@ export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
       schema: {
         tags: ['Auth'],
+        operationId: 'getSessionToken',
         summary: 'Return a Clerk session JWT (optionally via template)',
+        description:
+          'Answers a JWT that lives for 60 seconds: the bearer token of the request while it is fresh, otherwise a new one of the same session. A browser calls it with the session cookie, from an allowed origin.',
         querystring: Type.Object({
           template: Type.Optional(Type.String({ description: 'Name of a JWT template' })),
         }),
@@ -94,7 +97,10 @@ export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
       config: { limit: 'sign_in' },
       schema: {
         tags: ['Auth'],
+        operationId: 'createSession',
         summary: 'Open a session: exchange a new session JWT for a session cookie (our sign-in page only)',
+        description:
+          'The last step of our sign-in page. The session lives for 7 days; the cookie is HttpOnly and SameSite=Lax.',
         security: [],
         body: Type.Object(
           {
@@ -136,7 +142,9 @@ export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         tags: ['Auth'],
+        operationId: 'deleteSession',
         summary: 'Sign out: end the session and clear its cookie',
+        description: 'Called from an allowed origin with the session cookie. Personal access tokens stay valid.',
         security: [],
         response: {
           204: Type.Null({ description: 'Signed out, or was not signed in' }),

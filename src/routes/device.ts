@@ -2,7 +2,6 @@ import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typ
 import type { FastifyReply } from 'fastify'
 import { callerOf, requireSession } from '../access/caller.ts'
 import { tokenSecret } from '../access/tokens.ts'
-import { plainAddress } from '../addresses.ts'
 import type { Scope } from '../db/tables.ts'
 import { completeDevice, startDevice } from '../device/approval.ts'
 import { type Polled, pollDevice } from '../device/client.ts'
@@ -22,7 +21,7 @@ import {
   unknownDeviceCode,
 } from '../http/catalogue.ts'
 import { anyRequest, jsonBody, refusals, signedIn } from '../http/refusals.ts'
-import { Timestamp } from '../schemas/primitives.ts'
+import { nullable, Timestamp } from '../schemas/primitives.ts'
 
 const SCOPES: readonly string[] = ['account', 'oauth', 'admin'] satisfies Scope[]
 
@@ -78,29 +77,31 @@ export const deviceRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/api/device/start',
     {
-      preValidation: async (request) => {
-        request.body ??= {}
-      },
       schema: {
         tags: ['Device'],
+        operationId: 'startDeviceLogin',
         summary: 'Start device-code login',
+        description:
+          'The device shows `user_code` and `verification_uri` to the person, and polls with `device_code`. The body may be absent.',
         security: [],
-        body: Type.Object(
-          {
-            client_name: Type.Optional(
-              Type.String({
-                maxLength: 100,
-                description: 'The name of the device, such as the program and the machine; shown to the person',
-              }),
-            ),
-            scope: Type.Optional(
-              Type.String({
-                maxLength: 200,
-                description: `What the token may be used for, separated by spaces: ${SCOPES.join(', ')}; default: account`,
-              }),
-            ),
-          },
-          { examples: [{ client_name: 'focus on ada-laptop', scope: 'account' }] },
+        body: nullable(
+          Type.Object(
+            {
+              client_name: Type.Optional(
+                Type.String({
+                  maxLength: 100,
+                  description: 'The name of the device, such as the program and the machine; shown to the person',
+                }),
+              ),
+              scope: Type.Optional(
+                Type.String({
+                  maxLength: 200,
+                  description: `What the token may be used for, separated by spaces: ${SCOPES.join(', ')}; default: account`,
+                }),
+              ),
+            },
+            { examples: [{ client_name: 'focus on ada-laptop', scope: 'account' }] },
+          ),
         ),
         response: {
           200: Type.Object(
@@ -131,11 +132,11 @@ export const deviceRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { client_name, scope } = request.body
+      const { client_name, scope } = request.body ?? {}
       const started = await startDevice(app.db, {
         client_name: cleanName(client_name),
         scopes: readScopes(scope),
-        requested_from: plainAddress(request.ip),
+        requested_from: request.address,
       })
       const verification_uri = `${app.config.publicUrl}/device`
       return {
@@ -151,7 +152,9 @@ export const deviceRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         tags: ['Device'],
+        operationId: 'pollDeviceLoginByQuery',
         summary: 'Poll for device token',
+        description: 'The same as the POST. The code is part of the address, which proxies may log: prefer the POST.',
         security: [],
         querystring: Type.Object({ device_code: DeviceCode }),
         response: { ...polled, ...refusals(pollErrors) },
@@ -165,7 +168,9 @@ export const deviceRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         tags: ['Device'],
+        operationId: 'pollDeviceLogin',
         summary: 'Poll for device token, with the code in the body so that no proxy logs it',
+        description: 'Poll every `interval` seconds. 202 means that the person has not decided yet.',
         security: [],
         body: Type.Object(
           { device_code: DeviceCode },
@@ -183,7 +188,10 @@ export const deviceRoutes: FastifyPluginAsyncTypebox = async (app) => {
       onRequest: requireSession,
       schema: {
         tags: ['Device'],
+        operationId: 'completeDeviceLogin',
         summary: 'Complete device login (browser, requires Clerk session)',
+        description:
+          'Approves or denies the login whose code the person typed. Only a person who is signed in on our own page can do this.',
         body: Type.Object(
           {
             user_code: Type.String({ maxLength: 100, description: 'As typed; case, dashes and spaces do not matter' }),
@@ -212,7 +220,7 @@ export const deviceRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { user_code, action = 'approve' } = request.body
       const { id: account_id, clerk_id } = callerOf(request)
-      await completeDevice(app.db, { account_id, clerk_id, address: request.ip }, user_code, action)
+      await completeDevice(app.db, { account_id, clerk_id, address: request.address }, user_code, action)
       return { ok: true }
     },
   )

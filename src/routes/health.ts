@@ -21,7 +21,9 @@ export const healthRoutes: FastifyPluginAsyncTypebox = async (app) => {
       config: { limit: 'none' },
       schema: {
         tags: ['Health'],
+        operationId: 'checkHealth',
         summary: 'The process is alive',
+        description: 'For the liveness check of a container. It asks neither the database nor the identity provider.',
         security: [],
         response: { 200: { ...Ok, description: 'Alive' }, ...refusals(localIdentityOnly) },
       },
@@ -35,7 +37,10 @@ export const healthRoutes: FastifyPluginAsyncTypebox = async (app) => {
       config: { limit: 'none' },
       schema: {
         tags: ['Health'],
+        operationId: 'checkReadiness',
         summary: 'The service is ready: the database answers and is migrated, and the process is not shutting down',
+        description:
+          'For the readiness check of a load balancer, which sends requests to instances that answer 200 only.',
         security: [],
         response: {
           200: { ...Ok, description: 'Ready' },

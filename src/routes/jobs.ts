@@ -46,7 +46,10 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
       onRequest: readAppKey,
       schema: {
         tags: ['Jobs'],
+        operationId: 'createJob',
         summary: 'Create job (reserve credits)',
+        description:
+          'Reserves `cost_estimate` credits until the job is completed or failed, or until `expires_at`. With too few credits the answer is 402 and nothing is stored. Send an `Idempotency-Key` to repeat the request safely.',
         headers: Type.Object({
           'idempotency-key': Type.Optional(
             Type.String({
@@ -111,7 +114,9 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         tags: ['Jobs'],
+        operationId: 'listJobs',
         summary: "List user's jobs with optional filters",
+        description: 'Newest first. `next_cursor` continues the list.',
         querystring: Type.Object({
           app: Type.Optional({ ...Slug, description: 'Filter by app slug' }),
           status: Type.Optional(JobStatus),
@@ -187,7 +192,9 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         tags: ['Jobs'],
+        operationId: 'getJob',
         summary: 'Get one job',
+        description: 'One of your own jobs; those of others are not found.',
         params: Type.Object({ id: Uuid }),
         response: {
           200: Type.Object({ job: ref(Job) }, { description: 'OK', examples: [{ job: Job.examples[0] }] }),

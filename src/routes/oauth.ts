@@ -69,7 +69,10 @@ export const oauthRoutes: FastifyPluginAsyncTypebox = async (app) => {
       onRequest: requireOauth,
       schema: {
         tags: ['OAuth Tokens'],
+        operationId: 'getOauthToken',
         summary: 'Fetch OAuth access token for a provider via Clerk',
+        description:
+          "Answers the provider's own access token of a connected account. A personal access token needs the scope `oauth`.",
         params: Type.Object({
           provider: Type.String({ description: 'Such as x, google or github, with or without oauth_' }),
         }),
@@ -91,7 +94,10 @@ export const oauthRoutes: FastifyPluginAsyncTypebox = async (app) => {
       onRequest: requireOauth,
       schema: {
         tags: ['X Integration'],
+        operationId: 'getXToken',
         summary: 'Fetch X/Twitter OAuth access token via Clerk',
+        description:
+          'Looks for a connection named `x`, then for one named `twitter`. A personal access token needs the scope `oauth`.',
         querystring: Type.Object({ external_account_id: ExternalAccountId }),
         response: { 200: ProviderToken, ...tokenErrors },
       },
@@ -131,6 +137,7 @@ export const oauthRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         tags: ['X Integration'],
+        operationId: 'getXMe',
         summary: 'Proxy to https://api.twitter.com/2/users/me',
         description:
           "Takes X's own bearer token, as /api/xToken returns it. Our tokens and Clerk's are never forwarded.",

@@ -45,7 +45,10 @@ export const settleRoutes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         tags: ['Jobs'],
         security: settleSecurity,
+        operationId: 'completeJob',
         summary: 'Complete a job and settle credits',
+        description:
+          'A lower cost than was reserved is refunded, a higher one is charged. Repeating the request with the same values changes nothing. Where the app has a settle key, only its server may do this, with `X-App-Key`.',
         body: ref(JobCompleteRequest),
         response: {
           200: { ...ref(JobSettled), description: 'OK; repeating the request changes nothing' },
@@ -67,7 +70,10 @@ export const settleRoutes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         tags: ['Jobs'],
         security: settleSecurity,
+        operationId: 'failJob',
         summary: 'Fail a job and optionally refund the reserve',
+        description:
+          'With `refund` (the default) the reserved credits are returned, without it they are charged. Where the app has a settle key, only its server may do this, with `X-App-Key`.',
         body: ref(JobFailRequest),
         response: {
           200: { ...ref(JobSettled), description: 'OK; repeating the request changes nothing' },
@@ -98,7 +104,9 @@ const heartbeatRoute: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         tags: ['Jobs'],
         security: settleSecurity,
+        operationId: 'heartbeatJob',
         summary: 'Extend the hold of a running job',
+        description: 'Moves `expires_at` to `ttl_seconds` from now. The body may be absent.',
         params: Type.Object({ id: Uuid }),
         body: ref(HeartbeatRequest),
         response: {

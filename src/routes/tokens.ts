@@ -14,7 +14,9 @@ export const tokenRoutes: FastifyPluginAsyncTypebox = async (app) => {
       onRequest: requireAccount,
       schema: {
         tags: ['Auth'],
+        operationId: 'listTokens',
         summary: 'List your valid personal access tokens, newest first',
+        description: 'Expired and revoked tokens are not listed. The tokens themselves are never shown again.',
         response: {
           200: Type.Object(
             { tokens: Type.Array(Token) },
@@ -40,7 +42,10 @@ export const tokenRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
       schema: {
         tags: ['Auth'],
+        operationId: 'revokeToken',
         summary: 'Revoke one of your personal access tokens; `current` is the token of this request',
+        description:
+          'The token stops working at once on the instance that answers, and within 5 seconds on the others. A token of any scope may revoke itself.',
         params: Type.Object({ id: Type.String({ description: 'The id of a token, or `current`' }) }),
         response: {
           204: Type.Null({ description: 'Revoked, now or before' }),

@@ -19,7 +19,10 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
       onRequest: requireAccount,
       schema: {
         tags: ['Wallet'],
+        operationId: 'getWallet',
         summary: 'Get wallet and app grants',
+        description:
+          'The first request of a person opens their account. With `app`, the first visit to a registered app grants its starter credits, once. HEAD requests, and requests with a cookie from another site, grant nothing.',
         querystring: Type.Object({
           app: Type.Optional({ ...Slug, description: 'App slug to upsert and possibly grant starter credits' }),
         }),
@@ -62,7 +65,9 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
       onRequest: requireAccount,
       schema: {
         tags: ['Wallet'],
+        operationId: 'listEntries',
         summary: 'List ledger entries, newest first; as CSV with Accept: text/csv',
+        description: 'Every change of the balance is one entry. Entries are numbered without gaps and never change.',
         querystring: Type.Object({
           limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 200, default: 50 })),
           cursor: Type.Optional(

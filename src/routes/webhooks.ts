@@ -50,7 +50,10 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
       schema: {
         tags: ['Webhooks'],
+        operationId: 'receiveClerkWebhook',
         summary: "Receive Clerk's signed events: users deleted or banned, sessions ended",
+        description:
+          'For Clerk, which signs each delivery in the headers `svix-id`, `svix-timestamp` and `svix-signature`.',
         security: [],
         response: {
           200: Type.Object({ ok: Type.Boolean() }, { description: 'Handled, now or before', examples: [{ ok: true }] }),

@@ -28,6 +28,8 @@ const PER_ENDPOINT = 2
 const TURNS = 100
 const FAILING_TURNS = 50
 const TESTS = 20
+/** How long new messages of this process wait for their commit and for more of their kind, in ms. */
+const WAKE_MS = 50
 
 /** A message's attempts are 5, 20, 80, 320 s … apart, up to 6 hours. */
 const FIRST_DELAY_SECONDS = 5
@@ -58,9 +60,13 @@ export function createDispatcher({ db, publicOnly, onChange, onFailure }: Dispat
   const stopping = new AbortController()
   const turns = new Map<string, { failing: boolean; ended: Promise<void> }>()
 
+  /** As they were when last looked at */
+  let all = new Map<string, Candidate>()
+  const woken = new Set<string>()
+
   /** Starts a turn for every endpoint that has something due and may be tried. It does not wait for deliveries. */
   async function look(): Promise<void> {
-    const all = new Map((await candidates(db, {})).map((endpoint) => [endpoint.id, endpoint]))
+    all = new Map((await candidates(db, {})).map((endpoint) => [endpoint.id, endpoint]))
     for (const { endpoint_id, ...message } of await dueTests(db, { limit: TESTS })) {
       const endpoint = all.get(endpoint_id)
       if (endpoint && hasPlace(endpoint)) begin(endpoint, [message])
@@ -71,6 +77,21 @@ export function createDispatcher({ db, publicOnly, onChange, onFailure }: Dispat
       const due = await dueMessages(db, { endpoint_id: endpoint.id, limit: 1 })
       if (due.length > 0) begin(endpoint)
     }
+  }
+
+  /** Starts turns for endpoints that messages have just been written for. What it misses, the next look finds. */
+  function wake(endpoint_ids: string[]): void {
+    if (woken.size === 0) setTimeout(beginWoken, WAKE_MS).unref()
+    for (const id of endpoint_ids) woken.add(id)
+  }
+
+  function beginWoken(): void {
+    for (const id of woken) {
+      const endpoint = all.get(id)
+      // Whether another replica has it is seen when the lease is taken: what is remembered may be a second old.
+      if (endpoint?.ready && hasPlace({ ...endpoint, leased: false })) begin(endpoint)
+    }
+    woken.clear()
   }
 
   function hasPlace({ id, failures, leased }: Candidate): boolean {
@@ -180,7 +201,7 @@ export function createDispatcher({ db, publicOnly, onChange, onFailure }: Dispat
     await idle()
   }
 
-  return { look, idle, stop }
+  return { look, wake, idle, stop }
 }
 
 /** The secrets that sign: for a day after a rotation, the one before it too. */

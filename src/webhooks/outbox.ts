@@ -42,6 +42,14 @@ export async function knowEndpoints(db: Db): Promise<void> {
   if (!endpoints.has(db)) await readEndpoints(db)
 }
 
+/** Called with the endpoints that messages are being written for, per database. */
+const listeners = new WeakMap<Db, (endpoint_ids: string[]) => void>()
+
+/** Has `listener` called whenever this process writes messages: shortly before they are committed. */
+export function onMessages(db: Db, listener: (endpoint_ids: string[]) => void): void {
+  listeners.set(db, listener)
+}
+
 /** A message for an endpoint. */
 export interface Message {
   account_id: string
@@ -64,7 +72,7 @@ export function messagesOf(
 ): Message[] {
   const known = endpoints.get(db) ?? []
   if (known.length === 0) return []
-  return happened.flatMap(({ app, before, after, job }) =>
+  const messages = happened.flatMap(({ app, before, after, job }) =>
     known
       .filter(({ app_slug }) => (app === null ? apps.has(app_slug) : app === app_slug))
       .flatMap(({ id, events, low_credits }) => {
@@ -81,6 +89,8 @@ export function messagesOf(
           })
       }),
   )
+  if (messages.length > 0) listeners.get(db)?.([...new Set(messages.map(({ endpoint_id }) => endpoint_id))])
+  return messages
 }
 
 /** A time as payloads have it. */

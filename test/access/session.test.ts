@@ -21,7 +21,7 @@ t.test('a fresh JWT becomes a cookie that no script can read, for seven days', a
   t.equal(reply.statusCode, 200)
   const [cookie, ...more] = reply.cookies
   t.strictSame(more, [])
-  t.match(cookie, { name: 'focus_session', httpOnly: true, sameSite: 'Lax', path: '/', maxAge: 7 * 86_400 })
+  t.match(cookie, { name: 'focus_session_3000', httpOnly: true, sameSite: 'Lax', path: '/', maxAge: 7 * 86_400 })
   t.notOk(cookie?.secure, 'http would not send it back')
   t.notOk(cookie?.domain, 'for this host alone')
   const days = (Date.parse(reply.json().expires_at) - Date.now()) / 86_400_000
@@ -44,8 +44,37 @@ t.test('on https the cookie is bound to this very host', async (t) => {
   const secret = cookies[0]?.value
   const get = (cookie: string) => app.inject({ url: '/api/wallet', headers: { cookie } })
   t.equal((await get(`__Host-focus_session=${secret}`)).statusCode, 200)
-  t.equal((await get(`focus_session=${secret}`)).statusCode, 401, 'the name that any neighbour could set')
+  for (const name of ['focus_session', 'focus_session_8443']) {
+    t.equal((await get(`${name}=${secret}`)).statusCode, 401, 'the name that any neighbour could set')
+  }
 })
+
+t.test(
+  'several services on one host sign in beside each other: a browser sends each all of their cookies',
+  async (t) => {
+    const jar: string[] = []
+    const services = [
+      await start(t),
+      await start(t, { PUBLIC_URL: 'http://localhost:3001' }),
+      await start(t, { PUBLIC_URL: 'http://localhost' }),
+    ]
+    const people: string[] = []
+    for (const { app } of services) {
+      const { cookies } = await app.inject({
+        method: 'POST',
+        url: '/signin',
+        payload: { email: `${unique('one')}@example.com` },
+      })
+      for (const { name, value } of cookies) jar.push(`${name}=${value}`)
+    }
+    for (const { app } of services) {
+      const wallet = await app.inject({ url: '/api/wallet', headers: { cookie: jar.join('; ') } })
+      t.equal(wallet.statusCode, 200)
+      people.push(wallet.json().account.id)
+    }
+    t.equal(new Set(people).size, services.length, 'each its own person')
+  },
+)
 
 t.test('only our own page turns a JWT into a cookie', async (t) => {
   const { app, person } = await start(t, ALLOWED)
@@ -82,7 +111,7 @@ t.test('signing out ends the session on the server, not only in the browser', as
   const reply = await signOut({ cookie: ada.cookie, origin: APP })
   t.equal(reply.statusCode, 204)
   t.equal(reply.body, '')
-  t.match(reply.cookies, [{ name: 'focus_session', value: '', path: '/', httpOnly: true }])
+  t.match(reply.cookies, [{ name: 'focus_session_3000', value: '', path: '/', httpOnly: true }])
   t.equal(Number(reply.cookies[0]?.expires), 0)
   t.equal(await alive(), 401)
   t.strictSame(await db.selectFrom('sessions').selectAll().where('account_id', '=', ada.id).execute(), [])
@@ -105,7 +134,7 @@ t.test('a cookie that is none of ours opens nothing', async (t) => {
   const secret = cookie.split('=')[1] ?? ''
   const hash = createHash('sha256').update(secret).digest('base64url')
   for (const value of ['', 'x', hash, `${secret}x`, secret.slice(1), "' or 1=1 --", '%00', 'x'.repeat(8000)]) {
-    const reply = await app.inject({ url: '/api/wallet', headers: { cookie: `focus_session=${value}` } })
+    const reply = await app.inject({ url: '/api/wallet', headers: { cookie: `focus_session_3000=${value}` } })
     t.match([reply.statusCode, reply.json().error], [401, 'not_signed_in'], value.slice(0, 50))
   }
 })

@@ -92,7 +92,7 @@ t.test('there is no redirect loop when our session cannot be kept', async (t) =>
     const headers = { ...response.headers() }
     delete headers['set-cookie']
     // route.fetch stored the cookie. Delete it.
-    await page.context().clearCookies({ name: 'focus_session' })
+    await page.context().clearCookies({ name: /^focus_session_/ })
     await route.fulfill({ response, headers })
   })
   await page.goto(signin)

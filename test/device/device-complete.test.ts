@@ -83,7 +83,7 @@ t.test('only a person decides: no stranger, no token, no session that is over', 
     ['a PAT beside a cookie', { authorization: `Bearer ${pat}`, cookie: ada.cookie, origin: OURS }, 'session_required'],
     ['a JWT without a session', { authorization: `Bearer ${await jwt({}, '60s')}` }, 'session_required'],
     ['a JWT of an hour ago', { authorization: `Bearer ${await jwt({ sid: 'sess_1' }, '-1h')}` }, 'token_expired'],
-    ['a cookie that is none', { cookie: 'focus_session=x', origin: OURS }, 'not_signed_in'],
+    ['a cookie that is none', { cookie: 'focus_session_3000=x', origin: OURS }, 'not_signed_in'],
   ] as const) {
     const refused = await app.inject({ method: 'POST', url: '/api/device/complete', headers, payload: { user_code } })
     t.equal(refused.statusCode, 401, who)
@@ -297,6 +297,24 @@ t.test('an address has thirty wrong codes in fifteen minutes, whoever types them
   t.equal((await complete(app, eve, { user_code }, newAddress())).statusCode, 200, 'elsewhere it works')
   await later(app)
   t.equal((await complete(app, ada, { user_code: wrong(1) }, address)).statusCode, 400)
+})
+
+t.test('a port behind the address buys no more guesses', async (t) => {
+  const { app, person } = await start(t, { LOCAL_IDENTITY: 'expose', TRUST_PROXY: '127.0.0.1' })
+  const people = await Promise.all(Array.from({ length: 4 }, () => person()))
+  const address = newAddress()
+  const guess = (who: Person, i: number) =>
+    app.inject({
+      method: 'POST',
+      url: '/api/device/complete',
+      headers: { cookie: who.cookie, origin: OURS, 'x-forwarded-for': `${address}:${1024 + i}` },
+      payload: { user_code: wrong(i) },
+    })
+  const statuses: number[] = []
+  for (const [n, who] of people.entries()) {
+    for (let i = 0; i < 8; i++) statuses.push((await guess(who, n * 8 + i)).statusCode)
+  }
+  t.strictSame(statuses, [...Array(30).fill(400), 429, 429])
 })
 
 t.test('guesses that race over two replicas do not get past the budget', async (t) => {

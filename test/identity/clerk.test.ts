@@ -1,3 +1,4 @@
+import { getCookieSuffix } from '@clerk/shared/keys'
 import { decodeJwt } from 'jose'
 import t, { type Test } from 'tap'
 import { startClerk } from '../support/clerk-stand-in.ts'
@@ -20,7 +21,7 @@ async function setUp(t: Test, env: Record<string, string> = {}) {
     const ada = clerk.signIn()
     const payload = { token: await clerk.token(ada) }
     const reply = await app.inject({ method: 'POST', url: '/api/session', payload, headers: { origin: OURS } })
-    return { ada, cookie: `focus_session=${reply.cookies[0]?.value}` }
+    return { ada, cookie: `focus_session_3000=${reply.cookies[0]?.value}` }
   }
 
   const ask = (headers: Record<string, string>, template?: string) =>
@@ -73,6 +74,22 @@ t.test('a JWT of our own pages never leaves them: another is minted, from a head
   }
   t.equal(mints(), 2)
 })
+
+t.test(
+  "Clerk's cookie is read under the name of our publishable key, before the one that neighbours may set",
+  async (t) => {
+    const { clerk, app, ada } = await setUp(t)
+    const bob = clerk.signIn()
+    const name = `__session_${await getCookieSuffix(clerk.env.CLERK_PUBLISHABLE_KEY)}`
+    const whose = async (cookie: string) =>
+      (await app.inject({ url: '/api/wallet', headers: { cookie } })).json().account?.clerk_id
+    const [hers, his] = [await clerk.token(ada), await clerk.token(bob)]
+    t.equal(await whose(`${name}=${hers}`), ada.sub)
+    t.equal(await whose(`__session=${his}; ${name}=${hers}`), ada.sub)
+    t.equal(await whose(`__session=${his}; ${name}=`), bob.sub, 'an empty one is none')
+    t.equal(await whose(`__session_00000000=${his}`), undefined, 'the cookie of another Clerk application')
+  },
+)
 
 t.test('a JWT about to expire is replaced by a fresh one', async (t) => {
   const { clerk, ada, withBearer, mints } = await setUp(t)
@@ -129,7 +146,7 @@ t.test('a session that has ended at Clerk ends here too, with and without a temp
       else clerk.sessions.delete(ada.sid)
       const reply = await ask({ cookie }, template)
       t.match([reply.statusCode, reply.json()], [401, { error: 'session_ended', signin_url: String }], `${status}`)
-      t.match(reply.cookies, [{ name: 'focus_session', value: '', path: '/' }], 'the cookie is cleared')
+      t.match(reply.cookies, [{ name: 'focus_session_3000', value: '', path: '/' }], 'the cookie is cleared')
       t.equal(reply.headers['cache-control'], 'no-store')
       t.equal(await sessions(ada.sid), 0)
       t.equal((await app.inject({ url: '/api/wallet', headers: { cookie } })).statusCode, 401)
@@ -315,5 +332,5 @@ t.test('with Clerk nobody signs in by typing an address, and the page says so', 
   clerk.sessions.delete(ada.sid)
   const ended = await app.inject({ url: back, headers: { cookie } })
   t.equal(ended.statusCode, 200, 'whose session has ended signs in again')
-  t.match(ended.cookies, [{ name: 'focus_session', value: '' }])
+  t.match(ended.cookies, [{ name: 'focus_session_3000', value: '' }])
 })

@@ -176,7 +176,7 @@ t.test('somebody whom Clerk does not know any more is told to sign in', async (t
 t.test('nobody gets a token without saying who they are', async (t) => {
   const { app, clerk } = await withClerk(t)
   for (const url of ['/api/xToken', '/api/oauthToken/x']) {
-    for (const headers of [{}, { authorization: 'Bearer a.b.c' }, { cookie: 'focus_session=nothing' }]) {
+    for (const headers of [{}, { authorization: 'Bearer a.b.c' }, { cookie: 'focus_session_3000=nothing' }]) {
       const reply = await app.inject({ url, headers })
       t.equal(reply.statusCode, 401)
       t.match(reply.json(), { signin_url: /\/signin/ })

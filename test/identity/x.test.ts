@@ -21,7 +21,7 @@ t.test(
       url: '/api/xMe?user.fields=id,username&expansions=pinned_tweet_id&tweet.fields=text&admin=1&user_fields=x',
       headers: {
         authorization: `bearer  ${foreign}`,
-        cookie: 'focus_session=secret',
+        cookie: 'focus_session_3000=secret',
         'x-secret': 'secret',
         'user-agent': 'somebody',
       },

@@ -2,6 +2,7 @@ import { request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
+import { sql } from 'kysely'
 import t, { type Test } from 'tap'
 import { v7 as uuidv7 } from 'uuid'
 import { connectForPosting } from '../../src/db/connect.ts'
@@ -432,6 +433,40 @@ t.test('overdue holds are read only where credits are short of what the batch as
   t.notOk(names.includes('ledger_overdue'))
   t.match(await post(reserve(ada.id, 6)), { refusal: { code: 'insufficient_credits', available: 5 } })
   t.ok(names.includes('ledger_overdue'))
+})
+
+t.test('a posting reads the jobs that it names, however many its account has', async (t) => {
+  const { db, config, people } = await setUp(t)
+  const [ada] = (await people(1)) as [Person]
+  // Postgres believes that every account has few jobs.
+  await sql`insert into accounts (id, clerk_id)
+    select gen_random_uuid(), 'user_with_few_jobs_' || n from generate_series(1, 500) n`.execute(db)
+  const insert = sql`insert into jobs (account_id, id, app_slug, action, reserved, expires_at)
+    select accounts.id, gen_random_uuid(), 'video', 'render', 0, now() + interval '1 day'`
+  await sql`${insert} from accounts, generate_series(1, 10)`.execute(db)
+  await sql`analyze jobs`.execute(db)
+  await sql`${insert} from accounts, generate_series(1, 500) where id = ${ada.id}::uuid`.execute(db)
+  const kept = { ...config.database, sessionOptions: '-c plan_cache_mode=force_generic_plan' }
+  const { main, lanes } = connectForPosting(kept, db)
+  const counted = through(main, (session, queries) =>
+    session.send([...queries.slice(0, -1), { text: 'select pg_stat_force_next_flush()' }, ...queries.slice(-1)]),
+  )
+  const { post, close } = createPoster(db, { main: counted, lanes })
+  t.teardown(close)
+  const read = async () => {
+    const counts = sql<{
+      n: number
+    }>`select idx_tup_fetch + seq_tup_read as n from pg_stat_user_tables where relname = 'jobs'`
+    return (await counts.execute(db)).rows[0]?.n ?? 0
+  }
+  for (let i = 0; i < 3; i++) {
+    const before = await read()
+    const jobs = [reserve(ada.id, 1, `key ${i}`), reserve(ada.id, 1)]
+    await Promise.all(jobs.map(post))
+    await Promise.all(jobs.map(({ job_id }) => post(complete(ada.id, job_id, 1))))
+    const count = (await read()) - before
+    t.ok(count < 100, `${count} rows of jobs are read`)
+  }
 })
 
 t.test('an account that does not exist is opened by what needs it, however many ask at once', async (t) => {

@@ -125,7 +125,10 @@ t.test('a whole journey with the local identity leaves no secret in the log, wha
     `eyJhbGciOiJub25lIn0.${random('e')}.`,
   ]) {
     await send('/api/wallet', { authorization: `Bearer ${secret('wrong token', wrong)}` })
-    await send(`/api/wallet?token=${wrong}`, { cookie: `focus_session=${wrong}`, referer: `http://x/?token=${wrong}` })
+    await send(`/api/wallet?token=${wrong}`, {
+      cookie: `focus_session_3000=${wrong}`,
+      referer: `http://x/?token=${wrong}`,
+    })
     await send(`/nowhere?token=${wrong}`, { 'x-request-id': wrong })
     await app.inject({
       method: 'POST',

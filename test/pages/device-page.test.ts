@@ -102,3 +102,25 @@ t.test('a login from another address is warned of, and its code is not there to 
   const { user_code } = await startLoginHere(app, { scope: 'account admin' })
   t.match((await see(`/device?user_code=${user_code}`)).body, '<li class="fault">Administer this service for all users')
 })
+
+t.test('behind a proxy both addresses are read as they are meant', async (t) => {
+  const { app, see, ada, db } = await opened(t, { LOCAL_IDENTITY: 'expose', TRUST_PROXY: '127.0.0.1' })
+  for (const [asked, kept, mine] of [
+    ['203.0.113.9:1234', '203.0.113.9', '203.0.113.9:4321'],
+    ['[2001:db8:0:1::1]:443', '2001:db8:0:1::1', '2001:db8:0:1:FFFF::2'],
+    ['::ffff:203.0.113.8', '203.0.113.8', '203.0.113.8'],
+  ] as const) {
+    const started = await app.inject({
+      method: 'POST',
+      url: '/api/device/start',
+      headers: { 'x-forwarded-for': asked },
+    })
+    const { user_code } = started.json()
+    const stored = db.selectFrom('device_codes').select('requested_from').where('user_code', '=', user_code)
+    t.equal((await stored.executeTakeFirstOrThrow()).requested_from, kept)
+    const url = `/device?user_code=${user_code}`
+    const near = await app.inject({ url, headers: { cookie: ada.cookie, 'x-forwarded-for': mine } })
+    t.notMatch(near.body, 'not your address', `${asked} is at home at ${mine}`)
+    t.match((await see(url)).body, `came from ${kept}, which is not your address (127.0.0.1)`)
+  }
+})

@@ -107,7 +107,7 @@ t.test('who is not signed in comes back to where they wanted to', async (t) => {
   const { see, post } = await opened(t)
   for (const [answer, path] of [
     [await see('/account/entries?before=5', ''), '/account/entries?before=5'],
-    [await see('/device?user_code=wdjb+1234', 'focus_session=unknown'), '/device?user_code=wdjb+1234'],
+    [await see('/device?user_code=wdjb+1234', 'focus_session_3000=unknown'), '/device?user_code=wdjb+1234'],
     [await see(`/device?user_code=${'x'.repeat(5000)}`, ''), `/device?user_code=${'x'.repeat(100)}`],
     [await post('/device', { user_code: 'WDJB-1234' }, { origin: OURS }, ''), '/device?user_code=WDJB-1234'],
   ] as const) {
@@ -172,10 +172,10 @@ t.test('signing out ends the session, says so once, and leads on to where it was
   const out = await post('/signout', { redirect_to: `${OURS}/device?user_code=WDJB-1234` })
   t.equal(out.headers.location, `/signin?redirect_to=${encodeURIComponent(`${OURS}/device?user_code=WDJB-1234`)}`)
   t.equal((await see('/account', ada.cookie)).statusCode, 303)
-  const flash = out.cookies.find(({ name }) => name === 'focus_signed_out')
+  const flash = out.cookies.find(({ name }) => name === 'focus_signed_out_3000')
   t.match(flash, { httpOnly: true, sameSite: 'Lax', path: '/signin' })
-  const said = await app.inject({ url: '/signin', headers: { cookie: 'focus_signed_out=1' } })
+  const said = await app.inject({ url: '/signin', headers: { cookie: 'focus_signed_out_3000=1' } })
   t.match(said.body, 'You are signed out.')
-  t.match(said.cookies, [{ name: 'focus_signed_out', value: '' }])
+  t.match(said.cookies, [{ name: 'focus_signed_out_3000', value: '' }])
   t.equal((await post('/signout', { redirect_to: 'https://evil.example/' })).statusCode, 400)
 })

@@ -1,7 +1,6 @@
-import { isIP } from 'node:net'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { addressOwner, isLoopback, plainAddress } from '../../addresses.ts'
+import { addressOwner, isLoopback } from '../../addresses.ts'
 import {
   completeDevice,
   type Decision,
@@ -100,7 +99,7 @@ export const devicePages: FastifyPluginAsyncTypebox = async (app) => {
       at: timeText(asked.created_at),
       from: asked.requested_from ?? 'unknown',
       far: !isNear(request, asked),
-      here: plainAddress(request.ip),
+      here: request.address,
     })
   }
 
@@ -146,7 +145,7 @@ const RESULTS: Record<Outcome, (name?: string) => { title: string; message: stri
 
 const nameOf = ({ client_name }: DeviceRequest) => shortText(client_name, 100)
 
-const guesser = (request: FastifyRequest, person: Person) => ({ account_id: person.id, address: request.ip })
+const guesser = (request: FastifyRequest, person: Person) => ({ account_id: person.id, address: request.address })
 
 /** A parameter may be missing or repeated. No code is longer than 100 characters, however it is typed. */
 const text = (value: unknown): string => (typeof value === 'string' ? value.trim().slice(0, 100) : '')
@@ -154,8 +153,7 @@ const text = (value: unknown): string => (typeof value === 'string' ? value.trim
 const withCode = (code: string) => (code ? `/device?${new URLSearchParams({ user_code: code })}` : '/device')
 
 /** The device and the person have the same IPv4 address or IPv6 network, or both are on this machine. */
-function isNear({ ip }: FastifyRequest, { requested_from }: DeviceRequest): boolean {
-  if (!requested_from || !isIP(requested_from)) return false
-  const here = plainAddress(ip)
+function isNear({ address: here }: FastifyRequest, { requested_from }: DeviceRequest): boolean {
+  if (!requested_from) return false
   return addressOwner(here) === addressOwner(requested_from) || (isLoopback(here) && isLoopback(requested_from))
 }

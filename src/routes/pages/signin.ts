@@ -3,16 +3,13 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { bySessionCookie } from '../../access/caller.ts'
 import { handOut } from '../../access/handed-out.ts'
 import { originToAllow, type TokenIn, withToken } from '../../access/redirects.ts'
-import { closeSession, openSession } from '../../access/sessions.ts'
+import { closeSession, openSession, portCookie } from '../../access/sessions.ts'
 import { clerkFrontendHost } from '../../config.ts'
 import { accountClosed, badField, localSignInOff, openOurPage } from '../../http/catalogue.ts'
 import { anyRequest, jsonBody, refusals } from '../../http/refusals.ts'
 import { localClerkId, newLocalSid } from '../../identity/local.ts'
 import { alsoAsPages, fromOurPages, html, isJson, page } from './page.ts'
 import { allowedUrl, allowsLoopback } from './return-link.ts'
-
-/** Cookie set by a sign-out and read once: the next sign-in page must not sign the person in again automatically. */
-const SIGNED_OUT = 'focus_signed_out'
 
 const RedirectTo = Type.String({ format: 'uri', description: 'Absolute URL to send the user back to after sign-in' })
 const TokenInParam = Type.Unsafe<TokenIn>({
@@ -37,6 +34,9 @@ interface Return {
 }
 
 export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
+  /** Cookie set by a sign-out and read once: the next sign-in page must not sign the person in again automatically. */
+  const SIGNED_OUT = portCookie('focus_signed_out', app.config.publicUrl)
+
   app.get<{ Querystring: SigninForm }>(
     '/signin',
     {
@@ -44,7 +44,9 @@ export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
       attachValidation: true,
       schema: {
         tags: ['Auth'],
+        operationId: 'openSignInPage',
         summary: 'Interactive sign-in. On success, redirects to redirect_to with ?token=<JWT>',
+        description: 'A page for browsers. Who is signed in already is redirected at once.',
         security: [],
         querystring: Type.Object({ redirect_to: Type.Optional(RedirectTo), token_in: Type.Optional(TokenInParam) }),
         response: {
@@ -79,7 +81,9 @@ export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
       config: { limit: 'sign_in' },
       schema: {
         tags: ['Auth'],
+        operationId: 'signInLocally',
         summary: 'Sign in with the local identity: any e-mail address, for trying out',
+        description: 'Answers 404 where people sign in with Clerk.',
         security: [],
         consumes: ['application/x-www-form-urlencoded', 'application/json'],
         body: Type.Object(
