@@ -38,7 +38,8 @@ const TAGS = {
   'OAuth Tokens': 'Access tokens of the providers that a person has connected.',
   Device: 'Login of programs without a browser of their own (RFC 8628): the device shows a code, a person approves it.',
   Admin: 'Apps, credits and accounts. Only administrators.',
-  Webhooks: 'Events that the identity provider sends to this service. Those that this service sends are `x-webhooks`.',
+  Webhooks:
+    'Events that the identity provider and Stripe send to this service. Those that this service sends are `x-webhooks`.',
   Health: 'For containers and load balancers.',
 }
 

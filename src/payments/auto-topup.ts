@@ -121,7 +121,10 @@ const BATCH = 100
  */
 export async function topUpDue(
   payments: Payments,
-  { onFailure, signal }: { onFailure?: (error: Error, account_id: string) => void; signal?: AbortSignal } = {},
+  {
+    onFailure,
+    signal,
+  }: { onFailure?: (error: Error, account: { account_id: string }) => void; signal?: AbortSignal } = {},
 ): Promise<number> {
   let charged = 0
   for (const { account_id } of await due(payments.db, { limit: BATCH })) {
@@ -130,7 +133,7 @@ export async function topUpDue(
       if (await topUp(payments, account_id)) charged++
     } catch (error) {
       if (!onFailure) throw error
-      onFailure(error as Error, account_id)
+      onFailure(error as Error, { account_id })
     }
   }
   return charged

@@ -15,7 +15,7 @@ const REASONS: Record<PauseReason, string> = {
 }
 
 /** Automatic top-ups as the API shows them; null: off. */
-export function autoTopupOf(payer: AutoTopupRow | undefined) {
+export function autoTopupOf(payer: AutoTopupRow | null | undefined) {
   if (!payer || payer.state === 'off') return null
   const { state, retry_at, pack_slug, credits, price, currency, below, monthly_cap, card } = payer
   const waits = state === 'on' && retry_at !== null && retry_at > new Date()

@@ -29,6 +29,7 @@ export const packRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'listPacks',
         tags: ['Purchases'],
         summary: 'List what can be bought; empty where this service sells nothing',
+        description: 'Needs no sign-in. Prices are integers of the minor unit of the currency.',
         security: [],
         response: {
           200: Type.Object(
@@ -47,9 +48,11 @@ export const packRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       onRequest: requireAdmin,
       schema: {
-        operationId: 'putPack',
+        operationId: 'setPack',
         tags: ['Admin'],
         summary: 'Sell a pack of credits, or change it; purchases that have begun keep their terms',
+        description:
+          'With `stripe_price_id`, price and currency are those of that price at Stripe. An automatic top-up for a pack whose terms change is paused until the person agrees again.',
         params: Type.Object({ slug: Slug }),
         body: PACK_BODY,
         response: {
@@ -79,9 +82,10 @@ export const packRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       onRequest: requireAdmin,
       schema: {
-        operationId: 'deletePack',
+        operationId: 'removePack',
         tags: ['Admin'],
         summary: 'Stop selling a pack; purchases that have begun can still be paid',
+        description: 'Automatic top-ups for it are paused when they are due.',
         params: Type.Object({ slug: Slug }),
         response: {
           204: Type.Null({ description: 'Not sold any more' }),

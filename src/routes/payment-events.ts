@@ -35,6 +35,8 @@ export const paymentEventRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'receiveStripeEvent',
         tags: ['Webhooks'],
         summary: "Receive Stripe's signed events: payments, refunds, disputes, cards",
+        description:
+          'The body is read as it is, at most 1 MiB, with the header Stripe-Signature. An event is a hint: what is true, Stripe is asked.',
         security: [],
         response: {
           200: Type.Object(

@@ -31,6 +31,8 @@ export const purchaseRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'createPurchase',
         tags: ['Purchases'],
         summary: 'Begin to buy a pack: send the person to checkout_url. The credits come when it is paid',
+        description:
+          'Credits and price are those of the pack. The credits are posted when the payment provider says that the payment has succeeded, and not because the person comes back.',
         body: Type.Object(
           {
             pack: Slug,
@@ -91,6 +93,7 @@ export const purchaseRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'listPurchases',
         tags: ['Purchases'],
         summary: 'List purchases, newest first',
+        description: 'With state, amount and receipt.',
         querystring: Type.Object({
           limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 200, default: 50 })),
           cursor: Type.Optional({ ...Uuid, description: 'next_cursor of the previous page' }),
@@ -130,6 +133,7 @@ export const purchaseRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'getPurchase',
         tags: ['Purchases'],
         summary: 'Get one purchase',
+        description: 'To look whether a payment has arrived.',
         params: Type.Object({ id: Uuid }),
         response: {
           200: Type.Object(
@@ -154,10 +158,12 @@ export const purchaseRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       onRequest: requireSession,
       schema: {
-        operationId: 'putAutoTopup',
+        operationId: 'setAutoTopup',
         tags: ['Purchases'],
         summary:
           'Buy a pack automatically when credits fall below a mark; only a person on our own page may agree to that',
+        description:
+          'Needs our session cookie from our own page, `/buy`: an app holds tokens of a person, and must not spend their money. Charged at most once at a time; after three declines it is paused.',
         body: Type.Object(
           { pack: Slug, below: Credits(), monthly_cap: Money({ minimum: 1, maximum: 999_999_999_999 }) },
           { examples: [{ pack: 'small', below: 20, monthly_cap: 5000 }] },
@@ -192,6 +198,7 @@ export const purchaseRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'resumeAutoTopup',
         tags: ['Purchases'],
         summary: 'Go on with automatic top-ups that are paused',
+        description: 'The person says that the card may be charged again.',
         response: {
           200: Type.Object(
             { auto_topup: ref(AutoTopup) },
@@ -214,9 +221,10 @@ export const purchaseRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       onRequest: requireAccount,
       schema: {
-        operationId: 'deleteAutoTopup',
+        operationId: 'removeAutoTopup',
         tags: ['Purchases'],
         summary: 'Turn automatic top-ups off',
+        description: 'A charge that is under way still ends as it does.',
         response: { 204: Type.Null({ description: 'Off, now or before' }), ...refusals(signedIn) },
       },
     },

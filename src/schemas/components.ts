@@ -10,12 +10,14 @@ import {
   JobStartRequest,
   JobStartResponse,
 } from './jobs.ts'
+import { AutoTopup, Pack, Purchase } from './payments.ts'
 import { WebhookDelivery, WebhookEndpoint, WebhookMessage } from './webhooks.ts'
 
 /** The named components of the document, in its order. */
 export const components = [
   Account,
   AppEntry,
+  AutoTopup,
   WalletResponse,
   JobStartRequest,
   JobStartResponse,
@@ -31,4 +33,6 @@ export const components = [
   WebhookEndpoint,
   WebhookMessage,
   WebhookDelivery,
+  Pack,
+  Purchase,
 ]
