@@ -12,12 +12,14 @@ import { connectForPosting, poolUse } from './db/connect.ts'
 import type { Db } from './db/tables.ts'
 import { registerClientAddress } from './http/client-address.ts'
 import { schemaController } from './http/compilers.ts'
+import { noteInexactMetadata } from './http/digits.ts'
 import { registerDocs } from './http/docs.ts'
 import { registerDraining } from './http/draining.ts'
 import { refuseUnreadable, sendFrameworkError, setErrorHandlers } from './http/error-handler.ts'
 import { EXPOSED_HEADERS, setCommonHeaders, warnOfForwarded } from './http/headers.ts'
 import { registerLimits } from './http/limits.ts'
 import { refuseUnderOverload, registerLoad } from './http/overload.ts'
+import { refuseSlips } from './http/slips.ts'
 import { refuseUnstorable } from './http/validation.ts'
 import { createIdentity } from './identity/create.ts'
 import { answerBy } from './identity/deadline.ts'
@@ -33,6 +35,7 @@ import { adminRoutes } from './routes/admin.ts'
 import { adminWebhookMessageRoutes } from './routes/admin-webhook-messages.ts'
 import { adminWebhookRoutes } from './routes/admin-webhooks.ts'
 import { authRoutes } from './routes/auth.ts'
+import { authorizationServerRoutes } from './routes/authorization-server.ts'
 import { deviceRoutes } from './routes/device.ts'
 import { healthRoutes } from './routes/health.ts'
 import { jobRoutes } from './routes/jobs.ts'
@@ -138,6 +141,7 @@ export async function buildApp(
   registerDraining(app)
   // Without Fastify's parser for plain text, such a body is answered 415 and not 400.
   app.removeContentTypeParser('text/plain')
+  noteInexactMetadata(app)
 
   // Hooks run in the order of this list. Headers come first, so that a refusal by any later hook carries them and a browser
   // app on another origin can read it.
@@ -166,6 +170,7 @@ export async function buildApp(
   app.addHook('preValidation', refuseUnstorable)
 
   for (const component of components) app.addSchema(component)
+  refuseSlips(app)
   await registerDocs(app)
   await app.register(healthRoutes)
   await app.register(authRoutes)
@@ -173,6 +178,7 @@ export async function buildApp(
   await app.register(walletRoutes)
   await app.register(jobRoutes)
   await app.register(deviceRoutes)
+  await app.register(authorizationServerRoutes)
   await app.register(oauthRoutes)
   await app.register(settleRoutes)
   await app.register(adminRoutes)

@@ -1,7 +1,6 @@
-import { type LookupAddress, resolve4, resolve6 } from 'node:dns'
+import dns, { type LookupAddress } from 'node:dns'
 import { isIP, type LookupFunction } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { promisify } from 'node:util'
 import ipaddr from 'ipaddr.js'
 
 /** Which addresses a URL that somebody gave us may lead to. */
@@ -24,8 +23,10 @@ const INTERNAL = new Set(['168.63.129.16', '192.0.0.192'])
  * loopback, private and link-local addresses and those that embed an IPv4 address.
  */
 export function isPublic(address: string): boolean {
+  const [text = ''] = address.split('%')
   try {
-    const parsed = ipaddr.process(address.split('%')[0] ?? '')
+    // ipaddr.js takes ::8.8.8.8 for the IPv4 address; URL writes it as what it is, ::808:808.
+    const parsed = ipaddr.process(isIP(text) === 6 ? new URL(`http://[${text}]`).hostname.slice(1, -1) : text)
     if (parsed.range() !== 'unicast') return false
     if (parsed.kind() === 'ipv6') return ((parsed.toByteArray()[0] ?? 0) & 0xe0) === 0x20
     return !INTERNAL.has(parsed.toString())
@@ -45,12 +46,12 @@ export async function resolvePublic(hostname: string): Promise<LookupAddress[]> 
   if (/(^|\.)localhost\.?$/i.test(host) || (literal && !isPublic(host))) throw new NotPublic(host)
   if (literal) return [{ address: host, family: literal }]
 
-  const four = promisify(resolve4)(host)
+  const four = dns.promises.resolve4(host)
   const late = four.then(
     () => sleep(IPV6_MS, [], { ref: false }),
     () => new Promise<never>(() => {}),
   )
-  const found = await Promise.allSettled([four, Promise.race([promisify(resolve6)(host), late])])
+  const found = await Promise.allSettled([four, Promise.race([dns.promises.resolve6(host), late])])
   const addresses = found.flatMap((family, i) =>
     family.status === 'fulfilled' ? family.value.map((address) => ({ address, family: i === 0 ? 4 : 6 })) : [],
   )

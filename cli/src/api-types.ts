@@ -276,6 +276,106 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/.well-known/oauth-authorization-server": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Metadata of the authorization server (RFC 8414)
+         * @description Where the endpoints are and what they support. Client libraries call it discovery.
+         */
+        get: operations["getAuthorizationServerMetadata"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/.well-known/oauth-protected-resource": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Metadata of this API as a protected resource (RFC 9728)
+         * @description Which authorization server issues tokens for this API, and with which scopes.
+         */
+        get: operations["getProtectedResourceMetadata"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/oauth/device_authorization": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Start a device login (RFC 8628)
+         * @description The same logins as /api/device/start: either endpoint answers the token of the other.
+         */
+        post: operations["startDeviceAuthorization"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/oauth/token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Exchange a code, a refresh token or a device code for tokens (RFC 6749, RFC 7636, RFC 8628)
+         * @description Access tokens live for an hour. A refresh token works once and is replaced by the next; used again after 10 seconds, it ends all tokens of its login. A device gets a personal access token and no refresh token.
+         */
+        post: operations["requestToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/oauth/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Revoke a token (RFC 7009)
+         * @description Answers 200 for a token that does not exist, too.
+         */
+        post: operations["revokeOAuthToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/oauthToken/{provider}": {
         parameters: {
             query?: never;
@@ -904,6 +1004,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/oauth/authorize": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The page where a person lets an app use their account (RFC 6749, RFC 7636)
+         * @description Send the browser here. It comes back to redirect_uri with `code`, `state` and `iss`, or with `error`. A request whose client or redirect_uri is wrong is answered here and redirected nowhere.
+         */
+        get: operations["authorize"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1048,6 +1168,7 @@ export interface components {
          * @example {
          *       "job_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
          *       "account_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+         *       "status": "started",
          *       "expires_at": "2026-11-21T12:00:00.000Z"
          *     }
          */
@@ -1056,6 +1177,8 @@ export interface components {
             job_id: string;
             /** Format: uuid */
             account_id: string;
+            /** @enum {string} */
+            status: "started" | "completed" | "failed";
             /**
              * Format: date-time
              * @description When the hold is released unless the job has ended
@@ -1100,8 +1223,15 @@ export interface components {
              * @description With X-App-Key: the job's account, as POST /api/jobs returned it. Then no user token is needed
              */
             account_id?: string;
-            /** @default true */
+            /**
+             * @description false: the job costs what it reserved, instead of nothing
+             * @default true
+             */
             refund: boolean;
+            /** @description Merged into the job's metadata; new values replace old ones */
+            metadata?: {
+                [key: string]: unknown;
+            };
         };
         /**
          * @example {
@@ -1264,6 +1394,10 @@ export interface components {
          *       "origins": [
          *         "https://video.example.com"
          *       ],
+         *       "redirect_uris": [
+         *         "https://video.example.com/callback"
+         *       ],
+         *       "resources": [],
          *       "has_settle_key": false,
          *       "created_at": "2026-11-21T12:00:00.000Z"
          *     }
@@ -1273,6 +1407,8 @@ export interface components {
             name: string | null;
             starter_credits: number;
             origins: string[];
+            redirect_uris: string[];
+            resources: string[];
             /** @description Whether the app has a settle key; then a user's token alone cannot settle its jobs */
             has_settle_key: boolean;
             /** @description The new settle key, returned only when it is made; keep it on a server */
@@ -1371,6 +1507,20 @@ export interface components {
             last_error: string | null;
             /** Format: date-time */
             created_at: string;
+        };
+        /**
+         * @example {
+         *       "error": "invalid_grant",
+         *       "error_description": "The code has expired. Start the authorization again."
+         *     }
+         */
+        OAuthError: {
+            /** @description The code of the RFC */
+            error: string;
+            /** @description What is wrong and what to do about it */
+            error_description?: string;
+            /** @description The id of the request in the log of the service */
+            request_id?: string;
         };
         /**
          * @description One attempt to deliver a message
@@ -2685,6 +2835,7 @@ export interface operations {
                      * @example {
                      *       "job_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
                      *       "account_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                     *       "status": "started",
                      *       "expires_at": "2026-11-21T12:00:00.000Z"
                      *     }
                      */
@@ -2749,6 +2900,25 @@ export interface operations {
                         error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "settle_key_required" | "settle_key_invalid" | "settle_key_in_browser";
                         /** @description The scope that the token lacks */
                         scope?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Conflict; nothing was changed */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "job_already_ended";
+                        /** Format: uuid */
+                        job_id: string;
+                        /** @description The job's status */
+                        status: string;
+                        /** @description Credits that the job cost */
+                        actual_cost: number;
+                        failure_reason: string | null;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -3645,6 +3815,700 @@ export interface operations {
             };
         };
     };
+    getAuthorizationServerMetadata: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "issuer": "https://account.thefocus.ai",
+                     *       "authorization_endpoint": "https://account.thefocus.ai/oauth/authorize",
+                     *       "token_endpoint": "https://account.thefocus.ai/oauth/token",
+                     *       "device_authorization_endpoint": "https://account.thefocus.ai/oauth/device_authorization",
+                     *       "revocation_endpoint": "https://account.thefocus.ai/oauth/revoke",
+                     *       "scopes_supported": [
+                     *         "account",
+                     *         "oauth"
+                     *       ],
+                     *       "response_types_supported": [
+                     *         "code"
+                     *       ],
+                     *       "response_modes_supported": [
+                     *         "query"
+                     *       ],
+                     *       "grant_types_supported": [
+                     *         "authorization_code",
+                     *         "refresh_token",
+                     *         "urn:ietf:params:oauth:grant-type:device_code"
+                     *       ],
+                     *       "token_endpoint_auth_methods_supported": [
+                     *         "none"
+                     *       ],
+                     *       "revocation_endpoint_auth_methods_supported": [
+                     *         "none"
+                     *       ],
+                     *       "code_challenge_methods_supported": [
+                     *         "S256"
+                     *       ],
+                     *       "authorization_response_iss_parameter_supported": true,
+                     *       "protected_resources": [
+                     *         "https://account.thefocus.ai"
+                     *       ],
+                     *       "service_documentation": "https://account.thefocus.ai/api/docs"
+                     *     }
+                     */
+                    "application/json": {
+                        issuer: string;
+                        authorization_endpoint: string;
+                        token_endpoint: string;
+                        device_authorization_endpoint: string;
+                        revocation_endpoint: string;
+                        scopes_supported: string[];
+                        response_types_supported: string[];
+                        response_modes_supported: string[];
+                        grant_types_supported: string[];
+                        token_endpoint_auth_methods_supported: string[];
+                        revocation_endpoint_auth_methods_supported: string[];
+                        code_challenge_methods_supported: string[];
+                        authorization_response_iss_parameter_supported: boolean;
+                        protected_resources: string[];
+                        service_documentation: string;
+                    };
+                };
+            };
+            /** @description Bad request; `field` names the field that is wrong, if there is one */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request";
+                        /** @description The field that is wrong, as sent */
+                        field: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "local_identity";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Requests allowed in a window */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests left in this window */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the next window */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+        };
+    };
+    getProtectedResourceMetadata: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "resource": "https://account.thefocus.ai",
+                     *       "resource_name": "The Focus API",
+                     *       "authorization_servers": [
+                     *         "https://account.thefocus.ai"
+                     *       ],
+                     *       "scopes_supported": [
+                     *         "account",
+                     *         "oauth"
+                     *       ],
+                     *       "bearer_methods_supported": [
+                     *         "header"
+                     *       ],
+                     *       "resource_documentation": "https://account.thefocus.ai/api/docs"
+                     *     }
+                     */
+                    "application/json": {
+                        resource: string;
+                        resource_name: string;
+                        authorization_servers: string[];
+                        scopes_supported: string[];
+                        bearer_methods_supported: string[];
+                        resource_documentation: string;
+                    };
+                };
+            };
+            /** @description Bad request; `field` names the field that is wrong, if there is one */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request";
+                        /** @description The field that is wrong, as sent */
+                        field: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "local_identity";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Requests allowed in a window */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests left in this window */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the next window */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+        };
+    };
+    startDeviceAuthorization: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "client_id": "focus-cli",
+                 *       "scope": "account"
+                 *     }
+                 */
+                "application/x-www-form-urlencoded": {
+                    /** @description Any name of the program; shown to the person */
+                    client_id: string;
+                    /** @description account (the default), oauth and admin, separated by spaces */
+                    scope?: string;
+                    /** @description Shown instead of client_id, such as the program and the machine */
+                    client_name?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "device_code": "GmRhmhcxhwAzkoEqiMEg_DnyEysNkuNhszIySk9eS_4",
+                     *       "user_code": "WDJB-1234",
+                     *       "verification_uri": "https://account.thefocus.ai/device",
+                     *       "verification_uri_complete": "https://account.thefocus.ai/device?user_code=WDJB-1234",
+                     *       "expires_in": 900,
+                     *       "interval": 5
+                     *     }
+                     */
+                    "application/json": {
+                        /** @description A secret of the device, to ask for the token with */
+                        device_code: string;
+                        /** @description The code that the person types or compares */
+                        user_code: string;
+                        /** @description The page where the person types the code */
+                        verification_uri: string;
+                        /** @description The same page with the code filled in */
+                        verification_uri_complete: string;
+                        /** @description Seconds until the code expires */
+                        expires_in: number;
+                        /** @description Seconds to wait between two requests for the token */
+                        interval: number;
+                    };
+                };
+            };
+            /** @description Refused, with the error of the RFC */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request" | "invalid_client" | "invalid_scope";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description The client tried to authenticate; clients of this service are public */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_client";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description Refused by the local identity */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "local_identity";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description The form is larger than 64 KiB */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "body_too_large";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited" | "too_many_attempts";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+        };
+    };
+    requestToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "grant_type": "authorization_code",
+                 *       "client_id": "video",
+                 *       "code": "SplxlOBeZQQYbYS6WxSbIA4dFmL8nbA1kTZ2xR0vQpE",
+                 *       "redirect_uri": "https://video.example.com/callback",
+                 *       "code_verifier": "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+                 *     }
+                 */
+                "application/x-www-form-urlencoded": {
+                    /** @description authorization_code, refresh_token or urn:ietf:params:oauth:grant-type:device_code */
+                    grant_type: string;
+                    /** @description The slug of a registered app */
+                    client_id: string;
+                    /** @description The code that /oauth/authorize sent to redirect_uri */
+                    code?: string;
+                    /** @description As it was sent to /oauth/authorize */
+                    redirect_uri?: string;
+                    /** @description What code_challenge was made of */
+                    code_verifier?: string;
+                    refresh_token?: string;
+                    /** @description The code that /oauth/device_authorization answered */
+                    device_code?: string;
+                    /** @description With a refresh token: fewer scopes for the new access token */
+                    scope?: string;
+                    /** @description The resource that was approved (RFC 8707) */
+                    resource?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "access_token": "focus_at_2Nf8…",
+                     *       "token_type": "Bearer",
+                     *       "expires_in": 3600,
+                     *       "refresh_token": "focus_rt_9Kd1…",
+                     *       "scope": "account"
+                     *     }
+                     */
+                    "application/json": {
+                        /** @description Send it as Authorization: Bearer */
+                        access_token: string;
+                        token_type: string;
+                        /** @description Seconds until the access token expires */
+                        expires_in: number;
+                        /** @description For the next tokens; each works once. Absent with the device grant */
+                        refresh_token?: string;
+                        /** @description What the access token may be used for, separated by spaces */
+                        scope: string;
+                    };
+                };
+            };
+            /** @description Refused, with the error of the RFC */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request" | "invalid_client" | "unsupported_grant_type" | "invalid_grant" | "invalid_target" | "invalid_scope" | "authorization_pending" | "slow_down" | "access_denied" | "expired_token";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description The client tried to authenticate; clients of this service are public */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_client";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description Refused by the local identity */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "local_identity";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description The form is larger than 64 KiB */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "body_too_large";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+        };
+    };
+    revokeOAuthToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "token": "focus_rt_9Kd1…",
+                 *       "client_id": "video"
+                 *     }
+                 */
+                "application/x-www-form-urlencoded": {
+                    /** @description A refresh token ends everything that came of its code; an access token, itself */
+                    token: string;
+                    /** @description The slug of a registered app */
+                    client_id: string;
+                    /** @description Not needed: our tokens say what they are */
+                    token_type_hint?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description The token does not work any more */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example {} */
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description Refused, with the error of the RFC */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request" | "invalid_client" | "invalid_grant";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description The client tried to authenticate; clients of this service are public */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_client";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description Refused by the local identity */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "local_identity";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description The form is larger than 64 KiB */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "body_too_large";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+        };
+    };
     getOauthToken: {
         parameters: {
             query?: {
@@ -4160,6 +5024,8 @@ export interface operations {
                     "application/json": {
                         /** @enum {string} */
                         error: "job_already_ended" | "balance_out_of_range";
+                        /** Format: uuid */
+                        job_id?: string;
                         /** @description The job's status */
                         status?: string;
                         /** @description Credits that the job cost */
@@ -4349,6 +5215,8 @@ export interface operations {
                     "application/json": {
                         /** @enum {string} */
                         error: "job_already_ended" | "balance_out_of_range";
+                        /** Format: uuid */
+                        job_id?: string;
                         /** @description The job's status */
                         status?: string;
                         /** @description Credits that the job cost */
@@ -4536,6 +5404,8 @@ export interface operations {
                     "application/json": {
                         /** @enum {string} */
                         error: "job_already_ended";
+                        /** Format: uuid */
+                        job_id: string;
                         /** @description The job's status */
                         status: string;
                         /** @description Credits that the job cost */
@@ -4634,6 +5504,9 @@ export interface operations {
                  *       "starter_credits": 20,
                  *       "origins": [
                  *         "https://video.example.com"
+                 *       ],
+                 *       "redirect_uris": [
+                 *         "https://video.example.com/callback"
                  *       ]
                  *     }
                  */
@@ -4643,6 +5516,10 @@ export interface operations {
                     starter_credits: number;
                     /** @description Exact web origins. A page of such an origin can use the whole account of its visitor */
                     origins?: string[];
+                    /** @description Where OAuth sends people back to: https, or http on a loopback address, with any port there. Compared character by character */
+                    redirect_uris?: string[];
+                    /** @description URLs of the app's own APIs that OAuth tokens can be for (RFC 8707); no other app can have the same */
+                    resources?: string[];
                     /**
                      * @description rotate: make a new settle key and return it once; the previous one works for ten more minutes. remove: all keys stop working at once, and a user's token can settle the app's jobs again
                      * @enum {string}
@@ -4667,6 +5544,10 @@ export interface operations {
                      *         "origins": [
                      *           "https://video.example.com"
                      *         ],
+                     *         "redirect_uris": [
+                     *           "https://video.example.com/callback"
+                     *         ],
+                     *         "resources": [],
                      *         "has_settle_key": false,
                      *         "created_at": "2026-11-21T12:00:00.000Z"
                      *       }
@@ -4815,6 +5696,10 @@ export interface operations {
                      *           "origins": [
                      *             "https://video.example.com"
                      *           ],
+                     *           "redirect_uris": [
+                     *             "https://video.example.com/callback"
+                     *           ],
+                     *           "resources": [],
                      *           "has_settle_key": false,
                      *           "created_at": "2026-11-21T12:00:00.000Z"
                      *         }
@@ -9144,6 +10029,101 @@ export interface operations {
                         /** @enum {string} */
                         error: "database_unavailable" | "overloaded";
                     } & WithRequired<components["schemas"]["Error"], "error">;
+                    /** @example <!doctype html>… */
+                    "text/html": string;
+                };
+            };
+        };
+    };
+    authorize: {
+        parameters: {
+            query: {
+                /** @description code */
+                response_type: string;
+                /** @description The slug of a registered app */
+                client_id: string;
+                /** @description One of those that are registered; on the loopback interface with any port */
+                redirect_uri: string;
+                /** @description account (the default) and oauth, separated by spaces */
+                scope?: string;
+                /** @description Sent back as it is */
+                state?: string;
+                /** @description The SHA-256 of code_verifier in base64url */
+                code_challenge: string;
+                /** @description S256 */
+                code_challenge_method: string;
+                /** @description What the tokens are for (RFC 8707): a resource of a registered app; default: this API */
+                resource?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The consent page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example <!doctype html>… */
+                    "text/html": string;
+                };
+            };
+            /** @description To the sign-in, or to redirect_uri with `code` or `error` */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The client or its redirect_uri is wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example <!doctype html>… */
+                    "text/html": string;
+                };
+            };
+            /** @description Shown in a frame, or refused by the local identity */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example <!doctype html>… */
+                    "text/html": string;
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example <!doctype html>… */
+                    "text/html": string;
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example <!doctype html>… */
+                    "text/html": string;
+                };
+            };
+            /** @description The database is unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     /** @example <!doctype html>… */
                     "text/html": string;
                 };

@@ -127,6 +127,7 @@ export function buildProgram(): Command {
   ])
     .argument('<id>', 'id of the job', uuid)
     .option('--no-refund', 'charge the credits that the job holds')
+    .option('--metadata <json>', 'merged into the metadata of the job: a JSON object, @file, or - for standard input')
     .option('--account <id>', 'account of the job, with FOCUS_APP_KEY instead of a login', uuid)
     .action(runs(async () => (await jobs()).fail))
   add(job, 'heartbeat', 'extend the hold of a running job', [

@@ -17,7 +17,7 @@ import { ApiError } from '../http/errors.ts'
 import type { Claims } from '../identity/types.ts'
 import { wasHandedOut } from './handed-out.ts'
 import { findSession } from './sessions.ts'
-import { isPat } from './tokens.ts'
+import { isOurs } from './tokens.ts'
 
 const USER_ID = new RegExp(CLERK_USER_ID)
 
@@ -135,7 +135,7 @@ async function findCaller(request: FastifyRequest): Promise<Caller> {
   if (authorization !== undefined) {
     const token = /^bearer +(\S+) *$/i.exec(authorization)?.[1]
     if (!token) throw malformedBearer()
-    return isPat(token) ? byPat(request, token) : bySessionJwt(request, token, 'header')
+    return isOurs(token) ? byPat(request, token) : bySessionJwt(request, token, 'header')
   }
   const caller = (await bySessionCookie(request)) ?? (await byIdentityCookie(request))
   if (!caller) throw notSignedIn()

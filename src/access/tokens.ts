@@ -7,15 +7,26 @@ import type { Config } from '../config.ts'
 import { storedSetting } from '../db/settings.ts'
 import { statement } from '../db/statement.ts'
 import type { Db, Scope } from '../db/tables.ts'
-import { invalidToken, patExpired, patRevoked, tokenNotFound } from '../http/catalogue.ts'
+import {
+  accessTokenExpired,
+  accessTokenRevoked,
+  invalidToken,
+  patExpired,
+  patRevoked,
+  tokenForElsewhere,
+  tokenNotFound,
+} from '../http/catalogue.ts'
 
-/** Personal access tokens: `focus_pat_`, 43 base62 digits (256 bits), 6 of checksum. Stored as a hash, never in clear. */
+/**
+ * Personal access tokens and OAuth access tokens: a prefix, 43 base62 digits (256 bits), 6 of checksum. Stored as a hash, never
+ * in clear. Refresh tokens have the same shape.
+ */
 
-const PREFIX = 'focus_pat_'
-const SHAPE = /^focus_pat_[0-9A-Za-z]{49}$/
+export type TokenPrefix = 'focus_pat_' | 'focus_at_' | 'focus_rt_'
+const SHAPE = /^focus_(pat|at|rt)_[0-9A-Za-z]{49}$/
 
-/** Whether a bearer token claims to be ours, and not the identity's. */
-export const isPat = (token: string): boolean => token.startsWith(PREFIX)
+/** Whether a secret claims to be one of ours, and not the identity's: a token of any kind, or an app's key. */
+export const isOurs = (token: string): boolean => /^focus_[a-z]+_/.test(token)
 
 /** Found by hash: secrets have 256 bits, so neither the stored value nor the time of a look-up tells them. */
 export const hashOf = (secret: string): string => hash('sha256', secret, 'base64url')
@@ -29,16 +40,24 @@ export async function tokenSecret(config: Config, db: Db): Promise<string> {
  * The token of a device login. It is derived and not drawn, so that it can be answered again when the first answer is
  * lost, though it is stored nowhere: that takes the secret, the token's id and the device code together.
  */
-export function derivePat(secret: string, id: string, deviceCode: string): string {
-  const bits = createHmac('sha256', secret).update(`${id}.${deviceCode}`).digest('hex')
-  const body = PREFIX + base62(BigInt(`0x${bits}`), 43)
+export const derivePat = (secret: string, id: string, deviceCode: string): string =>
+  derive('focus_pat_', secret, `${id}.${deviceCode}`)
+
+/** A token of OAuth, derived in the same way from the code or the refresh token that it is exchanged for. */
+export const deriveToken = (prefix: TokenPrefix, secret: string, id: string, credential: string): string =>
+  derive(prefix, secret, `${prefix}.${id}.${credential}`)
+
+function derive(prefix: TokenPrefix, secret: string, from: string): string {
+  const bits = createHmac('sha256', secret).update(from).digest('hex')
+  const body = prefix + base62(BigInt(`0x${bits}`), 43)
   return body + checksum(body)
 }
 
 const checksum = (body: string): string => base62(BigInt(crc32(body)), 6)
 
 /** Typing errors and other services' tokens are noticed without asking the database. */
-const isWellFormed = (token: string): boolean => SHAPE.test(token) && checksum(token.slice(0, -6)) === token.slice(-6)
+export const isWellFormed = (token: string): boolean =>
+  SHAPE.test(token) && checksum(token.slice(0, -6)) === token.slice(-6)
 
 export interface Pat {
   id: string
@@ -47,13 +66,28 @@ export interface Pat {
   scopes: Scope[]
 }
 
-const findPat = statement<{ token_hash: string }, Pat & { ms_left: number; revoked: boolean; use_unnoted: boolean }>(
+interface FoundToken extends Pat {
+  ms_left: number
+  revoked: boolean
+  use_unnoted: boolean
+  /** An OAuth access token */
+  oauth: boolean
+  /** What an access token is for; null: this service */
+  resource: string | null
+}
+
+/** SQL: whether an authorization `z` or its grant `g`, both joined from the left, has ended. */
+export const ENDED = '(g.id is null or g.revoked_at is not null or z.revoked_at is not null)'
+
+const findPat = statement<{ token_hash: string }, FoundToken>(
   'find_pat',
   `select t.id, t.account_id, a.clerk_id, t.scopes,
     floor(extract(epoch from t.expires_at - now()) * 1000)::bigint as ms_left,
-    t.revoked_at is not null or a.closed_at is not null as revoked,
-    coalesce(t.last_used_at <= now() - interval '1 minute', true) as use_unnoted
+    t.revoked_at is not null or a.closed_at is not null or (t.authorization_id is not null and ${ENDED}) as revoked,
+    coalesce(t.last_used_at <= now() - interval '1 minute', true) as use_unnoted,
+    t.authorization_id is not null as oauth, g.resource
   from tokens t join accounts a on a.id = t.account_id
+    left join authorizations z on z.id = t.authorization_id left join grants g on g.id = z.grant_id
   where t.token_hash = $token_hash`,
 )
 
@@ -113,19 +147,21 @@ export function rememberPats(db: Db): Pats {
 async function lookUpPat(db: Db, token_hash: string): Promise<Pat & { ms_left: number }> {
   const [found] = await findPat(db, { token_hash })
   if (!found) throw invalidToken()
-  const { revoked, use_unnoted, ...pat } = found
-  if (revoked) throw patRevoked()
-  if (pat.ms_left <= 0) throw patExpired()
+  const { revoked, use_unnoted, oauth, resource, ...pat } = found
+  if (revoked) throw oauth ? accessTokenRevoked() : patRevoked()
+  if (pat.ms_left <= 0) throw oauth ? accessTokenExpired() : patExpired()
+  if (resource !== null) throw tokenForElsewhere()
   if (use_unnoted) await noteUse(db, { id: pat.id })
   return pat
 }
 
-/** An account's live tokens, newest first; times are the database's. */
+/** An account's live personal access tokens, newest first; times are the database's. */
 export function listTokens(db: Db, accountId: string) {
   return db
     .selectFrom('tokens')
     .select(['id', 'name', 'last_four', 'scopes', 'created_at', 'last_used_at', 'expires_at'])
     .where('account_id', '=', accountId)
+    .where('authorization_id', 'is', null)
     .where('revoked_at', 'is', null)
     .where(({ eb, fn }) => eb('expires_at', '>', fn<Date>('now')))
     .orderBy('created_at', 'desc')
@@ -153,6 +189,11 @@ const cancelUnfetched = statement<{ account_id: string }, never>(
   `update device_codes set status = 'denied' where account_id = $account_id::uuid and status in ('pending', 'approved')`,
 )
 
+const revokeGrants = statement<{ account_id: string }, never>(
+  'revoke_grants',
+  'update grants set revoked_at = now() where account_id = $account_id::uuid and revoked_at is null',
+)
+
 const revokeLive = statement<{ account_id: string }, { revoked: number }>(
   'revoke_live_tokens',
   `with revoked as (
@@ -163,12 +204,13 @@ const revokeLive = statement<{ account_id: string }, { revoked: number }>(
 )
 
 /**
- * Revokes every token of an account, also those that approved devices have yet to fetch.
+ * Revokes every token of an account, also those that approved devices have yet to fetch, and every grant.
  * @returns how many tokens lived
  */
 export async function revokeTokens(db: Db, accountId: string): Promise<number> {
   // First the logins, in a statement of their own: one that is being fetched meanwhile has its token by the second.
   await cancelUnfetched(db, { account_id: accountId })
+  await revokeGrants(db, { account_id: accountId })
   const [row] = await revokeLive(db, { account_id: accountId })
   return row?.revoked ?? 0
 }

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { Db } from '../db/tables.ts'
 import type { Ledger } from '../ledger/operations.ts'
+import { eraseMessages } from '../webhooks/retention.ts'
 import { NIL_ID } from './account-id.ts'
 import { closeAccount } from './close.ts'
 
@@ -22,6 +23,7 @@ export async function eraseAccount(db: Db, ledger: Ledger, accountId: string, cl
     await sql`update tokens set name = ${ERASED} where account_id = ${accountId}`.execute(trx)
     await sql`delete from device_codes where account_id = ${accountId}`.execute(trx)
   })
+  await eraseMessages(db, accountId)
   for (let after = NIL_ID; ; ) {
     const page = await db
       .selectFrom('jobs')

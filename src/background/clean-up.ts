@@ -4,11 +4,18 @@ import type { Db } from '../db/tables.ts'
 
 /**
  * Which rows to delete. Expired rows stay for a while, so that a late request gets a specific error: a device code for a
- * day (`expired_token`), a token for 30 days (`token_expired` or `token_revoked`).
+ * day (`expired_token`), a token for 30 days (`token_expired` or `token_revoked`), an access token for a day.
  */
 const OLD = {
   device_codes: { key: { device_code_hash: 'text' }, old: `expires_at < now() - interval '1 day'` },
-  tokens: { key: { id: 'uuid' }, old: `least(expires_at, revoked_at) < now() - interval '30 days'` },
+  tokens: {
+    key: { id: 'uuid' },
+    old: `least(expires_at, revoked_at) < now() - interval '1 day'
+      and (authorization_id is not null or least(expires_at, revoked_at) < now() - interval '30 days')`,
+  },
+  refresh_tokens: { key: { token_hash: 'text' }, old: 'expires_at < now()' },
+  authorizations: { key: { id: 'uuid' }, old: `least(expires_at, revoked_at) < now() - interval '1 day'` },
+  grants: { key: { id: 'uuid' }, old: `revoked_at < now() - interval '30 days'` },
   sessions: { key: { session_hash: 'text' }, old: 'expires_at < now()' },
   handed_out_tokens: { key: { token_hash: 'text' }, old: 'expires_at < now()' },
   attempts: { key: { kind: 'text', subject: 'text' }, old: 'expires_at < now()' },
@@ -70,7 +77,7 @@ async function deleteBatch(db: Db, { columns, lock, remove }: (typeof deletions)
  * @returns how many rows were deleted, by table
  */
 export async function cleanUp(db: Db, signal?: AbortSignal): Promise<Record<Table, number>> {
-  const counts = { device_codes: 0, tokens: 0, sessions: 0, handed_out_tokens: 0, attempts: 0 }
+  const counts = Object.fromEntries(deletions.map(({ table }) => [table, 0])) as Record<Table, number>
   for (const deletion of deletions) {
     for (let batch = 0; batch < MAX_BATCHES && !signal?.aborted; batch++) {
       const deleted = await deleteBatch(db, deletion)

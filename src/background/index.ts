@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { LOOK_EVERY_MS } from '../http/overload.ts'
 import { topUpDue } from '../payments/auto-topup.ts'
 import type { Payments } from '../payments/types.ts'
+import { cleanUpWebhooks } from '../webhooks/retention.ts'
 import { cleanUp } from './clean-up.ts'
 import { webhookDelivery } from './deliver-webhooks.ts'
 import { repeat } from './repeat.ts'
@@ -45,6 +46,11 @@ function tasks(app: FastifyInstance): Task[] {
       everyMs: 600_000,
       failure: 'could not delete old rows',
       run: (signal) => cleanUp(db, signal),
+    },
+    {
+      everyMs: 600_000,
+      failure: 'could not clean up webhook messages',
+      run: (signal) => cleanUpWebhooks(db, signal),
     },
   ]
 }

@@ -45,6 +45,8 @@ export interface Tables {
     previous_settle_key_hash: string | null
     previous_settle_key_until: Date | null
     origins: Generated<string[]>
+    redirect_uris: Generated<string[]>
+    resources: Generated<string[]>
     created_at: Timestamp
   }
   app_grants: {
@@ -106,6 +108,41 @@ export interface Tables {
     last_used_at: Date | null
     expires_at: Date
     revoked_at: Date | null
+    /** Of an OAuth access token; null: a personal access token */
+    authorization_id: string | null
+  }
+  grants: {
+    id: string
+    account_id: string
+    client_id: string
+    /** The app that owns the resource, or else is the client */
+    app_slug: string | null
+    /** null: this service */
+    resource: string | null
+    scopes: Scope[]
+    created_at: Timestamp
+    last_used_at: Date | null
+    revoked_at: Date | null
+  }
+  authorizations: {
+    id: string
+    grant_id: string
+    code_hash: string
+    redirect_uri: string
+    code_challenge: string
+    scopes: Scope[]
+    created_at: Timestamp
+    redeemed_at: Date | null
+    expires_at: Date
+    revoked_at: Date | null
+  }
+  refresh_tokens: {
+    token_hash: string
+    authorization_id: string
+    created_at: Timestamp
+    expires_at: Date
+    used_at: Date | null
+    next_id: string | null
   }
   device_codes: {
     device_code_hash: string
@@ -121,6 +158,7 @@ export interface Tables {
     created_at: Timestamp
     token_id: string | null
     delivered_at: Date | null
+    client_id: string | null
   }
   attempts: {
     kind: string

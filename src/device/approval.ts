@@ -29,14 +29,15 @@ const insertLogin = statement<
     scopes: Scope[]
     client_name: string | null
     requested_from: string
+    client_id: string | null
     owner: string
   },
   { user_code: string }
 >(
   'start_device_login',
   `with allowed as (${attempt('device_start', '$owner')})
-  insert into device_codes (device_code_hash, user_code, scopes, client_name, requested_from, "interval", expires_at)
-  select $device_code_hash, $user_code, $scopes::text[], $client_name, $requested_from, ${INTERVAL_SECONDS},
+  insert into device_codes (device_code_hash, user_code, scopes, client_name, requested_from, client_id, "interval", expires_at)
+  select $device_code_hash, $user_code, $scopes::text[], $client_name, $requested_from, $client_id, ${INTERVAL_SECONDS},
     now() + interval '${DEVICE_SECONDS} seconds'
   from allowed
   returning user_code`,
@@ -49,14 +50,20 @@ const insertLogin = statement<
  */
 export async function startDevice(
   db: Db,
-  asked: { scopes: Scope[]; client_name: string | null; requested_from: string },
+  asked: { scopes: Scope[]; client_name: string | null; requested_from: string; client_id?: string },
 ): Promise<StartedLogin & { interval: number; expires_in: number }> {
   const owner = addressOwner(asked.requested_from)
   const device_code = randomBytes(32).toString('base64url')
   for (let tries = 1; ; tries++) {
     try {
       const user_code = newUserCode()
-      const [row] = await insertLogin(db, { ...asked, owner, user_code, device_code_hash: hashOf(device_code) })
+      const [row] = await insertLogin(db, {
+        client_id: null,
+        ...asked,
+        owner,
+        user_code,
+        device_code_hash: hashOf(device_code),
+      })
       if (!row) throw await tooManyAttempts(db, 'device_start', owner)
       return { device_code, user_code, interval: INTERVAL_SECONDS, expires_in: DEVICE_SECONDS }
     } catch (error) {
@@ -65,6 +72,9 @@ export async function startDevice(
     }
   }
 }
+
+/** Removes invisible characters: the name is shown to the person who approves, and must not reorder the text around it. */
+export const cleanName = (name = ''): string | null => name.replace(/[\p{C}\p{Z}\s]+/gu, ' ').trim() || null
 
 const newUserCode = (): string =>
   `${Array.from({ length: 4 }, () => LETTERS[randomInt(LETTERS.length)]).join('')}-${String(randomInt(10_000)).padStart(4, '0')}`

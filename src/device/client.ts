@@ -1,7 +1,7 @@
 import { v7 as uuidv7 } from 'uuid'
 import { derivePat, hashOf } from '../access/tokens.ts'
 import { statement } from '../db/statement.ts'
-import type { Db, DeviceStatus } from '../db/tables.ts'
+import type { Db, DeviceStatus, Scope } from '../db/tables.ts'
 import { codeExpired, loginDenied, slowDown, tokenFetched, unknownDeviceCode } from '../http/catalogue.ts'
 import { KEPT } from './approval.ts'
 
@@ -9,6 +9,9 @@ import { KEPT } from './approval.ts'
 
 interface Login {
   status: DeviceStatus
+  /** null: started by /api/device/start, which knows no clients */
+  client_id: string | null
+  scopes: Scope[]
   expired: boolean
   token_id: string | null
   /** What our pages call the person who approved, such as an e-mail address; only their sign-in tells us */
@@ -23,7 +26,7 @@ interface Login {
 
 const readLogin = statement<{ hash: string }, Login>(
   'read_device_login',
-  `select d.status, d.expires_at <= now() as expired, d.token_id, t.token_hash, t.expires_at as token_expires_at,
+  `select d.status, d.client_id, d.scopes, d.expires_at <= now() as expired, d.token_id, t.token_hash, t.expires_at as token_expires_at,
     coalesce(d.delivered_at > now() - interval '1 minute' and t.revoked_at is null, false) as repeatable,
     extract(epoch from now() - d.last_polled_at)::float8 as polled_ago,
     (select s.name from sessions s where s.account_id = d.account_id and s.name is not null
@@ -65,11 +68,12 @@ const deliver = statement<
   returning expires_at`,
 )
 
-export type Polled = { interval: number } | { token: string; expires_at: Date; name: string | null }
+export type Polled = { interval: number } | { token: string; expires_at: Date; name: string | null; scopes: Scope[] }
 
 /**
  * A device asks whether somebody has decided: how many seconds to wait, or its token. The first poll after the approval
  * mints it, and a minute long it is answered again, because the first answer may have been lost.
+ * @param client_id the OAuth client that polls: another one's code is unknown to it
  * @throws {ApiError} 404 unknown_device_code, 410 access_denied, expired_token or already_used, 429 slow_down
  * @throws {Error} when the token was minted with another TOKEN_SECRET than `secret`
  */
@@ -77,12 +81,13 @@ export async function pollDevice(
   db: Db,
   deviceCode: string,
   { secret, ttlDays }: { secret: string; ttlDays: number },
+  client_id?: string,
 ): Promise<Polled> {
   const hash = hashOf(deviceCode)
   // Again where somebody decided, or another poll was faster, between two statements. A login has three states at most.
   for (let round = 1; round <= 4; round++) {
     const [login] = await readLogin(db, { hash })
-    if (!login) throw unknownDeviceCode()
+    if (!login || (client_id !== undefined && (login.client_id ?? client_id) !== client_id)) throw unknownDeviceCode()
     const { status, expired } = login
     if (status === 'denied') throw loginDenied()
     if (status === 'delivered') return repeat(login)
@@ -101,15 +106,15 @@ export async function pollDevice(
     throw slowDown(interval, interval - polledAgo)
   }
 
-  async function mint({ name }: Login): Promise<Polled | undefined> {
+  async function mint({ name, scopes }: Login): Promise<Polled | undefined> {
     const id = uuidv7()
     const token = derivePat(secret, id, deviceCode)
     const row = { hash, id, token_hash: hashOf(token), last_four: token.slice(-4), ttl_days: ttlDays }
     const [minted] = await deliver(db, row)
-    return minted && { token, expires_at: minted.expires_at, name }
+    return minted && { token, expires_at: minted.expires_at, name, scopes }
   }
 
-  function repeat({ repeatable, token_id, token_hash, token_expires_at, name }: Login): Polled {
+  function repeat({ repeatable, token_id, token_hash, token_expires_at, name, scopes }: Login): Polled {
     if (!repeatable || !token_id || !token_expires_at) {
       throw tokenFetched()
     }
@@ -117,6 +122,6 @@ export async function pollDevice(
     if (hashOf(token) !== token_hash) {
       throw new Error(`token ${token_id} was minted with another TOKEN_SECRET; all replicas need the same one`)
     }
-    return { token, expires_at: token_expires_at, name }
+    return { token, expires_at: token_expires_at, name, scopes }
   }
 }

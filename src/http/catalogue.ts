@@ -1,4 +1,5 @@
 import { Type } from '@sinclair/typebox'
+import { EXAMPLE_ID } from '../schemas/primitives.ts'
 import { apiError } from './errors.ts'
 
 /**
@@ -29,6 +30,20 @@ export const badField = apiError(400, 'invalid_request', (field: string, fault: 
   fields: { field: Type.String({ description: 'The field that is wrong, as sent' }) },
   details: (field) => ({ field }),
 })
+/** @param field its name as sent; @param meant the field that it looks like */
+export const fieldSlip = apiError(
+  400,
+  'invalid_request',
+  (field: string, meant: string) => `There is no field ${field}. Did you mean ${meant}?`,
+  {
+    example: ['refunds', 'refund'],
+    fields: {
+      field: Type.String({ description: 'The field that is wrong, as sent' }),
+      did_you_mean: Type.String({ description: 'The field that was probably meant' }),
+    },
+    details: (field, did_you_mean) => ({ field, did_you_mean }),
+  },
+)
 export const invalidJson = apiError(400, 'invalid_json', 'The body is not valid JSON.')
 export const emptyJson = apiError(400, 'invalid_json', 'The body is empty. Send a JSON object.')
 export const wrongContentLength = apiError(
@@ -193,6 +208,17 @@ export const providerRateLimited = apiError(
 
 export const patRevoked = apiError(401, 'token_revoked', 'This token was revoked. Get a new one with `focus login`.')
 export const patExpired = apiError(401, 'token_expired', 'This token has expired. Get a new one with `focus login`.')
+export const accessTokenRevoked = apiError(401, 'token_revoked', 'This access token was revoked. Ask for access again.')
+export const accessTokenExpired = apiError(
+  401,
+  'token_expired',
+  'This access token has expired. Get a new one with its refresh token.',
+)
+export const tokenForElsewhere = apiError(
+  401,
+  'invalid_token',
+  'This access token was issued for another service, the one that its client named as resource.',
+)
 export const tokenNotFound = apiError(404, 'token_not_found', 'You have no token with this id.')
 
 // Device login
@@ -267,25 +293,41 @@ export const idempotencyKeyReused = apiError(
   'This Idempotency-Key was already used for a different request. Use a new key.',
 )
 export const jobNotFound = apiError(404, 'job_not_found', 'You have no job with this id.')
+interface EndedJob {
+  id: string
+  status: string
+  actual_cost: number
+  failure_reason: string | null
+}
+const endText = ({ status, actual_cost, failure_reason }: EndedJob) =>
+  `already ${status}${failure_reason ? ` (${failure_reason})` : ''}, at a cost of ${creditsText(actual_cost)}`
+const endedJob = {
+  fields: {
+    job_id: Type.String({ format: 'uuid' }),
+    status: Type.String({ description: "The job's status" }),
+    actual_cost: Type.Integer({ description: 'Credits that the job cost' }),
+    failure_reason: Type.Unsafe<string | null>({ type: 'string', nullable: true }),
+  },
+  details: ({ id, status, actual_cost, failure_reason }: EndedJob) => ({
+    job_id: id,
+    ...{ status, actual_cost, failure_reason },
+  }),
+}
+const ENDED_JOB = { id: EXAMPLE_ID, status: 'completed', actual_cost: 3, failure_reason: null }
 /** @param otherMetadata the call differs from the one that ended the job in its metadata alone */
 export const jobAlreadyEnded = apiError(
   409,
   'job_already_ended',
-  (
-    { status, actual_cost, failure_reason }: { status: string; actual_cost: number; failure_reason: string | null },
-    otherMetadata: boolean,
-  ) =>
-    `This job is already ${status}${failure_reason ? ` (${failure_reason})` : ''}, at a cost of ` +
-    `${creditsText(actual_cost)}${otherMetadata ? ' and with other metadata' : ''}. Nothing was changed.`,
-  {
-    example: [{ status: 'completed', actual_cost: 3, failure_reason: null }, false],
-    fields: {
-      status: Type.String({ description: "The job's status" }),
-      actual_cost: Type.Integer({ description: 'Credits that the job cost' }),
-      failure_reason: Type.Unsafe<string | null>({ type: 'string', nullable: true }),
-    },
-    details: ({ status, actual_cost, failure_reason }) => ({ status, actual_cost, failure_reason }),
-  },
+  (job: EndedJob, otherMetadata: boolean) =>
+    `This job is ${endText(job)}${otherMetadata ? ' and with other metadata' : ''}. Nothing was changed.`,
+  { example: [ENDED_JOB, false], ...endedJob },
+)
+export const keyOfEndedJob = apiError(
+  409,
+  'job_already_ended',
+  (job: EndedJob) =>
+    `The job of this Idempotency-Key is ${endText(job)}: nothing is held for it. Use a new key for new work.`,
+  { example: [ENDED_JOB], ...endedJob },
 )
 export const settleKeyRequired = apiError(
   403,
@@ -344,7 +386,7 @@ export const purchaseNotFound = apiError(404, 'purchase_not_found', 'You have no
 export const tooManyPurchases = apiError(
   429,
   'too_many_purchases',
-  (most: number) => `${most} of your purchases are not paid yet. Pay or cancel one of them, or try again tomorrow.`,
+  (most: number) => `You have ${most} purchases that are not paid yet. Pay one of them, or try again tomorrow.`,
   { example: [20], headers: () => retryAfter(3_600) },
 )
 export const paymentsUnavailable = apiError(

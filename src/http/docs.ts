@@ -37,6 +37,7 @@ const TAGS = {
   'X Integration': "X's access token of a connected account, and a proxy that reads the profile with it.",
   'OAuth Tokens': 'Access tokens of the providers that a person has connected.',
   Device: 'Login of programs without a browser of their own (RFC 8628): the device shows a code, a person approves it.',
+  OAuth: 'Login of programs by the standards: OAuth 2.1 with PKCE, and the device grant. Any client library speaks it.',
   Admin: 'Apps, credits and accounts. Only administrators.',
   Webhooks:
     'Events that the identity provider and Stripe send to this service. Those that this service sends are `x-webhooks`.',

@@ -44,6 +44,8 @@ export function toApiError(error: FastifyError | Error): ApiError {
     const field = [path, missing].filter(Boolean).join('.') || 'body'
     const { allowedValues } = fault.params as { allowedValues?: string[] }
     if (missing) return badField(field, 'is missing')
+    if (fault.keyword === 'additionalProperties')
+      return badField(String(fault.params.additionalProperty), 'is not a parameter of this list')
     return badField(
       field,
       allowedValues ? `must be one of ${allowedValues.join(', ')}` : (fault.message ?? 'is not valid'),

@@ -1,6 +1,13 @@
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import type { Config } from '../config.ts'
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Read by @fastify/cors, for this route alone */
+    cors?: typeof ANY_ORIGIN
+  }
+}
+
 /** The headers of every answer, whether it comes from a route, an early refusal or the raw socket. */
 
 /** Helmet's defaults for a JSON API (helmet 8), as a constant: calling Helmet per request took 24 of the 55 µs of an empty route. */
@@ -29,6 +36,9 @@ export const EXPOSED_HEADERS = [
   ...['RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset'],
 ]
 
+/** For a route that answers any origin, but no cookie: `config: { cors: ANY_ORIGIN }`, also of its OPTIONS. */
+export const ANY_ORIGIN = { origin: '*', credentials: false }
+
 /** The CORS headers of an answer that comes before @fastify/cors; none where the origin is not allowed. */
 export const corsHeaders = (origin: string | undefined, isAllowed: (origin: string) => boolean) =>
   origin !== undefined && isAllowed(origin)
@@ -49,7 +59,10 @@ export function setCommonHeaders(config: Config) {
   return (request: FastifyRequest, reply: FastifyReply, next: () => void): void => {
     reply.headers(headers).header('x-request-id', request.id)
     const { origin } = request.headers
-    if (origin !== undefined) reply.headers(corsHeaders(origin, request.server.origins.isAllowed))
+    // A route with CORS of its own has them set by @fastify/cors.
+    if (origin !== undefined && !request.routeOptions.config.cors) {
+      reply.headers(corsHeaders(origin, request.server.origins.isAllowed))
+    }
     next()
   }
 }

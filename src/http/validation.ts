@@ -32,19 +32,23 @@ export async function refuseUnstorable(request: FastifyRequest): Promise<void> {
   }
 }
 
-/** Serializes metadata for storage; null when absent. @throws {ApiError} 400 beyond its bounds */
-export function metadataText(metadata: Record<string, unknown> | undefined): string | null {
-  if (metadata === undefined) return null
-  const text = JSON.stringify(metadata)
-  const fault = excess(metadata, text)
+type WithMetadata = Pick<FastifyRequest, 'inexact'> & { body: { metadata?: Record<string, unknown> } }
+
+/** Serializes metadata for storage; null when absent. @throws {ApiError} 400 beyond its bounds, or where it would lose digits */
+export function metadataText(request: WithMetadata): string | null {
+  const { text, fault } = patchText(request)
   if (fault) throw badField('metadata', fault)
   return text
 }
 
-/** The same for metadata that is merged into a job's; `fault` is what is wrong with its size, and then there is nothing to merge. */
-export function patchText(metadata: Record<string, unknown> | undefined): { text: string | null; fault?: string } {
+/** The same for metadata that is merged into a job's; `fault` is what is wrong with it, and then there is nothing to merge. */
+export function patchText({ body, inexact }: WithMetadata): { text: string | null; fault?: string } {
+  const { metadata } = body
   if (metadata === undefined) return { text: null }
   const text = JSON.stringify(metadata)
-  const fault = excess(metadata, text)
+  const fault =
+    inexact === null
+      ? excess(metadata, text)
+      : `has an integer that would lose digits, ${inexact.slice(0, 40)}: send it as a string`
   return fault ? { text: null, fault } : { text }
 }

@@ -6,6 +6,7 @@ import {
   insufficientCredits,
   jobAlreadyEnded,
   jobNotFound,
+  keyOfEndedJob,
   referenceReused,
   settleKeyRequired,
   wouldGoNegative,
@@ -92,16 +93,16 @@ export interface Settled {
 /**
  * Reserves credits for a new job.
  * @throws {ApiError} 402 insufficient_credits with `required` and `available`, 403 settle_key_required, 403 account_closed,
- *   422 idempotency_key_reused
+ *   409 job_already_ended where the key is that of a job which has ended, 422 idempotency_key_reused
  */
 export async function reserve(
   ledger: Ledger,
   caller: { id: string; clerk_id: string },
   request: Omit<Reserve, 'type'>,
-): Promise<{ job_id: string; expires_at: Date; replayed: boolean }> {
+): Promise<{ job_id: string; expires_at: Date; status: Job['status']; replayed: boolean }> {
   const operation: Operation = { type: 'reserve', account_id: caller.id, clerk_id: caller.clerk_id, ...request }
-  const { id, expires_at } = jobOf(done(await ledger.post(operation)))
-  return { job_id: id, expires_at: new Date(expires_at), replayed: id !== request.job_id }
+  const { id, expires_at, status } = jobOf(done(await ledger.post(operation)))
+  return { job_id: id, expires_at: new Date(expires_at), status, replayed: id !== request.job_id }
 }
 
 /**
@@ -209,6 +210,8 @@ function done(outcome: Outcome): Outcome {
       throw balanceOutOfRange()
     case 'insufficient_credits':
       throw insufficientCredits({ required: refusal.required, available: refusal.available })
+    case 'key_of_ended_job':
+      throw keyOfEndedJob(refusal.job)
     case 'job_already_ended':
       throw jobAlreadyEnded(refusal.job, refusal.other_metadata)
     case 'reference_reused':

@@ -9,6 +9,7 @@ import { knowEndpoints } from '../webhooks/outbox.ts'
 import type { Ledger, Operation } from './operations.ts'
 import type { Outcome } from './rules.ts'
 import { LOCK_MS, transact } from './transaction.ts'
+import { rememberVisits } from './visits.ts'
 
 /** More than this in one transaction gains nothing. */
 const MAX_BATCH = 128
@@ -54,6 +55,7 @@ export function createPoster(
   const shards = new Map<string, Lane>()
   const lanes = new Map<string, Lane>()
   const shardOf = new LRUCache<string, string>({ max: 100_000 })
+  const visits = rememberVisits()
   let sharded: boolean | undefined
   let waiting = 0
   let served = 0
@@ -106,7 +108,7 @@ export function createPoster(
         const operations = batch.map(({ operation }) => operation)
         const outcomes = await connections[waits ? 'lanes' : 'main'].use((session) => {
           onBatch(batch.length)
-          return transact(db, session, operations, { waits, sharded: sharded === true })
+          return transact(session, operations, { db, visits, waits, sharded: sharded === true })
         })
         const absent = batch.filter((posted, n) => {
           const outcome = outcomes[n]

@@ -111,8 +111,8 @@ export interface State {
   overdue: Job[]
   /** Registered apps that operations name, by slug */
   apps: Map<string, App>
-  /** The account's own apps, by slug */
-  grants: Map<string, Grant>
+  /** The account's own apps, by slug; null: not read, as no operation needs them */
+  grants: Map<string, Grant> | null
   /** Entries with the references that operations name */
   entries: Map<string, Entry>
   /** Those that operations name, by id */
@@ -209,6 +209,7 @@ export type Refusal =
   | { code: 'balance_out_of_range' }
   | { code: 'purchase_not_found' | 'purchase_changed' }
   | { code: 'insufficient_credits'; required: number; available: number }
+  | { code: 'key_of_ended_job'; job: Job }
   | { code: 'job_already_ended'; job: Job; other_metadata: boolean }
   | { code: 'reference_reused'; entry: Entry }
   | { code: 'would_go_negative'; available: number }
@@ -265,11 +266,11 @@ export function follow(state: State, { account, created, changed, entries, grant
     if (job.idempotency_key !== null) state.keys.set(job.idempotency_key, job)
   }
   for (const entry of entries) if (entry.reference !== null) state.entries.set(entry.reference, entry)
-  if (grant) state.grants.set(grant.app_slug, grant)
+  if (grant) state.grants?.set(grant.app_slug, grant)
   if (purchase) state.purchases.set(purchase.id, purchase)
 }
 
-/** Holds credits for a new job. */
+/** Holds credits for a new job. The first one for an app takes the starter credits that are due. */
 function reserve(state: State, request: Reserve): Outcome {
   const { job_id, app, cost, idempotency_key } = request
   const own = state.jobs.get(job_id)
@@ -279,10 +280,13 @@ function reserve(state: State, request: Reserve): Outcome {
   const earlier = idempotency_key === null ? undefined : state.keys.get(idempotency_key)
   if (earlier && earlier.request_hash !== request.request_hash)
     return refused(state, { code: 'idempotency_key_reused' })
+  // Nothing is held for a job that has ended: whoever repeats its request would work for nothing.
+  if (earlier && earlier.status !== 'started') return refused(state, { code: 'key_of_ended_job', job: earlier })
   if (earlier) return repeated(state, earlier)
   if (state.account.closed) return refused(state, { code: 'account_closed' })
 
   const outcome = begin(state)
+  if (state.grants) grantStarter(state, outcome, app)
   for (const { id } of state.overdue) {
     if (outcome.account.credits >= cost) break
     const hold = state.jobs.get(id)
@@ -290,7 +294,11 @@ function reserve(state: State, request: Reserve): Outcome {
   }
   const available = outcome.account.credits
   // A balance below zero refuses a job that costs nothing, too.
-  if (available < cost) return { ...outcome, refusal: { code: 'insufficient_credits', required: cost, available } }
+  if (available < cost) {
+    const refusal: Refusal = { code: 'insufficient_credits', required: cost, available }
+    // What was due stays. That the app was used is remembered with a job.
+    return { ...outcome, refusal, grant: outcome.grant?.credits ? outcome.grant : null }
+  }
 
   outcome.account.held += cost
   move(state, outcome, { kind: 'job_reserve', amount: -cost }, { job_id })
@@ -399,20 +407,32 @@ function heartbeat(state: State, request: Extract<Request, { type: 'heartbeat' }
  * the balance has no room for them: looking at a wallet does not fail.
  */
 function visit(state: State, { app: slug }: Extract<Request, { type: 'visit' }>): Outcome {
-  const app = state.apps.get(slug)
-  const grant = state.grants.get(slug)
-  if (state.account.closed) return repeated(state)
+  const { account, grants } = state
+  if (account.closed || !grants) return repeated(state)
   const outcome = begin(state)
-  if (app && app.starter_credits > 0 && !grant?.credits) {
-    const amount = app.starter_credits
+  grantStarter(state, outcome, slug)
+  if (outcome.grant) return outcome
+  const strangers = [...grants.values()].filter(({ credits, registered }) => credits === 0 && !registered)
+  if (state.apps.has(slug) || grants.has(slug) || strangers.length >= MAX_UNREGISTERED_APPS) return repeated(state)
+  outcome.grant = { app_slug: slug, credits: 0, registered: false }
+  return outcome
+}
+
+/**
+ * Grants the starter credits of a registered app, once, and remembers the app. Nothing happens where the balance has no room for
+ * them.
+ */
+function grantStarter(state: State, outcome: Outcome, slug: string): void {
+  const app = state.apps.get(slug)
+  const grant = state.grants?.get(slug)
+  if (!app || grant?.credits) return
+  const amount = app.starter_credits
+  const { credits, held } = outcome.account
+  if (!fits({ credits: credits + amount, held })) return
+  if (amount > 0) {
     move(state, outcome, { kind: 'starter_grant', amount }, { reference: `${STARTER_REFERENCE}${slug}` })
     outcome.grant = { app_slug: slug, credits: amount, registered: true }
-    return fits(outcome.account) ? outcome : repeated(state)
-  }
-  const strangers = [...state.grants.values()].filter(({ credits, registered }) => credits === 0 && !registered)
-  if (grant || (!app && strangers.length >= MAX_UNREGISTERED_APPS)) return repeated(state)
-  outcome.grant = { app_slug: slug, credits: 0, registered: app !== undefined }
-  return outcome
+  } else if (!grant) outcome.grant = { app_slug: slug, credits: 0, registered: true }
 }
 
 /** Gives or takes credits from outside: a purchase, a gift, a correction. */
@@ -511,7 +531,8 @@ function move(
 }
 
 /** Whether the balance, and what it becomes when every hold comes back, are exact numbers. */
-const fits = ({ credits, held }: Account): boolean => credits >= -MAX_CREDITS && credits + held <= MAX_CREDITS
+const fits = ({ credits, held }: Pick<Account, 'credits' | 'held'>): boolean =>
+  credits >= -MAX_CREDITS && credits + held <= MAX_CREDITS
 
 const inRange = (state: State, outcome: Outcome): Outcome =>
   fits(outcome.account) ? outcome : refused(state, { code: 'balance_out_of_range' })

@@ -3,6 +3,7 @@ import { mergeMetadata, oversized, readable } from './metadata.ts'
 import type { Operation } from './operations.ts'
 import type { Purchase } from './reconcile.ts'
 import type { Account, App, Entry, Grant, Job, Outcome, State } from './rules.ts'
+import type { Visit, Visits } from './visits.ts'
 
 /**
  * The SQL of the ledger: what a batch of operations names is read into states, and what became of them is written, each table
@@ -146,8 +147,11 @@ interface Read {
   take(rows: Rows, states: Map<string, State>): void
 }
 
-/** What is to be read for a batch, all of it in one round trip, beginning with the lock. */
-export function load(operations: Operation[], { waits, sharded }: Locking): Read[] {
+/**
+ * What is to be read for a batch, all of it in one round trip, beginning with the lock.
+ * @param visits uses of apps that grant nothing: for them, the account's apps are not read
+ */
+export function load(operations: Operation[], { waits, sharded }: Locking, visits: Visits): Read[] {
   const account_ids = [...new Set(operations.map(({ account_id }) => account_id))]
   const jobs: { account_id: string; id: string }[] = []
   const patches = new Map<string, string>()
@@ -156,6 +160,10 @@ export function load(operations: Operation[], { waits, sharded }: Locking): Read
   const purchases: object[] = []
   const slugs = new Set<string>()
   const visitors = new Set<string>()
+  const visit = ({ account_id, app }: Visit) => {
+    slugs.add(app)
+    visitors.add(account_id)
+  }
   for (const operation of operations) {
     const { account_id } = operation
     switch (operation.type) {
@@ -172,10 +180,10 @@ export function load(operations: Operation[], { waits, sharded }: Locking): Read
         if (operation.reposted) jobs.push({ account_id, id: operation.job_id })
         if (operation.idempotency_key !== null) keys.push({ account_id, idempotency_key: operation.idempotency_key })
         if (operation.ttl_without_key) slugs.add(operation.app)
+        if (!visits.has(operation)) visit(operation)
         break
       case 'visit':
-        slugs.add(operation.app)
-        visitors.add(account_id)
+        visit(operation)
         break
       case 'adjust':
         references.push({ account_id, reference: operation.reference })
@@ -198,7 +206,7 @@ export function load(operations: Operation[], { waits, sharded }: Locking): Read
       take: (rows, states) => takeJobs(rows, states),
     })
   if (slugs.size) reads.push({ query: readApps.query({ slugs: [...slugs] }), take: takeApps })
-  if (visitors.size) reads.push({ query: readGrants.query({ account_ids: [...visitors] }), take: takeGrants })
+  if (visitors.size) reads.push(loadGrants([...visitors]))
   if (references.length)
     reads.push({ query: readEntries(sharded).query(arraysOf(NAMED_ENTRIES, references)), take: takeEntries })
   if (purchases.length)
@@ -206,8 +214,30 @@ export function load(operations: Operation[], { waits, sharded }: Locking): Read
   return reads
 }
 
-/** The overdue holds of accounts that have been loaded. */
-export const loadOverdue = (account_ids: string[]): Read => ({
+/** What accounts that are short of credits may still have: overdue holds, and starter credits. */
+export function loadReserves(reserves: Visit[]): Read[] {
+  const account_ids = [...new Set(reserves.map(({ account_id }) => account_id))]
+  return [
+    loadOverdue(account_ids),
+    { query: readApps.query({ slugs: [...new Set(reserves.map(({ app }) => app))] }), take: takeApps },
+    loadGrants(account_ids),
+  ]
+}
+
+/** The apps of accounts that have been loaded. */
+export const loadGrants = (account_ids: string[]): Read => ({
+  query: readGrants.query({ account_ids }),
+  take(rows, states) {
+    for (const id of account_ids) {
+      const state = states.get(id)
+      if (state) state.grants = new Map()
+    }
+    for (const { account_id, ...grant } of rows as (Grant & { account_id: string })[])
+      states.get(account_id)?.grants?.set(grant.app_slug, grant)
+  },
+})
+
+const loadOverdue = (account_ids: string[]): Read => ({
   query: readOverdue.query({ account_ids }),
   take(rows, states) {
     takeJobs(rows, states)
@@ -231,7 +261,7 @@ export const stateOf = (account: Account, now: number): State => ({
   keys: new Map(),
   overdue: [],
   apps: new Map(),
-  grants: new Map(),
+  grants: null,
   entries: new Map(),
   purchases: new Map(),
 })
@@ -253,13 +283,8 @@ function takeJobs(rows: Rows, states: Map<string, State>, patches?: Map<string, 
 }
 
 function takeApps(rows: Rows, states: Map<string, State>): void {
-  const apps = new Map((rows as (App & { slug: string })[]).map(({ slug, ...app }) => [slug, app]))
-  for (const state of states.values()) state.apps = apps
-}
-
-function takeGrants(rows: Rows, states: Map<string, State>): void {
-  for (const { account_id, ...grant } of rows as (Grant & { account_id: string })[])
-    states.get(account_id)?.grants.set(grant.app_slug, grant)
+  const apps = (rows as (App & { slug: string })[]).map(({ slug, ...app }) => [slug, app] as const)
+  for (const state of states.values()) for (const [slug, app] of apps) state.apps.set(slug, app)
 }
 
 function takeEntries(rows: Rows, states: Map<string, State>): void {

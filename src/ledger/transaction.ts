@@ -4,11 +4,19 @@ import type { Db } from '../db/tables.ts'
 import { DatabaseUnavailable } from '../db/unavailable.ts'
 import { type Event, insertMessages, type Message, messagesOf, timestamp } from '../webhooks/outbox.ts'
 import type { Operation } from './operations.ts'
-import { type Account, apply, type Fact, follow, type Outcome, type State } from './rules.ts'
-import { type Locking, load, loadOverdue, openAccounts, stateOf, store } from './sql.ts'
+import { type Account, apply, type Fact, follow, MAX_CREDITS, type Outcome, type State } from './rules.ts'
+import { type Locking, load, loadReserves, openAccounts, stateOf, store } from './sql.ts'
+import type { Visits } from './visits.ts'
 
 /** How long one transaction waits for a lock, in ms. */
 export const LOCK_MS = 1_000
+
+/** What a transaction needs to know beside its operations. */
+export interface Context extends Locking {
+  /** Its webhook endpoints are meant */
+  db: Db
+  visits: Visits
+}
 
 const ROLLBACK: Query = { text: 'rollback' }
 const COMMIT: Query = { text: 'commit' }
@@ -28,30 +36,32 @@ const begin = ({ waits, sharded }: Locking): Query => ({
 
 /**
  * Posts a batch as one transaction of two round trips: load, under the locks of its accounts; apply; store and commit.
- * @param db whose webhook endpoints are meant
  * @returns the outcome of each operation; undefined where its account is locked by others or does not exist
  * @throws what the database refused, or that it did not answer: then no operation was posted, or it is unknown
  */
 export async function transact(
-  db: Db,
   session: Session,
   operations: Operation[],
-  locking: Locking,
+  context: Context,
 ): Promise<(Outcome | undefined)[]> {
   try {
-    const states = await read(session, operations, locking)
-    const { outcomes, queries } = applyAll(db, states, operations, locking)
+    const states = await read(session, operations, context)
+    const { outcomes, queries } = applyAll(context, states, operations)
     const opener = operations.find(({ account_id, clerk_id }) => clerk_id && states.get(account_id)?.now === UNOPENED)
     if (opener && queries.length > 0) {
       await session.send([
         ROLLBACK,
         openAccounts.query({ ids: [opener.account_id], clerk_ids: [opener.clerk_id ?? ''] }),
       ])
-      return await transact(db, session, operations, locking)
+      return await transact(session, operations, context)
     }
     const results = await session.send([...queries, COMMIT])
     // After an error, the answer to COMMIT is that it rolled back.
     if (results.at(-1)?.command !== 'COMMIT') throw new Error('The transaction was rolled back.')
+    for (const operation of operations) {
+      const state = states.get(operation.account_id)
+      if (state && 'app' in operation) context.visits.learn(operation, state)
+    }
     return outcomes
   } catch (error) {
     const lost = error instanceof DatabaseUnavailable
@@ -61,33 +71,32 @@ export async function transact(
 }
 
 /** Locks and loads. @returns the states of the accounts that were locked, by id */
-async function read(session: Session, operations: Operation[], locking: Locking): Promise<Map<string, State>> {
+async function read(session: Session, operations: Operation[], context: Context): Promise<Map<string, State>> {
   const states = new Map<string, State>()
   // An account that does not come back under a lock that is waited for does not exist: it has nothing.
-  if (locking.waits)
+  if (context.waits)
     for (const { account_id } of operations) states.set(account_id, stateOf(empty(account_id), UNOPENED))
   const take = (reads: ReturnType<typeof load>, results: Result[]) => {
     for (const [n, read] of reads.entries()) read.take(results[n]?.rows ?? [], states)
   }
-  const reads = load(operations, locking)
-  const [, ...results] = await session.send([begin(locking), ...reads.map(({ query }) => query)])
+  const reads = load(operations, context, context.visits)
+  const [, ...results] = await session.send([begin(context), ...reads.map(({ query }) => query)])
   take(reads, results)
 
   const asked = new Map<string, number>()
-  for (const operation of operations) {
-    const { type, account_id } = operation
-    if (type === 'reserve') asked.set(account_id, (asked.get(account_id) ?? 0) + operation.cost)
-  }
-  const short = [...asked].filter(([id, cost]) => (states.get(id)?.account.credits ?? cost) < cost)
+  const reserves = operations.filter((operation) => operation.type === 'reserve')
+  for (const { account_id, cost } of reserves) asked.set(account_id, (asked.get(account_id) ?? 0) + cost)
+  const isShort = (id: string) => (states.get(id)?.account.credits ?? MAX_CREDITS) < (asked.get(id) ?? 0)
+  const short = reserves.filter(({ account_id }) => isShort(account_id))
   if (short.length > 0) {
-    const overdue = [loadOverdue(short.map(([id]) => id))]
-    take(overdue, await session.send(overdue.map(({ query }) => query)))
+    const more = loadReserves(short)
+    take(more, await session.send(more.map(({ query }) => query)))
   }
   return states
 }
 
 /** Applies operations in their order. @returns what became of each, and what is to be stored */
-function applyAll(db: Db, states: Map<string, State>, operations: Operation[], locking: Locking) {
+function applyAll(context: Context, states: Map<string, State>, operations: Operation[]) {
   const changes = new Map<string, { state: State; loaded: Account; outcomes: Outcome[] }>()
   const rows: Query[] = []
   const outcomes = operations.map((operation) => {
@@ -105,13 +114,13 @@ function applyAll(db: Db, states: Map<string, State>, operations: Operation[], l
     if (operation.rows && !outcome.refusal && !outcome.repeated) rows.push(...operation.rows)
     return outcome
   })
-  const messages = [...changes.values()].flatMap(({ state, outcomes }) => messagesFor(db, state, outcomes))
-  return { outcomes, queries: [...store(changes.values(), locking), ...announce(messages), ...rows] }
+  const messages = [...changes.values()].flatMap(({ state, outcomes }) => messagesFor(context.db, state, outcomes))
+  return { outcomes, queries: [...store(changes.values(), context), ...announce(messages), ...rows] }
 }
 
 function messagesFor(db: Db, { account, grants, now }: State, outcomes: Outcome[]): Message[] {
   const happened = outcomes.flatMap(({ facts }) => facts.map((fact) => ({ ...fact, job: ended(fact) })))
-  return messagesOf(db, account.id, happened, new Set(grants.keys()), now)
+  return messagesOf(db, account.id, happened, new Set(grants?.keys()), now)
 }
 
 /** A job that has ended, as payloads have it; its metadata is the text of the database, so that numbers keep their digits. */

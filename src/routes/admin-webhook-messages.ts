@@ -2,7 +2,7 @@ import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typ
 import { callerOf, requireAdmin } from '../access/caller.ts'
 import { accountClosed, endpointNotFound, notAnAdministrator } from '../http/catalogue.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
-import { ref, Uuid } from '../schemas/primitives.ts'
+import { ListQuery, ref, Uuid } from '../schemas/primitives.ts'
 import { WebhookDelivery, WebhookEndpoint, WebhookMessage } from '../schemas/webhooks.ts'
 import { dismissDead, replayDead } from '../webhooks/dead-letters.ts'
 import { TEST_EVENT } from '../webhooks/queue.ts'
@@ -67,7 +67,7 @@ export const adminWebhookMessageRoutes: FastifyPluginAsyncTypebox = async (app) 
         summary: "List attempts to deliver an endpoint's messages, of the last seven days, newest first",
         description: 'With the status and the beginning of the answer of each.',
         params: byId,
-        querystring: Type.Object({
+        querystring: ListQuery({
           limit,
           cursor: Type.Optional({ ...Uuid, description: 'next_cursor of the previous page' }),
         }),
@@ -113,7 +113,7 @@ export const adminWebhookMessageRoutes: FastifyPluginAsyncTypebox = async (app) 
         operationId: 'listDeadWebhookMessages',
         summary: 'List messages that could not be delivered within three days, oldest first; they are kept for 30 days',
         description: '`replayWebhookMessages` sends them again.',
-        querystring: Type.Object({ endpoint_id: Type.Optional(Uuid), limit }),
+        querystring: ListQuery({ endpoint_id: Type.Optional(Uuid), limit }),
         response: {
           200: Type.Object(
             { messages: Type.Array(ref(WebhookMessage)) },

@@ -7,7 +7,7 @@ import type { Db } from '../db/tables.ts'
 import { accountClosed, appNotFound, badField, endpointNotFound, notAnAdministrator } from '../http/catalogue.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
 import { NotPublic, resolvePublic } from '../public-addresses.ts'
-import { Credits, ref, Slug, Uuid } from '../schemas/primitives.ts'
+import { Credits, ListQuery, ref, Slug, Uuid } from '../schemas/primitives.ts'
 import { WebhookEndpoint, WebhookEvent } from '../schemas/webhooks.ts'
 import { removeMessagesOf } from '../webhooks/dead-letters.ts'
 import { readEndpoints } from '../webhooks/outbox.ts'
@@ -78,6 +78,7 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
         summary: "List an app's webhook endpoints",
         description: 'Without their secrets.',
         params: ofApp,
+        querystring: ListQuery({}),
         response: {
           200: Type.Object(
             { endpoints: Type.Array(ref(WebhookEndpoint)) },

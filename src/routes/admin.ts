@@ -19,9 +19,11 @@ import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
 import { adjust } from '../ledger/operations.ts'
 import { MAX_CREDITS, STARTER_REFERENCE } from '../ledger/rules.ts'
 import { verify } from '../ledger/verify.ts'
+import { canonicalResource } from '../oauth/clients.ts'
+import { isRedirectUri } from '../oauth/redirect-uris.ts'
 import { Account, Entry } from '../schemas/account.ts'
 import { AdjustmentKind, App } from '../schemas/admin.ts'
-import { Credits, ref, Slug } from '../schemas/primitives.ts'
+import { Credits, ListQuery, ref, Slug } from '../schemas/primitives.ts'
 
 const ClerkId = Type.String({ pattern: CLERK_USER_ID, description: 'The Clerk user id' })
 
@@ -37,6 +39,8 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
     'name',
     'starter_credits',
     'origins',
+    'redirect_uris',
+    'resources',
     sql<boolean>`settle_key_hash is not null`.as('has_settle_key'),
     'created_at',
   ] as const
@@ -63,6 +67,21 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
                 description: 'Exact web origins. A page of such an origin can use the whole account of its visitor',
               }),
             ),
+            redirect_uris: Type.Optional(
+              Type.Array(Type.String({ maxLength: 1_000 }), {
+                maxItems: 50,
+                description:
+                  'Where OAuth sends people back to: https, or http on a loopback address, with any port there. ' +
+                  'Compared character by character',
+              }),
+            ),
+            resources: Type.Optional(
+              Type.Array(Type.String({ maxLength: 1_000 }), {
+                maxItems: 50,
+                description:
+                  "URLs of the app's own APIs that OAuth tokens can be for (RFC 8707); no other app can have the same",
+              }),
+            ),
             settle_key: Type.Optional(
               Type.Unsafe<'rotate' | 'remove'>({
                 type: 'string',
@@ -73,7 +92,16 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
               }),
             ),
           },
-          { examples: [{ name: 'Video', starter_credits: 20, origins: ['https://video.example.com'] }] },
+          {
+            examples: [
+              {
+                name: 'Video',
+                starter_credits: 20,
+                origins: ['https://video.example.com'],
+                redirect_uris: ['https://video.example.com/callback'],
+              },
+            ],
+          },
         ),
         response: {
           200: Type.Object({ app: ref(App) }, { description: 'OK', examples: [{ app: App.examples[0] }] }),
@@ -82,16 +110,26 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      const { name, starter_credits, origins, settle_key } = request.body
+      const { name, starter_credits, origins, redirect_uris, settle_key } = request.body
       const invalid = origins?.find((origin) => !isOrigin(origin))
       if (invalid !== undefined)
         throw badField('origins', `must be exact origins such as https://app.example.com, not ${invalid}`)
+      const wrongUri = redirect_uris?.find((uri) => !isRedirectUri(uri))
+      if (wrongUri !== undefined) {
+        throw badField(
+          'redirect_uris',
+          `must be addresses such as https://app.example.com/callback, as a browser writes them, not ${wrongUri}`,
+        )
+      }
       const { slug } = request.params
+      const resources = await readResources(request.body.resources, slug)
       const minted = settle_key === 'rotate' ? mintSettleKey(slug) : undefined
       const given = {
         starter_credits,
         ...(name !== undefined && { name }),
         ...(origins && { origins }),
+        ...(redirect_uris && { redirect_uris }),
+        ...(resources && { resources }),
         ...(settle_key && { settle_key_hash: minted?.hash ?? null }),
       }
       const overlap = sql<Date>`now() + make_interval(mins => ${OVERLAP_MINUTES})`
@@ -124,6 +162,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'listApps',
         summary: 'List the registered apps',
         description: 'All of them, by slug.',
+        querystring: ListQuery({}),
         response: {
           200: Type.Object({ apps: Type.Array(ref(App)) }, { description: 'OK', examples: [{ apps: App.examples }] }),
           ...refusals(adminErrors),
@@ -293,6 +332,26 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     () => verify(app.db),
   )
+
+  /** The resources in the form in which they are compared. @throws {ApiError} 400 for one that another app has, or is ours */
+  async function readResources(given: string[] | undefined, slug: string): Promise<string[] | undefined> {
+    const resources: string[] = []
+    for (const raw of given ?? []) {
+      const resource = canonicalResource(raw)
+      if (resource === undefined || resource === app.config.publicUrl) {
+        throw badField('resources', `must be http(s) URLs of the app, without a fragment, not ${raw}`)
+      }
+      resources.push(resource)
+    }
+    const taken = await app.db
+      .selectFrom('apps')
+      .select('slug')
+      .where('slug', '!=', slug)
+      .where('resources', '&&', sql<string[]>`${resources}::text[]`)
+      .executeTakeFirst()
+    if (taken) throw badField('resources', `must be the app's own; ${taken.slug} has one of them`)
+    return given && resources
+  }
 
   async function findAccount(id: string) {
     const account = await app.db

@@ -1,9 +1,9 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
 import { callerOf, requireSession } from '../access/caller.ts'
+import { readScopes, SCOPES } from '../access/scopes.ts'
 import { tokenSecret } from '../access/tokens.ts'
-import type { Scope } from '../db/tables.ts'
-import { completeDevice, startDevice } from '../device/approval.ts'
+import { cleanName, completeDevice, startDevice } from '../device/approval.ts'
 import { type Polled, pollDevice } from '../device/client.ts'
 import {
   accountClosed,
@@ -22,8 +22,6 @@ import {
 } from '../http/catalogue.ts'
 import { anyRequest, jsonBody, refusals, signedIn } from '../http/refusals.ts'
 import { nullable, Timestamp } from '../schemas/primitives.ts'
-
-const SCOPES: readonly string[] = ['account', 'oauth', 'admin'] satisfies Scope[]
 
 const DeviceCode = Type.String({
   minLength: 1,
@@ -67,6 +65,7 @@ export const deviceRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   // A start needs no body. Many clients send an empty one with a JSON content type.
   const parseJson = app.getDefaultJsonParser('ignore', 'ignore')
+  app.removeContentTypeParser('application/json')
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
     if (body === '') done(null, undefined)
     else parseJson(request, body as string, done)
@@ -133,9 +132,11 @@ export const deviceRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request) => {
       const { client_name, scope } = request.body ?? {}
+      const scopes = readScopes(scope, SCOPES)
+      if (!scopes) throw badField('scope', `must be one or more of ${SCOPES.join(', ')}, separated by spaces`)
       const started = await startDevice(app.db, {
         client_name: cleanName(client_name),
-        scopes: readScopes(scope),
+        scopes,
         requested_from: request.address,
       })
       const verification_uri = `${app.config.publicUrl}/device`
@@ -230,15 +231,4 @@ function answer(reply: FastifyReply, result: Polled) {
   if ('token' in result) return { ...result, token_type: 'Bearer' }
   reply.code(202)
   return { status: 'pending', interval: result.interval }
-}
-
-/** Removes invisible characters: the name is shown to the person who approves, and must not reorder the text around it. */
-const cleanName = (name = ''): string | null => name.replace(/[\p{C}\p{Z}\s]+/gu, ' ').trim() || null
-
-/** @throws {ApiError} 400 for an unknown scope */
-function readScopes(scope = ''): Scope[] {
-  const requested = new Set(scope.split(/\s+/).filter(Boolean))
-  const isKnown = [...requested].every((name) => SCOPES.includes(name))
-  if (!isKnown) throw badField('scope', `must be one or more of ${SCOPES.join(', ')}, separated by spaces`)
-  return requested.size ? ([...requested] as Scope[]) : ['account']
 }

@@ -12,6 +12,7 @@ import {
   idempotencyKeyReused,
   insufficientCredits,
   jobNotFound,
+  keyOfEndedJob,
   settleKeyInBrowser,
   settleKeyInvalid,
   settleKeyRequired,
@@ -23,7 +24,7 @@ import { MAX_PRINTED_BYTES } from '../ledger/metadata.ts'
 import { reserve } from '../ledger/operations.ts'
 import { readMetadata } from '../ledger/read.ts'
 import { Job, JobStartRequest, JobStartResponse, JobStatus } from '../schemas/jobs.ts'
-import { ref, Slug, Uuid } from '../schemas/primitives.ts'
+import { ListQuery, ref, Slug, Uuid } from '../schemas/primitives.ts'
 
 type Metadata = Record<string, unknown> | null
 
@@ -36,6 +37,10 @@ const JOB_BYTES = 600
 
 /** JSON with sorted keys, so that equal requests have equal hashes. */
 const canonicalJson = configure({ deterministic: true })
+const hashOf = (body: object): string =>
+  createHash('sha256')
+    .update(canonicalJson(body) ?? '')
+    .digest('base64url')
 
 export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.addHook('onRequest', requireAccount)
@@ -75,6 +80,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
             signedIn,
             jsonBody,
             insufficientCredits,
+            keyOfEndedJob,
             idempotencyKeyReused,
             accountClosed,
             settleKeyRequired,
@@ -91,21 +97,20 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const keyed = appOfKey(request)
       if (keyed !== null && keyed !== slug) throw settleKeyInvalid()
       const idempotency_key = request.headers['idempotency-key'] ?? null
-      const canonical =
-        canonicalJson({ app: slug, action, cost_estimate, metadata: metadata ?? null, ttl_seconds }) ?? ''
-      const { job_id, expires_at, replayed } = await reserve(app.ledger, caller, {
+      const { job_id, expires_at, status, replayed } = await reserve(app.ledger, caller, {
         job_id: uuidv7(),
         app: slug,
         action,
         cost: cost_estimate,
-        metadata: metadataText(metadata),
+        metadata: metadataText(request),
         idempotency_key,
-        request_hash: idempotency_key && createHash('sha256').update(canonical).digest('base64url'),
+        request_hash:
+          idempotency_key && hashOf({ app: slug, action, cost_estimate, metadata: metadata ?? null, ttl_seconds }),
         ttl_seconds: ttl_seconds ?? app.config.jobTtlSeconds,
         ttl_without_key: ttl_seconds !== undefined && keyed === null,
       })
       if (replayed) reply.header('idempotency-replayed', 'true')
-      return { job_id, account_id: caller.id, expires_at }
+      return { job_id, account_id: caller.id, status, expires_at }
     },
   )
 
@@ -117,7 +122,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'listJobs',
         summary: "List user's jobs with optional filters",
         description: 'Newest first. `next_cursor` continues the list.',
-        querystring: Type.Object({
+        querystring: ListQuery({
           app: Type.Optional({ ...Slug, description: 'Filter by app slug' }),
           status: Type.Optional(JobStatus),
           limit: Type.Optional(

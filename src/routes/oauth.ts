@@ -1,7 +1,7 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import { callerOf, requireOauth } from '../access/caller.ts'
-import { isPat } from '../access/tokens.ts'
+import { isOurs } from '../access/tokens.ts'
 import {
   accountClosed,
   badField,
@@ -183,7 +183,7 @@ export const oauthRoutes: FastifyPluginAsyncTypebox = async (app) => {
   function foreignBearer(request: FastifyRequest): string {
     const token = /^bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1]
     if (!token) throw xTokenRequired()
-    if (isPat(token) || CLERKS.test(token) || issuerOf(token) === app.identity.issuer) throw notAnXToken()
+    if (isOurs(token) || CLERKS.test(token) || issuerOf(token) === app.identity.issuer) throw notAnXToken()
     return token
   }
 }

@@ -57,9 +57,9 @@ export const settleRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { job_id, account_id, actual_cost, metadata } = request.body
+      const { job_id, account_id, actual_cost } = request.body
       const job = { job_id, ...(await settler(request, account_id)) }
-      const patch = patchText(metadata)
+      const patch = patchText(request)
       return answer(app.db, job.account_id, await complete(app.ledger, job, actual_cost, patch.text), patch.fault)
     },
   )
@@ -84,7 +84,8 @@ export const settleRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { job_id, account_id, refund = true } = request.body
       const job = { job_id, ...(await settler(request, account_id)) }
-      return answer(app.db, job.account_id, await fail(app.ledger, job, refund))
+      const patch = patchText(request)
+      return answer(app.db, job.account_id, await fail(app.ledger, job, refund, patch.text), patch.fault)
     },
   )
 
@@ -94,6 +95,7 @@ export const settleRoutes: FastifyPluginAsyncTypebox = async (app) => {
 const heartbeatRoute: FastifyPluginAsyncTypebox = async (app) => {
   // A heartbeat needs no body. Many clients send an empty one with a JSON content type.
   const parse = app.getDefaultJsonParser('ignore', 'ignore')
+  app.removeContentTypeParser('application/json')
   app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) =>
     body === '' ? done(null, null) : parse(request, body, done),
   )

@@ -12,7 +12,7 @@ import { visit } from '../ledger/operations.ts'
 import { readWallet, type Wallet } from '../ledger/read.ts'
 import { autoTopupOf } from '../payments/texts.ts'
 import { Entry, WalletResponse } from '../schemas/account.ts'
-import { ref, Slug } from '../schemas/primitives.ts'
+import { ListQuery, ref, Slug } from '../schemas/primitives.ts'
 
 export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
@@ -72,7 +72,7 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'listEntries',
         summary: 'List ledger entries, newest first; as CSV with Accept: text/csv',
         description: 'Every change of the balance is one entry. Entries are numbered without gaps and never change.',
-        querystring: Type.Object({
+        querystring: ListQuery({
           limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 200, default: 50 })),
           cursor: Type.Optional(
             Type.String({ pattern: '^[1-9][0-9]{0,15}$', description: 'next_cursor of the previous page' }),

@@ -9,6 +9,8 @@ export const App = Type.Object(
     name: nullable(Type.String()),
     starter_credits: Credits(),
     origins: Type.Array(Type.String()),
+    redirect_uris: Type.Array(Type.String()),
+    resources: Type.Array(Type.String()),
     has_settle_key: Type.Boolean({
       description: "Whether the app has a settle key; then a user's token alone cannot settle its jobs",
     }),
@@ -25,6 +27,8 @@ export const App = Type.Object(
         name: 'Video',
         starter_credits: 20,
         origins: ['https://video.example.com'],
+        redirect_uris: ['https://video.example.com/callback'],
+        resources: [],
         has_settle_key: false,
         created_at: EXAMPLE_TIME,
       },

@@ -1,5 +1,6 @@
 import { Account, AppEntry, Entry, WalletResponse } from './account.ts'
 import { App } from './admin.ts'
+import { OAuthError } from './authorization-server.ts'
 import { ErrorBody, SessionUnauthorized } from './errors.ts'
 import {
   HeartbeatRequest,
@@ -32,6 +33,7 @@ export const components = [
   App,
   WebhookEndpoint,
   WebhookMessage,
+  OAuthError,
   WebhookDelivery,
   Pack,
   Purchase,

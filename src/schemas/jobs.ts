@@ -40,9 +40,13 @@ export const JobStartResponse = Type.Object(
   {
     job_id: Id,
     account_id: Id,
+    status: JobStatus,
     expires_at: Type.Unsafe<Date>({ ...Timestamp, description: 'When the hold is released unless the job has ended' }),
   },
-  { $id: 'JobStartResponse', examples: [{ job_id: EXAMPLE_ID, account_id: EXAMPLE_ID, expires_at: EXAMPLE_TIME }] },
+  {
+    $id: 'JobStartResponse',
+    examples: [{ job_id: EXAMPLE_ID, account_id: EXAMPLE_ID, status: 'started', expires_at: EXAMPLE_TIME }],
+  },
 )
 
 const settledAccount = Type.Optional({
@@ -50,23 +54,32 @@ const settledAccount = Type.Optional({
   description: "With X-App-Key: the job's account, as POST /api/jobs returned it. Then no user token is needed",
 })
 
+const mergedMetadata = Type.Optional(
+  Type.Unsafe<Record<string, unknown>>({
+    ...Metadata,
+    description: "Merged into the job's metadata; new values replace old ones",
+  }),
+)
+
 export const JobCompleteRequest = Type.Object(
   {
     job_id: Uuid,
     account_id: settledAccount,
     actual_cost: Credits({ description: 'Credits that the job cost' }),
-    metadata: Type.Optional(
-      Type.Unsafe<Record<string, unknown>>({
-        ...Metadata,
-        description: "Merged into the job's metadata; new values replace old ones",
-      }),
-    ),
+    metadata: mergedMetadata,
   },
   { $id: 'JobCompleteRequest', examples: [{ job_id: EXAMPLE_ID, actual_cost: 3, metadata: { durationMs: 1200 } }] },
 )
 
 export const JobFailRequest = Type.Object(
-  { job_id: Uuid, account_id: settledAccount, refund: Type.Optional(Type.Boolean({ default: true })) },
+  {
+    job_id: Uuid,
+    account_id: settledAccount,
+    refund: Type.Optional(
+      Type.Boolean({ default: true, description: 'false: the job costs what it reserved, instead of nothing' }),
+    ),
+    metadata: mergedMetadata,
+  },
   { $id: 'JobFailRequest', examples: [{ job_id: EXAMPLE_ID, refund: true }] },
 )
 

@@ -1,4 +1,4 @@
-import { type Static, type TSchema, Type } from '@sinclair/typebox'
+import { type Static, type TProperties, type TSchema, Type } from '@sinclair/typebox'
 import { MAX_CREDITS } from '../ledger/rules.ts'
 
 /** The pieces that schemas are made of. OpenAPI 3.0.3 has `nullable` and `enum` instead of unions, hence `Unsafe`. */
@@ -6,6 +6,10 @@ import { MAX_CREDITS } from '../ledger/rules.ts'
 export const nullable = <T extends TSchema>(schema: T) => Type.Unsafe<Static<T> | null>({ ...schema, nullable: true })
 export const oneOf = <T extends string>(values: readonly T[], options = {}) =>
   Type.Unsafe<T>({ type: 'string', enum: values, ...options })
+
+/** The query of a list: a filter that is not known is refused, because a list that ignores it lies. `_…` are for caches. */
+export const ListQuery = <T extends TProperties>(properties: T) =>
+  Type.Object(properties, { additionalProperties: false, patternProperties: { '^_': {} } })
 
 /** A reference to a component by its name. */
 export const ref = <T extends TSchema>(schema: T) => Type.Unsafe<Static<T>>({ $ref: `${schema.$id}#` })

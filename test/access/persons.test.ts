@@ -13,6 +13,8 @@ const ROUTES: Record<string, 'person' | 'signing in or out' | 'account' | 'oauth
   'POST /api/session': 'person',
   'POST /device': 'person',
   'POST /account/revoke': 'person',
+  'POST /account/revoke-app': 'person',
+  'POST /oauth/authorize': 'person',
   'POST /signin': 'signing in or out',
   'POST /signout': 'signing in or out',
   'DELETE /api/session': 'signing in or out',
@@ -23,6 +25,9 @@ const ROUTES: Record<string, 'person' | 'signing in or out' | 'account' | 'oauth
   'DELETE /api/tokens/:id': 'account',
   'POST /api/device/start': 'anybody',
   'POST /api/device/poll': 'anybody',
+  'POST /oauth/device_authorization': 'anybody',
+  'POST /oauth/token': 'anybody',
+  'POST /oauth/revoke': 'anybody',
   'POST /api/webhooks/clerk': 'anybody',
   'PUT /api/admin/apps/:slug': 'admin',
   'POST /api/admin/credits': 'admin',
@@ -209,7 +214,7 @@ t.test('a closed account is closed for a JWT that still lives', async (t) => {
     ['POST', '/api/admin/credits', { clerk_id: root.sub, amount: 1, kind: 'topup', reference: 'r', reason: 'r' }],
     ['GET', '/api/oauthToken/x', undefined],
     ['POST', '/api/device/complete', { user_code: login.user_code }],
-    ['POST', '/api/jobs', { app: 'video', action: 'a', cost_estimate: 0 }],
+    ['POST', '/api/jobs', { app: 'clips', action: 'a', cost_estimate: 0 }],
   ] as const) {
     const answer = await app.inject({ method, url, headers: { authorization }, ...(payload && { payload }) })
     t.match([answer.statusCode, answer.json().error], [403, 'account_closed'], url)

@@ -110,7 +110,7 @@ t.test("another app's job, somebody else's and an unknown one are not found", as
   ]) {
     t.match([answer.statusCode, answer.json().error], [404, 'job_not_found'])
   }
-  const refused = await ada.post('/api/jobs', { app: 'video', action: 'a', cost_estimate: 1 }, { 'x-app-key': key })
+  const refused = await ada.post('/api/jobs', { app: 'clips', action: 'a', cost_estimate: 1 }, { 'x-app-key': key })
   t.match([refused.statusCode, refused.json().error], [403, 'settle_key_invalid'])
   t.ok(await movedNothing(db, job_id))
 })
@@ -123,7 +123,7 @@ t.test('a wrong key opens nothing, not even beside a good token', async (t) => {
       await server(wrong)('/api/jobs/complete', { job_id, account_id: ada.id, actual_cost: 0 }),
       await ada.post('/api/jobs/fail', { job_id }, { 'x-app-key': wrong }),
       await ada.post(`/api/jobs/${job_id}/heartbeat`, {}, { 'x-app-key': wrong }),
-      await ada.post('/api/jobs', { app: 'video', action: 'a', cost_estimate: 1 }, { 'x-app-key': wrong }),
+      await ada.post('/api/jobs', { app: 'clips', action: 'a', cost_estimate: 1 }, { 'x-app-key': wrong }),
     ]
     for (const answer of answers) t.match([answer.statusCode, answer.json().error], [403, 'settle_key_invalid'], wrong)
   }

@@ -199,7 +199,7 @@ t.test('a token may do what it was approved for, and give itself up', async (t) 
   t.equal(await outcome(administering, '/api/admin/apps'), 200)
   t.strictSame(await outcome(everyday, '/api/admin/apps'), [403, 'insufficient_scope'])
   t.strictSame(await outcome(pretending, '/api/admin/apps'), [403, 'not_an_administrator'])
-  t.match((await connecting.post('/api/jobs', { app: 'video', action: 'x', cost_estimate: 0 })).json(), {
+  t.match((await connecting.post('/api/jobs', { app: 'clips', action: 'x', cost_estimate: 0 })).json(), {
     error: 'insufficient_scope',
     scope: 'account',
   })

@@ -75,6 +75,8 @@ t.test('an app is registered, changed, and listed; what is not given stays', asy
     has_settle_key: false,
     starter_credits: 6,
     origins: ['https://a.example.com', 'http://localhost:5173'],
+    redirect_uris: ['https://a.example.com/callback', 'http://127.0.0.1/callback'],
+    resources: ['https://a.example.com/mcp', 'https://api.a.example.com'],
   }
   t.strictSame(await put(full), { slug, ...full, created_at })
   t.strictSame(await put({ starter_credits: 0 }), { slug, ...full, starter_credits: 0, created_at })
@@ -158,7 +160,7 @@ t.test("an app's origins are allowed at once, and no longer when they are taken 
     app.inject({
       method: 'POST',
       url: '/api/jobs',
-      payload: { app: 'video', action: 'a', cost_estimate: 0 },
+      payload: { app: 'clips', action: 'a', cost_estimate: 0 },
       headers: { cookie: ada.cookie, origin },
     })
   t.equal((await post()).statusCode, 403)

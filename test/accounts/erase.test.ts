@@ -28,7 +28,7 @@ t.test('erasing clears whose an account was and what its jobs were about, and th
   const boss = await admin()
   const ada = await personWith(app, 100)
   const metadata = { title: 'Holiday of Ada', at: { place: 'Ada’s garden' } }
-  const job = { app: 'video', action: 'render', cost_estimate: 5, metadata }
+  const job = { app: 'clips', action: 'render', cost_estimate: 5, metadata }
   const { job_id } = (await ada.post('/api/jobs', job, { 'idempotency-key': 'key-of-ada' })).json()
   await ada.complete(job_id, 3, { note: 'More of Ada' })
   await ada.post('/api/jobs', job)
@@ -113,7 +113,7 @@ t.test('thousands of jobs are cleared, each of them', async (t) => {
 t.test('nobody else is touched', async (t) => {
   const { app, admin, person } = await start(t)
   const [boss, eve, fred] = [await admin(), await person(), await person()]
-  const job = { app: 'video', action: 'render', cost_estimate: 0, metadata: { of: 'Fred' } }
+  const job = { app: 'clips', action: 'render', cost_estimate: 0, metadata: { of: 'Fred' } }
   const { job_id } = (await fred.post('/api/jobs', job)).json()
   await erase(boss, eve.clerkId)
   t.match((await fred.get(`/api/jobs/${job_id}`)).json(), { job: { metadata: { of: 'Fred' } } })

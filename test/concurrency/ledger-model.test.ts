@@ -10,7 +10,7 @@ import { earlier, type Person, start, unique } from '../support/start.ts'
 /** One step of a random history. Jobs, keys and references are picked by number, so that a shorter list still makes sense. */
 type Step =
   | { do: 'visit'; app: number }
-  | { do: 'reserve'; cost: number; key: number | null; keyed: boolean; ttl: number | null; server: boolean }
+  | { do: 'reserve'; app: number; cost: number; key: number | null; ttl: number | null; server: boolean }
   | { do: 'complete'; job: number; cost: number; server: boolean }
   | { do: 'fail'; job: number; refund: boolean; server: boolean }
   | { do: 'heartbeat'; job: number; ttl: number | null; server: boolean }
@@ -18,7 +18,10 @@ type Step =
   | { do: 'pass'; seconds: number }
   | { do: 'sweep' }
 
+/** What the apps grant; those after them are the one with a settle key, and one that nobody registered. */
 const STARTER = [0, 7, 30]
+const KEYED = STARTER.length
+const UNKNOWN = KEYED + 1
 // Few amounts, so that repeats happen.
 const small = fc.constantFrom(0, 1, 2, 5, 40)
 const pick = fc.nat(4)
@@ -28,10 +31,10 @@ const seconds = fc.constantFrom(1_000, 50_000, 400_000)
 const server = fc.boolean()
 const is = <T extends string>(name: T) => fc.constant(name)
 const step: fc.Arbitrary<Step> = fc.oneof(
-  fc.record({ do: is('visit'), app: fc.nat(2) }),
+  fc.record({ do: is('visit'), app: fc.nat(UNKNOWN) }),
   {
     weight: 5,
-    arbitrary: fc.record({ do: is('reserve'), cost: small, key: fc.option(pick), keyed: fc.boolean(), ttl, server }),
+    arbitrary: fc.record({ do: is('reserve'), app: fc.nat(UNKNOWN), cost: small, key: fc.option(pick), ttl, server }),
   },
   { weight: 5, arbitrary: fc.record({ do: is('complete'), job: pick, cost: small, server }) },
   { weight: 2, arbitrary: fc.record({ do: is('fail'), job: pick, refund: fc.boolean(), server }) },
@@ -54,38 +57,40 @@ interface World {
   ada: Person
   admin: Person
   apps: string[]
-  /** An app with a settle key, and the key */
-  keyed: { slug: string; key: string }
+  /** The settle key of the app that has one */
+  key: string
 }
 
 /** Takes one step over HTTP and in the model, and compares what both say. */
-async function take(step: Step, model: Model, { app, db, ada, admin, apps, keyed }: World): Promise<void> {
+async function take(step: Step, model: Model, { app, db, ada, admin, apps, key: settleKey }: World): Promise<void> {
   // The latest jobs are picked from: those of long ago would all have ended.
   const job = 'job' in step ? model.jobs.at(-1 - (step.job % Math.max(model.jobs.length, 1))) : undefined
   if ('job' in step && !job) return
   const id = job?.id ?? ''
-  const header: Record<string, string> = 'server' in step && step.server ? { 'x-app-key': keyed.key } : {}
+  const header: Record<string, string> = 'server' in step && step.server ? { 'x-app-key': settleKey } : {}
   switch (step.do) {
     case 'visit': {
       const reply = await ada.get(`/api/wallet?app=${apps[step.app]}`)
-      return strictEqual(reply.statusCode, model.visit(apps[step.app] ?? '', STARTER[step.app] ?? 0))
+      return strictEqual(reply.statusCode, model.visit(apps[step.app] ?? ''))
     }
     case 'reserve': {
-      const server = step.server && step.keyed
+      const slug = apps[step.app] ?? ''
+      const isKeyed = step.app === KEYED
+      const server = step.server && isKeyed
       const key = step.key === null ? {} : { key: `key ${step.key}` }
       const ttl = step.ttl === null ? {} : { ttl: step.ttl }
       const before = model.jobs.length
       const reply = await ada.post(
         '/api/jobs',
         {
-          app: step.keyed ? keyed.slug : 'video',
+          app: slug,
           action: 'render',
           cost_estimate: step.cost,
           ...(step.ttl !== null && { ttl_seconds: step.ttl }),
         },
         { ...(key.key !== undefined && { 'idempotency-key': key.key }), ...(server && header) },
       )
-      const expected = model.reserve(step.cost, { ...key, ...ttl, keyed: step.keyed, server })
+      const expected = model.reserve(step.cost, { app: slug, ...key, ...ttl, keyed: isKeyed, server })
       strictEqual(reply.statusCode, expected, reply.body)
       if (reply.statusCode !== 200) return
       const replayed = model.jobs.length === before
@@ -138,18 +143,18 @@ t.test('whatever people do, the ledger does what the model says, and every invar
   t.comment(`FC_SEED=${seed}`)
   t.setTimeout(minutes * 60_000 + 300_000)
   const { app, db, person, admin } = await start(t)
-  const apps = STARTER.map(() => unique('app'))
+  const apps = [...STARTER, 'keyed', 'unknown'].map(() => unique('app'))
   const operator = await admin()
-  for (const [n, slug] of apps.entries()) await operator.put(`/api/admin/apps/${slug}`, { starter_credits: STARTER[n] })
-  const slug = unique('keyed')
-  const { settle_key } = (
-    await operator.put(`/api/admin/apps/${slug}`, { starter_credits: 0, settle_key: 'rotate' })
-  ).json().app
+  const register = async (n: number, more: object) =>
+    (await operator.put(`/api/admin/apps/${apps[n]}`, { starter_credits: STARTER[n] ?? 0, ...more })).json().app
+  for (const n of STARTER.keys()) await register(n, {})
+  const { settle_key: key } = await register(KEYED, { settle_key: 'rotate' })
 
   let steps = 0
   const property = fc.asyncProperty(lives, async (life) => {
     const [ada, administrator, model] = [await person(), await admin(), new Model()]
-    const world = { app, db, ada, admin: administrator, apps, keyed: { slug, key: settle_key } }
+    for (const [n, credits] of STARTER.entries()) model.starter.set(apps[n] ?? '', credits)
+    const world = { app, db, ada, admin: administrator, apps, key }
     for (const step of life) {
       await take(step, model, world)
       steps++

@@ -45,7 +45,7 @@ let operator: Person
 
 const CONTENDERS: Record<string, Contender> = {
   reserve: {
-    act: (at, race) => send(at, race, '/api/jobs', { app: 'video', action: 'render', cost_estimate: 8 }),
+    act: (at, race) => send(at, race, '/api/jobs', { app: 'clips', action: 'render', cost_estimate: 8 }),
     model: (model) => model.reserve(8),
   },
   'complete same': {
@@ -148,7 +148,7 @@ async function prepare(
     if (reply.statusCode !== model.adjust(amount, reference)) throw new Error(reply.body)
   }
   const headers = { cookie: ada.cookie, origin: at.config.publicUrl }
-  const payload = { app: 'video', action: 'render', cost_estimate: RESERVED }
+  const payload = { app: 'clips', action: 'render', cost_estimate: RESERVED }
   const created = await at.app.inject({ method: 'POST', url: '/api/jobs', headers, payload })
   if (created.statusCode !== model.reserve(RESERVED)) throw new Error(created.body)
   const job = model.jobs.at(-1)

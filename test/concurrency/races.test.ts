@@ -45,7 +45,7 @@ const tally = (replies: LightMyRequestResponse[]) => {
   return counts
 }
 
-const job = (cost_estimate: number) => ({ app: 'video', action: 'render', cost_estimate })
+const job = (cost_estimate: number) => ({ app: 'clips', action: 'render', cost_estimate })
 const kindsOf = async (somebody: Person): Promise<string[]> => {
   const { entries } = (await somebody.get('/api/wallet/entries?limit=200')).json()
   return entries.map(({ kind }: { kind: string }) => kind).sort()

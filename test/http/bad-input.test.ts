@@ -18,7 +18,7 @@ async function world(t: Test) {
   const { job_id } = (await ada.reserve(5)).json()
   const operator = await admin()
   const endpoints: Record<string, Request> = {
-    create: { method: 'POST', url: '/api/jobs', body: { app: 'video', action: 'render', cost_estimate: 1 } },
+    create: { method: 'POST', url: '/api/jobs', body: { app: 'clips', action: 'render', cost_estimate: 1 } },
     complete: { method: 'POST', url: '/api/jobs/complete', body: { job_id, actual_cost: 1 } },
     fail: { method: 'POST', url: '/api/jobs/fail', body: { job_id } },
     register: { method: 'PUT', url: '/api/admin/apps/bad', body: { name: 'Bad', starter_credits: 1 } },
@@ -117,7 +117,7 @@ t.test('integers are integers, neither coerced nor cut', async (t) => {
   }
   // The same values are fine where they are integers after all.
   for (const fine of ['1.0', '1e0', '10e-1', '-0']) {
-    const payload = `{"app":"video","action":"a","cost_estimate":${fine}}`
+    const payload = `{"app":"clips","action":"a","cost_estimate":${fine}}`
     t.equal((await here.ada.post('/api/jobs', payload)).statusCode, 200, fine)
   }
 })
@@ -186,6 +186,69 @@ t.test('what is required is missed by name', async (t) => {
         })),
     )
   }
+})
+
+t.test('a slip of a field name is refused, because what is ignored may move money', async (t) => {
+  const here = await world(t)
+  const slips: [endpoint: string, slip: string, meant: string][] = [
+    ['fail', 'refunds', 'refund'],
+    ['fail', 'Refund', 'refund'],
+    ['fail', 'refnud', 'refund'],
+    ['fail', 'meta_data', 'metadata'],
+    ['fail', 'metadate', 'metadata'],
+    ['fail', 'accountId', 'account_id'],
+    ['create', 'ttlSeconds', 'ttl_seconds'],
+    ['create', 'ttl_second', 'ttl_seconds'],
+    ['create', 'costEstimates', 'cost_estimate'],
+    ['complete', 'actualCost', 'actual_cost'],
+    ['register', 'startercredits', 'starter_credits'],
+    ['register', 'settleKey', 'settle_key'],
+    ['register', 'origin', 'origins'],
+    ['credits', 'allowNegative', 'allow_negative'],
+    ['session', 'tokens', 'token'],
+  ]
+  await refused(
+    t,
+    here,
+    slips.map(([endpoint, slip, meant]) => ({
+      name: `${slip} for ${meant}`,
+      request: here.endpoints[endpoint] as Request,
+      payload: JSON.stringify({ ...here.endpoints[endpoint]?.body, [meant]: undefined, [slip]: false }),
+      headers: as(here, endpoint),
+      status: 400,
+      match: { error: 'invalid_request', field: slip, did_you_mean: meant },
+    })),
+  )
+  const { ada, app } = here
+  const heartbeat = `/api/jobs/${here.job_id}/heartbeat`
+  t.match((await ada.post(heartbeat, { ttlSeconds: 600 })).json(), { did_you_mean: 'ttl_seconds' })
+  for (const unlike of ['status', 'reserved', 'note', 'apple', 'reference', 'ttl', '__proto__', '']) {
+    const payload = `{"app":"clips","action":"a","cost_estimate":0,${JSON.stringify(unlike)}:1}`
+    t.equal((await ada.post('/api/jobs', payload)).statusCode, 200, `${unlike} is ignored`)
+  }
+  const form = await app.inject({ method: 'POST', url: '/signin', payload: { email: 'a@example.com', emails: 'x' } })
+  t.equal(form.statusCode, 303, 'pages ignore what they do not know')
+})
+
+t.test('lists refuse a parameter that they do not know, and the rest of the service ignores it', async (t) => {
+  const here = await world(t)
+  const { ada, app, operator } = here
+  const lists: [person: typeof ada, path: string][] = [
+    [ada, '/api/jobs'],
+    [ada, '/api/wallet/entries'],
+    [operator, '/api/admin/apps'],
+    [operator, '/api/admin/webhooks/dead'],
+  ]
+  for (const [person, path] of lists) {
+    for (const parameter of ['stauts', 'apps', 'from', 'Limit', 'page']) {
+      const reply = await person.get(`${path}?${parameter}=1`)
+      t.match([reply.statusCode, reply.json()], [400, { error: 'invalid_request', field: parameter }], path)
+    }
+    t.equal((await person.get(`${path}?_=123&_t=1`)).statusCode, 200, `${path}: cache busters are ignored`)
+  }
+  for (const url of ['/api/wallet?apps=clips', `/api/jobs/${here.job_id}?x=1`, '/api/tokens?x=1'])
+    t.equal((await ada.get(url)).statusCode, 200, url)
+  t.equal((await app.inject('/signin?x=1')).statusCode, 200)
 })
 
 t.test('a body is one JSON object, of a size', async (t) => {
@@ -330,7 +393,9 @@ t.test('long and repeated queries do no harm', async (t) => {
   const many = Array.from({ length: 2_000 }, (_, n) => `p${n}=${n}`).join('&')
   for (const query of [`filler=${'x'.repeat(12_000)}`, many, '&&&&', '=', '__proto__=1&constructor=2', '%zz=%zz']) {
     for (const url of ['/api/wallet', '/api/jobs', '/api/wallet/entries']) {
-      t.equal((await here.ada.get(`${url}?${query}`)).statusCode, 200, `${url}?${query.slice(0, 30)}`)
+      const harmless = url === '/api/wallet' || query === '&&&&'
+      const { statusCode } = await here.ada.get(`${url}?${query}`)
+      t.equal(statusCode, harmless ? 200 : 400, `${url}?${query.slice(0, 30)}`)
     }
   }
 })

@@ -197,7 +197,7 @@ for (const withKey of [true, false]) {
       for (const headers of [{ authorization }, await bearer(), { cookie, origin }, pat]) {
         const began = performance.now()
         t.equal((await app.inject({ url: '/api/wallet', headers })).statusCode, 200)
-        const job = { app: 'video', action: 'render', cost_estimate: 0 }
+        const job = { app: 'clips', action: 'render', cost_estimate: 0 }
         const created = await app.inject({ method: 'POST', url: '/api/jobs', headers, payload: job })
         t.equal(created.statusCode, 200)
         const { job_id } = created.json()

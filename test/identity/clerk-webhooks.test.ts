@@ -294,7 +294,7 @@ t.test('however postings race with the closing, none comes after it', async (t) 
     const more = { clerk_id: somebody.sub, amount: 100, kind: 'topup', reference: unique('r'), reason: 'to spend' }
     await (await as(boss)).post('/api/admin/credits', more)
     const headers = { authorization: `Bearer ${await clerk.token({ ...somebody })}` }
-    const payload = { app: 'video', action: 'render', cost_estimate: 1 }
+    const payload = { app: 'clips', action: 'render', cost_estimate: 1 }
     const reserve = (on: App) => on.inject({ method: 'POST', url: '/api/jobs', headers, payload })
     const statuses: number[] = []
     const racing = Array.from({ length: 20 }, async (_, i) => {

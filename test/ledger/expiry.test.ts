@@ -20,7 +20,7 @@ t.test('a hold lives as long as the operator has set, or as long as the job asks
   const { app } = await start(t, { JOB_TTL_SECONDS: '7200' })
   const ada = await personWith(app, 20)
   const create = (ttl_seconds?: unknown) =>
-    ada.post('/api/jobs', { app: 'video', action: 'render', cost_estimate: 1, ttl_seconds })
+    ada.post('/api/jobs', { app: 'clips', action: 'render', cost_estimate: 1, ttl_seconds })
 
   for (const [asked, seconds] of [
     [undefined, 7200],
@@ -43,7 +43,7 @@ t.test('another ttl_seconds under the same Idempotency-Key is another request', 
   const { app } = await start(t)
   const ada = await personWith(app, 20)
   const create = (more: object) =>
-    ada.post('/api/jobs', { app: 'video', action: 'render', cost_estimate: 1, ...more }, { 'idempotency-key': 'k' })
+    ada.post('/api/jobs', { app: 'clips', action: 'render', cost_estimate: 1, ...more }, { 'idempotency-key': 'k' })
   t.equal((await create({ ttl_seconds: 60 })).statusCode, 200)
   t.equal((await create({ ttl_seconds: 60 })).headers['idempotency-replayed'], 'true')
   t.equal((await create({ ttl_seconds: 61 })).statusCode, 422)
@@ -276,7 +276,7 @@ t.test('an expired job of a closed account is charged no more', async (t) => {
 t.test('a heartbeat extends a hold from now on, and never shortens it', async (t) => {
   const { app, db } = await start(t)
   const ada = await personWith(app, 5)
-  const created = await ada.post('/api/jobs', { app: 'video', action: 'render', cost_estimate: 5, ttl_seconds: 600 })
+  const created = await ada.post('/api/jobs', { app: 'clips', action: 'render', cost_estimate: 5, ttl_seconds: 600 })
   const { job_id } = created.json()
   const beat = (body?: object) => ada.post(`/api/jobs/${job_id}/heartbeat`, body ?? '')
   const left = async () => secondsFromNow((await ada.get(`/api/jobs/${job_id}`)).json().job.expires_at)

@@ -1,8 +1,9 @@
 import { sql } from 'kysely'
 import t, { type Test } from 'tap'
+import { sweepHolds } from '../../src/background/sweep-holds.ts'
 import { type Person, personWith, start, unique } from '../support/start.ts'
 
-const body = { app: 'video', action: 'render', cost_estimate: 5, metadata: { a: 1, b: { c: [2, null], d: 'x' } } }
+const body = { app: 'clips', action: 'render', cost_estimate: 5, metadata: { a: 1, b: { c: [2, null], d: 'x' } } }
 const key = () => ({ 'idempotency-key': unique('key') })
 
 const jobsOf = async (somebody: Person) => (await somebody.get('/api/jobs?limit=200')).json().jobs
@@ -33,7 +34,7 @@ t.test('a job reserves its estimate', async (t) => {
   const { job } = (await ada.get(`/api/jobs/${job_id}`)).json()
   t.match(job, {
     id: job_id,
-    app_slug: 'video',
+    app_slug: 'clips',
     action: 'render',
     status: 'started',
     reserved: 5,
@@ -66,15 +67,56 @@ t.test('402 says where to buy credits where that is configured', async (t) => {
   t.match(reply.json(), { error: 'insufficient_credits', topup_url: 'https://pay.example.com/buy?x=1' })
 })
 
-t.test('any well-formed slug may be used; a job neither registers nor grants', async (t) => {
-  const { app, person } = await start(t)
+t.test('any well-formed slug may be used; a job does not register one', async (t) => {
+  const { app } = await start(t)
   const ada = await personWith(app, 1)
   const slug = unique('nobody-registered')
   t.equal((await ada.post('/api/jobs', { ...body, app: slug, cost_estimate: 1 })).statusCode, 200)
   t.match(await jobsOf(ada), [{ app_slug: slug }])
   t.notOk((await ada.get('/api/wallet')).json().apps.some((entry: { slug: string }) => entry.slug === slug))
-  const grace = await person()
-  t.equal((await grace.post('/api/jobs', { ...body, app: 'video' })).statusCode, 402, 'starter credits come by a visit')
+})
+
+t.test('the first reserve for an app takes its starter credits before it can be refused', async (t) => {
+  const { app, admin, person } = await start(t)
+  const operator = await admin()
+  const slug = unique('starter')
+  await operator.put(`/api/admin/apps/${slug}`, { starter_credits: 20 })
+  const reserve = (somebody: Person, cost_estimate: number, headers = {}) =>
+    somebody.post('/api/jobs', { ...body, app: slug, cost_estimate }, headers)
+  const grantOf = async (somebody: Person) =>
+    (await somebody.get('/api/wallet')).json().apps.find((entry: { slug: string }) => entry.slug === slug).granted
+
+  const newcomer = await person()
+  t.equal((await reserve(newcomer, 5)).statusCode, 200)
+  t.strictSame(await newcomer.balance(), { credits: 15, held: 5 })
+  t.match((await entriesOf(newcomer)).reverse(), [
+    { seq: 1, kind: 'starter_grant', amount: 20, reference: `starter_grant:${slug}` },
+    { seq: 2, kind: 'job_reserve', amount: -5, balance_after: 15 },
+  ])
+  t.equal(await grantOf(newcomer), true)
+  t.equal((await newcomer.get(`/api/wallet?app=${slug}`)).json().account.credits, 15, 'once')
+  t.equal((await reserve(newcomer, 16)).statusCode, 402)
+
+  const rich = await personWith(app, 100)
+  await reserve(rich, 5)
+  t.equal((await rich.balance()).credits, 115, 'whether they are needed or not')
+
+  const eager = await person()
+  const headers = key()
+  const refused = await reserve(eager, 50, headers)
+  t.match([refused.statusCode, refused.json().available], [402, 20], 'what was due stays')
+  t.strictSame(await state(eager), { credits: 20, held: 0, jobs: 0, entries: 1 })
+  t.equal((await reserve(eager, 20, headers)).statusCode, 200, 'and the key is free')
+  const racers = await person()
+  const replies = await Promise.all(Array.from({ length: 10 }, () => reserve(racers, 2)))
+  t.ok(replies.every(({ statusCode }) => statusCode === 200))
+  t.strictSame(await racers.balance(), { credits: 0, held: 20 })
+
+  const poor = await person()
+  await operator.put(`/api/admin/apps/${slug}`, { starter_credits: 0 })
+  t.equal((await reserve(poor, 0)).statusCode, 200)
+  await operator.put(`/api/admin/apps/${slug}`, { starter_credits: 7 })
+  t.equal((await reserve(poor, 7)).statusCode, 200, 'credits that an app offers since count before a 402')
 })
 
 t.test('unknown fields are ignored', async (t) => {
@@ -157,7 +199,7 @@ t.test('a repeated key answers the same job and says so', async (t) => {
   const first = await ada.post('/api/jobs', body, headers)
   const before = await state(ada)
   const reordered =
-    '{"metadata":{"b":{"d":"x","c":[2,null]},"a":1.0},"cost_estimate":5e0,"action":"render","app":"video"}'
+    '{"metadata":{"b":{"d":"x","c":[2,null]},"a":1.0},"cost_estimate":5e0,"action":"render","app":"clips"}'
   const withMore = { ...body, something: 'unknown' }
   for (const again of [body, reordered, withMore]) {
     const reply = await ada.post('/api/jobs', again, headers)
@@ -209,16 +251,54 @@ t.test('a replay whose own hold emptied the wallet is not short of credits', asy
   t.equal((await ada.post('/api/jobs', body, key())).statusCode, 402, 'a new one is')
 })
 
-t.test('a replay below zero, and of an ended job, is still a replay', async (t) => {
+t.test('a replay below zero is still a replay', async (t) => {
   const { app } = await start(t)
-  const ada = await personWith(app, 5)
+  const ada = await personWith(app, 10)
   const headers = key()
   const { job_id } = (await ada.post('/api/jobs', body, headers)).json()
-  await ada.complete(job_id, 9)
+  await ada.complete((await ada.reserve(5)).json().job_id, 9)
   t.equal((await ada.balance()).credits, -4)
   const replay = await ada.post('/api/jobs', body, headers)
   t.equal(replay.statusCode, 200)
-  t.equal(replay.json().job_id, job_id)
+  t.match(replay.json(), { job_id, status: 'started' })
+})
+
+t.test('a replay answers the hold as it is now', async (t) => {
+  const { app } = await start(t)
+  const ada = await personWith(app, 10)
+  const headers = key()
+  const { job_id, expires_at, status } = (await ada.post('/api/jobs', body, headers)).json()
+  t.equal(status, 'started')
+  const { job } = (await ada.post(`/api/jobs/${job_id}/heartbeat`, { ttl_seconds: 604_800 })).json()
+  t.not(job.expires_at, expires_at)
+  t.match((await ada.post('/api/jobs', body, headers)).json(), { job_id, expires_at: job.expires_at, status })
+})
+
+t.test('a replay of a job that has ended is refused: its work would be done for nothing', async (t) => {
+  const { app, db } = await start(t)
+  const ada = await personWith(app, 20)
+  const ended = async (end: (job_id: string) => Promise<unknown>) => {
+    const headers = key()
+    const { job_id } = (await ada.post('/api/jobs', body, headers)).json()
+    await end(job_id)
+    const before = await state(ada)
+    const reply = await ada.post('/api/jobs', body, headers)
+    t.equal(reply.statusCode, 409)
+    t.notOk('idempotency-replayed' in reply.headers)
+    t.match(reply.json(), { error: 'job_already_ended', job_id, message: /Idempotency-Key/ })
+    t.equal((await ada.post('/api/jobs', { ...body, cost_estimate: 6 }, headers)).statusCode, 422, '422 is said first')
+    t.strictSame(await state(ada), before)
+    const { status, actual_cost, failure_reason } = reply.json()
+    return [status, actual_cost, failure_reason]
+  }
+  t.strictSame(await ended((job_id) => ada.complete(job_id, 3)), ['completed', 3, null])
+  t.strictSame(await ended((job_id) => ada.fail(job_id)), ['failed', 0, null])
+  t.strictSame(await ended((job_id) => ada.fail(job_id, false)), ['failed', 5, null])
+  const expire = async (job_id: string) => {
+    await sql`update jobs set expires_at = now() where id = ${job_id}`.execute(db)
+    await sweepHolds(db, app.ledger)
+  }
+  t.strictSame(await ended(expire), ['failed', 0, 'expired'])
 })
 
 t.test('a 402 leaves no trace, so the same key works after a top-up', async (t) => {

@@ -10,7 +10,7 @@ const jobOf = async (somebody: Person, id: string) => (await somebody.get(`/api/
 /** Somebody with 20 credits of which a job holds 8 */
 async function withJob(app: App, metadata?: object) {
   const ada = await personWith(app, 20)
-  const job = { app: 'video', action: 'render', cost_estimate: 8, ...(metadata && { metadata }) }
+  const job = { app: 'clips', action: 'render', cost_estimate: 8, ...(metadata && { metadata }) }
   const { job_id } = (await ada.post('/api/jobs', job)).json()
   return { ada, job_id: job_id as string }
 }
@@ -235,10 +235,22 @@ t.test('metadata is merged, and new keys win', async (t) => {
   }
 })
 
-t.test('metadata of a failed job stays', async (t) => {
+t.test('failing merges metadata as completing does', async (t) => {
   const { app } = await start(t)
-  const { ada, job_id } = await withJob(app, { a: 1 })
-  t.strictSame((await ada.fail(job_id)).json().job.metadata, { a: 1 })
+  const { ada, job_id } = await withJob(app, { a: 1, b: 2 })
+  const fail = (metadata?: object, refund = true) => ada.post('/api/jobs/fail', { job_id, refund, metadata })
+  const reply = await fail({ b: 3, error: 'out of memory' })
+  const metadata = { a: 1, b: 3, error: 'out of memory' }
+  t.strictSame(reply.json().job.metadata, metadata)
+  await movesNothing(t, ada, job_id, {
+    'the same call': [200, () => fail({ b: 3, error: 'out of memory' })],
+    'without metadata': [200, () => ada.fail(job_id)],
+    'other metadata': [409, () => fail({ error: 'another' })],
+    'without a refund': [409, () => fail({ b: 3 }, false)],
+  })
+  const { job_id: silent } = (await ada.reserve(0)).json()
+  t.equal((await ada.fail(silent)).json().job.metadata, null)
+  t.match((await ada.post('/api/jobs/fail', { job_id: silent, metadata: [] })).json(), { field: 'metadata' })
 })
 
 t.test('a closed account settles nothing', async (t) => {

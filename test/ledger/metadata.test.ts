@@ -8,7 +8,7 @@ import { type Person, personWith, start } from '../support/start.ts'
 const LIMIT = 16_384
 
 const create = (somebody: Person, metadata: unknown) =>
-  somebody.post('/api/jobs', { app: 'video', action: 'render', cost_estimate: 1, metadata } as object)
+  somebody.post('/api/jobs', { app: 'clips', action: 'render', cost_estimate: 1, metadata } as object)
 const metadataOf = async (somebody: Person, id: string) => (await somebody.get(`/api/jobs/${id}`)).json().job.metadata
 
 /** So many bytes as compact JSON, in a shape that jsonb writes with spaces after each comma and colon. */
@@ -68,7 +68,7 @@ t.test('keys that mean something to JavaScript are only keys', async (t) => {
   const raw = '{"__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}},"":{"":[]},"toJSON":1}'
   const reply = await ada.post(
     '/api/jobs',
-    `{"app":"video","action":"a","cost_estimate":1,"__proto__":{"cost_estimate":0},"metadata":${raw}}`,
+    `{"app":"clips","action":"a","cost_estimate":1,"__proto__":{"cost_estimate":0},"metadata":${raw}}`,
   )
   t.equal(reply.statusCode, 200)
   const job = await ada.get(`/api/jobs/${reply.json().job_id}`)
@@ -117,7 +117,7 @@ t.test('metadata may have 16 KiB as compact JSON, and not a byte more', async (t
   t.strictSame(await ada.balance(), { credits: 8, held: 2 })
 
   // The body may have spaces: they are not kept.
-  const spacious = JSON.stringify({ app: 'video', action: 'a', cost_estimate: 1, metadata: weighing(LIMIT) }, null, 2)
+  const spacious = JSON.stringify({ app: 'clips', action: 'a', cost_estimate: 1, metadata: weighing(LIMIT) }, null, 2)
   t.ok(spacious.length > LIMIT + 800)
   t.equal((await ada.post('/api/jobs', spacious)).statusCode, 200)
   t.equal((await ada.complete(job_id, 1, weighing(LIMIT))).statusCode, 200)
@@ -290,6 +290,58 @@ t.test(
   },
 )
 
+const MANGLED = ['9007199254740993', '-9007199254740993', '12345678901234567890', '1152921504606846977']
+const EXACT = [
+  '9007199254740991',
+  '9007199254740992',
+  '-9007199254740992',
+  '10000000000000000000000',
+  '-38772632701357130',
+  '1152921504606846976',
+]
+const NO_INTEGERS = [
+  '"12345678901234567890"',
+  '"a \\" 9007199254740993"',
+  '0.12345678901234567',
+  '1.0e20',
+  '12345678901234567e3',
+]
+
+t.test('an integer whose digits would change is refused on create', async (t) => {
+  const { app } = await start(t)
+  const ada = await personWith(app, 10)
+  const send = (metadata: string, more = '') =>
+    ada.post('/api/jobs', `{"app":"clips","action":"a","cost_estimate":0,"metadata":${metadata}${more}}`)
+  const shapes = (number: string) => [`{"id":${number}}`, `{"a":{"b":[1, ${number}]}}`, `{"__proto__": ${number}}`]
+  for (const shape of MANGLED.flatMap(shapes)) {
+    const reply = await send(shape)
+    t.match([reply.statusCode, reply.json()], [400, { error: 'invalid_request', field: 'metadata' }], shape)
+  }
+  for (const shape of [...EXACT, ...NO_INTEGERS].flatMap(shapes)) t.equal((await send(shape)).statusCode, 200, shape)
+  t.equal((await send('{}', ',"trace":12345678901234567890')).statusCode, 200, 'outside of metadata it is nobody’s')
+  t.equal((await send('{"id":9007199254740993}', ',"metadata":{"id":1}')).statusCode, 200, 'the last of two counts')
+})
+
+t.test('settling with such an integer settles, keeps the metadata and says so', async (t) => {
+  const { app } = await start(t)
+  const ada = await personWith(app, 10)
+  for (const [path, cost] of [
+    ['complete', ',"actual_cost":1'],
+    ['fail', ''],
+  ]) {
+    const { job_id } = (await create(ada, { a: 1 })).json()
+    for (const call of ['the call', 'its repeat']) {
+      const reply = await ada.post(
+        `/api/jobs/${path}`,
+        `{"job_id":"${job_id}"${cost},"metadata":{"b":2,"id":12345678901234567890}}`,
+      )
+      t.equal(reply.statusCode, 200, call)
+      t.match(reply.json(), { job: { metadata: { a: 1 } }, warning: /digits/ }, call)
+      t.notOk('b' in reply.json().job.metadata)
+    }
+  }
+})
+
 t.test('metadata that is not an object is refused', async (t) => {
   const { app } = await start(t)
   const ada = await personWith(app, 10)
@@ -321,7 +373,7 @@ t.test('what Postgres cannot store is refused by name', async (t) => {
   unstorable.push('{"n":1e400}', '{"n":[[-1e400]]}', `{"n":${'9'.repeat(400)}}`)
   for (const metadata of unstorable) {
     for (const reply of [
-      await ada.post('/api/jobs', `{"app":"video","action":"a","cost_estimate":1,"metadata":${metadata}}`),
+      await ada.post('/api/jobs', `{"app":"clips","action":"a","cost_estimate":1,"metadata":${metadata}}`),
       await ada.post('/api/jobs/complete', `{"job_id":"${job_id}","actual_cost":1,"metadata":${metadata}}`),
     ]) {
       t.equal(reply.statusCode, 400, metadata.slice(0, 80))

@@ -36,7 +36,7 @@ const said = ({ refusal, account: { credits, held } }: Outcome) => refusal?.code
 
 const reserve = (account_id: string, cost: number, idempotency_key: string | null = null, more: object = {}) =>
   ({
-    ...{ type: 'reserve', account_id, job_id: uuidv7(), app: 'video', action: 'render', cost, metadata: null },
+    ...{ type: 'reserve', account_id, job_id: uuidv7(), app: 'clips', action: 'render', cost, metadata: null },
     ...{
       idempotency_key,
       request_hash: idempotency_key && `hash of ${cost}`,
@@ -254,7 +254,7 @@ t.test('an operation whose client has gone away still ends, and before the servi
   const headers = { authorization: ada.authorization, 'content-type': 'application/json', host: 'localhost:3000' }
   const gone = request({ port, host: '127.0.0.1', method: 'POST', path: '/api/jobs', headers })
   gone.on('error', () => {})
-  gone.end(JSON.stringify({ app: 'video', action: 'render', cost_estimate: 5 }))
+  gone.end(JSON.stringify({ app: 'clips', action: 'render', cost_estimate: 5 }))
   await hold.waiting(1)
   gone.destroy()
   const closed = app.close()

@@ -29,7 +29,7 @@ const job = (more: Partial<Job> = {}): Job => ({
 const state = (more: Partial<Omit<State, 'jobs'>> & { jobs?: Job[] } = {}): State => {
   const { jobs = [], ...rest } = more
   return {
-    ...{ now: NOW, account: account(), keys: new Map(), overdue: [], apps: new Map(), grants: new Map() },
+    ...{ now: NOW, account: account(), keys: new Map(), overdue: [], apps: new Map(), grants: null },
     ...{ entries: new Map(), purchases: new Map() },
     ...rest,
     jobs: new Map(jobs.map((each) => [each.id, each])),
@@ -91,6 +91,18 @@ const TABLE: [what: string, state: State, request: Request, said: unknown][] = [
     state({ ...CLOSED, jobs: [job({ id: 'new' })] }),
     reserve(5),
     ['repeated', ...UNTOUCHED],
+  ],
+  [
+    'a key whose job has ended',
+    state({ keys: key({ status: 'completed', actual_cost: 3 }) }),
+    reserve(5, ASKED),
+    ['key_of_ended_job', ...NOTHING],
+  ],
+  [
+    'a key of another request whose job has ended',
+    state({ keys: key({ status: 'failed', request_hash: 'x' }) }),
+    reserve(5, ASKED),
+    ['idempotency_key_reused', ...NOTHING],
   ],
   ['a key again', state({ keys: key() }), reserve(50, ASKED), ['repeated', ...NOTHING]],
   ['a key of a closed account', state({ ...CLOSED, keys: key() }), reserve(50, ASKED), ['repeated', ...UNTOUCHED]],
@@ -516,10 +528,16 @@ t.test('an app is granted once, and remembered', (t) => {
   ]
   const apps = (starter_credits: number) => ({ apps: new Map([['video', { starter_credits, keyed: false }]]) })
   const seen = (...grants: [string, Grant][]) => ({ grants: new Map(grants) })
+  const nothing = seen()
   const many = (n: number, registered: boolean) =>
     seen(...Array.from({ length: n }, (_, i) => grant(0, registered, `app-${i}`)))
   const rows: [string, State, unknown, unknown][] = [
-    ['granted', state(apps(9)), ['done', [29, 0, 8], ['starter_grant 9']], { credits: 9, app_slug: 'video' }],
+    [
+      'granted',
+      state({ ...apps(9), ...nothing }),
+      ['done', [29, 0, 8], ['starter_grant 9']],
+      { credits: 9, app_slug: 'video' },
+    ],
     [
       'granted though seen before',
       state({ ...apps(9), ...seen(grant(0)) }),
@@ -527,9 +545,9 @@ t.test('an app is granted once, and remembered', (t) => {
       { credits: 9 },
     ],
     ['granted before', state({ ...apps(12), ...seen(grant(9)) }), ['repeated', ...NOTHING], null],
-    ['worth nothing', state(apps(0)), ['done', ...NOTHING], { credits: 0, registered: true }],
+    ['worth nothing', state({ ...apps(0), ...nothing }), ['done', ...NOTHING], { credits: 0, registered: true }],
     ['worth nothing, seen', state({ ...apps(0), ...seen(grant(0)) }), ['repeated', ...NOTHING], null],
-    ['unknown', state(), ['done', ...NOTHING], { credits: 0, registered: false }],
+    ['unknown', state(nothing), ['done', ...NOTHING], { credits: 0, registered: false }],
     ['one of many', state(many(MAX_UNREGISTERED_APPS - 1, false)), ['done', ...NOTHING], { credits: 0 }],
     ['one too many', state(many(MAX_UNREGISTERED_APPS, false)), ['repeated', ...NOTHING], null],
     ['registered ones do not count', state(many(MAX_UNREGISTERED_APPS, true)), ['done', ...NOTHING], { credits: 0 }],
@@ -539,8 +557,13 @@ t.test('an app is granted once, and remembered', (t) => {
       ['done', ...NOTHING],
       { credits: 0 },
     ],
-    ['no room', state({ ...apps(9), account: account(MAX_CREDITS) }), ['repeated', [MAX_CREDITS, 0, 7], []], null],
-    ['closed', state({ ...apps(9), ...CLOSED }), ['repeated', ...UNTOUCHED], null],
+    [
+      'no room',
+      state({ ...apps(9), ...nothing, account: account(MAX_CREDITS) }),
+      ['repeated', [MAX_CREDITS, 0, 7], []],
+      null,
+    ],
+    ['closed', state({ ...apps(9), ...nothing, ...CLOSED }), ['repeated', ...UNTOUCHED], null],
   ]
   for (const [what, before, expected, row] of rows) {
     const outcome = apply(before, visit)
@@ -548,7 +571,61 @@ t.test('an app is granted once, and remembered', (t) => {
     if (row === null) t.equal(outcome.grant, null, what)
     else t.match(outcome.grant, row as object, what)
   }
-  t.equal(apply(state(apps(9)), visit).entries[0]?.reference, 'starter_grant:video')
+  t.equal(apply(state({ ...apps(9), ...nothing }), visit).entries[0]?.reference, 'starter_grant:video')
+
+  const reserves: [string, State, number, unknown, unknown][] = [
+    [
+      'a first job',
+      state({ ...apps(9), ...nothing }),
+      5,
+      ['done', [24, 5, 9], ['starter_grant 9', 'job_reserve -5']],
+      9,
+    ],
+    [
+      'a first job that needs them',
+      state({ ...apps(9), ...nothing, account: account(0) }),
+      9,
+      ['done', [0, 9, 9], ['starter_grant 9', 'job_reserve -9']],
+      9,
+    ],
+    [
+      'a first job that is too dear',
+      state({ ...apps(9), ...nothing }),
+      30,
+      ['insufficient_credits', [29, 0, 8], ['starter_grant 9']],
+      9,
+    ],
+    ['a job after many', state({ ...apps(9), ...seen(grant(9)) }), 5, ['done', [15, 5, 8], ['job_reserve -5']], null],
+    [
+      'a job at an app worth nothing',
+      state({ ...apps(0), ...nothing }),
+      5,
+      ['done', [15, 5, 8], ['job_reserve -5']],
+      0,
+    ],
+    [
+      'too dear at an app worth nothing',
+      state({ ...apps(0), ...nothing }),
+      50,
+      ['insufficient_credits', ...NOTHING],
+      null,
+    ],
+    ['a job at an unknown app', state(nothing), 5, ['done', [15, 5, 8], ['job_reserve -5']], null],
+    ['not read', state(apps(9)), 5, ['done', [15, 5, 8], ['job_reserve -5']], null],
+    ['a first job, closed', state({ ...apps(9), ...nothing, ...CLOSED }), 5, ['account_closed', ...UNTOUCHED], null],
+    [
+      'a first job without room',
+      state({ ...apps(9), ...nothing, account: account(MAX_CREDITS) }),
+      5,
+      ['done', [MAX_CREDITS - 5, 5, 8], ['job_reserve -5']],
+      null,
+    ],
+  ]
+  for (const [what, before, cost, expected, credits] of reserves) {
+    const outcome = apply(before, reserve(cost))
+    t.strictSame(said(outcome), expected, what)
+    t.equal(outcome.grant?.credits ?? null, credits, what)
+  }
   t.end()
 })
 
@@ -644,6 +721,7 @@ t.test('after an operation, the same again moves nothing', (t) => {
         account: account(credits, { held: 5 }),
         jobs: [held],
         apps: new Map([['video', { starter_credits: 4, keyed: false }]]),
+        grants: new Map(),
       })
       const first = apply(world, given)
       follow(world, first)

@@ -20,6 +20,8 @@ export class Model {
   credits = 0
   entries = 0
   now = 0
+  /** What apps offer, and who has granted it */
+  starter = new Map<string, number>()
   granted = new Set<string>()
   jobs: ModelJob[] = []
   keys = new Map<string, { body: string; job: ModelJob }>()
@@ -34,18 +36,23 @@ export class Model {
     return this.jobs.reduce((sum, job) => sum + (job.ended ? 0 : job.reserved), 0)
   }
 
-  visit(app: string, starterCredits: number): number {
-    if (!this.granted.has(app)) this.move(starterCredits)
-    this.granted.add(app)
+  visit(app: string, credits = this.starter.get(app) ?? 0): number {
+    if (!this.granted.has(app)) this.move(credits)
+    if (credits > 0) this.granted.add(app)
     return 200
   }
 
-  reserve(cost: number, options: { key?: string; keyed?: boolean; ttl?: number; server?: boolean } = {}): number {
-    const { key, keyed = false, ttl, server = false } = options
+  reserve(
+    cost: number,
+    options: { app?: string; key?: string; keyed?: boolean; ttl?: number; server?: boolean } = {},
+  ): number {
+    const { app = '', key, keyed = false, ttl, server = false } = options
     if (keyed && ttl !== undefined && !server) return 403
-    const body = `${cost} ${keyed} ${ttl}`
+    const body = `${app} ${cost} ${keyed} ${ttl}`
     const earlier = key === undefined ? undefined : this.keys.get(key)
-    if (earlier) return earlier.body === body ? 200 : 422
+    if (earlier && earlier.body !== body) return 422
+    if (earlier) return earlier.job.ended ? 409 : 200
+    this.visit(app)
     if (this.credits < cost) this.release(cost - this.credits)
     if (this.credits < cost) return 402
     this.move(-cost)

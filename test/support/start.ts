@@ -162,7 +162,7 @@ async function openDatabase(config: Config): Promise<Db> {
  * an UPDATE.
  */
 export const earlier = (column: string, interval: string) =>
-  sql`(${sql.ref(column)} at time zone 'UTC' - ${interval}::interval) at time zone 'UTC'`
+  sql<Date>`(${sql.ref(column)} at time zone 'UTC' - ${interval}::interval) at time zone 'UTC'`
 
 let people = 0
 /** A value that no other test uses. */
@@ -203,7 +203,7 @@ async function person(app: App, email = `${unique('somebody')}@example.com`) {
       app.inject({ method: 'PUT', url, payload, headers: { authorization } }),
     /** Reserves credits and returns the answer */
     reserve: (cost_estimate: number, headers: Headers = {}) =>
-      post('/api/jobs', { app: 'video', action: 'render', cost_estimate }, headers),
+      post('/api/jobs', { app: 'clips', action: 'render', cost_estimate }, headers),
     complete: (job_id: string, actual_cost: number, metadata?: object) =>
       post('/api/jobs/complete', { job_id, actual_cost, ...(metadata && { metadata }) }),
     fail: (job_id: string, refund?: boolean) =>

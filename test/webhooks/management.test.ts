@@ -1,8 +1,10 @@
 import { sql } from 'kysely'
 import { Webhook } from 'standardwebhooks'
 import t from 'tap'
+import { startClerk } from '../support/clerk-stand-in.ts'
+import { startNameServer } from '../support/name-server.ts'
 import { deliverDue, hooked, status } from '../support/receiver.ts'
-import type { App, Person } from '../support/start.ts'
+import { type App, type Person, startOwn, unique } from '../support/start.ts'
 
 const NOBODY = '0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f'
 
@@ -213,4 +215,49 @@ t.test('dead messages are replayed or dismissed, one or all', async (t) => {
   t.ok((await messages()).every(({ status, attempts }) => status === 'pending' && attempts === 0))
   await settle()
   t.equal(types().length, 601)
+})
+
+t.test('in production an address that is not public is refused when it is set', async (t) => {
+  await startNameServer(t, (name, type) => {
+    if (name === 'silent.example') return null
+    const address = { 'public.example': '93.184.215.14', 'internal.example': '10.0.0.1' }[name]
+    return address && type === 'A' ? [address] : undefined
+  })
+  const clerk = await startClerk(t)
+  const boss = clerk.signIn()
+  const { app } = await startOwn(t, {
+    ...clerk.env,
+    CLERK_JWT_KEY: clerk.jwtKey,
+    NODE_ENV: 'production',
+    TOKEN_SECRET: 'x'.repeat(32),
+    ADMIN_CLERK_IDS: boss.sub,
+  })
+  const slug = unique('hooked')
+  const headers = { authorization: `Bearer ${await clerk.token(boss)}` }
+  await app.inject({ method: 'PUT', url: `/api/admin/apps/${slug}`, payload: { starter_credits: 0 }, headers })
+  const register = (url: string) =>
+    app.inject({
+      method: 'POST',
+      url: `/api/admin/apps/${slug}/webhooks`,
+      payload: { url, events: ['job.failed'] },
+      headers,
+    })
+  const internal = ['10.0.0.1', '[::1]', '[fd00::1]', '169.254.169.254', '0x7f.1', 'localhost', 'internal.example']
+  for (const host of internal) {
+    const refused = await register(`https://${host}/hooks`)
+    t.match([refused.statusCode, refused.json().field, refused.json().message], [400, 'url', /public address/], host)
+  }
+  t.match((await register('http://public.example/')).json(), { field: 'url', message: /https/ })
+  const { endpoint } = (await register('https://public.example/hooks')).json()
+  t.equal(endpoint.url, 'https://public.example/hooks')
+  for (const host of ['not-there-yet.example', 'silent.example']) {
+    t.equal(
+      (await register(`https://${host}/`)).statusCode,
+      200,
+      `${host}: it is looked up again when it is connected to`,
+    )
+  }
+  const url = `/api/admin/webhooks/${endpoint.id}`
+  const changed = await app.inject({ method: 'PATCH', url, payload: { url: 'https://internal.example/' }, headers })
+  t.match([changed.statusCode, changed.json().field], [400, 'url'])
 })

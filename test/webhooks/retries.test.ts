@@ -68,3 +68,52 @@ t.test('a delivery that the end of the service breaks off is no failure, and is 
   await settle()
   t.equal(received.length, 2)
 })
+
+t.test('Retry-After is obeyed, also for the other messages of the endpoint', async (t) => {
+  let code = 503
+  const { db, endpoint, endJobs, messages, operator, path, received } = await hooked(t, (response) =>
+    response.writeHead(code, { 'retry-after': '600' }).end(),
+  )
+  await endJobs(1)
+  await deliverDue(db)
+  t.equal(received.length, 1)
+  const wait = (time: unknown) => (new Date(String(time)).getTime() - Date.now()) / 1000
+  const { retry_at } = (await operator.get(path)).json().endpoint
+  t.ok(Math.abs(wait(retry_at) - 600) < 5, `the endpoint is left alone for ${wait(retry_at)} s`)
+  const [first] = await messages()
+  t.ok(Math.abs(wait(first?.next_attempt_at) - 600) < 5, 'and the message waits as long')
+  await endJobs(2)
+  await deliverDue(db)
+  t.equal(received.length, 1)
+  await sql`update webhook_delivery_state set retry_at = '-infinity' where endpoint_id = ${endpoint.id}`.execute(db)
+  code = 204
+  await deliverDue(db)
+  t.equal(received.length, 3)
+})
+
+t.test('410 pauses the endpoint; resumed, it gets the message again', async (t) => {
+  let code = 410
+  const { app, db, endJobs, messages, operator, path, received, settle } = await hooked(
+    t,
+    status(() => code),
+  )
+  await endJobs(2)
+  await deliverDue(db)
+  const count = received.length
+  t.match((await operator.get(path)).json().endpoint, {
+    paused: true,
+    pause_reason: 'gone',
+    last_error: 'Answered 410.',
+  })
+  t.equal((await messages()).length, 2)
+  await sql`update webhook_delivery_state set retry_at = '-infinity'`.execute(db)
+  await sql`update webhook_messages set next_attempt_at = now() where status = 'pending'`.execute(db)
+  await deliverDue(db)
+  t.equal(received.length, count)
+
+  code = 204
+  const { authorization } = operator
+  await app.inject({ method: 'PATCH', url: path, payload: { paused: false }, headers: { authorization } })
+  await settle()
+  t.equal(received.length, count + 2)
+})

@@ -128,7 +128,8 @@ export async function complete(focus: Focus, options: SettleOptions & { cost: nu
 }
 
 export async function fail(focus: Focus, options: SettleOptions & { refund: boolean }, id: string): Promise<void> {
-  const body = { job_id: id, refund: options.refund, ...accountOf(options) }
+  const metadata = await readMetadata(options.metadata)
+  const body = { job_id: id, refund: options.refund, ...accountOf(options), ...(metadata && { metadata }) }
   report(focus, await focus.ask((api) => api.POST('/api/jobs/fail', { body }), credentialsFor(options)))
 }
 

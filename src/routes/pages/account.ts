@@ -4,6 +4,7 @@ import { listTokens, revokeToken } from '../../access/tokens.ts'
 import { badField } from '../../http/catalogue.ts'
 import { readable } from '../../ledger/metadata.ts'
 import { readWallet } from '../../ledger/read.ts'
+import { listGrants, revokeGrant } from '../../oauth/grants.ts'
 import { Uuid } from '../../schemas/primitives.ts'
 import { balanceChart, readDays } from './balance-chart.ts'
 import { fromOurPages, page, signedIn } from './page.ts'
@@ -24,11 +25,12 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
       const person = await signedIn(request, reply, back ? `/account?${back.query}` : request.url)
       if (!person) return reply
       const { before } = request.query
-      const [{ account }, jobs, days, tokens] = await Promise.all([
+      const [{ account }, jobs, days, tokens, grants] = await Promise.all([
         readWallet(app.db, person.id),
         readJobs(person.id, before),
         readDays(app.db, person.id),
         listTokens(app.db, person.id),
+        listGrants(app.db, person.id),
       ])
       const { credits = 0, held = 0 } = account ?? {}
       return page(reply, 'account', {
@@ -53,6 +55,13 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
         })),
         older: jobs.length > JOBS_ON_A_PAGE ? jobs[JOBS_ON_A_PAGE - 1]?.id : undefined,
         paged: before !== undefined,
+        grants: grants.map((grant) => ({
+          ...grant,
+          name: shortText(grant.name, 100) ?? grant.client_id,
+          since: timeText(grant.created_at),
+          used: grant.last_used_at ? timeText(grant.last_used_at) : undefined,
+          may_oauth: grant.scopes.includes('oauth'),
+        })),
         tokens: tokens.map((token) => ({
           ...token,
           name: shortText(token.name, 100) ?? 'Unnamed device',
@@ -77,6 +86,20 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
       if (!new RegExp(Uuid.pattern ?? '').test(id)) throw badField('id', 'is not the id of a token')
       await revokeToken(app.db, person.id, id)
       return reply.redirect('/account#tokens', 303)
+    },
+  )
+
+  app.post(
+    '/account/revoke-app',
+    { onRequest: fromOurPages, schema: { hide: true, body: Type.Object({ id: Type.String() }) } },
+    async (request, reply) => {
+      const person = await signedIn(request, reply, '/account')
+      if (!person) return reply
+      const { id } = request.body
+      if (!new RegExp(Uuid.pattern ?? '').test(id))
+        throw badField('id', 'is not the id of an app that you have allowed')
+      await app.pats.revoking(person.id, () => revokeGrant(app.db, person.id, id))
+      return reply.redirect('/account#apps', 303)
     },
   )
 

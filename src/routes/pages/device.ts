@@ -11,7 +11,7 @@ import {
 import { codeExpired, codeUsed } from '../../http/catalogue.ts'
 import { ApiError } from '../../http/errors.ts'
 import { fromOurPages, page, signedIn } from './page.ts'
-import { agoText, daysText, shortText, timeText } from './words.ts'
+import { agoText, daysText, SCOPE_WORDS, shortText, timeText } from './words.ts'
 
 interface DeviceForm {
   user_code?: unknown
@@ -21,12 +21,6 @@ interface DeviceForm {
 }
 
 type Person = NonNullable<Awaited<ReturnType<typeof signedIn>>>
-
-const SCOPE_WORDS: Record<string, string> = {
-  account: 'See who you are, your credits and your jobs, spend credits, and manage your tokens',
-  oauth: 'Use the services that you have connected, such as X, on your behalf',
-  admin: 'Administer this service for all users: grant credits, change apps, revoke tokens',
-}
 
 /** The page where a person approves or denies a device (RFC 8628, section 3.3). Only its buttons decide. */
 export const devicePages: FastifyPluginAsyncTypebox = async (app) => {

@@ -6,6 +6,7 @@ import fastifyView from '@fastify/view'
 import { Eta } from 'eta'
 import { accountPages } from './account.ts'
 import { buyPages } from './buy.ts'
+import { consentPages } from './consent.ts'
 import { creditHistoryPages } from './credit-history.ts'
 import { devicePages } from './device.ts'
 import { sendErrorPage } from './page.ts'
@@ -30,4 +31,5 @@ export const pageRoutes: FastifyPluginAsyncTypebox = async (app) => {
   await app.register(buyPages)
   await app.register(creditHistoryPages)
   await app.register(devicePages)
+  await app.register(consentPages)
 }

@@ -6,11 +6,14 @@ import type { Refusal } from '../../http/refusals.ts'
 
 /** The origins other than our own that a page needs. */
 interface Needs {
-  /** The origin that a form of the page is redirected to: Chromium applies form-action to redirects too */
+  /** Where a form of the page is redirected to, as sources of a policy: Chromium applies form-action to redirects too */
   formTarget?: string | undefined
   /** Clerk's frontend host, which ClerkJS is loaded from */
   clerkHost?: string | undefined
 }
+
+/** The sources for a form that ends at an app's redirect URI, which may lead on to another address of the app. */
+export const redirectSources = (uri: string): string => `${new URL(uri).origin} https:`
 
 /** Sends a page: not cached, not framed, with scripts from listed hosts only. Templates escape every value. */
 export function page(reply: FastifyReply, template: string, values: object, needs: Needs = {}) {

@@ -8,8 +8,11 @@ import { clerkFrontendHost } from '../../config.ts'
 import { accountClosed, badField, localSignInOff, openOurPage } from '../../http/catalogue.ts'
 import { anyRequest, jsonBody, refusals } from '../../http/refusals.ts'
 import { localClerkId, newLocalSid } from '../../identity/local.ts'
-import { alsoAsPages, fromOurPages, html, isJson, page } from './page.ts'
+import { isRedirectUri } from '../../oauth/redirect-uris.ts'
+import { alsoAsPages, fromOurPages, html, isJson, page, redirectSources } from './page.ts'
 import { allowedUrl, allowsLoopback } from './return-link.ts'
+
+const CONSENT = '/oauth/authorize'
 
 const RedirectTo = Type.String({ format: 'uri', description: 'Absolute URL to send the user back to after sign-in' })
 const TokenInParam = Type.Unsafe<TokenIn>({
@@ -189,10 +192,11 @@ export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
     if (target && !app.origins.isOurs(target.origin)) {
       const { href, host, origin } = target
       const name = app.origins.appName(origin)
-      return { app: { name: name ?? host, host: name ? host : '', href }, device: '' }
+      return { app: { name: name ?? host, host: name ? host : '', href }, device: '', consent: false }
     }
+    if (target?.pathname === CONSENT) return { app: undefined, device: '', consent: true }
     const device = target?.pathname !== '/device' ? '' : target.searchParams.has('user_code') ? 'code' : 'no code'
-    return { app: undefined, device }
+    return { app: undefined, device, consent: false }
   }
 
   function signinPage(reply: FastifyReply, back: Return, state: PageState) {
@@ -205,13 +209,19 @@ export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
     const { clerk } = app.config
     if (!clerk) {
       const hidden = { redirect_to: back.target?.href ?? '', token_in: back.tokenIn }
-      return page(reply, 'signin-local', { ...values, ...hidden }, { formTarget: back.target?.origin })
+      return page(reply, 'signin-local', { ...values, ...hidden }, { formTarget: formTarget(back) })
     }
     const clerkHost = clerkFrontendHost(clerk.publishableKey)
     const addresses = { address: signinAddress(back), onward: signinAddress(back, { returned: '1' }) }
     const needs = { clerk_host: clerkHost, publishable_key: clerk.publishableKey }
     return page(reply, 'signin-clerk', { ...values, ...needs, ...addresses }, { clerkHost })
   }
+}
+
+/** Where the form may end: the consent page leads on at once where its app was approved before. */
+function formTarget({ target }: Return): string | undefined {
+  const onward = target?.pathname === CONSENT ? (target.searchParams.get('redirect_uri') ?? '') : ''
+  return isRedirectUri(onward) ? redirectSources(onward) : target?.origin
 }
 
 const ACCEPTABLE =

@@ -1,4 +1,4 @@
-import type { EntryKind, JobStatus } from '../../db/tables.ts'
+import type { EntryKind, JobStatus, Scope } from '../../db/tables.ts'
 
 /** Formats database values for pages. Times are UTC, because the server does not know the reader's time zone. */
 
@@ -25,6 +25,13 @@ export function agoText(time: Date, now = new Date()): string {
   const minutes = Math.floor((now.getTime() - time.getTime()) / 60_000)
   if (minutes < 1) return 'just now'
   return `${minutes} ${minutes === 1 ? 'minute' : 'minutes'} ago`
+}
+
+/** What a token of a scope can do, to people. */
+export const SCOPE_WORDS: Record<Scope, string> = {
+  account: 'See who you are, your credits and your jobs, spend credits, and manage your tokens',
+  oauth: 'Use the services that you have connected, such as X, on your behalf',
+  admin: 'Administer this service for all users: grant credits, change apps, revoke tokens',
 }
 
 export const ENTRY_WORDS: Record<EntryKind, string> = {

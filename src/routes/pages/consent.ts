@@ -1,0 +1,170 @@
+import { randomBytes } from 'node:crypto'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyReply } from 'fastify'
+import { ApiError } from '../../http/errors.ts'
+import {
+  type Asked,
+  AUTHORIZATION_PARAMETERS,
+  answerUrl,
+  type Recipient,
+  readAsked,
+  readRecipient,
+} from '../../oauth/authorization-request.ts'
+import { readForm } from '../../oauth/form.ts'
+import { grant, grantAgain } from '../../oauth/grants.ts'
+import { approvalDenied, badParameter, framed } from '../../oauth/problems.ts'
+import { isOnThisMachine } from '../../oauth/redirect-uris.ts'
+import { AuthorizationForm, AuthorizationQuery } from '../../schemas/authorization-server.ts'
+import { fromOurPages, html, page, redirectSources, signedIn } from './page.ts'
+import { SCOPE_WORDS, shortText } from './words.ts'
+
+type Person = NonNullable<Awaited<ReturnType<typeof signedIn>>>
+
+/** What a sign-in can return to. */
+const MAX_ADDRESS = 2_048
+
+interface Request extends Recipient {
+  asked: Asked
+  /** The address of this page with its request */
+  path: string
+}
+
+/** The page where a person approves or denies an app (RFC 6749, section 4.1). Only its buttons decide. */
+export const consentPages: FastifyPluginAsyncTypebox = async (app) => {
+  // What is wrong is said by readRecipient and readAsked.
+  app.setValidatorCompiler(() => () => true)
+  const { publicUrl } = app.config
+
+  app.get(
+    '/oauth/authorize',
+    {
+      // HEAD would approve again what was approved before.
+      exposeHeadRoute: false,
+      schema: {
+        tags: ['OAuth'],
+        operationId: 'authorize',
+        summary: 'The page where a person lets an app use their account (RFC 6749, RFC 7636)',
+        description:
+          'Send the browser here. It comes back to redirect_uri with `code`, `state` and `iss`, or with `error`. A request whose client or redirect_uri is wrong is answered here and redirected nowhere.',
+        security: [],
+        querystring: AuthorizationQuery,
+        response: {
+          200: html('The consent page'),
+          303: { description: 'To the sign-in, or to redirect_uri with `code` or `error`', type: 'null' },
+          400: html('The client or its redirect_uri is wrong'),
+          403: html('Shown in a frame, or refused by the local identity'),
+          429: html('Too many requests'),
+          500: html('Internal error'),
+          503: html('The database is unavailable'),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { 'sec-fetch-dest': destination = 'document' } = request.headers
+      if (destination !== 'document') throw framed()
+      return answering(request.query, reply, async (wanted) => {
+        const person = await signedIn(request, reply, wanted.path)
+        if (!person) return reply
+        // On this machine any program could be the one that comes by: it asks each time.
+        if (!isOnThisMachine(wanted.redirect_uri)) {
+          const code = newCode()
+          if (await grantAgain(app.db, approval(person, wanted), code)) return send(reply, wanted, { code })
+        }
+        return consentPage(reply, person, wanted)
+      })
+    },
+  )
+
+  app.post<{ Body: unknown }>(
+    '/oauth/authorize',
+    { onRequest: fromOurPages, schema: { hide: true, body: AuthorizationForm } },
+    async (request, reply) =>
+      answering(request.body, reply, async (wanted) => {
+        const person = await signedIn(request, reply, wanted.path)
+        if (!person) return reply
+        const { action, account, sure } = readForm(request.body, ['action', 'account', 'sure'])
+        // Somebody else has signed in since the page was shown.
+        if (account !== person.id) return consentPage(reply, person, wanted)
+        if (action === 'deny') return refuse(reply, wanted, approvalDenied())
+        if (action !== 'approve') return consentPage(reply, person, wanted)
+        if (needsSecondStep(wanted.asked) && sure !== 'yes') {
+          return consentPage(reply.code(400), person, wanted, 'Tick the box as well, if you want that.')
+        }
+        const code = newCode()
+        await grant(app.db, approval(person, wanted), code)
+        return send(reply, wanted, { code })
+      }),
+  )
+
+  /** Answers a request: with a page of ours where client or redirect_uri is wrong, else to the client. */
+  async function answering(given: unknown, reply: FastifyReply, answer: (wanted: Request) => Promise<FastifyReply>) {
+    let recipient: Recipient
+    try {
+      recipient = await readRecipient(app, given)
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error
+      const { message } = error
+      const values = { title: 'This link does not work', message, request_id: reply.request.id }
+      return page(reply.code(400), 'consent-refused', values)
+    }
+    try {
+      const asked = await readAsked(app, recipient.client, given)
+      const query = new URLSearchParams(readForm(given, AUTHORIZATION_PARAMETERS))
+      const path = `/oauth/authorize?${query}`
+      if (publicUrl.length + path.length > MAX_ADDRESS) {
+        throw badParameter('state', `makes the address longer than ${MAX_ADDRESS} characters`)
+      }
+      return await answer({ ...recipient, asked, path })
+    } catch (error) {
+      if (error instanceof ApiError && error.statusCode === 400) return refuse(reply, recipient, error)
+      throw error
+    }
+  }
+
+  const send = (reply: FastifyReply, recipient: Recipient, answer: Parameters<typeof answerUrl>[2]) =>
+    reply.header('cache-control', 'no-store').redirect(answerUrl(recipient, publicUrl, answer), 303)
+
+  const refuse = (reply: FastifyReply, recipient: Recipient, { code, message }: ApiError) =>
+    send(reply, recipient, { error: code, error_description: message })
+
+  function consentPage(reply: FastifyReply, person: Person, wanted: Request, fault = '') {
+    const { client, redirect_uri, asked, path } = wanted
+    const { host, pathname } = new URL(redirect_uri)
+    const local = isOnThisMachine(redirect_uri)
+    return page(
+      reply,
+      'consent',
+      {
+        title: 'Allow this app?',
+        shown_as: person.shown_as,
+        account: person.id,
+        parameters: [...new URLSearchParams(path.split('?', 2)[1])],
+        name: shortText(client.name, 100),
+        host,
+        local,
+        place: local ? 'a program on this computer' : `${host}${pathname === '/' ? '' : pathname}`,
+        resource: asked.resource,
+        scopes: asked.scopes.map((scope) => ({
+          scope,
+          words: asked.resource === null ? SCOPE_WORDS[scope] : 'See who you are',
+        })),
+        second_step: needsSecondStep(asked),
+        fault,
+        back: publicUrl + path,
+      },
+      { formTarget: redirectSources(redirect_uri) },
+    )
+  }
+
+  const approval = (person: Person, { client, redirect_uri, asked }: Request) => ({
+    ...asked,
+    redirect_uri,
+    account_id: person.id,
+    client_id: client.client_id,
+  })
+}
+
+/** One click, which somebody may have been tricked into, is not enough for what reaches beyond this service. */
+const needsSecondStep = ({ scopes }: Asked): boolean => scopes.includes('oauth')
+
+const newCode = () => randomBytes(32).toString('base64url')

@@ -1,0 +1,197 @@
+import { Type } from '@sinclair/typebox'
+
+export const OAuthError = Type.Object(
+  {
+    error: Type.String({ description: 'The code of the RFC' }),
+    error_description: Type.Optional(Type.String({ description: 'What is wrong and what to do about it' })),
+    request_id: Type.Optional(Type.String({ description: 'The id of the request in the log of the service' })),
+  },
+  {
+    $id: 'OAuthError',
+    examples: [{ error: 'invalid_grant', error_description: 'The code has expired. Start the authorization again.' }],
+  },
+)
+
+export const ServerMetadata = Type.Object(
+  {
+    issuer: Type.String(),
+    authorization_endpoint: Type.String(),
+    token_endpoint: Type.String(),
+    device_authorization_endpoint: Type.String(),
+    revocation_endpoint: Type.String(),
+    scopes_supported: Type.Array(Type.String()),
+    response_types_supported: Type.Array(Type.String()),
+    response_modes_supported: Type.Array(Type.String()),
+    grant_types_supported: Type.Array(Type.String()),
+    token_endpoint_auth_methods_supported: Type.Array(Type.String()),
+    revocation_endpoint_auth_methods_supported: Type.Array(Type.String()),
+    code_challenge_methods_supported: Type.Array(Type.String()),
+    authorization_response_iss_parameter_supported: Type.Boolean(),
+    protected_resources: Type.Array(Type.String()),
+    service_documentation: Type.String(),
+  },
+  {
+    description: 'OK',
+    examples: [
+      {
+        issuer: 'https://account.thefocus.ai',
+        authorization_endpoint: 'https://account.thefocus.ai/oauth/authorize',
+        token_endpoint: 'https://account.thefocus.ai/oauth/token',
+        device_authorization_endpoint: 'https://account.thefocus.ai/oauth/device_authorization',
+        revocation_endpoint: 'https://account.thefocus.ai/oauth/revoke',
+        scopes_supported: ['account', 'oauth'],
+        response_types_supported: ['code'],
+        response_modes_supported: ['query'],
+        grant_types_supported: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'],
+        token_endpoint_auth_methods_supported: ['none'],
+        revocation_endpoint_auth_methods_supported: ['none'],
+        code_challenge_methods_supported: ['S256'],
+        authorization_response_iss_parameter_supported: true,
+        protected_resources: ['https://account.thefocus.ai'],
+        service_documentation: 'https://account.thefocus.ai/api/docs',
+      },
+    ],
+  },
+)
+
+export const ResourceMetadata = Type.Object(
+  {
+    resource: Type.String(),
+    resource_name: Type.String(),
+    authorization_servers: Type.Array(Type.String()),
+    scopes_supported: Type.Array(Type.String()),
+    bearer_methods_supported: Type.Array(Type.String()),
+    resource_documentation: Type.String(),
+  },
+  {
+    description: 'OK',
+    examples: [
+      {
+        resource: 'https://account.thefocus.ai',
+        resource_name: 'The Focus API',
+        authorization_servers: ['https://account.thefocus.ai'],
+        scopes_supported: ['account', 'oauth'],
+        bearer_methods_supported: ['header'],
+        resource_documentation: 'https://account.thefocus.ai/api/docs',
+      },
+    ],
+  },
+)
+
+const ClientId = Type.String({ maxLength: 1_000, description: 'The slug of a registered app' })
+
+export const AuthorizationQuery = Type.Object({
+  response_type: Type.String({ description: 'code' }),
+  client_id: ClientId,
+  redirect_uri: Type.String({
+    description: 'One of those that are registered; on the loopback interface with any port',
+  }),
+  scope: Type.Optional(Type.String({ description: 'account (the default) and oauth, separated by spaces' })),
+  state: Type.Optional(Type.String({ description: 'Sent back as it is' })),
+  code_challenge: Type.String({ description: 'The SHA-256 of code_verifier in base64url' }),
+  code_challenge_method: Type.String({ description: 'S256' }),
+  resource: Type.Optional(
+    Type.String({
+      description: 'What the tokens are for (RFC 8707): a resource of a registered app; default: this API',
+    }),
+  ),
+})
+
+export const AuthorizationForm = Type.Object({})
+
+export const DeviceAuthorizationForm = Type.Object(
+  {
+    client_id: Type.String({ maxLength: 1_000, description: 'Any name of the program; shown to the person' }),
+    scope: Type.Optional(Type.String({ description: 'account (the default), oauth and admin, separated by spaces' })),
+    client_name: Type.Optional(
+      Type.String({ maxLength: 100, description: 'Shown instead of client_id, such as the program and the machine' }),
+    ),
+  },
+  { examples: [{ client_id: 'focus-cli', scope: 'account' }] },
+)
+
+export const DeviceAuthorization = Type.Object(
+  {
+    device_code: Type.String({ description: 'A secret of the device, to ask for the token with' }),
+    user_code: Type.String({ description: 'The code that the person types or compares' }),
+    verification_uri: Type.String({ description: 'The page where the person types the code' }),
+    verification_uri_complete: Type.String({ description: 'The same page with the code filled in' }),
+    expires_in: Type.Integer({ description: 'Seconds until the code expires' }),
+    interval: Type.Integer({ description: 'Seconds to wait between two requests for the token' }),
+  },
+  {
+    description: 'OK',
+    examples: [
+      {
+        device_code: 'GmRhmhcxhwAzkoEqiMEg_DnyEysNkuNhszIySk9eS_4',
+        user_code: 'WDJB-1234',
+        verification_uri: 'https://account.thefocus.ai/device',
+        verification_uri_complete: 'https://account.thefocus.ai/device?user_code=WDJB-1234',
+        expires_in: 900,
+        interval: 5,
+      },
+    ],
+  },
+)
+
+export const TokenForm = Type.Object(
+  {
+    grant_type: Type.String({
+      description: 'authorization_code, refresh_token or urn:ietf:params:oauth:grant-type:device_code',
+    }),
+    client_id: ClientId,
+    code: Type.Optional(Type.String({ description: 'The code that /oauth/authorize sent to redirect_uri' })),
+    redirect_uri: Type.Optional(Type.String({ description: 'As it was sent to /oauth/authorize' })),
+    code_verifier: Type.Optional(Type.String({ description: 'What code_challenge was made of' })),
+    refresh_token: Type.Optional(Type.String()),
+    device_code: Type.Optional(Type.String({ description: 'The code that /oauth/device_authorization answered' })),
+    scope: Type.Optional(Type.String({ description: 'With a refresh token: fewer scopes for the new access token' })),
+    resource: Type.Optional(Type.String({ description: 'The resource that was approved (RFC 8707)' })),
+  },
+  {
+    examples: [
+      {
+        grant_type: 'authorization_code',
+        client_id: 'video',
+        code: 'SplxlOBeZQQYbYS6WxSbIA4dFmL8nbA1kTZ2xR0vQpE',
+        redirect_uri: 'https://video.example.com/callback',
+        code_verifier: 'dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk',
+      },
+    ],
+  },
+)
+
+export const Tokens = Type.Object(
+  {
+    access_token: Type.String({ description: 'Send it as Authorization: Bearer' }),
+    token_type: Type.String(),
+    expires_in: Type.Integer({ description: 'Seconds until the access token expires' }),
+    refresh_token: Type.Optional(
+      Type.String({ description: 'For the next tokens; each works once. Absent with the device grant' }),
+    ),
+    scope: Type.String({ description: 'What the access token may be used for, separated by spaces' }),
+  },
+  {
+    description: 'OK',
+    examples: [
+      {
+        access_token: 'focus_at_2Nf8…',
+        token_type: 'Bearer',
+        expires_in: 3600,
+        refresh_token: 'focus_rt_9Kd1…',
+        scope: 'account',
+      },
+    ],
+  },
+)
+
+export const RevocationForm = Type.Object(
+  {
+    token: Type.String({
+      description: 'A refresh token ends everything that came of its code; an access token, itself',
+    }),
+    client_id: ClientId,
+    token_type_hint: Type.Optional(Type.String({ description: 'Not needed: our tokens say what they are' })),
+  },
+  { examples: [{ token: 'focus_rt_9Kd1…', client_id: 'video' }] },
+)
