@@ -12,11 +12,13 @@ import { connectForPosting, poolUse } from './db/connect.ts'
 import type { Db } from './db/tables.ts'
 import { registerClientAddress } from './http/client-address.ts'
 import { schemaController } from './http/compilers.ts'
+import { boundConnections } from './http/connections.ts'
 import { noteInexactMetadata } from './http/digits.ts'
 import { registerDocs } from './http/docs.ts'
 import { registerDraining } from './http/draining.ts'
 import { refuseUnreadable, sendFrameworkError, setErrorHandlers } from './http/error-handler.ts'
 import { EXPOSED_HEADERS, setCommonHeaders, warnOfForwarded } from './http/headers.ts'
+import { registerLargeAnswers } from './http/large-answers.ts'
 import { registerLimits } from './http/limits.ts'
 import { refuseUnderOverload, registerLoad } from './http/overload.ts'
 import { refuseSlips } from './http/slips.ts'
@@ -89,12 +91,13 @@ export async function buildApp(
     tracing?: Tracing | undefined
   } = {},
 ) {
+  const connections = boundConnections({ headersTimeout: 20_000, connectionsCheckingInterval: 1_000 })
   const app = Fastify({
     ...(how.log ? { loggerInstance: how.log } : { logger: how.logger ?? false }),
     bodyLimit: 65_536,
     // A request must arrive whole within this time. Fastify turns Node's own time-out off; Node checks once a second.
     requestTimeout: 30_000,
-    http: { headersTimeout: 20_000, connectionsCheckingInterval: 1_000 },
+    serverFactory: connections.serverFactory,
     // Requests on open connections are answered while the service closes.
     return503OnClosing: false,
     clientErrorHandler: refuseUnreadable,
@@ -139,6 +142,7 @@ export async function buildApp(
   app.decorateRequest('failure', '')
   setErrorHandlers(app)
   registerDraining(app)
+  connections.register(app)
   // Without Fastify's parser for plain text, such a body is answered 415 and not 400.
   app.removeContentTypeParser('text/plain')
   noteInexactMetadata(app)
@@ -166,6 +170,7 @@ export async function buildApp(
   await app.register(accepts)
   // Adds the limit behind each route's own hooks, which find out who is asking; hence before the routes.
   await registerLimits(app)
+  registerLargeAnswers(app)
   // Postgres stores neither NUL nor half a surrogate pair: such a body is refused before its schema is checked.
   app.addHook('preValidation', refuseUnstorable)
 

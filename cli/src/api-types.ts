@@ -1796,7 +1796,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -2065,7 +2065,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -2196,7 +2196,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -2243,7 +2243,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "rate_limited";
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -2304,7 +2304,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -2452,7 +2452,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -2587,7 +2587,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -2634,7 +2634,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "rate_limited";
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -2728,7 +2728,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -2775,7 +2775,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "rate_limited";
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -3000,7 +3000,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable" | "busy";
+                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -3057,7 +3057,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -3368,7 +3368,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -3897,7 +3897,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -4013,7 +4013,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -4562,7 +4562,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -4703,7 +4703,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -5721,7 +5721,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -5768,7 +5768,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "rate_limited";
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -6041,7 +6041,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -6513,7 +6513,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -8168,7 +8168,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -8227,7 +8227,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "rate_limited";
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -8505,7 +8505,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -8624,7 +8624,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -8938,7 +8938,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -9070,7 +9070,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -9219,7 +9219,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -9278,7 +9278,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "rate_limited";
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -9366,7 +9366,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -9413,7 +9413,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "rate_limited";
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };

@@ -24,6 +24,7 @@ const wallet = () => import('./commands/wallet.ts')
 const jobs = () => import('./commands/jobs.ts')
 const tokens = () => import('./commands/tokens.ts')
 const admin = () => import('./commands/admin.ts')
+const webhooks = () => import('./commands/webhooks.ts')
 
 export const version = (): string =>
   JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
@@ -178,6 +179,52 @@ export function buildProgram(): Command {
       .option('--allow-negative', 'allow a balance below 0')
       .action(runs(async () => (await admin()).credits(kind)))
   }
+  const hooks = group(administer, 'webhooks', 'Webhook endpoints of apps, and what was sent to them.')
+  const hookId = '0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f'
+  /** A command about one endpoint */
+  const hook = (name: string, summary: string, more = '') =>
+    add(hooks, name, summary, [`admin webhooks ${name} ${hookId}${more}`]).argument('<id>', 'id of the endpoint', uuid)
+  const message = ['--message <id>', 'only this message', uuid] as const
+  const limit = ['--limit <n>', 'number of rows, up to 200 (default: 50)', integer] as const
+  const lowCredits = ['--low-credits <credits>', 'account.low is sent below this balance', credits] as const
+  const events = ['--event <event...>', 'events to send, such as job.completed job.failed account.low'] as const
+  add(hooks, 'list', "list an app's endpoints", ['admin webhooks list video'])
+    .argument('<slug>', 'slug of the app', slug)
+    .action(runs(async () => (await webhooks()).list))
+  add(hooks, 'create', 'register an endpoint of an app and print its secret', [
+    'admin webhooks create video --url https://video.example.com/hooks --event job.completed job.failed',
+  ])
+    .argument('<slug>', 'slug of the app', slug)
+    .requiredOption('--url <url>', 'where messages are posted to')
+    .requiredOption(...events)
+    .option(...lowCredits)
+    .action(runs(async () => (await webhooks()).create))
+  hook('show', 'show an endpoint').action(runs(async () => (await webhooks()).show))
+  hook('change', 'change the given settings of an endpoint', ' --url https://video.example.com/new')
+    .option('--url <url>', 'where messages are posted to')
+    .option(...events)
+    .option(...lowCredits)
+    .action(runs(async () => (await webhooks()).change))
+  hook('pause', 'pause an endpoint; its messages wait').action(runs(async () => (await webhooks()).pause(true)))
+  hook('resume', 'resume an endpoint').action(runs(async () => (await webhooks()).pause(false)))
+  hook('rotate', 'print a new secret; the old one signs for 24 hours more').action(
+    runs(async () => (await webhooks()).rotate),
+  )
+  hook('test', 'send a test message; exit code 1 if it is not taken').action(runs(async () => (await webhooks()).test))
+  hook('deliveries', 'list attempts of the last seven days, newest first', ' --limit 20')
+    .option(...limit)
+    .option('--cursor <cursor>', 'continue a list from here')
+    .action(runs(async () => (await webhooks()).deliveries))
+  hook('dead', 'list messages that were given up, oldest first')
+    .option(...limit)
+    .action(runs(async () => (await webhooks()).dead))
+  hook('replay', 'send dead messages again, one or all')
+    .option(...message)
+    .action(runs(async () => (await webhooks()).replay))
+  hook('dismiss', 'delete dead messages, one or all')
+    .option(...message)
+    .action(runs(async () => (await webhooks()).dismiss))
+  hook('remove', 'remove an endpoint and its undelivered messages').action(runs(async () => (await webhooks()).remove))
   add(administer, 'account', 'show an account', ['admin account user_2abc'])
     .argument('<clerk-id>', 'Clerk id of the person')
     .action(runs(async () => (await admin()).account))

@@ -21,7 +21,7 @@ interface Task {
 
 /** Everything that runs by the clock. Each replica runs all of it. */
 function tasks(app: FastifyInstance): Task[] {
-  const { db, ledger, load, log, metrics, origins, payments } = app
+  const { connections, db, ledger, load, log, metrics, origins, payments } = app
   const onFailure = (error: Error, job: JobKey) => log.warn({ err: error, ...job }, 'could not expire a hold')
   return [
     {
@@ -29,6 +29,7 @@ function tasks(app: FastifyInstance): Task[] {
       failure: 'could not measure the queues',
       run: () => load.look(),
     },
+    { everyMs: 1_000, failure: 'could not look at the connections', run: () => connections.giveUp() },
     { everyMs: 1_000, failure: 'could not deliver webhooks', ...webhookDelivery(app) },
     {
       // Changes made on another replica take effect within this time.

@@ -2,17 +2,11 @@ import type { Socket } from 'node:net'
 import { CompiledQuery } from 'kysely'
 import pg from 'pg'
 import type { Config } from '../config.ts'
+import { Exchange, type Prepared, type Result } from './exchange.ts'
 import { connectionOptions, translated } from './postgres.ts'
 import type { Query } from './statement.ts'
 import type { Db } from './tables.ts'
 import { DatabaseUnavailable } from './unavailable.ts'
-
-/** What a statement has answered. */
-export interface Result {
-  rows: unknown[]
-  /** The command tag. A failed transaction answers COMMIT with `ROLLBACK`. */
-  command: string
-}
 
 /** One connection, lent for a while. */
 export interface Session {
@@ -35,8 +29,7 @@ export interface Sessions {
 const ATTEMPTS = 2
 
 /**
- * Connections of our own to Postgres, opened when they are needed, on which statements do not wait for the answers to those
- * before them.
+ * Connections of our own to Postgres, opened when they are needed, on which several statements are one round trip.
  * @param size the most of them
  * @param statementMs what one round trip may take
  */
@@ -50,15 +43,13 @@ export function pipelines(config: Config['database'], size: number, statementMs:
 
   async function open(): Promise<pg.Client> {
     for (let attempt = 1; ; attempt++) {
-      const client = new pg.Client({
-        ...connectionOptions(config.url ?? '', statementMs, config.sessionOptions, settings),
-        pipeline: true,
-      } as pg.ClientConfig)
+      const client = new pg.Client(connectionOptions(config.url ?? '', statementMs, config.sessionOptions, settings))
       // An idle connection that breaks emits 'error'. Drop it.
       client.on('error', () => drop(client))
       client.on('end', () => drop(client))
       try {
         await client.connect()
+        if (config.statementNames) prepared.set(client, new Map())
         return client
       } catch (error) {
         const late = /time-?out/i.test((error as Error).message)
@@ -73,6 +64,7 @@ export function pipelines(config: Config['database'], size: number, statementMs:
     broken.add(client)
   }
   const broken = new WeakSet<pg.Client>()
+  const prepared = new WeakMap<pg.Client, Prepared>()
 
   async function send(client: pg.Client, queries: Query[]): Promise<Result[]> {
     let late = false
@@ -80,20 +72,15 @@ export function pipelines(config: Config['database'], size: number, statementMs:
       late = true
       end(client)
     }, statementMs)
-    const stream = streamOf(client)
-    stream.cork()
-    const answers = queries.map(({ name, text, values }) =>
-      client.query({ text, ...(values && { values }), ...(name && config.statementNames && { name }) }),
-    )
-    stream.uncork()
-    const settled = await Promise.allSettled(answers)
-    clearTimeout(timer)
-    return settled.map((answer) => {
-      if (answer.status === 'fulfilled') return answer.value
-      const met = translated(answer.reason, late)
+    try {
+      return await client.query(new Exchange(queries, prepared.get(client))).answer
+    } catch (error) {
+      const met = translated(error, late)
       if (met.lost) end(client)
       throw met.error
-    })
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   function end(client: pg.Client): void {
@@ -123,7 +110,7 @@ export function pipelines(config: Config['database'], size: number, statementMs:
   }
 }
 
-/** Not in pg's types. Corking sends all statements of a round trip in one packet. */
+/** Not in pg's types. */
 const streamOf = (client: pg.Client) => (client as unknown as { connection: { stream: Socket } }).connection.stream
 
 /** The same over the one connection of an embedded database, a statement after the other. */
@@ -133,15 +120,11 @@ export const overConnection = (db: Db): Sessions => ({
       work({
         async send(queries) {
           const results: Result[] = []
-          // PGlite accepts one statement per call, so a text with several is split.
-          const single = queries.flatMap((query) =>
-            query.values ? [query] : query.text.split('; ').map((text) => ({ text, values: [] })),
-          )
-          for (const { text, values = [] } of single) {
+          for (const { text, values = [] } of queries) {
             const { rows } = await connection.executeQuery(CompiledQuery.raw(text, values))
             results.push({ rows, command: text.toUpperCase() })
           }
-          return results.slice(single.length - queries.length)
+          return results
         },
       }),
     ),

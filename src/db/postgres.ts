@@ -1,7 +1,7 @@
 import type { PostgresPool, PostgresPoolClient } from 'kysely'
 import pg from 'pg'
+import { typeParser } from './exchange.ts'
 import { nameOf } from './statement.ts'
-import { safeInteger } from './tables.ts'
 import { DatabaseUnavailable } from './unavailable.ts'
 
 /** Time limit of one connection attempt, in ms. */
@@ -166,7 +166,7 @@ export const connectionOptions = (
 ): pg.ClientConfig => ({
   connectionString: withSettings(url, settings, sessionOptions),
   keepAlive: true,
-  types: { getTypeParser: (oid, format) => (oid === 20 ? safeInteger : pg.types.getTypeParser(oid, format)) },
+  types: { getTypeParser: typeParser },
   application_name: 'focus-api',
   // The server's limit is 500 ms shorter, so a slow statement ends with an error and a known outcome.
   ...(statementMs && { statement_timeout: statementMs - 500 }),

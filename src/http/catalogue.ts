@@ -77,6 +77,13 @@ export const rateLimited = apiError(
   (seconds: number, _limit: number) => `Too many requests. Try again in ${inSeconds(Math.max(1, seconds))}.`,
   { example: [12, 300], headers: limitHeaders },
 )
+/** @param most large answers under way at once */
+export const tooManyAtOnce = apiError(
+  429,
+  'too_many_at_once',
+  (most: number) => `Too many lists at once: ${most} are on their way to you. Read them, then ask again.`,
+  { example: [16], headers: () => retryAfter(1) },
+)
 export const overloaded = apiError(
   503,
   'overloaded',
@@ -343,12 +350,6 @@ export const settleKeyInBrowser = apiError(
   403,
   'settle_key_in_browser',
   'X-App-Key is for servers only: on a web page, every visitor can read it.',
-)
-export const busy = apiError(
-  503,
-  'busy',
-  'Other requests are changing this account. Nothing was changed; try again.',
-  retry(1),
 )
 export const balanceOutOfRange = apiError(
   409,

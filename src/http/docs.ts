@@ -94,7 +94,12 @@ export async function registerDocs(app: FastifyInstance): Promise<void> {
       return completed(document.openapiObject as Document) as typeof document.openapiObject
     },
   })
-  app.get('/api/openapi.json', { schema: { hide: true } }, () => app.swagger())
+  // Bytes that all answers share, however many readers take their time.
+  let document: Buffer | undefined
+  app.get('/api/openapi.json', { schema: { hide: true } }, (_request, reply) => {
+    document ??= Buffer.from(JSON.stringify(app.swagger()))
+    return reply.type('application/json; charset=utf-8').send(document)
+  })
   await app.register(swaggerUi, {
     routePrefix: '/api/docs',
     logo: { type: 'image/svg+xml', content: MARK, href: '/api/docs', target: '_self' },

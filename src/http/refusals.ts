@@ -9,6 +9,7 @@ import {
   insufficientScope,
   internalError,
   invalidJson,
+  invalidPath,
   invalidToken,
   localIdentityOnly,
   notAnAdministrator,
@@ -22,6 +23,7 @@ import {
   sessionPending,
   tokenNotActiveYet,
   unsupportedMediaType,
+  wrongContentLength,
 } from './catalogue.ts'
 import type { ErrorKind } from './errors.ts'
 
@@ -30,6 +32,7 @@ import type { ErrorKind } from './errors.ts'
 /** What any route can answer that asks for no sign-in. */
 export const anyRequest: ErrorKind[] = [
   badField,
+  invalidPath,
   localIdentityOnly,
   rateLimited,
   internalError,
@@ -38,7 +41,14 @@ export const anyRequest: ErrorKind[] = [
 ]
 
 /** What a route adds that reads a JSON body. */
-export const jsonBody: ErrorKind[] = [badField, invalidJson, emptyJson, bodyTooLarge, unsupportedMediaType]
+export const jsonBody: ErrorKind[] = [
+  badField,
+  wrongContentLength,
+  invalidJson,
+  emptyJson,
+  bodyTooLarge,
+  unsupportedMediaType,
+]
 
 /** What any route can answer that checks who is asking. */
 export const signedIn: ErrorKind[] = [

@@ -1,4 +1,5 @@
-import type { Result, Session } from '../db/pipeline.ts'
+import type { Result } from '../db/exchange.ts'
+import type { Session } from '../db/pipeline.ts'
 import type { Query } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
 import { DatabaseUnavailable } from '../db/unavailable.ts'
@@ -18,21 +19,25 @@ export interface Context extends Locking {
   visits: Visits
 }
 
-const ROLLBACK: Query = { text: 'rollback' }
-const COMMIT: Query = { text: 'commit' }
+const utility = (name: string, text: string): Query => ({ name, text })
+const BEGIN = utility('begin', 'begin')
+const COMMIT = utility('commit', 'commit')
+const ROLLBACK = utility('rollback', 'rollback')
 
 /**
- * Locks are held while this process computes. Where it freezes, the server ends the transaction after a second. `set local`,
- * because a pooler drops the options that a connection is opened with.
+ * Locks are held while this process computes. If it freezes, the server ends the transaction after a second and releases them. `set
+ * local`, because a pooler drops the options that a connection is opened with.
  */
-const begin = ({ waits, sharded }: Locking): Query => ({
-  text: [
-    'begin',
-    ...(sharded ? [`set local citus.propagate_set_commands = 'local'`] : []),
-    `set local idle_in_transaction_session_timeout = '1s'`,
-    ...(waits ? [`set local lock_timeout = '${LOCK_MS}ms'`] : []),
-  ].join('; '),
-})
+const FROZEN = utility('set_idle_timeout', `set local idle_in_transaction_session_timeout = '1s'`)
+const PATIENT = utility('set_lock_timeout', `set local lock_timeout = '${LOCK_MS}ms'`)
+const PROPAGATE = utility('set_propagate', `set local citus.propagate_set_commands = 'local'`)
+
+const begin = ({ waits, sharded }: Locking): Query[] => [
+  BEGIN,
+  ...(sharded ? [PROPAGATE] : []),
+  FROZEN,
+  ...(waits ? [PATIENT] : []),
+]
 
 /**
  * Posts a batch as one transaction of two round trips: load, under the locks of its accounts; apply; store and commit.
@@ -80,8 +85,9 @@ async function read(session: Session, operations: Operation[], context: Context)
     for (const [n, read] of reads.entries()) read.take(results[n]?.rows ?? [], states)
   }
   const reads = load(operations, context, context.visits)
-  const [, ...results] = await session.send([begin(context), ...reads.map(({ query }) => query)])
-  take(reads, results)
+  const opening = begin(context)
+  const results = await session.send([...opening, ...reads.map(({ query }) => query)])
+  take(reads, results.slice(opening.length))
 
   const asked = new Map<string, number>()
   const reserves = operations.filter((operation) => operation.type === 'reserve')

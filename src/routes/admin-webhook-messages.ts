@@ -1,6 +1,6 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { callerOf, requireAdmin } from '../access/caller.ts'
-import { accountClosed, endpointNotFound, notAnAdministrator } from '../http/catalogue.ts'
+import { accountClosed, endpointNotFound, notAnAdministrator, tooManyAtOnce } from '../http/catalogue.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
 import { ListQuery, ref, Uuid } from '../schemas/primitives.ts'
 import { WebhookDelivery, WebhookEndpoint, WebhookMessage } from '../schemas/webhooks.ts'
@@ -61,6 +61,7 @@ export const adminWebhookMessageRoutes: FastifyPluginAsyncTypebox = async (app) 
   app.get(
     '/api/admin/webhooks/:id/deliveries',
     {
+      config: { large: true },
       schema: {
         tags: ['Admin'],
         operationId: 'listWebhookDeliveries',
@@ -83,7 +84,7 @@ export const adminWebhookMessageRoutes: FastifyPluginAsyncTypebox = async (app) 
             },
             { description: 'OK', examples: [{ deliveries: WebhookDelivery.examples, next_cursor: null }] },
           ),
-          ...refusals(adminErrors, endpointNotFound),
+          ...refusals(adminErrors, endpointNotFound, tooManyAtOnce),
         },
       },
     },
@@ -108,6 +109,7 @@ export const adminWebhookMessageRoutes: FastifyPluginAsyncTypebox = async (app) 
   app.get(
     '/api/admin/webhooks/dead',
     {
+      config: { large: true },
       schema: {
         tags: ['Admin'],
         operationId: 'listDeadWebhookMessages',
@@ -119,7 +121,7 @@ export const adminWebhookMessageRoutes: FastifyPluginAsyncTypebox = async (app) 
             { messages: Type.Array(ref(WebhookMessage)) },
             { description: 'OK', examples: [{ messages: WebhookMessage.examples }] },
           ),
-          ...refusals(adminErrors),
+          ...refusals(adminErrors, tooManyAtOnce),
         },
       },
     },

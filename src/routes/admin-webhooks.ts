@@ -4,7 +4,14 @@ import { sql } from 'kysely'
 import { v7 as uuidv7 } from 'uuid'
 import { requireAdmin } from '../access/caller.ts'
 import type { Db } from '../db/tables.ts'
-import { accountClosed, appNotFound, badField, endpointNotFound, notAnAdministrator } from '../http/catalogue.ts'
+import {
+  accountClosed,
+  appNotFound,
+  badField,
+  endpointNotFound,
+  notAnAdministrator,
+  tooManyAtOnce,
+} from '../http/catalogue.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
 import { NotPublic, resolvePublic } from '../public-addresses.ts'
 import { Credits, ListQuery, ref, Slug, Uuid } from '../schemas/primitives.ts'
@@ -72,6 +79,7 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/api/admin/apps/:slug/webhooks',
     {
+      config: { large: true },
       schema: {
         tags: ['Admin'],
         operationId: 'listWebhookEndpoints',
@@ -84,7 +92,7 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
             { endpoints: Type.Array(ref(WebhookEndpoint)) },
             { description: 'OK', examples: [{ endpoints: WebhookEndpoint.examples }] },
           ),
-          ...refusals(adminErrors, appNotFound),
+          ...refusals(adminErrors, appNotFound, tooManyAtOnce),
         },
       },
     },

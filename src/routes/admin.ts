@@ -13,6 +13,7 @@ import {
   balanceOutOfRange,
   notAnAdministrator,
   referenceReused,
+  tooManyAtOnce,
   wouldGoNegative,
 } from '../http/catalogue.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
@@ -157,6 +158,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/api/admin/apps',
     {
+      config: { large: true },
       schema: {
         tags: ['Admin'],
         operationId: 'listApps',
@@ -165,7 +167,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
         querystring: ListQuery({}),
         response: {
           200: Type.Object({ apps: Type.Array(ref(App)) }, { description: 'OK', examples: [{ apps: App.examples }] }),
-          ...refusals(adminErrors),
+          ...refusals(adminErrors, tooManyAtOnce),
         },
       },
     },

@@ -8,7 +8,6 @@ import { appOfKey, readAppKey } from '../access/settle-keys.ts'
 import type { JobStatus as JobState } from '../db/tables.ts'
 import {
   accountClosed,
-  busy,
   idempotencyKeyReused,
   insufficientCredits,
   jobNotFound,
@@ -16,6 +15,7 @@ import {
   settleKeyInBrowser,
   settleKeyInvalid,
   settleKeyRequired,
+  tooManyAtOnce,
 } from '../http/catalogue.ts'
 import { readPage } from '../http/pages.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
@@ -86,7 +86,6 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
             settleKeyRequired,
             settleKeyInvalid,
             settleKeyInBrowser,
-            busy,
           ),
         },
       },
@@ -117,6 +116,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/api/jobs',
     {
+      config: { large: true },
       schema: {
         tags: ['Jobs'],
         operationId: 'listJobs',
@@ -145,7 +145,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
               examples: [{ jobs: Job.examples, next_cursor: null }],
             },
           ),
-          ...refusals(signedIn),
+          ...refusals(signedIn, tooManyAtOnce),
         },
       },
     },

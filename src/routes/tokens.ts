@@ -1,7 +1,7 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { callerOf, requireAccount, requireCaller } from '../access/caller.ts'
 import { listTokens, revokeToken } from '../access/tokens.ts'
-import { tokenNotFound } from '../http/catalogue.ts'
+import { tokenNotFound, tooManyAtOnce } from '../http/catalogue.ts'
 import { refusals, signedIn } from '../http/refusals.ts'
 import { Token } from '../schemas/tokens.ts'
 
@@ -11,6 +11,7 @@ export const tokenRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/api/tokens',
     {
+      config: { large: true },
       onRequest: requireAccount,
       schema: {
         tags: ['Auth'],
@@ -22,7 +23,7 @@ export const tokenRoutes: FastifyPluginAsyncTypebox = async (app) => {
             { tokens: Type.Array(Token) },
             { description: 'OK', examples: [{ tokens: Token.examples }] },
           ),
-          ...refusals(signedIn),
+          ...refusals(signedIn, tooManyAtOnce),
         },
       },
     },

@@ -6,7 +6,7 @@ import { buyUrl } from '../access/redirects.ts'
 import { openAccount } from '../accounts/open.ts'
 import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
-import { badField } from '../http/catalogue.ts'
+import { badField, tooManyAtOnce } from '../http/catalogue.ts'
 import { refusals, signedIn } from '../http/refusals.ts'
 import { visit } from '../ledger/operations.ts'
 import { readWallet, type Wallet } from '../ledger/read.ts'
@@ -66,6 +66,7 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/api/wallet/entries',
     {
+      config: { large: true },
       onRequest: requireAccount,
       schema: {
         tags: ['Wallet'],
@@ -102,7 +103,7 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
               },
             },
           },
-          ...refusals(signedIn),
+          ...refusals(signedIn, tooManyAtOnce),
         },
       },
     },

@@ -3,7 +3,13 @@ import { MAX_CREDITS } from '../ledger/rules.ts'
 
 /** The pieces that schemas are made of. OpenAPI 3.0.3 has `nullable` and `enum` instead of unions, hence `Unsafe`. */
 
-export const nullable = <T extends TSchema>(schema: T) => Type.Unsafe<Static<T> | null>({ ...schema, nullable: true })
+/** `nullable` alone does not add null to an enum. */
+export const nullable = <T extends TSchema>(schema: T) =>
+  Type.Unsafe<Static<T> | null>({
+    ...schema,
+    nullable: true,
+    ...('enum' in schema && { enum: [...(schema.enum as unknown[]), null] }),
+  })
 export const oneOf = <T extends string>(values: readonly T[], options = {}) =>
   Type.Unsafe<T>({ type: 'string', enum: values, ...options })
 

@@ -1,43 +1,8 @@
-import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { EVENTS } from '../../src/webhooks/outbox.ts'
 import { startClerk } from '../support/clerk-stand-in.ts'
+import { type Document, operations, document as snapshot } from '../support/document.ts'
 import { start } from '../support/start.ts'
-
-interface Media {
-  schema?: Schema
-  example?: unknown
-  examples?: Record<string, unknown>
-}
-interface Schema {
-  $ref?: string
-  required?: string[]
-  properties?: Record<string, Schema>
-  enum?: unknown[]
-  nullable?: boolean
-}
-interface Operation {
-  operationId?: string
-  summary?: string
-  description?: string
-  tags?: string[]
-  security?: Record<string, string[]>[]
-  requestBody?: { required: boolean; content: Record<string, Media> }
-  responses: Record<string, { description?: string; content?: Record<string, Media>; headers?: object }>
-}
-interface Document {
-  openapi: string
-  servers: { url: string }[]
-  tags: { name: string; description?: string }[]
-  paths: Record<string, Record<string, Operation>>
-  'x-webhooks': Record<string, { post: Operation }>
-  components: { schemas: Record<string, Schema>; securitySchemes: Record<string, object> }
-}
-
-const snapshot: Document = JSON.parse(await readFile(new URL('../../openapi.snapshot.json', import.meta.url), 'utf8'))
-const operations = Object.entries(snapshot.paths).flatMap(([path, methods]) =>
-  Object.entries(methods).map(([method, operation]) => ({ name: `${method.toUpperCase()} ${path}`, path, operation })),
-)
 
 t.test('the document is the committed one in every configuration, but for the servers', async (t) => {
   const clerk = await startClerk(t, 'https://account.example.com')
@@ -91,8 +56,8 @@ t.test('every error response lists its codes, and types the fields that come wit
       if (Number(status) < 400 || (!media && content['text/html'])) continue
       const { properties = {}, required = [] } = media?.schema ?? {}
       t.strictSame(properties.error?.enum, Object.keys(media?.examples ?? {}), `${name} ${status} lists its codes`)
-      for (const example of Object.values(media?.examples ?? {}) as { value: object }[]) {
-        const { error, message, error_description, request_id, ...fields } = example.value as Record<string, unknown>
+      for (const { value } of Object.values(media?.examples ?? {})) {
+        const { error, message, error_description, request_id, ...fields } = value as Record<string, unknown>
         t.ok(
           error && (path.startsWith('/oauth/') ? error_description : message) && request_id,
           `${name} ${status} has a full example`,

@@ -144,7 +144,7 @@ t.test('everything of X that is not a JSON success is 502 with its status, and n
 t.test('an answer of exactly 1 MiB is still passed on', async (t) => {
   const x = await startX(t)
   const { app } = await start(t, { X_API_URL: x.url })
-  x.answers((_request, response) => response.writeHead(200, json).end(`"${'x'.repeat(1_048_574)}"`))
+  x.answers((_request, response) => response.writeHead(200, json).end(`{"data":"${'x'.repeat(1_048_565)}"}`))
   const reply = await ask(app)
   t.equal(reply.statusCode, 200)
   t.equal(reply.rawPayload.length, 1_048_576)

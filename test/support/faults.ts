@@ -11,8 +11,12 @@ import { query } from './database.ts'
 export type Point = 'before' | 'between' | 'after'
 export const POINTS: Point[] = ['before', 'between', 'after']
 
-/** The end of a request in Postgres' protocol: a statement that came by itself commits at this message. */
-const SYNC = Buffer.from([0x53, 0, 0, 0, 4])
+/** Where the message of Postgres' protocol that commits begins: the first that names the statement. */
+function commitIn(bytes: Buffer): number {
+  for (let at = 0; at < bytes.length; at += 1 + bytes.readInt32BE(at + 1))
+    if (bytes.subarray(at, at + 1 + bytes.readInt32BE(at + 1)).includes('commit\0')) return at
+  throw new Error('These statements do not commit.')
+}
 
 /** A network between the service and a Postgres server that breaks the connection at a chosen statement. */
 export async function startFaults(t: Test, target: string) {
@@ -39,7 +43,7 @@ export async function startFaults(t: Test, target: string) {
   async function breakAt(point: Point, bytes: Buffer, client: Socket, server: Socket): Promise<void> {
     server.removeAllListeners('data')
     if (point === 'between') {
-      server.write(bytes.subarray(0, bytes.lastIndexOf(SYNC)))
+      server.write(bytes.subarray(0, commitIn(bytes)))
       await hasWritten()
     }
     if (point === 'after') {

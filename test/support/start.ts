@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { LightMyRequestResponse } from 'fastify'
+import type { InjectOptions, LightMyRequestResponse } from 'fastify'
 import { sql } from 'kysely'
 import t, { type Test } from 'tap'
 import { buildApp } from '../../src/app.ts'
@@ -12,6 +12,7 @@ import type { Db } from '../../src/db/tables.ts'
 import { verify } from '../../src/ledger/verify.ts'
 import { loggerOf } from '../../src/observe/log.ts'
 import { freshDatabase } from './database.ts'
+import { departure } from './document.ts'
 
 export type App = Awaited<ReturnType<typeof buildApp>>
 type Headers = Record<string, string>
@@ -128,6 +129,7 @@ async function build(env: Record<string, string>, log?: (line: string) => void) 
   const db = await openDatabase(config)
   const logger = log && { ...(loggerOf(config) as object), level: 'trace', stream: { write: log } }
   const app = await buildApp(config, db, logger && { logger })
+  holdToDocument(app)
   let closed = false
   app.addHook('onClose', async () => {
     closed = true
@@ -146,6 +148,17 @@ async function build(env: Record<string, string>, log?: (line: string) => void) 
     person: (email?: string) => person(app, email),
     admin: () => person(app, 'admin@example.com'),
   }
+}
+
+/** Makes `app.inject` throw where an answer is not as the OpenAPI document says. */
+function holdToDocument(app: App): void {
+  const inject = app.inject.bind(app) as (request: InjectOptions | string) => Promise<Reply>
+  app.inject = (async (request: InjectOptions | string) => {
+    const reply = await inject(request)
+    const fault = departure(reply.raw.req.method ?? '', reply.raw.req.url ?? '', reply)
+    if (fault) throw new Error(`The document says otherwise: ${fault}`)
+    return reply
+  }) as typeof app.inject
 }
 
 async function openDatabase(config: Config): Promise<Db> {
