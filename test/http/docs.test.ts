@@ -5,6 +5,8 @@ import t from 'tap'
 import { parse } from 'yaml'
 import { readConfig } from '../../src/config.ts'
 import * as catalogue from '../../src/http/catalogue.ts'
+import type { ErrorKind } from '../../src/http/errors.ts'
+import * as problems from '../../src/oauth/problems.ts'
 import { start } from '../support/start.ts'
 
 /** The text below a heading, up to the next one. */
@@ -91,6 +93,16 @@ t.test('docs/api.md lists every error of the catalogue with its status', async (
     [...codes.matchAll(/`([a-z_]+)`/g)].map(([, code]) => `${status} ${code}`),
   )
   const declared = new Set(Object.values(catalogue).map(({ status, code }) => `${status} ${code}`))
+  t.strictSame([...listed].sort(), [...declared].sort())
+})
+
+t.test('docs/oauth.md lists every error of the OAuth endpoints with its status', async (t) => {
+  const rows = tableRows(await read('docs/oauth.md'), '## Errors')
+  const listed = rows.flatMap(([, status, codes = '']) =>
+    [...codes.matchAll(/`([a-z_]+)`/g)].map(([, code]) => `${status} ${code}`),
+  )
+  const kinds = Object.values(problems).filter((one): one is ErrorKind<never[]> => 'example' in one)
+  const declared = new Set(kinds.map(({ status, code }) => `${status} ${code}`))
   t.strictSame([...listed].sort(), [...declared].sort())
 })
 

@@ -142,7 +142,7 @@ export const consentPages: FastifyPluginAsyncTypebox = async (app) => {
         name: shortText(client.name, 100),
         host,
         local,
-        place: local ? 'a program on this computer' : `${host}${pathname === '/' ? '' : pathname}`,
+        place: local ? `a program on this computer (${host})` : `${host}${pathname === '/' ? '' : pathname}`,
         resource: asked.resource,
         scopes: asked.scopes.map((scope) => ({
           scope,
