@@ -6636,7 +6636,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -6898,7 +6898,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -7049,7 +7049,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -7366,7 +7366,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -7665,7 +7665,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -7791,7 +7791,7 @@ export interface operations {
                         /** @enum {string} */
                         error: "invalid_request";
                         /** @description The field that is wrong, as sent */
-                        field: string;
+                        field?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
