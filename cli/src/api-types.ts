@@ -1140,7 +1140,31 @@ export interface components {
             } | null;
             /** @description Where to buy credits; null where this service sells none */
             buy_url: string | null;
-            auto_topup: components["schemas"]["AutoTopup"];
+            /** @description null: off */
+            auto_topup: {
+                /**
+                 * @description waiting: goes on by itself at retry_at; paused: needs the person, at buy_url
+                 * @enum {string}
+                 */
+                status: "on" | "waiting" | "paused";
+                /** @description Why it waits or is paused: card_missing, card_declined, card_refused, authentication_required, monthly_cap, pack_changed, disputed */
+                reason: string | null;
+                /** @description The reason, for the person */
+                message: string | null;
+                /** Format: date-time */
+                retry_at: string | null;
+                pack: string;
+                credits: number;
+                /** @description In the currency's minor unit: 500 is $5.00, and ¥500 */
+                price: number;
+                /** @description ISO 4217, lowercase */
+                currency: string;
+                /** @description Credits are bought when spendable and held ones together fall below this */
+                below: number;
+                /** @description The most that is charged in a calendar month (UTC), in minor units */
+                monthly_cap: number;
+                card: string | null;
+            } | null;
         };
         /**
          * @example {

@@ -32,7 +32,7 @@ export function readEvent(
   } catch {
     throw invalidSignature()
   }
-  const { livemode } = event.data.object as { livemode?: boolean }
+  const { livemode } = (event.data?.object ?? {}) as { livemode?: boolean }
   if ((event.livemode ?? livemode ?? false) !== live) throw wrongMode()
   return event
 }
@@ -64,8 +64,8 @@ export async function handleEvent(
 }
 
 function subjectOf(event: Stripe.Event): Subject | undefined {
-  const object = event.data.object as Stripe.Event.Data.Object & { object: string }
-  switch (object.object) {
+  const object = event.data?.object as (Stripe.Event.Data.Object & { object: string }) | undefined
+  switch (object?.object) {
     case 'checkout.session': {
       const { id, mode, metadata } = object as Stripe.Checkout.Session
       const { focus_account: account } = (metadata ?? {}) as Partial<OurMetadata>

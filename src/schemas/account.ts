@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { AutoTopup } from './payments.ts'
+import { NullableAutoTopup } from './payments.ts'
 import {
   Credits,
   EXAMPLE_ID,
@@ -47,7 +47,7 @@ export const WalletResponse = Type.Object(
       ),
     ),
     buy_url: nullable(Type.String({ description: 'Where to buy credits; null where this service sells none' })),
-    auto_topup: nullable(ref(AutoTopup)),
+    auto_topup: NullableAutoTopup,
   },
   {
     $id: 'WalletResponse',

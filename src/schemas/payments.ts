@@ -54,37 +54,39 @@ export const Purchase = Type.Object(
   },
 )
 
-export const AutoTopup = Type.Object(
-  {
-    status: oneOf(['on', 'waiting', 'paused'] as const, {
-      description: 'waiting: goes on by itself at retry_at; paused: needs the person, at buy_url',
+const AUTO_TOPUP = {
+  status: oneOf(['on', 'waiting', 'paused'] as const, {
+    description: 'waiting: goes on by itself at retry_at; paused: needs the person, at buy_url',
+  }),
+  reason: nullable(
+    Type.String({
+      description:
+        'Why it waits or is paused: card_missing, card_declined, card_refused, authentication_required, monthly_cap, pack_changed, disputed',
     }),
-    reason: nullable(
-      Type.String({
-        description:
-          'Why it waits or is paused: card_missing, card_declined, card_refused, authentication_required, monthly_cap, pack_changed, disputed',
-      }),
-    ),
-    message: nullable(Type.String({ description: 'The reason, for the person' })),
-    retry_at: NullableTimestamp,
-    pack: Type.String(),
-    credits: Credits(),
-    price: Money(),
-    currency: Currency,
-    below: Credits({ description: 'Credits are bought when spendable and held ones together fall below this' }),
-    monthly_cap: Money({ description: 'The most that is charged in a calendar month (UTC), in minor units' }),
-    card: nullable(Type.String()),
-  },
-  {
-    $id: 'AutoTopup',
-    examples: [
-      {
-        ...{ status: 'on', reason: null, message: null, retry_at: null, pack: 'small', credits: 100, price: 500 },
-        ...{ currency: 'usd', below: 20, monthly_cap: 5000, card: 'Visa …4242' },
-      },
-    ],
-  },
-)
+  ),
+  message: nullable(Type.String({ description: 'The reason, for the person' })),
+  retry_at: NullableTimestamp,
+  pack: Type.String(),
+  credits: Credits(),
+  price: Money(),
+  currency: Currency,
+  below: Credits({ description: 'Credits are bought when spendable and held ones together fall below this' }),
+  monthly_cap: Money({ description: 'The most that is charged in a calendar month (UTC), in minor units' }),
+  card: nullable(Type.String()),
+}
+
+export const AutoTopup = Type.Object(AUTO_TOPUP, {
+  $id: 'AutoTopup',
+  examples: [
+    {
+      ...{ status: 'on', reason: null, message: null, retry_at: null, pack: 'small', credits: 100, price: 500 },
+      ...{ currency: 'usd', below: 20, monthly_cap: 5000, card: 'Visa …4242' },
+    },
+  ],
+})
+
+/** A reference cannot be nullable in OpenAPI 3.0. */
+export const NullableAutoTopup = nullable(Type.Object(AUTO_TOPUP, { description: 'null: off' }))
 
 export const PACK_BODY = Type.Object(
   {

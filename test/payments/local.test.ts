@@ -214,7 +214,7 @@ t.test('a closed account buys nothing', async (t) => {
 
 t.test('with Clerk and without Stripe nothing is sold, and buy_url is TOPUP_URL or absent', async (t) => {
   const clerk = await startClerk(t)
-  const body = { app: 'video', action: 'render', cost_estimate: 5 }
+  const body = { app: 'video', action: 'render', cost_estimate: 500 }
   for (const [TOPUP_URL, expected] of [
     ['', undefined],
     ['https://pay.example.com/', 'https://pay.example.com/'],
