@@ -6,6 +6,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyBaseLogger, type FastifyServerOptions, LogController } from 'fastify'
 import type { Caller } from './access/caller.ts'
 import { createOrigins, type Origins } from './access/origins.ts'
+import type { ServiceKey } from './access/service-keys.ts'
 import { type SessionSeal, sessionSeal } from './access/sessions.ts'
 import { type Pats, rememberPats, tokenSecret } from './access/tokens.ts'
 import type { Config } from './config.ts'
@@ -36,6 +37,7 @@ import type { Tracing } from './observe/tracing.ts'
 import { createPayments } from './payments/create.ts'
 import type { Payments } from './payments/types.ts'
 import { adminRoutes } from './routes/admin.ts'
+import { adminKeyRoutes } from './routes/admin-keys.ts'
 import { adminWebhookMessageRoutes } from './routes/admin-webhook-messages.ts'
 import { adminWebhookRoutes } from './routes/admin-webhooks.ts'
 import { authRoutes } from './routes/auth.ts'
@@ -74,6 +76,8 @@ declare module 'fastify' {
     deadline: number | undefined
     /** Set by the hooks of access/settle-keys.ts; read it by `appOfKey` */
     appOfKey: string | null | undefined
+    /** Set by requireAdminOrKey, where the request shows one */
+    serviceKey: ServiceKey | undefined
     /** The code of the error that was sent; '': none */
     failure: string
   }
@@ -145,6 +149,7 @@ export async function buildApp(
   app.decorateRequest('account')
   app.decorateRequest('deadline')
   app.decorateRequest('appOfKey')
+  app.decorateRequest('serviceKey')
   app.decorateRequest('failure', '')
   setErrorHandlers(app)
   registerDraining(app)
@@ -196,6 +201,7 @@ export async function buildApp(
   await app.register(oauthRoutes)
   await app.register(settleRoutes)
   await app.register(adminRoutes)
+  await app.register(adminKeyRoutes)
   await app.register(packRoutes)
   await app.register(purchaseRoutes)
   await app.register(webhookRoutes)

@@ -396,6 +396,13 @@ export const wouldGoNegative = apiError(
 
 // Buying credits
 
+export const serviceKeyInvalid = apiError(401, 'invalid_service_key', 'This service key is wrong, or was revoked.')
+export const serviceKeyInBrowser = apiError(
+  403,
+  'service_key_in_browser',
+  'Service keys are for servers only: on a web page, every visitor can read them.',
+)
+export const serviceKeyNotFound = apiError(404, 'service_key_not_found', 'There is no live service key with this id.')
 export const notSelling = apiError(404, 'not_selling', 'This service sells no credits.')
 export const packNotFound = apiError(404, 'pack_not_found', 'There is no pack with this slug.')
 export const purchaseNotFound = apiError(404, 'purchase_not_found', 'You have no purchase with this id.')

@@ -52,7 +52,7 @@ export const packRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['Admin'],
         summary: 'Sell a pack of credits, or change it; purchases that have begun keep their terms',
         description:
-          'With `stripe_price_id`, price and currency are those of that price at Stripe. An automatic top-up for a pack whose terms change is paused until the person agrees again.',
+          'With `stripe_price_id`, which must have the same price and currency, Stripe shows its own product. An automatic top-up for a pack whose terms change is paused until the person agrees again.',
         params: Type.Object({ slug: Slug }),
         body: PACK_BODY,
         response: {
@@ -62,10 +62,8 @@ export const packRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { name, credits, stripe_price_id = null } = request.body
-      const { price, currency } = await termsOf(request.body)
-      const fault = amountFault(price, currency)
-      if (fault) throw badField('price', fault)
+      const { name, credits, price, currency, stripe_price_id = null } = request.body
+      await checkPrice(request.body)
       const values = { name, credits, price, currency, stripe_price_id, updated_at: new Date() }
       const pack = await app.db
         .insertInto('packs')
@@ -101,19 +99,15 @@ export const packRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
   )
 
-  /** What the pack costs: as given, or what Stripe's price says. @throws {ApiError} 400, 503 payments_unavailable */
-  async function termsOf({ price, currency, stripe_price_id }: Static<typeof PACK_BODY>) {
-    if (stripe_price_id === undefined) {
-      if (price === undefined) throw badField('price', 'is missing')
-      if (currency === undefined) throw badField('currency', 'is missing')
-      return { price, currency }
-    }
+  /** @throws {ApiError} 400 where Stripe would charge something else; 503 payments_unavailable */
+  async function checkPrice({ price, currency, stripe_price_id }: Static<typeof PACK_BODY>): Promise<void> {
+    const fault = amountFault(price, currency)
+    if (fault) throw badField('price', fault)
+    if (stripe_price_id === undefined) return
     if (!app.payments?.provider.price) throw badField('stripe_price_id', 'needs STRIPE_SECRET_KEY')
     const theirs = await app.payments.provider.price(stripe_price_id)
-    if (!theirs) throw badField('stripe_price_id', 'is not a one-time price with a fixed amount at Stripe')
-    if (price !== undefined && price !== theirs.price) throw badField('price', `is ${theirs.price} at Stripe`)
-    if (currency !== undefined && currency !== theirs.currency)
-      throw badField('currency', `is ${theirs.currency} at Stripe`)
-    return theirs
+    if (!theirs) throw badField('stripe_price_id', 'is not a one-time price of a fixed amount at Stripe')
+    if (price !== theirs.price) throw badField('price', `is ${theirs.price} at Stripe`)
+    if (currency !== theirs.currency) throw badField('currency', `is ${theirs.currency} at Stripe`)
   }
 }

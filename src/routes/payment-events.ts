@@ -6,6 +6,7 @@ import {
   invalidSignature,
   localIdentityOnly,
   paymentsUnavailable,
+  rateLimited,
   stripeWebhookOff,
   unsupportedMediaType,
   wrongMode,
@@ -26,7 +27,7 @@ export const paymentEventRoutes: FastifyPluginAsyncTypebox = async (app) => {
     '/api/webhooks/stripe',
     {
       bodyLimit: MAX_EVENT,
-      // Stripe sends all events from few addresses.
+      // Stripe sends all events from few addresses. What fails its signature is limited by address.
       config: { limit: 'none' },
       onRequest: async () => {
         if (!stripe) throw stripeWebhookOff()
@@ -44,7 +45,7 @@ export const paymentEventRoutes: FastifyPluginAsyncTypebox = async (app) => {
             { description: 'Taken, now or before', examples: [{ ok: true, handled: true }] },
           ),
           ...refusals(
-            ...[invalidSignature, wrongMode, localIdentityOnly, stripeWebhookOff, eventTooLarge],
+            ...[invalidSignature, wrongMode, rateLimited, localIdentityOnly, stripeWebhookOff, eventTooLarge],
             ...[unsupportedMediaType, internalError, databaseUnavailable, paymentsUnavailable],
           ),
         },
@@ -58,10 +59,16 @@ export const paymentEventRoutes: FastifyPluginAsyncTypebox = async (app) => {
       type StripePayments = Parameters<typeof handleEvent>[0] & Payments
       const payments = app.payments as StripePayments
       const signature = String(request.headers['stripe-signature'] ?? '')
-      const event = readEvent(payments.provider, stripe, String(request.body ?? ''), signature)
+      const body = String(request.body ?? '')
+      // The body too: what somebody else has made of it says nothing of the genuine event.
+      const credential = { secret: `${signature} ${body}`, plausible: SIGNATURE.test(signature) }
+      const event = await app.limits.verifying(request, credential, async () =>
+        readEvent(payments.provider, stripe, body, signature),
+      )
       return { ok: true, handled: await handleEvent(payments, event) }
     },
   )
 }
 
+const SIGNATURE = /^t=\d{1,15},v1=[0-9a-f]{64}/
 const TOO_LARGE = 'FST_ERR_CTP_BODY_TOO_LARGE'

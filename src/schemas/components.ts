@@ -11,7 +11,7 @@ import {
   JobStartRequest,
   JobStartResponse,
 } from './jobs.ts'
-import { AutoTopup, Pack, Purchase } from './payments.ts'
+import { AutoTopup, Pack, Purchase, ServiceKey } from './payments.ts'
 import { WebhookDelivery, WebhookEndpoint, WebhookMessage } from './webhooks.ts'
 
 /** The named components of the document, in its order. */
@@ -37,4 +37,5 @@ export const components = [
   WebhookDelivery,
   Pack,
   Purchase,
+  ServiceKey,
 ]

@@ -92,11 +92,36 @@ export const PACK_BODY = Type.Object(
   {
     name: Type.String({ minLength: 1, maxLength: 200 }),
     credits: Type.Integer({ minimum: 1, maximum: 1_000_000_000_000 }),
-    price: Type.Optional(Money({ minimum: 1, maximum: 999_999_999_999 })),
-    currency: Type.Optional(Currency),
+    price: Money({ minimum: 1, maximum: 999_999_999_999 }),
+    currency: Currency,
     stripe_price_id: Type.Optional(
-      Type.String({ pattern: '^price_\\w+$', maxLength: 255, description: "Price and currency are Stripe's then" }),
+      Type.String({
+        pattern: '^price_\\w+$',
+        maxLength: 255,
+        description: 'A one-time price at Stripe, of the same amount',
+      }),
     ),
   },
   { examples: [{ name: '100 credits', credits: 100, price: 500, currency: 'usd' }] },
+)
+
+export const ServiceKey = Type.Object(
+  {
+    id: Id,
+    name: Type.String(),
+    scopes: Type.Array(Type.String()),
+    last_four: Type.String(),
+    created_at: Timestamp,
+    last_used_at: NullableTimestamp,
+    key: Type.Optional(Type.String({ description: 'The key, returned only when it is made; keep it on a server' })),
+  },
+  {
+    $id: 'ServiceKey',
+    examples: [
+      {
+        ...{ id: EXAMPLE_ID, name: 'Payment server', scopes: ['topup'], last_four: '3f9c' },
+        ...{ created_at: EXAMPLE_TIME, last_used_at: null },
+      },
+    ],
+  },
 )

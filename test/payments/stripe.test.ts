@@ -382,7 +382,8 @@ t.test('a pack by a price of Stripe has that price, and the page asks for it', a
   const { stripe, ada, them, sendAll } = await selling(t)
   const price = stripe.price({ unit_amount: 700, currency: 'eur' })
   const slug = unique('pack')
-  const put = (more: object) => them.put(`/api/admin/packs/${slug}`, { name: 'x', credits: 70, ...more })
+  const put = (more: object) =>
+    them.put(`/api/admin/packs/${slug}`, { name: 'x', credits: 70, price: 700, currency: 'eur', ...more })
   t.match((await put({ stripe_price_id: price.id })).json(), {
     pack: { price: 700, currency: 'eur', price_text: '€7.00' },
   })
