@@ -36,7 +36,7 @@ const STARTER_REFERENCE = 'starter_grant:'
 /** The reference of a job's refund: `refund:<job id>`, and `refund:<job id>:2` and so on for further parts. */
 const REFUND_REFERENCE = 'refund:'
 /** References that begin so are the service's own. */
-export const OWN_REFERENCES = [STARTER_REFERENCE, REFUND_REFERENCE, 'stripe:']
+export const OWN_REFERENCES = [STARTER_REFERENCE, REFUND_REFERENCE, 'stripe:', 'local:']
 
 /** The most parts in which a job is refunded. */
 export const MAX_REFUND_PARTS = 100

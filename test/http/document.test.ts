@@ -13,26 +13,37 @@ import { type App, type Person, personWith, start, unique } from '../support/sta
 const EXISTING = 2
 const ANY = 5
 
-/** These succeed with more than the local identity has: a provider, X, Clerk, an OAuth client, our own sign-in page. */
+/** These succeed with more than the local identity has: a provider, X, Clerk, Stripe, an OAuth client, our own sign-in page. */
 const ELSEWHERE = new Set([
   ...['getOAuthToken', 'getXToken', 'getXMe', 'receiveClerkWebhook', 'createSession'],
-  ...['requestToken', 'startDeviceAuthorization', 'authorize'],
+  ...['requestToken', 'startDeviceAuthorization', 'authorize', 'receiveStripeEvent'],
 ])
 
-/** A redirect must be registered, and some events need a level: no schema of OpenAPI 3.0 can say either. */
+/** What no schema can say: a redirect must be registered, for one. */
 const SEMANTIC: Record<string, string[]> = {
   signInLocally: ['redirect_to'],
+  createPurchase: ['return_to'],
+  // What Stripe charges of a currency, and its prices.
+  setPack: ['price', 'stripe_price_id'],
+  // At least the price of the pack.
+  setAutoTopup: ['monthly_cap'],
+  // Levels need it.
   createWebhookEndpoint: ['low_credits'],
   updateWebhookEndpoint: ['low_credits'],
+  // Either credits or percent: the requests that are drawn do not count properties.
+  setApp: ['max_overage'],
 }
+
+/** What others need is ended after them, in this order. */
+const LAST = ['removeAutoTopup', 'deleteSession']
 
 t.test('what the document allows is understood, and what it forbids is refused, by every operation', async (t) => {
   const { app, admin } = await start(t, { X_API_URL: 'http://127.0.0.1:9' })
   const administrator = await admin()
   const known = await prepare(app, administrator)
   const seed = Date.now() & 0xffffffff
-  const isLast = ({ operation }: (typeof operations)[number]) => Number(operation.operationId === 'deleteSession')
-  for (const { name, method, path, operation } of operations.toSorted((a, b) => isLast(a) - isLast(b))) {
+  const place = ({ operation }: (typeof operations)[number]) => LAST.indexOf(operation.operationId ?? '')
+  for (const { name, method, path, operation } of operations.toSorted((a, b) => place(a) - place(b))) {
     const { operationId = '' } = operation
     const send = ({ path: values, query, headers, type, body }: Drawn) => {
       const isForm = type === 'application/x-www-form-urlencoded'
@@ -89,11 +100,28 @@ async function prepare(app: App, administrator: Person) {
   await administrator.post('/api/admin/credits', { clerk_id: administrator.clerkId, ...credits })
   const few = <T>(make: () => Promise<T>) => Promise.all(Array.from({ length: EXISTING * 2 }, make))
   const jobs = () => few(async () => (await administrator.reserve(1)).json().job_id as string)
+  const ended = async () => {
+    const ids = await jobs()
+    for (const id of ids) await administrator.complete(id, 1)
+    return ids
+  }
   const logins = () => few(() => startLogin(app))
   const endpoints = () =>
     few(async () => {
       const endpoint = { url: 'https://hooks.example.com/focus', events: ['job.completed'] }
       return (await administrator.post(`/api/admin/apps/${slug}/webhooks`, endpoint)).json().endpoint.id as string
+    })
+  const packs = await few(async () => {
+    const pack = unique('pack')
+    await administrator.put(`/api/admin/packs/${pack}`, { name: 'Ten', credits: 10, price: 100, currency: 'usd' })
+    return pack
+  })
+  const [pack] = packs.splice(0, 1)
+  const { purchase } = (await administrator.post('/api/purchases', { pack })).json()
+  const keys = () =>
+    few(async () => {
+      const key = { name: 'Payment server', scopes: ['topup'] }
+      return (await administrator.post('/api/admin/keys', key)).json().key.id as string
     })
   await logIn(app, administrator)
   const { tokens } = (await administrator.get('/api/tokens')).json()
@@ -106,11 +134,18 @@ async function prepare(app: App, administrator: Person) {
       heartbeatJob: { id: running },
       completeJob: { job_id: await jobs() },
       failJob: { job_id: await jobs() },
+      refundJob: { id: await ended(), account_id: [administrator.id], amount: [1], part: [1, 2] },
       revokeToken: { id: tokens.map(({ id }: { id: string }) => id) },
       pollDeviceLogin: { device_code: waiting.map(({ device_code }) => device_code) },
       pollDeviceLoginByQuery: { device_code: (await logins()).map(({ device_code }) => device_code) },
       completeDeviceLogin: { user_code: (await logins()).map(({ user_code }) => user_code) },
       eraseAccount: { clerk_id: [bob.clerkId] },
+      createPurchase: { pack: [pack], return_to: [`${app.config.publicUrl}/account`] },
+      getPurchase: { id: [purchase.id] },
+      setPack: { slug: [pack], price: [100], currency: ['usd'] },
+      removePack: { slug: packs },
+      setAutoTopup: { pack: [pack], below: [0], monthly_cap: [5000] },
+      revokeServiceKey: { id: await keys() },
       getWebhookEndpoint: byId,
       updateWebhookEndpoint: byId,
       rotateWebhookSecret: byId,
