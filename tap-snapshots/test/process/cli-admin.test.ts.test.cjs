@@ -20,10 +20,13 @@ Object {
     "app": Object {
       "created_at": "string",
       "has_settle_key": "boolean",
+      "max_overage": null,
       "name": null,
       "origins": Array [
         "string",
       ],
+      "redirect_uris": Array [],
+      "resources": Array [],
       "slug": "string",
       "starter_credits": "number",
     },
@@ -39,6 +42,7 @@ Object {
     "entry": Object {
       "amount": "number",
       "balance_after": "number",
+      "corrects_job_id": null,
       "created_at": "string",
       "job_id": null,
       "kind": "string",
@@ -59,18 +63,21 @@ Object {
   },
   "an error, on stderr": Object {
     "available": "number",
+    "buy_url": "string",
     "error": "string",
     "hint": "string",
     "message": "string",
     "request_id": "string",
     "required": "number",
     "status": "number",
+    "topup_url": "string",
   },
   "entries": Object {
     "entries": Array [
       Object {
         "amount": "number",
         "balance_after": "number",
+        "corrects_job_id": null,
         "created_at": "string",
         "job_id": "string",
         "kind": "string",
@@ -95,6 +102,8 @@ Object {
       "metadata": Object {
         "a": "number",
       },
+      "refunded": "number",
+      "requested_cost": "number",
       "reserved": "number",
       "status": "string",
       "updated_at": "string",
@@ -109,6 +118,7 @@ Object {
     "expires_at": "string",
     "job_id": "string",
     "replayed": "boolean",
+    "status": "string",
   },
   "jobs heartbeat": Object {
     "job": Object {
@@ -122,6 +132,8 @@ Object {
       "metadata": Object {
         "a": "number",
       },
+      "refunded": "number",
+      "requested_cost": "number",
       "reserved": "number",
       "status": "string",
       "updated_at": "string",
@@ -140,6 +152,8 @@ Object {
         "metadata": Object {
           "a": "number",
         },
+        "refunded": "number",
+        "requested_cost": "number",
         "reserved": "number",
         "status": "string",
         "updated_at": "string",
@@ -159,6 +173,8 @@ Object {
       "metadata": Object {
         "a": "number",
       },
+      "refunded": "number",
+      "requested_cost": "number",
       "reserved": "number",
       "status": "string",
       "updated_at": "string",
@@ -206,6 +222,8 @@ Object {
         "starter_credits": "number",
       },
     ],
+    "auto_topup": null,
+    "buy_url": "string",
   },
   "whoami": Object {
     "account": Object {
