@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { machine, serve, signedIn } from '../support/cli.ts'
+import { FOCUS, machine, serve, signedIn } from '../support/cli.ts'
 import { logIn } from '../support/device.ts'
 import { unique } from '../support/start.ts'
 
@@ -80,10 +80,7 @@ t.test('what is missing is said with 402, 403 and 401, and each has its exit cod
   const computer = await machine(t)
   const none = await computer.focus(['wallet', '--server', url])
   t.equal(none.code, 4)
-  t.equal(
-    none.stderr,
-    `Error: You are not signed in to ${url}\nSign in: npx @thefocus/focus-cli login --server ${url}\n`,
-  )
+  t.equal(none.stderr, `Error: You are not signed in to ${url}\nSign in: ${FOCUS} login --server ${url}\n`)
   await computer.keep(url, token)
   const kept = await computer.focus(['wallet'])
   t.equal(kept.code, 4)

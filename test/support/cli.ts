@@ -16,6 +16,8 @@ import { type Person, startOwn } from './start.ts'
 const { Terminal } = createRequire(import.meta.url)('@xterm/headless') as typeof import('@xterm/headless')
 
 const PROGRAM = fileURLToPath(new URL('../../cli/bin/focus.js', import.meta.url))
+/** How hints name the command that `machine` starts. */
+export const FOCUS = `node ${PROGRAM}`
 // Stripping the types takes as long as the rest of a start, and many tests start it.
 const COMPILED = fileURLToPath(new URL('../../node_modules/.cache/focus-cli', import.meta.url))
 
