@@ -82,7 +82,7 @@ t.test('an administrator registers apps, moves credits and checks the ledger', a
   const refused = await move('adjust', '-1000000')
   t.equal(refused.code, 1)
   t.match(refused.stderr, 'Nothing was changed')
-  t.match(await done('admin', 'verify'), /^The ledger is consistent: all 11 checks passed\.$/m)
+  t.match(await done('admin', 'verify'), /^The ledger is consistent: all \d+ checks passed\.$/m)
 
   await sql`update accounts set credits = credits + 1 where id = ${admin.id}`.execute(db)
   const broken = await focus(['admin', 'verify'])
@@ -90,5 +90,5 @@ t.test('an administrator registers apps, moves credits and checks the ledger', a
   t.equal(broken.code, 1)
   t.match(broken.stdout, /^CHECK +VIOLATIONS\ncredits equal the sum of the entries +1$/m)
   t.match(broken.stdout, admin.id, 'and names the culprit')
-  t.match(broken.stderr, /^Error: The ledger is broken: \d of 11 checks failed$/m)
+  t.match(broken.stderr, /^Error: The ledger is broken: \d+ of \d+ checks failed$/m)
 })

@@ -47,7 +47,7 @@ t.test('a corrupt login is reported, and not taken for none', async (t) => {
   const { code, stdout, stderr } = await computer.focus(['print-token'])
   t.equal(code, 1)
   t.equal(stdout, '')
-  t.match(stderr, `Error: ${file} is corrupt\nRemove it (rm '${file}')`)
+  t.match(stderr, `Error: ${file} is corrupt\nRemove it (rm ${file})`)
   await writeFile(join(computer.config, 'last-server.json'), '{"server":')
   const last = await computer.focus(['whoami'])
   t.equal(last.code, 1)

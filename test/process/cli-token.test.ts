@@ -115,13 +115,7 @@ t.test('a browser that does not open is not called opened', async (t) => {
 })
 
 t.test('a server behind a proxy and an authority of its own is reached', async (t) => {
-  const there = await behindProxy(t, (request, response) => {
-    const body =
-      request.url === '/api/tokens'
-        ? { tokens: [] }
-        : { account: { id: 'x', clerk_id: 'y', credits: 1, held: 0 }, apps: [] }
-    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body))
-  })
+  const there = await behindProxy(t)
   const { focus } = await machine(t, { FOCUS_SERVER: there.url, FOCUS_TOKEN: 'focus_pat_x', HTTPS_PROXY: there.proxy })
   const trusting = { NODE_EXTRA_CA_CERTS: there.ca }
   const reached = await focus(['whoami', '--json'], trusting)

@@ -114,7 +114,7 @@ export async function machine(t: Test, env: Env = {}, installed = { node: proces
       return ended
     },
     /** Keeps a token as `focus login` does. */
-    async keep(server: string, token: string, expires_at = new Date(Date.now() + 86_400_000).toISOString()) {
+    async keep(server: string, token: string, expires_at = new Date(Date.now() + 30 * 86_400_000).toISOString()) {
       await mkdir(join(config, 'logins'), { recursive: true, mode: 0o700 })
       const file = join(config, 'logins', `${server.replace('://', '_').replace(/[^a-z0-9.-]/g, '_')}.json`)
       await writeFile(file, JSON.stringify({ server, token, expires_at }), { mode: 0o600 })
