@@ -9,7 +9,7 @@ const endSessions = statement<{ account_id: string }, never>(
 )
 
 /**
- * Closes an account for good: nothing is posted to it any more, and its tokens, device logins and sessions end. Its ledger stays.
+ * Closes an account for good: its holds come back, nothing is posted to it any more, and its tokens, device logins and sessions end. Its ledger stays.
  * Idempotent: after a failure half-way, call it again.
  */
 export async function closeAccount(db: Db, ledger: Ledger, accountId: string, clerkId: string): Promise<void> {

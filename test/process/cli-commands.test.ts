@@ -29,7 +29,11 @@ t.test('a job from its reservation to its end, and what it leaves in the wallet'
   t.match(await done('entries'), /^ *3 .* job_refund +2 +17 /m)
 
   const other = (await done('jobs', 'create', '--app', 'video', '--action', 'x', '--cost', '4')).trim()
-  t.match(await json('jobs', 'fail', other, '--no-refund'), { moved: null, credits: 13 })
+  t.match(await json('jobs', 'fail', other, '--no-refund', '--metadata', '{"error":"disk full"}'), {
+    job: { metadata: { error: 'disk full' } },
+    moved: null,
+    credits: 13,
+  })
   const again = await focus(['jobs', 'fail', other])
   t.equal(again.code, 1)
   t.match(again.stderr, /^Error: This job is already failed/)
