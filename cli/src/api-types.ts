@@ -387,7 +387,7 @@ export interface paths {
          * Fetch OAuth access token for a provider via Clerk
          * @description Answers the provider's own access token of a connected account. A personal access token needs the scope `oauth`.
          */
-        get: operations["getOauthToken"];
+        get: operations["getOAuthToken"];
         put?: never;
         post?: never;
         delete?: never;
@@ -4240,7 +4240,7 @@ export interface operations {
             };
         };
     };
-    getOauthToken: {
+    getOAuthToken: {
         parameters: {
             query?: {
                 /** @description Selects one of several connected accounts; default: the first */
@@ -6606,7 +6606,10 @@ export interface operations {
                  *     }
                  */
                 "application/json": {
-                    /** @description An https URL; in production its address must be public */
+                    /**
+                     * Format: uri
+                     * @description An https URL; in production its address must be public. Elsewhere http is allowed
+                     */
                     url: string;
                     events: ("job.completed" | "job.failed" | "account.negative" | "account.low")[];
                     /** @default 0 */
@@ -7057,7 +7060,10 @@ export interface operations {
                  *     }
                  */
                 "application/json": {
-                    /** @description An https URL; in production its address must be public */
+                    /**
+                     * Format: uri
+                     * @description An https URL; in production its address must be public. Elsewhere http is allowed
+                     */
                     url?: string;
                     events?: ("job.completed" | "job.failed" | "account.negative" | "account.low")[];
                     low_credits?: number;
@@ -8212,7 +8218,8 @@ export interface operations {
                 "application/x-www-form-urlencoded": {
                     email: string;
                     redirect_to?: string;
-                    token_in?: string;
+                    /** @enum {string} */
+                    token_in?: "query" | "fragment" | "none";
                 };
                 /**
                  * @example {
@@ -8222,7 +8229,8 @@ export interface operations {
                 "application/json": {
                     email: string;
                     redirect_to?: string;
-                    token_in?: string;
+                    /** @enum {string} */
+                    token_in?: "query" | "fragment" | "none";
                 };
             };
         };

@@ -17,7 +17,7 @@ import { ApiError } from '../http/errors.ts'
 import type { Claims } from '../identity/types.ts'
 import { wasHandedOut } from './handed-out.ts'
 import { findSession } from './sessions.ts'
-import { isOurs } from './tokens.ts'
+import { isOurs, isWellFormed } from './tokens.ts'
 
 const USER_ID = new RegExp(CLERK_USER_ID)
 
@@ -124,8 +124,8 @@ export async function authenticate(request: FastifyRequest): Promise<Caller> {
   try {
     return await findCaller(request)
   } catch (error) {
-    // Nobody's account: the address answers for it.
-    if (error instanceof ApiError && error.statusCode === 401) await request.server.limits.anonymous(request)
+    // Without an account, the address answers for the request.
+    if (error instanceof ApiError && error.statusCode === 401) await request.server.limits.unauthorized(request, error)
     throw error
   }
 }
@@ -144,7 +144,8 @@ async function findCaller(request: FastifyRequest): Promise<Caller> {
 
 async function byPat(request: FastifyRequest, token: string): Promise<Caller> {
   const { limits, pats } = request.server
-  const pat = pats.known(token) ?? (await limits.verifying(request, () => pats.lookUp(token)))
+  const credential = { secret: token, plausible: isWellFormed(token) }
+  const pat = pats.known(token) ?? (await limits.verifying(request, credential, () => pats.lookUp(token)))
   const { id, account_id, clerk_id, scopes } = pat
   return { id: account_id, clerk_id, sid: null, jwt: null, via: 'header', token_id: id, scopes }
 }
@@ -153,7 +154,8 @@ async function byPat(request: FastifyRequest, token: string): Promise<Caller> {
 export async function bySessionJwt(request: FastifyRequest, token: string, via: Caller['via']): Promise<Caller> {
   const { config, identity, limits, origins } = request.server
   const verify = () => identity.verify(token, request.deadline)
-  const claims = identity.known(token) ?? (await limits.verifying(request, verify))
+  const credential = { secret: token, plausible: identity.plausible(token) }
+  const claims = identity.known(token) ?? (await limits.verifying(request, credential, verify))
   if (claims.azp === undefined ? via === 'cookie' : !origins.isAllowed(claims.azp)) throw invalidToken()
   if (claims.aud !== undefined && ![claims.aud].flat().includes(config.publicUrl)) throw invalidToken()
   if (claims.sts === 'pending') throw sessionPending()

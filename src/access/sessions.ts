@@ -1,8 +1,9 @@
-import { randomBytes } from 'node:crypto'
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { accountIdOf } from '../accounts/account-id.ts'
 import { openAccount } from '../accounts/open.ts'
-import { accountClosed } from '../http/catalogue.ts'
+import { accountClosed, rateLimited, sessionEnded } from '../http/catalogue.ts'
+import { ApiError } from '../http/errors.ts'
 import { isLocalSid } from '../identity/local.ts'
 import { hashOf } from './tokens.ts'
 
@@ -20,16 +21,64 @@ export interface Session {
   name: string | null
 }
 
-/** The live session of our cookie, and whose it is; undefined without one. */
+/**
+ * Seals cookies: the random secret, and a MAC of it by TOKEN_SECRET, so that what we have not issued is told without a look-up.
+ */
+export interface SessionSeal {
+  seal(secret: string): string
+  isSealed(cookie: string): boolean
+}
+
+export function sessionSeal(tokenSecret: string): SessionSeal {
+  const seal = (secret: string) => {
+    const mac = createHmac('sha256', tokenSecret).update(`session ${secret}`).digest('base64url').slice(0, MAC_LENGTH)
+    return `${secret}.${mac}`
+  }
+  return {
+    seal,
+    isSealed(cookie) {
+      const sealed = Buffer.from(seal(cookie.split('.', 1)[0] ?? ''))
+      const shown = Buffer.from(cookie)
+      return sealed.length === shown.length && timingSafeEqual(sealed, shown)
+    },
+  }
+}
+
+/** 132 bits. */
+const MAC_LENGTH = 22
+
+/**
+ * The live session of our cookie, and whose it is; undefined without one. A cookie without our MAC, of an earlier release or
+ * TOKEN_SECRET, is looked up only while the address's budget of failures lasts.
+ */
 export async function findSession(request: FastifyRequest): Promise<Session | undefined> {
-  const { config, db, identity } = request.server
-  const secret = request.cookies[sessionCookie(config.publicUrl)]
-  if (!secret) return undefined
+  const { config, limits, sessionSeal } = request.server
+  const cookie = request.cookies[sessionCookie(config.publicUrl)]
+  if (!cookie) return undefined
+  const credential = { secret: cookie, plausible: sessionSeal.isSealed(cookie) }
+  try {
+    return await limits.verifying(request, credential, () => readSession(request, cookie))
+  } catch (error) {
+    // People whose session has ended sign in again.
+    if (error instanceof ApiError && [sessionEnded.code, rateLimited.code].includes(error.code)) return undefined
+    throw error
+  }
+}
+
+/** The cookie of a request, where we have issued it; whether its session lives is not known. */
+export function sealedCookie({ cookies, server }: FastifyRequest): string | undefined {
+  const cookie = cookies[sessionCookie(server.config.publicUrl)]
+  return cookie !== undefined && server.sessionSeal.isSealed(cookie) ? cookie : undefined
+}
+
+/** @throws {ApiError} 401 session_ended */
+async function readSession({ server }: FastifyRequest, cookie: string): Promise<Session> {
+  const { db, identity } = server
   const session = await db
     .selectFrom('sessions')
     .innerJoin('accounts', 'accounts.id', 'sessions.account_id')
     .select(['accounts.id', 'accounts.clerk_id', 'sessions.clerk_sid', 'sessions.name'])
-    .where('session_hash', '=', hashOf(secret))
+    .where('session_hash', '=', hashOf(cookie))
     .where('sessions.expires_at', '>', new Date())
     .where('accounts.closed_at', 'is', null)
     // Clerk may have ended its session before ours was stored: a session JWT outlives its session by up to a minute.
@@ -37,10 +86,10 @@ export async function findSession(request: FastifyRequest): Promise<Session | un
       not(exists(selectFrom('webhook_deliveries').whereRef('ended_sid', '=', 'sessions.clerk_sid'))),
     )
     .executeTakeFirst()
-  if (!session) return undefined
+  if (!session) throw sessionEnded()
   const { id, clerk_id, clerk_sid: sid, name } = session
   // Sessions of the local identity end when Clerk takes over the same database.
-  if (isLocalSid(sid) !== (identity.mode === 'local')) return undefined
+  if (isLocalSid(sid) !== (identity.mode === 'local')) throw sessionEnded()
   return { id, clerk_id, sid, name }
 }
 
@@ -53,8 +102,8 @@ export async function openSession(
   reply: FastifyReply,
   owner: { clerkId: string; sid: string; name?: string | undefined },
 ) {
-  const { config, db } = request.server
-  const secret = randomBytes(32).toString('base64url')
+  const { config, db, sessionSeal } = request.server
+  const cookie = sessionSeal.seal(randomBytes(32).toString('base64url'))
   const account_id = accountIdOf(owner.clerkId)
   const expires_at = new Date(Date.now() + SESSION_SECONDS * 1000)
   await openAccount(db, account_id, owner.clerkId)
@@ -62,9 +111,9 @@ export async function openSession(
   if ((await account.executeTakeFirst())?.closed_at) throw accountClosed()
   await db
     .insertInto('sessions')
-    .values({ session_hash: hashOf(secret), account_id, clerk_sid: owner.sid, name: owner.name ?? null, expires_at })
+    .values({ session_hash: hashOf(cookie), account_id, clerk_sid: owner.sid, name: owner.name ?? null, expires_at })
     .execute()
-  reply.setCookie(sessionCookie(config.publicUrl), secret, {
+  reply.setCookie(sessionCookie(config.publicUrl), cookie, {
     ...cookieOptions(config.publicUrl),
     maxAge: SESSION_SECONDS,
   })

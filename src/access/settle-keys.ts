@@ -32,7 +32,9 @@ export async function readAppKey(request: FastifyRequest): Promise<void> {
   if (shown === undefined) return
   if (request.headers.origin !== undefined) throw settleKeyInBrowser()
   const { db, limits } = request.server
-  request.appOfKey = await limits.verifying(request, () => ownerOf(db, String(shown)))
+  const secret = String(shown)
+  const credential = { secret, plausible: KEY.test(secret) }
+  request.appOfKey = await limits.verifying(request, credential, () => ownerOf(db, secret))
 }
 
 /** The app whose settle key a request shows; null without one. @throws {Error} where readAppKey has not run, which is a bug */

@@ -6,6 +6,8 @@ export class ApiError extends Error {
   readonly code: string
   readonly details: Record<string, unknown>
   readonly headers: Record<string, string>
+  /** The same request may succeed later, though nothing of it is changed */
+  passing = false
 
   /**
    * Use the errors of catalogue.ts instead of calling this.

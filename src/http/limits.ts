@@ -1,8 +1,20 @@
+import { hash } from 'node:crypto'
 import rateLimit, { type RateLimitOptions } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { sealedCookie } from '../access/sessions.ts'
 import { addressOwner } from '../addresses.ts'
-import { invalidToken, rateLimited, settleKeyInvalid } from './catalogue.ts'
-import { ApiError } from './errors.ts'
+import {
+  invalidToken,
+  notSignedIn,
+  patExpired,
+  patRevoked,
+  rateLimited,
+  sessionEnded,
+  settleKeyInvalid,
+  tokenExpired,
+} from './catalogue.ts'
+import type { ApiError } from './errors.ts'
+import { type Credential, countFailures } from './failures.ts'
 
 /**
  * Requests per minute of an account; of an app, by its settle key; or, if a request carries neither, of an
@@ -30,13 +42,16 @@ const COUNTERS = 20_000
 const STATIC = /^\/(assets|api\/docs\/static)\//
 
 export interface Limits {
-  /** Counts a request without an account against its address. @throws {ApiError} 429 rate_limited */
-  anonymous(request: FastifyRequest): Promise<void>
   /**
-   * Runs `verify`, unless the request's address has sent too many wrong credentials.
+   * Verifies a credential within the budget of failures that the request's address has: see failures.ts.
    * @throws {ApiError} 429 rate_limited, and whatever `verify` throws
    */
-  verifying<T>(request: FastifyRequest, verify: () => Promise<T>): Promise<T>
+  verifying<T>(request: FastifyRequest, credential: Credential, verify: () => Promise<T>): Promise<T>
+  /**
+   * Counts a request that is refused with 401: as a failure where it has shown a credential, else as a request of its address.
+   * So what fails takes nothing from neighbours who show none. @throws {ApiError} 429 rate_limited
+   */
+  unauthorized(request: FastifyRequest, error: ApiError): Promise<void>
 }
 
 /** Registered before the routes, so that the limit runs after each route's own hooks have found out who is asking. */
@@ -52,14 +67,23 @@ export async function registerLimits(app: FastifyInstance): Promise<void> {
   const accounts = limiter({ max, keyGenerator: (request) => request.account?.id ?? '' })
   const apps = limiter({ max: max * APP_FACTOR, keyGenerator: (request) => request.appOfKey ?? '' })
   const addresses = limiter({ max, keyGenerator: byAddress })
+  const cookies = limiter({ max, keyGenerator: (request) => hash('sha256', sealedCookie(request) ?? '', 'base64') })
   const signIns = limiter({ max: Math.ceil(max * SIGN_IN_SHARE), keyGenerator: byAddress })
-  const wrongs = limiter({ max, keyGenerator: byAddress })
+  /** Requests whose failure has been counted */
+  const counted = new WeakSet<FastifyRequest>()
+  const failures = countFailures(
+    max,
+    ({ code }) => FAILURES.has(code),
+    (seconds) => rateLimited(seconds, max),
+  )
   type Limiter = typeof accounts
 
   function limiterOf(request: FastifyRequest): Limiter {
     if (request.routeOptions.config.limit === 'sign_in') return signIns
     if (request.account) return accounts
-    return request.appOfKey ? apps : addresses
+    if (request.appOfKey) return apps
+    // Pages look for the person later. Those who share an address do not share their pages' limit.
+    return sealedCookie(request) === undefined ? addresses : cookies
   }
 
   async function count(limiter: Limiter, request: FastifyRequest, reply?: FastifyReply): Promise<void> {
@@ -83,21 +107,25 @@ export async function registerLimits(app: FastifyInstance): Promise<void> {
   })
 
   app.decorate('limits', {
-    anonymous: (request) => count(addresses, request),
-    async verifying(request, verify) {
-      const known = await wrongs(request, { increment: false })
-      if (!known.isAllowed && known.remaining === 0) throw limited(known)
+    async verifying(request, credential, verify) {
       try {
-        return await verify()
+        return await failures.verify(byAddress(request), credential, verify)
       } catch (error) {
-        if (error instanceof ApiError && WRONG.has(error.code)) await wrongs(request)
+        counted.add(request)
         throw error
       }
+    },
+    async unauthorized(request, { code }) {
+      if (!counted.has(request) && code === notSignedIn.code) return count(addresses, request)
+      if (!counted.has(request)) failures.count(byAddress(request))
+      failures.check(byAddress(request))
     },
   })
 }
 
-/** Errors that count as guesses. Expired and revoked tokens do not: they were genuine. */
-const WRONG = new Set([invalidToken.code, settleKeyInvalid.code])
+/** Errors by which a credential has failed. */
+const FAILURES: ReadonlySet<string> = new Set(
+  [invalidToken, tokenExpired, patExpired, patRevoked, sessionEnded, settleKeyInvalid].map(({ code }) => code),
+)
 
 const limited = ({ max, ttlInSeconds }: { max: number; ttlInSeconds: number }) => rateLimited(ttlInSeconds, max)

@@ -29,7 +29,7 @@ export function clerkIdentity(
   config: ClerkConfig,
   log: FastifyBaseLogger,
   metrics: ClerkMetrics,
-): Omit<Identity, 'known'> {
+): Omit<Identity, 'known' | 'plausible'> {
   const { secretKey, publishableKey, jwtKey, apiUrl, issuer, webhookSecret } = config
   const clerk = createClerkClient({
     secretKey,
@@ -53,7 +53,8 @@ export function clerkIdentity(
       // Without jwtKey, the SDK would call Clerk for every unknown key id.
       const { kid } = decodeProtectedHeader(token)
       const key = jwtKey ?? (kid && (await keys.find(kid, deadline)))
-      if (!key) throw invalidToken()
+      // The keys may be renewed within seconds.
+      if (!key) throw Object.assign(invalidToken(), { passing: true })
       // authorizedParties is not given: it refuses tokens without azp, which Clerk's Backend API mints. access/caller.ts checks azp.
       const claims = await verifyToken(token, { issuer, jwtKey: key })
       if (typeof claims.sub !== 'string' || !claims.sub || typeof claims.exp !== 'number') throw invalidToken()

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
+import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { LRUCache } from 'lru-cache'
 import type { Config } from '../config.ts'
 import type { Db } from '../db/tables.ts'
@@ -18,7 +19,20 @@ export async function createIdentity(
   metrics: ClerkMetrics,
 ): Promise<Identity> {
   const identity = config.clerk ? clerkIdentity(config.clerk, log, metrics) : await localIdentity(config, db)
-  return { ...identity, ...cached(identity.verify) }
+  const { issuer } = identity
+  return { ...identity, ...cached(identity.verify), plausible: (token) => isPlausible(token, issuer) }
+}
+
+/** How far the clocks of issuers may be behind, in seconds. */
+const SKEW_SECONDS = 10
+
+function isPlausible(token: string, issuer: string): boolean {
+  try {
+    const { iss, exp = 0 } = decodeJwt(token)
+    return iss === issuer && exp + SKEW_SECONDS > Date.now() / 1000 && decodeProtectedHeader(token).alg === 'RS256'
+  } catch {
+    return false
+  }
 }
 
 /** Caches claims until they expire, by the hash of the token, so that a memory dump reveals no token. Failures are not cached, so that invalid tokens evict nothing. */

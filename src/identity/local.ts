@@ -12,7 +12,7 @@ const TOKEN_SECONDS = 60
 const KEY = 'local_signing_key'
 
 /** The local identity provider, for evaluation and development: session JWTs like Clerk's, signed with a key stored in the database. */
-export async function localIdentity(config: Config, db: Db): Promise<Omit<Identity, 'known'>> {
+export async function localIdentity(config: Config, db: Db): Promise<Omit<Identity, 'known' | 'plausible'>> {
   const privateKey = createPrivateKey(await signingKey(db))
   const publicKey = createPublicKey(privateKey)
   const issuer = config.publicUrl

@@ -48,6 +48,8 @@ export interface Identity {
   readonly issuer: string
   /** The cached claims of a token that was verified before and has not expired */
   known(token: string): Claims | undefined
+  /** Whether a token can be genuine, as far as its claims say, which are not verified: it is of this issuer and has not expired */
+  plausible(token: string): boolean
   /**
    * Verifies signature, issuer and times of a session JWT (RFC 7519). Callers check azp, aud and sts. Here and below,
    * `deadline` is in ms since 1970; the default is 5 s from now.

@@ -92,31 +92,7 @@ t.test('the window ends', async (t) => {
   t.equal((await from(app, '192.0.2.1')).statusCode, 200)
 })
 
-t.test(
-  'after too many wrong tokens the credentials of an address are no longer verified, except known tokens',
-  async (t) => {
-    const clerk = await startClerk(t)
-    const { app } = await startOwn(t, { ...clerk.env, ...LIMITED })
-    const wallet = async (token: string, remoteAddress = '192.0.2.1') =>
-      from(app, remoteAddress, { authorization: `Bearer ${token}` }, '/api/wallet')
-    const known = await clerk.token(clerk.signIn())
-    t.equal((await wallet(known)).statusCode, 200)
-
-    const { key } = await crypto.subtle
-      .generateKey({ name: 'HMAC', hash: 'SHA-256' }, true, ['sign'])
-      .then((key) => ({ key }))
-    const forged = await clerk.token({}, { key, header: { alg: 'HS256' } })
-    const wrong = ['junk', forged, 'focus_pat_junk', `focus_pat_${'a'.repeat(49)}`]
-    let next = 0
-    t.strictSame(await times(MAX, () => wallet(wrong[next++ % wrong.length] ?? '')), { 401: MAX })
-    isLimited(t, await wallet('junk'))
-    isLimited(t, await wallet(await clerk.token(clerk.signIn())))
-    t.equal((await wallet(known)).statusCode, 200, 'nothing has to be verified')
-    t.equal((await wallet(await clerk.token(clerk.signIn()), '192.0.2.2')).statusCode, 200, 'from elsewhere')
-  },
-)
-
-t.test('expired tokens do not count as wrong', async (t) => {
+t.test('expired tokens shut nobody out', async (t) => {
   const clerk = await startClerk(t)
   const { app } = await startOwn(t, { ...clerk.env, CLERK_JWT_KEY: clerk.jwtKey, ...LIMITED })
   const ada = clerk.signIn()
@@ -151,8 +127,8 @@ t.test('settle keys: wrong ones are limited by address, the right one by its app
   let next = 0
   const guess = () => fail(keys[next++ % 2] ?? '', '192.0.2.2')()
   t.strictSame(await times(MAX + 1, guess), { 403: MAX, 429: 1 })
-  isLimited(t, await fail(settle_key, '192.0.2.2')(), MAX)
-  t.equal((await busy()).statusCode, 404, 'the server sees no request')
+  t.equal((await fail(settle_key, '192.0.2.2')()).statusCode, 404, 'the right one passes, also from there')
+  isLimited(t, await guess())
 })
 
 t.test('signing in is stricter, by address, and says so on the page too', async (t) => {
