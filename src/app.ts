@@ -10,6 +10,7 @@ import { type SessionSeal, sessionSeal } from './access/sessions.ts'
 import { type Pats, rememberPats, tokenSecret } from './access/tokens.ts'
 import type { Config } from './config.ts'
 import { connectForPosting, poolUse } from './db/connect.ts'
+import { gatheredReads } from './db/gather.ts'
 import type { Db } from './db/tables.ts'
 import { registerClientAddress } from './http/client-address.ts'
 import { schemaController } from './http/compilers.ts'
@@ -119,6 +120,7 @@ export async function buildApp(
   registerLoad(app)
   const pool = poolUse(db)
   if (pool) app.load.watch('database', pool)
+  app.load.watch('reads', gatheredReads(db))
   app.decorate(
     'metrics',
     config.metricsPort ? (await import('./observe/prometheus.ts')).prometheusMetrics(app) : noMetrics,

@@ -8,7 +8,7 @@ import type { Db } from '../db/tables.ts'
 import { badField, tooManyAtOnce } from '../http/catalogue.ts'
 import { refusals, signedIn } from '../http/refusals.ts'
 import { visit } from '../ledger/operations.ts'
-import { readWallet, type Wallet } from '../ledger/read.ts'
+import { readEntries, readWallet, type Wallet } from '../ledger/read.ts'
 import { Entry, WalletResponse } from '../schemas/account.ts'
 import { ListQuery, ref, Slug } from '../schemas/primitives.ts'
 
@@ -106,16 +106,9 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request, reply) => {
       const { limit = 50, cursor, until } = request.query
       const account_id = callerOf(request).id
-      const newest = until === undefined ? undefined : await lastSeq(app.db, account_id, momentOf(until))
-      const rows = await app.db
-        .selectFrom('ledger_entries')
-        .select(['seq', 'created_at', 'kind', 'amount', 'balance_after', 'job_id', 'reference', 'reason'])
-        .where('account_id', '=', account_id)
-        .$if(cursor !== undefined, (entries) => entries.where('seq', '<', Number(cursor)))
-        .$if(newest !== undefined, (entries) => entries.where('seq', '<=', newest ?? 0))
-        .orderBy('seq', 'desc')
-        .limit(limit + 1)
-        .execute()
+      const newest = until === undefined ? Number.MAX_SAFE_INTEGER : await lastSeq(app.db, account_id, momentOf(until))
+      const before = Math.min(newest + 1, Number(cursor ?? Number.MAX_SAFE_INTEGER))
+      const rows = await readEntries(app.db, account_id, before, limit + 1)
       const entries = rows.slice(0, limit)
       const next_cursor = rows.length > limit ? String(entries.at(-1)?.seq) : null
       reply.header('vary', [reply.getHeader('vary'), 'Accept'].filter(Boolean).join(', '))
@@ -175,7 +168,6 @@ const csvOf = (entries: { reference: string | null; reason: string | null }[]): 
     header: true,
     columns: ['seq', 'created_at', 'kind', 'amount', 'balance_after', 'job_id', 'reference', 'reason'],
     cast: {
-      date: (date) => date.toISOString(),
       // Texts only: an amount of -5 is a number. Some spreadsheets also take full-width signs for the start of a formula.
       string: (text) => (/^[=+\-@\t\r\n＝＋－＠]/.test(text) ? `'${text}` : text),
     },
