@@ -97,5 +97,5 @@ t.test('an administrator registers apps, moves credits and checks the ledger', a
   t.equal(broken.code, 1)
   t.match(broken.stdout, /^CHECK +VIOLATIONS\ncredits equal the sum of the entries +1$/m)
   t.match(broken.stdout, admin.id, 'and names the culprit')
-  t.match(broken.stderr, /^Error: The ledger is broken: \d of 11 checks failed$/m)
+  t.match(broken.stderr, /^Error: The ledger is broken: \d of \d+ checks failed$/m)
 })
