@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import t from 'tap'
-import { machine, serve, signedIn } from '../support/cli.ts'
+import { FOCUS, machine, serve, signedIn } from '../support/cli.ts'
 import { logIn } from '../support/device.ts'
 import { unique } from '../support/start.ts'
 
@@ -51,7 +51,7 @@ t.test('an administrator whose token is not for that is told how to get one that
     'verify',
   ])
   t.equal(code, 1)
-  t.match(stderr, 'Log in with this scope: npx @thefocus/focus-cli login --scope admin\n')
+  t.match(stderr, `Log in with this scope: ${FOCUS} login --scope admin\n`)
 })
 
 t.test('an administrator registers apps, moves credits and checks the ledger', async (t) => {
@@ -97,5 +97,5 @@ t.test('an administrator registers apps, moves credits and checks the ledger', a
   t.equal(broken.code, 1)
   t.match(broken.stdout, /^CHECK +VIOLATIONS\ncredits equal the sum of the entries +1$/m)
   t.match(broken.stdout, admin.id, 'and names the culprit')
-  t.match(broken.stderr, /^Error: The ledger is broken: \d of \d+ checks failed$/m)
+  t.match(broken.stderr, /^Error: The ledger is broken: \d+ of \d+ checks failed$/m)
 })
