@@ -2,13 +2,15 @@ import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typ
 import { stringify } from 'csv-stringify/sync'
 import type { FastifyRequest } from 'fastify'
 import { callerOf, requireAccount } from '../access/caller.ts'
+import { buyUrl } from '../access/redirects.ts'
 import { openAccount } from '../accounts/open.ts'
 import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
 import { badField, tooManyAtOnce } from '../http/catalogue.ts'
 import { refusals, signedIn } from '../http/refusals.ts'
 import { visit } from '../ledger/operations.ts'
-import { readWallet, type Wallet } from '../ledger/read.ts'
+import { readEntries, readWallet, type Wallet } from '../ledger/read.ts'
+import { autoTopupOf } from '../payments/texts.ts'
 import { Entry, WalletResponse } from '../schemas/account.ts'
 import { ListQuery, ref, Slug } from '../schemas/primitives.ts'
 
@@ -45,6 +47,8 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
         account: wallet.account ?? { id: account.id, clerk_id: account.clerk_id, plan: 'free', credits: 0, held: 0 },
         apps: wallet.apps,
         app_grant: slug ? { slug, starter_credits, granted } : null,
+        buy_url: buyUrl(app.config, [request.headers.referer, request.headers.origin], app.origins.isAllowed) ?? null,
+        auto_topup: autoTopupOf(wallet.payer),
       }
 
       /** Stores a first visit: the account, the app, its starter credits. @returns whether anything was written */
@@ -106,16 +110,9 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request, reply) => {
       const { limit = 50, cursor, until } = request.query
       const account_id = callerOf(request).id
-      const newest = until === undefined ? undefined : await lastSeq(app.db, account_id, momentOf(until))
-      const rows = await app.db
-        .selectFrom('ledger_entries')
-        .select(['seq', 'created_at', 'kind', 'amount', 'balance_after', 'job_id', 'reference', 'reason'])
-        .where('account_id', '=', account_id)
-        .$if(cursor !== undefined, (entries) => entries.where('seq', '<', Number(cursor)))
-        .$if(newest !== undefined, (entries) => entries.where('seq', '<=', newest ?? 0))
-        .orderBy('seq', 'desc')
-        .limit(limit + 1)
-        .execute()
+      const newest = until === undefined ? Number.MAX_SAFE_INTEGER : await lastSeq(app.db, account_id, momentOf(until))
+      const before = Math.min(newest + 1, Number(cursor ?? Number.MAX_SAFE_INTEGER))
+      const rows = await readEntries(app.db, account_id, before, limit + 1)
       const entries = rows.slice(0, limit)
       const next_cursor = rows.length > limit ? String(entries.at(-1)?.seq) : null
       reply.header('vary', [reply.getHeader('vary'), 'Accept'].filter(Boolean).join(', '))
@@ -175,7 +172,6 @@ const csvOf = (entries: { reference: string | null; reason: string | null }[]): 
     header: true,
     columns: ['seq', 'created_at', 'kind', 'amount', 'balance_after', 'job_id', 'reference', 'reason'],
     cast: {
-      date: (date) => date.toISOString(),
       // Texts only: an amount of -5 is a number. Some spreadsheets also take full-width signs for the start of a formula.
       string: (text) => (/^[=+\-@\t\r\n＝＋－＠]/.test(text) ? `'${text}` : text),
     },
