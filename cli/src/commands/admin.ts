@@ -27,17 +27,21 @@ interface AppOptions {
   starterCredits?: number
   /** false: --no-origin */
   origin?: string[] | false
+  redirectUri?: string[] | false
+  resource?: string[] | false
   settleKey?: 'rotate' | 'remove'
   /** false: --no-max-overage */
   maxOverage?: { credits: number } | { percent: number } | false
 }
 
 export async function setApp(focus: Focus, options: AppOptions, slug: string): Promise<void> {
-  const { name, origin, settleKey, starterCredits, maxOverage } = options
+  const { name, origin, redirectUri, resource, settleKey, starterCredits, maxOverage } = options
   const body = {
     ...(starterCredits !== undefined && { starter_credits: starterCredits }),
     ...(name !== undefined && { name }),
     ...(origin !== undefined && { origins: origin || [] }),
+    ...(redirectUri !== undefined && { redirect_uris: redirectUri || [] }),
+    ...(resource !== undefined && { resources: resource || [] }),
     ...(settleKey && { settle_key: settleKey }),
     ...(maxOverage !== undefined && { max_overage: maxOverage || null }),
   }
@@ -53,6 +57,9 @@ function printApp(app: App): void {
     'Starter credits': app.starter_credits,
     'Max. overage': overageText(app.max_overage),
     Origins: app.origins.join(' '),
+    // A server that is older than OAuth has neither.
+    'Redirect URIs': app.redirect_uris?.join(' ') || undefined,
+    Resources: app.resources?.join(' ') || undefined,
     'Settle key': app.settle_key ?? app.has_settle_key,
   })
   if (app.settle_key) remark(line`The settle key is shown only once. Store it on the app's server.`)
