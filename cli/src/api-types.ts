@@ -525,7 +525,7 @@ export interface paths {
         };
         /**
          * List the registered apps
-         * @description All of them, by slug.
+         * @description By slug.
          */
         get: operations["listApps"];
         put?: never;
@@ -1862,7 +1862,11 @@ export interface operations {
     };
     listTokens: {
         parameters: {
-            query?: never;
+            query?: {
+                limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -1890,7 +1894,8 @@ export interface operations {
                      *           "expires_at": "2027-02-19T12:00:00.000Z",
                      *           "current": true
                      *         }
-                     *       ]
+                     *       ],
+                     *       "next_cursor": null
                      *     }
                      */
                     "application/json": {
@@ -1914,6 +1919,8 @@ export interface operations {
                             /** @description Whether this request was made with the token */
                             current: boolean;
                         }[];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
                     };
                 };
             };
@@ -3455,6 +3462,18 @@ export interface operations {
                         error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity";
                         /** @description The scope that the token lacks */
                         scope?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Conflict; nothing was changed */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "too_many_tokens";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -5400,7 +5419,11 @@ export interface operations {
     };
     listApps: {
         parameters: {
-            query?: never;
+            query?: {
+                limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -5430,11 +5453,14 @@ export interface operations {
                      *           "has_settle_key": false,
                      *           "created_at": "2026-11-21T12:00:00.000Z"
                      *         }
-                     *       ]
+                     *       ],
+                     *       "next_cursor": null
                      *     }
                      */
                     "application/json": {
                         apps: components["schemas"]["App"][];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
                     };
                 };
             };
@@ -6404,6 +6430,26 @@ export interface operations {
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Requests allowed in a window */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests left in this window */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the next window */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
             /** @description Something went wrong on our side */
             500: {
                 headers: {
@@ -6426,7 +6472,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "database_unavailable";
+                        error: "overloaded" | "database_unavailable";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -6434,7 +6480,11 @@ export interface operations {
     };
     listWebhookEndpoints: {
         parameters: {
-            query?: never;
+            query?: {
+                limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
+            };
             header?: never;
             path: {
                 /** @description Lowercase letters, digits and hyphens */
@@ -6471,11 +6521,14 @@ export interface operations {
                      *           "previous_secret_until": null,
                      *           "created_at": "2026-11-21T12:00:00.000Z"
                      *         }
-                     *       ]
+                     *       ],
+                     *       "next_cursor": null
                      *     }
                      */
                     "application/json": {
                         endpoints: components["schemas"]["WebhookEndpoint"][];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
                     };
                 };
             };
@@ -7636,6 +7689,8 @@ export interface operations {
             query?: {
                 endpoint_id?: string;
                 limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
             };
             header?: never;
             path?: never;
@@ -7643,7 +7698,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
+            /** @description OK. A page ends at 1 MiB */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7669,11 +7724,14 @@ export interface operations {
                      *           "last_error": "Answered 500.",
                      *           "created_at": "2026-11-21T12:00:00.000Z"
                      *         }
-                     *       ]
+                     *       ],
+                     *       "next_cursor": null
                      *     }
                      */
                     "application/json": {
                         messages: components["schemas"]["WebhookMessage"][];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
                     };
                 };
             };

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { sealedCookie } from '../access/sessions.ts'
 import { addressOwner } from '../addresses.ts'
 import {
+  invalidSignature,
   invalidToken,
   notSignedIn,
   patExpired,
@@ -27,8 +28,8 @@ declare module 'fastify' {
     limits: Limits
   }
   interface FastifyContextConfig {
-    /** `none`: neither limited nor refused under load; `sign_in`: by address, and less of it */
-    limit?: 'none' | 'sign_in'
+    /** `none`: neither limited nor refused under load; `sign_in`: by address, and less of it; `webhook`: by address, and more */
+    limit?: 'none' | 'sign_in' | 'webhook'
   }
 }
 
@@ -36,6 +37,8 @@ declare module 'fastify' {
 const APP_FACTOR = 100
 /** Share of RATE_LIMIT_MAX for sign-ins, per address. */
 const SIGN_IN_SHARE = 0.2
+/** Those who send webhooks send all events from few addresses. */
+const WEBHOOK_FACTOR = 10
 /** Counters of each kind. The least recently used one is evicted, which bounds memory. */
 const COUNTERS = 20_000
 /** Static files; they need no query. */
@@ -68,6 +71,7 @@ export async function registerLimits(app: FastifyInstance): Promise<void> {
   const apps = limiter({ max: max * APP_FACTOR, keyGenerator: (request) => request.appOfKey ?? '' })
   const addresses = limiter({ max, keyGenerator: byAddress })
   const cookies = limiter({ max, keyGenerator: (request) => hash('sha256', sealedCookie(request) ?? '', 'base64') })
+  const webhooks = limiter({ max: max * WEBHOOK_FACTOR, keyGenerator: byAddress })
   const signIns = limiter({ max: Math.ceil(max * SIGN_IN_SHARE), keyGenerator: byAddress })
   /** Requests whose failure has been counted */
   const counted = new WeakSet<FastifyRequest>()
@@ -79,7 +83,9 @@ export async function registerLimits(app: FastifyInstance): Promise<void> {
   type Limiter = typeof accounts
 
   function limiterOf(request: FastifyRequest): Limiter {
-    if (request.routeOptions.config.limit === 'sign_in') return signIns
+    const { limit } = request.routeOptions.config
+    if (limit === 'sign_in') return signIns
+    if (limit === 'webhook') return webhooks
     if (request.account) return accounts
     if (request.appOfKey) return apps
     // Pages look for the person later. Those who share an address do not share their pages' limit.
@@ -125,7 +131,9 @@ export async function registerLimits(app: FastifyInstance): Promise<void> {
 
 /** Errors by which a credential has failed. */
 const FAILURES: ReadonlySet<string> = new Set(
-  [invalidToken, tokenExpired, patExpired, patRevoked, sessionEnded, settleKeyInvalid].map(({ code }) => code),
+  [invalidToken, tokenExpired, patExpired, patRevoked, sessionEnded, settleKeyInvalid, invalidSignature].map(
+    ({ code }) => code,
+  ),
 )
 
 const limited = ({ max, ttlInSeconds }: { max: number; ttlInSeconds: number }) => rateLimited(ttlInSeconds, max)

@@ -16,6 +16,7 @@ import {
   tooManyAtOnce,
   wouldGoNegative,
 } from '../http/catalogue.ts'
+import { jsonBytes, readPage } from '../http/pages.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
 import { adjust } from '../ledger/operations.ts'
 import { MAX_CREDITS, STARTER_REFERENCE } from '../ledger/rules.ts'
@@ -24,7 +25,7 @@ import { canonicalResource } from '../oauth/clients.ts'
 import { isRedirectUri } from '../oauth/redirect-uris.ts'
 import { Account, Entry } from '../schemas/account.ts'
 import { AdjustmentKind, App } from '../schemas/admin.ts'
-import { Credits, ListQuery, ref, Slug } from '../schemas/primitives.ts'
+import { Credits, ListQuery, NextCursor, PageLimit, ref, Slug } from '../schemas/primitives.ts'
 
 const ClerkId = Type.String({ pattern: CLERK_USER_ID, description: 'The Clerk user id' })
 
@@ -163,15 +164,35 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['Admin'],
         operationId: 'listApps',
         summary: 'List the registered apps',
-        description: 'All of them, by slug.',
-        querystring: ListQuery({}),
+        description: 'By slug.',
+        querystring: ListQuery({
+          limit: PageLimit(200),
+          cursor: Type.Optional({ ...Slug, description: 'next_cursor of the previous page' }),
+        }),
         response: {
-          200: Type.Object({ apps: Type.Array(ref(App)) }, { description: 'OK', examples: [{ apps: App.examples }] }),
+          200: Type.Object(
+            { apps: Type.Array(ref(App)), next_cursor: NextCursor },
+            { description: 'OK', examples: [{ apps: App.examples, next_cursor: null }] },
+          ),
           ...refusals(adminErrors, tooManyAtOnce),
         },
       },
     },
-    async () => ({ apps: await app.db.selectFrom('apps').select(columns).orderBy('slug').execute() }),
+    async (request) => {
+      const { limit = 200, cursor } = request.query
+      const read = (last: { slug: string } | undefined, count: number) => {
+        const after = last?.slug ?? cursor
+        return app.db
+          .selectFrom('apps')
+          .select(columns)
+          .$if(after !== undefined, (apps) => apps.where('slug', '>', after ?? ''))
+          .orderBy('slug')
+          .limit(count)
+          .execute()
+      }
+      const { rows: apps, more } = await readPage(limit, read, jsonBytes)
+      return { apps, next_cursor: more ? (apps.at(-1)?.slug ?? null) : null }
+    },
   )
 
   app.post(

@@ -6,6 +6,7 @@ import { openAccount } from '../accounts/open.ts'
 import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
 import { badField, tooManyAtOnce } from '../http/catalogue.ts'
+import { readPage } from '../http/pages.ts'
 import { refusals, signedIn } from '../http/refusals.ts'
 import { visit } from '../ledger/operations.ts'
 import { readWallet, type Wallet } from '../ledger/read.ts'
@@ -107,17 +108,20 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const { limit = 50, cursor, until } = request.query
       const account_id = callerOf(request).id
       const newest = until === undefined ? undefined : await lastSeq(app.db, account_id, momentOf(until))
-      const rows = await app.db
-        .selectFrom('ledger_entries')
-        .select(['seq', 'created_at', 'kind', 'amount', 'balance_after', 'job_id', 'reference', 'reason'])
-        .where('account_id', '=', account_id)
-        .$if(cursor !== undefined, (entries) => entries.where('seq', '<', Number(cursor)))
-        .$if(newest !== undefined, (entries) => entries.where('seq', '<=', newest ?? 0))
-        .orderBy('seq', 'desc')
-        .limit(limit + 1)
-        .execute()
-      const entries = rows.slice(0, limit)
-      const next_cursor = rows.length > limit ? String(entries.at(-1)?.seq) : null
+      const read = (last: { seq: number } | undefined, count: number) => {
+        const before = last?.seq ?? (cursor === undefined ? undefined : Number(cursor))
+        return app.db
+          .selectFrom('ledger_entries')
+          .select(['seq', 'created_at', 'kind', 'amount', 'balance_after', 'job_id', 'reference', 'reason'])
+          .where('account_id', '=', account_id)
+          .$if(before !== undefined, (entries) => entries.where('seq', '<', before ?? 0))
+          .$if(newest !== undefined, (entries) => entries.where('seq', '<=', newest ?? 0))
+          .orderBy('seq', 'desc')
+          .limit(count)
+          .execute()
+      }
+      const { rows: entries, more } = await readPage(limit, read, entryBytes)
+      const next_cursor = more ? String(entries.at(-1)?.seq) : null
       reply.header('vary', [reply.getHeader('vary'), 'Accept'].filter(Boolean).join(', '))
       if (request.accepts().type(['application/json', 'text/csv']) !== 'text/csv') return { entries, next_cursor }
 
@@ -130,6 +134,10 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
   )
 }
+
+/** About how long an entry is as JSON. */
+const entryBytes = ({ reference, reason }: { reference: string | null; reason: string | null }): number =>
+  300 + Buffer.byteLength(reference ?? '') + Buffer.byteLength(reason ?? '')
 
 // Finds the last entry before a time without an index on created_at, which every posting would have to maintain.
 // An account's entries are numbered without gaps in the order of their locks; created_at is the start of the statement,

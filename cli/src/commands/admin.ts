@@ -2,12 +2,16 @@ import type { components } from '../api-types.ts'
 import { EXIT, Failure, usage } from '../failure.ts'
 import type { Focus } from '../focus.ts'
 import { colours, plain, print, printFields, printJson, printTable, remark } from '../output.ts'
+import { everyPage } from '../pages.ts'
 
 type Account = components['schemas']['Account']
 type App = components['schemas']['App']
 
+const allApps = (focus: Focus) =>
+  everyPage('apps', (query) => focus.ask((api) => api.GET('/api/admin/apps', { params: { query } })))
+
 export async function listApps(focus: Focus): Promise<void> {
-  const answer = await focus.ask((api) => api.GET('/api/admin/apps'))
+  const answer = await allApps(focus)
   if (focus.json) return printJson(answer)
   if (!answer.apps.length) return remark('No registered apps.')
   await printTable(
@@ -45,7 +49,7 @@ export async function setApp(focus: Focus, options: AppOptions, slug: string): P
 
 /** The API requires the starter credits in every request, so the current ones are read and sent again. */
 async function creditsOf(focus: Focus, slug: string): Promise<number> {
-  const { apps } = await focus.ask((api) => api.GET('/api/admin/apps'))
+  const { apps } = await allApps(focus)
   const app = apps.find((registered) => registered.slug === slug)
   if (!app) throw usage(`${slug} is a new app and needs --starter-credits, which may be 0`)
   return app.starter_credits
