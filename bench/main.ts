@@ -11,6 +11,7 @@
 import { parseArgs } from 'node:util'
 import { mustBeRight } from './database.ts'
 import { measureGrowth } from './growth.ts'
+import { measureIndexes } from './indexes.ts'
 import { measureInstances } from './instances.ts'
 import { measureLists } from './lists.ts'
 import { measureMemory } from './memory.ts'
@@ -63,6 +64,7 @@ function main(world: World, url: string): Parts {
     instances: () => measureInstances(world, url, rounds),
     growth: async () =>
       measureGrowth(world, [await world.database('thousand', grown, 1), await million()], GROWN, rounds),
+    indexes: () => measureIndexes(world, rounds),
     lists: async () => measureLists(world, await million(), rounds),
   }
 }

@@ -10,6 +10,7 @@ import { type SessionSeal, sessionSeal } from './access/sessions.ts'
 import { type Pats, rememberPats, tokenSecret } from './access/tokens.ts'
 import type { Config } from './config.ts'
 import { connectForPosting, poolUse } from './db/connect.ts'
+import { gatheredReads } from './db/gather.ts'
 import type { Db } from './db/tables.ts'
 import { registerClientAddress } from './http/client-address.ts'
 import { schemaController } from './http/compilers.ts'
@@ -18,7 +19,8 @@ import { noteInexactMetadata } from './http/digits.ts'
 import { registerDocs } from './http/docs.ts'
 import { registerDraining } from './http/draining.ts'
 import { refuseUnreadable, sendFrameworkError, setErrorHandlers } from './http/error-handler.ts'
-import { EXPOSED_HEADERS, setCommonHeaders, warnOfForwarded } from './http/headers.ts'
+import { EXPOSED_HEADERS, refuseSeveralHosts, setCommonHeaders, warnOfForwarded } from './http/headers.ts'
+import { registerKnownPaths } from './http/known-paths.ts'
 import { registerLargeAnswers } from './http/large-answers.ts'
 import { registerLimits } from './http/limits.ts'
 import { refuseUnderOverload, registerLoad } from './http/overload.ts'
@@ -92,6 +94,7 @@ export async function buildApp(
     bodyLimit: 65_536,
     // A request must arrive whole within this time. Fastify turns Node's own time-out off; Node checks once a second.
     requestTimeout: 30_000,
+    keepAliveTimeout: config.keepAliveSeconds * 1000,
     serverFactory: connections.serverFactory,
     // Requests on open connections are answered while the service closes.
     return503OnClosing: false,
@@ -117,6 +120,7 @@ export async function buildApp(
   registerLoad(app)
   const pool = poolUse(db)
   if (pool) app.load.watch('database', pool)
+  app.load.watch('reads', gatheredReads(db))
   app.decorate(
     'metrics',
     config.metricsPort ? (await import('./observe/prometheus.ts')).prometheusMetrics(app) : noMetrics,
@@ -131,6 +135,7 @@ export async function buildApp(
   app.decorate('origins', createOrigins(config, db))
   await app.origins.refresh()
   registerClientAddress(app)
+  registerKnownPaths(app)
   app.decorateRequest('account')
   app.decorateRequest('deadline')
   app.decorateRequest('appOfKey')
@@ -145,6 +150,7 @@ export async function buildApp(
   // Hooks run in the order of this list. Headers come first, so that a refusal by any later hook carries them and a browser
   // app on another origin can read it.
   app.addHook('onRequest', setCommonHeaders(config))
+  app.addHook('onRequest', refuseSeveralHosts)
   // Before CORS, which answers preflight requests by itself.
   if (app.identity.mode === 'local' && config.localIdentity === 'loopback') app.addHook('onRequest', onlyThisMachine)
   await app.register(cors, {
@@ -152,6 +158,8 @@ export async function buildApp(
     credentials: true,
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     exposedHeaders: EXPOSED_HEADERS,
+    // Without it, OPTIONS that is no preflight gets a text of the plugin's own.
+    strictPreflight: false,
     maxAge: 600,
   })
   if (!config.trustProxy.length) app.addHook('onRequest', warnOfForwarded(app.log))

@@ -52,6 +52,8 @@ export interface Config {
   logLevel: (typeof LOG_LEVELS)[number]
   /** Requests per minute for one account or address */
   rateLimitMax: number
+  /** How long an idle connection stays open, in seconds; longer than the load balancer keeps its own */
+  keepAliveSeconds: number
   /** How long the listener stays open after SIGTERM, in seconds, while /readyz answers 503 */
   drainSeconds: number
   /** Port of `GET /metrics`; undefined: metrics are off */
@@ -171,6 +173,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
       LOG_LEVELS.find((level) => level === value),
     ),
     rateLimitMax: integer('RATE_LIMIT_MAX', 300, 1, 1_000_000),
+    keepAliveSeconds: integer('KEEP_ALIVE_SECONDS', 75, 1, 3600),
     drainSeconds: integer('DRAIN_SECONDS', 1, 0, 5),
     metricsPort: text('METRICS_PORT') ? integer('METRICS_PORT', 0, 1, 65535) : undefined,
     otlpEndpoint: base('OTEL_EXPORTER_OTLP_ENDPOINT'),

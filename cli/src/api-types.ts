@@ -387,7 +387,7 @@ export interface paths {
          * Fetch OAuth access token for a provider via Clerk
          * @description Answers the provider's own access token of a connected account. A personal access token needs the scope `oauth`.
          */
-        get: operations["getOauthToken"];
+        get: operations["getOAuthToken"];
         put?: never;
         post?: never;
         delete?: never;
@@ -4255,7 +4255,7 @@ export interface operations {
             };
         };
     };
-    getOauthToken: {
+    getOAuthToken: {
         parameters: {
             query?: {
                 /** @description Selects one of several connected accounts; default: the first */
@@ -6655,7 +6655,10 @@ export interface operations {
                  *     }
                  */
                 "application/json": {
-                    /** @description An https URL; in production its address must be public */
+                    /**
+                     * Format: uri
+                     * @description An https URL; in production its address must be public. Elsewhere http is allowed
+                     */
                     url: string;
                     events: ("job.completed" | "job.failed" | "account.negative" | "account.low")[];
                     /** @default 0 */
@@ -7106,7 +7109,10 @@ export interface operations {
                  *     }
                  */
                 "application/json": {
-                    /** @description An https URL; in production its address must be public */
+                    /**
+                     * Format: uri
+                     * @description An https URL; in production its address must be public. Elsewhere http is allowed
+                     */
                     url?: string;
                     events?: ("job.completed" | "job.failed" | "account.negative" | "account.low")[];
                     low_credits?: number;
@@ -8266,7 +8272,8 @@ export interface operations {
                 "application/x-www-form-urlencoded": {
                     email: string;
                     redirect_to?: string;
-                    token_in?: string;
+                    /** @enum {string} */
+                    token_in?: "query" | "fragment" | "none";
                 };
                 /**
                  * @example {
@@ -8276,7 +8283,8 @@ export interface operations {
                 "application/json": {
                     email: string;
                     redirect_to?: string;
-                    token_in?: string;
+                    /** @enum {string} */
+                    token_in?: "query" | "fragment" | "none";
                 };
             };
         };

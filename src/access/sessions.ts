@@ -2,6 +2,8 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { accountIdOf } from '../accounts/account-id.ts'
 import { openAccount } from '../accounts/open.ts'
+import { gather } from '../db/gather.ts'
+import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
 import { accountClosed, rateLimited, sessionEnded } from '../http/catalogue.ts'
 import { ApiError } from '../http/errors.ts'
@@ -72,21 +74,27 @@ export function sealedCookie({ cookies, server }: FastifyRequest): string | unde
   return cookie !== undefined && server.sessionSeal.isSealed(cookie) ? cookie : undefined
 }
 
+// Clerk may have ended its session before ours was stored: a session JWT outlives its session by up to a minute.
+const liveSessions = statement<
+  { hashes: string[] },
+  { hash: string; id: string; clerk_id: string; clerk_sid: string; name: string | null }
+>(
+  'live_sessions',
+  `select session_hash as hash, a.id, a.clerk_id, s.clerk_sid, s.name
+  from sessions s join accounts a on a.id = s.account_id
+  where session_hash = any($hashes) and s.expires_at > now() and a.closed_at is null
+    and not exists (select from webhook_deliveries where ended_sid = s.clerk_sid)`,
+)
+
+const liveSession = gather(async (db, hashes) => {
+  const sessions = await liveSessions(db, { hashes })
+  return new Map(sessions.map((session) => [session.hash, session]))
+})
+
 /** @throws {ApiError} 401 session_ended */
 async function readSession({ server }: FastifyRequest, cookie: string): Promise<Session> {
   const { db, identity } = server
-  const session = await db
-    .selectFrom('sessions')
-    .innerJoin('accounts', 'accounts.id', 'sessions.account_id')
-    .select(['accounts.id', 'accounts.clerk_id', 'sessions.clerk_sid', 'sessions.name'])
-    .where('session_hash', '=', hashOf(cookie))
-    .where('sessions.expires_at', '>', new Date())
-    .where('accounts.closed_at', 'is', null)
-    // Clerk may have ended its session before ours was stored: a session JWT outlives its session by up to a minute.
-    .where(({ not, exists, selectFrom }) =>
-      not(exists(selectFrom('webhook_deliveries').whereRef('ended_sid', '=', 'sessions.clerk_sid'))),
-    )
-    .executeTakeFirst()
+  const session = await liveSession(db, hashOf(cookie))
   if (!session) throw sessionEnded()
   const { id, clerk_id, clerk_sid: sid, name } = session
   // Sessions of the local identity end when Clerk takes over the same database.

@@ -5,10 +5,11 @@ import { onMessages, readEndpoints } from '../webhooks/outbox.ts'
 /**
  * Delivery of webhooks. `run` reads who listens and starts what is due; `stop` breaks off what is under way.
  */
-export function webhookDelivery({ db, config, log }: Pick<FastifyInstance, 'db' | 'config' | 'log'>) {
+export function webhookDelivery({ db, config, log, metrics }: FastifyInstance) {
   const dispatcher = createDispatcher({
     db,
     publicOnly: config.production,
+    onAttempt: metrics.webhookAttempt,
     onFailure: (error) => log.warn({ err: error }, 'could not deliver webhooks'),
     onChange: ({ id, app_slug }, change) => logChange({ endpoint_id: id, app: app_slug }, change),
   })

@@ -37,3 +37,7 @@ export function statement<Params extends Record<string, unknown>, Row>(name: str
   }
   return Object.assign(run, { query, sql, order })
 }
+
+/** SQL for a time as answers show it, ISO 8601 in UTC with milliseconds: as text it needs no Date on its way. */
+export const isoTime = (column: string): string =>
+  `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`

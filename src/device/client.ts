@@ -1,5 +1,6 @@
 import { v7 as uuidv7 } from 'uuid'
 import { derivePat, hashOf } from '../access/tokens.ts'
+import { gather } from '../db/gather.ts'
 import { statement } from '../db/statement.ts'
 import type { Db, DeviceStatus, Scope } from '../db/tables.ts'
 import { codeExpired, loginDenied, slowDown, tokenFetched, unknownDeviceCode } from '../http/catalogue.ts'
@@ -22,33 +23,43 @@ interface Login {
   repeatable: boolean
   /** Seconds since the last poll; null before the first */
   polled_ago: number | null
+  /** How many seconds to wait, where this poll was in time; null: it was not, or the login is not pending */
+  noted: number | null
 }
 
-const readLogin = statement<{ hash: string }, Login>(
-  'read_device_login',
-  `select d.status, d.client_id, d.scopes, d.expires_at <= now() as expired, d.token_id, t.token_hash, t.expires_at as token_expires_at,
-    coalesce(d.delivered_at > now() - interval '1 minute' and t.revoked_at is null, false) as repeatable,
-    extract(epoch from now() - d.last_polled_at)::float8 as polled_ago,
-    (select s.name from sessions s where s.account_id = d.account_id and s.name is not null
-      order by s.created_at desc limit 1) as name
-  from device_codes d left join tokens t on t.id = d.token_id
-  where d.device_code_hash = $hash and d.${KEPT}`,
-)
-
-const PENDING = `device_code_hash = $hash and status = 'pending' and expires_at > now()`
+const PENDING = `status = 'pending' and expires_at > now()`
 // Clocks and networks jitter: a second too soon is in time.
 const IN_TIME = `(last_polled_at is null or now() - last_polled_at >= make_interval(secs => "interval" - 1))`
 
-const pollInTime = statement<{ hash: string }, { interval: number }>(
-  'poll_in_time',
-  `update device_codes set last_polled_at = now() where ${PENDING} and ${IN_TIME} returning "interval"`,
+// Reads logins as they were before this poll, and notes the poll of those that are pending and polled in time. The keys are
+// sorted, so that two replicas lock rows in one order.
+const pollLogins = statement<{ hashes: string[] }, Login & { hash: string }>(
+  'poll_device_logins',
+  `with noted as (
+    update device_codes set last_polled_at = now()
+    where device_code_hash = any($hashes) and ${PENDING} and ${IN_TIME} returning device_code_hash, "interval"
+  )
+  select d.device_code_hash as hash, d.status, d.client_id, d.scopes, d.expires_at <= now() as expired, d.token_id, t.token_hash,
+    t.expires_at as token_expires_at,
+    coalesce(d.delivered_at > now() - interval '1 minute' and t.revoked_at is null, false) as repeatable,
+    extract(epoch from now() - d.last_polled_at)::float8 as polled_ago,
+    case when d.status <> 'pending' then (select s.name from sessions s where s.account_id = d.account_id and s.name is not null
+      order by s.created_at desc limit 1) end as name,
+    (select noted."interval" from noted where noted.device_code_hash = d.device_code_hash) as noted
+  from device_codes d left join tokens t on t.id = d.token_id
+  where d.device_code_hash = any($hashes) and d.${KEPT}`,
 )
+
+const pollLogin = gather<Login>(async (db, hashes) => {
+  const logins = await pollLogins(db, { hashes: hashes.sort() })
+  return new Map(logins.map(({ hash, ...login }) => [hash, login]))
+})
 
 // The time of the last poll stays: moved, it would lock out for ever a device that polls a little too fast.
 const pollTooSoon = statement<{ hash: string }, { interval: number }>(
   'poll_too_soon',
-  `update device_codes set "interval" = least("interval" + 5, 30) where ${PENDING} and not ${IN_TIME}
-  returning "interval"`,
+  `update device_codes set "interval" = least("interval" + 5, 30) where device_code_hash = $hash and ${PENDING}
+    and not ${IN_TIME} returning "interval"`,
 )
 
 const deliver = statement<
@@ -86,24 +97,23 @@ export async function pollDevice(
   const hash = hashOf(deviceCode)
   // Again where somebody decided, or another poll was faster, between two statements. A login has three states at most.
   for (let round = 1; round <= 4; round++) {
-    const [login] = await readLogin(db, { hash })
+    const login = await pollLogin(db, hash)
     if (!login || (client_id !== undefined && (login.client_id ?? client_id) !== client_id)) throw unknownDeviceCode()
     const { status, expired } = login
     if (status === 'denied') throw loginDenied()
     if (status === 'delivered') return repeat(login)
     if (expired) throw codeExpired()
-    const polled = status === 'approved' ? await mint(login) : await wait(login.polled_ago ?? 0)
+    const polled = status === 'approved' ? await mint(login) : await wait(login)
     if (polled) return polled
   }
   throw new Error('a device login changed more often than it can')
 
-  async function wait(polledAgo: number): Promise<Polled | undefined> {
-    const [inTime] = await pollInTime(db, { hash })
-    if (inTime) return inTime
+  async function wait({ noted, polled_ago }: Login): Promise<Polled | undefined> {
+    if (noted !== null) return { interval: noted }
     const [tooSoon] = await pollTooSoon(db, { hash })
     if (!tooSoon) return undefined
     const { interval } = tooSoon
-    throw slowDown(interval, interval - polledAgo)
+    throw slowDown(interval, interval - (polled_ago ?? 0))
   }
 
   async function mint({ name, scopes }: Login): Promise<Polled | undefined> {

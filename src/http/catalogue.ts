@@ -53,6 +53,7 @@ export const wrongContentLength = apiError(
 )
 export const invalidPath = apiError(400, 'invalid_request', 'The path is not valid percent-encoding.')
 export const invalidHttp = apiError(400, 'bad_request', 'The request is not valid HTTP.')
+export const severalHosts = apiError(400, 'bad_request', 'The request has more than one Host header.')
 export const bodyTooLarge = apiError(413, 'body_too_large', 'The body is larger than 64 KiB.')
 export const unsupportedMediaType = apiError(
   415,
@@ -66,6 +67,21 @@ export const routeNotFound = apiError(
   'not_found',
   (method: string, path: string) => `There is no ${method} ${path} in this API.`,
   { example: ['GET', '/api/wallets'] },
+)
+/** @param path as requested */
+export const pageNotFound = apiError(404, 'not_found', (path: string) => `There is no page at ${path}.`, {
+  example: ['/acount'],
+})
+/** @param allowed the methods that the path takes */
+export const methodNotAllowed = apiError(
+  405,
+  'method_not_allowed',
+  (method: string, path: string, allowed: string[]) =>
+    `The path ${path} takes ${allowed.join(' and ')}, not ${method}.`,
+  {
+    example: ['POST', '/api/wallet', ['GET', 'HEAD']],
+    headers: (_method, _path, allowed) => ({ allow: allowed.join(', ') }),
+  },
 )
 
 // The service

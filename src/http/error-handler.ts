@@ -10,10 +10,12 @@ import {
   databaseUnavailable,
   emptyJson,
   headersTooLarge,
+  insufficientScope,
   internalError,
   invalidHttp,
   invalidJson,
   invalidPath,
+  methodNotAllowed,
   requestTimeout,
   routeNotFound,
   unsupportedMediaType,
@@ -25,7 +27,6 @@ import { corsHeaders, safetyHeaders, setCommonHeaders } from './headers.ts'
 /** Maps Fastify's error codes to our errors. */
 const FRAMEWORK_ERRORS: Record<string, ErrorKind<[]>> = {
   FST_ERR_CTP_INVALID_JSON_BODY: invalidJson,
-  FST_ERR_CTP_EMPTY_JSON_BODY: emptyJson,
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: wrongContentLength,
   FST_ERR_CTP_BODY_TOO_LARGE: bodyTooLarge,
   FST_ERR_CTP_INVALID_MEDIA_TYPE: unsupportedMediaType,
@@ -33,16 +34,17 @@ const FRAMEWORK_ERRORS: Record<string, ErrorKind<[]>> = {
 }
 
 /** The error to send for anything that was thrown. An unknown one becomes a 500 without detail. */
-export function toApiError(error: FastifyError | Error): ApiError {
+export function toApiError(error: FastifyError | Error, { body }: FastifyRequest): ApiError {
   if (error instanceof ApiError) return error
   if (error instanceof DatabaseUnavailable) return databaseUnavailable()
-  const { validation, code = '', statusCode = 500 } = error as FastifyError
+  const { validation, validationContext, code = '', statusCode = 500 } = error as FastifyError
   const [fault] = validation ?? []
   if (fault) {
     const path = fault.instancePath.slice(1).replaceAll('/', '.')
     const missing = fault.keyword === 'required' ? String(fault.params.missingProperty) : ''
     const field = [path, missing].filter(Boolean).join('.') || 'body'
     const { allowedValues } = fault.params as { allowedValues?: string[] }
+    if (body === undefined && validationContext === 'body') return emptyJson()
     if (missing) return badField(field, 'is missing')
     if (fault.keyword === 'additionalProperties')
       return badField(String(fault.params.additionalProperty), 'is not a parameter of this list')
@@ -57,9 +59,9 @@ export function toApiError(error: FastifyError | Error): ApiError {
   return internalError()
 }
 
-/** Sends what was thrown. Adds `signin_url` to every 401 and `topup_url` to every 402, and logs every 5xx. */
+/** Sends what was thrown. Adds what clients expect with its status (`signin_url`, `topup_url`, WWW-Authenticate), and logs every 5xx. */
 export function sendError(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply) {
-  const answer = toApiError(error)
+  const answer = toApiError(error, request)
   request.failure = answer.code
   if (answer.statusCode >= 500) request.log.error({ err: error }, answer.code)
   const details = { ...answer.details }
@@ -71,17 +73,39 @@ export function sendError(error: FastifyError | Error, request: FastifyRequest, 
   if (answer.statusCode === 402 && config.topupUrl) details.topup_url = config.topupUrl
   return reply
     .code(answer.statusCode)
-    .headers(answer.headers)
+    .headers({ ...answer.headers, ...challenge(answer, request) })
     .type('application/json; charset=utf-8')
     .send({ error: answer.code, message: answer.message, ...details, request_id: request.id })
 }
 
-/** The error and not-found handlers of the whole service. */
+/**
+ * The WWW-Authenticate header of an error (RFC 6750, section 3): how to authenticate, and what was wrong with the token that was
+ * shown. None for errors that no other token would avoid.
+ */
+function challenge({ statusCode, code, message, details }: ApiError, { server, headers }: FastifyRequest) {
+  const isScope = code === insufficientScope.code
+  if (statusCode !== 401 && !isScope) return {}
+  const params = [['realm', server.config.publicUrl]]
+  if (headers.authorization !== undefined) {
+    params.push(['error', isScope ? code : 'invalid_token'], ['error_description', message.replaceAll('"', "'")])
+  }
+  if (isScope) params.push(['scope', String(details.scope)])
+  return { 'www-authenticate': `Bearer ${params.map(([name, value]) => `${name}="${value}"`).join(', ')}` }
+}
+
+/** The path of a request, without its query. */
+export const pathOf = ({ url }: FastifyRequest): string => url.split('?', 1)[0] ?? ''
+
+/** The error for a request that reaches no route: 405 method_not_allowed where its path takes other methods, else 404 not_found. */
+export function noRoute(request: FastifyRequest): ApiError {
+  const path = pathOf(request)
+  const allowed = request.server.methodsOf(path)
+  return allowed.length ? methodNotAllowed(request.method, path, allowed) : routeNotFound(request.method, path)
+}
+
+/** The error handler of the whole service. Pages have one of their own, and the handler for unknown paths: pages/index.ts. */
 export function setErrorHandlers(app: FastifyInstance): void {
   app.setErrorHandler(sendError)
-  app.setNotFoundHandler((request) => {
-    throw routeNotFound(request.method, request.url.split('?', 1)[0] ?? '')
-  })
 }
 
 /** Answers a path that the router cannot read. No hook has run, so the common headers are set here. */

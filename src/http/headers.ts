@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import type { Config } from '../config.ts'
+import { severalHosts } from './catalogue.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -32,7 +33,7 @@ export const safetyHeaders = ({ publicUrl }: Config): Record<string, string> =>
 
 /** Response headers that scripts of another origin may read. */
 export const EXPOSED_HEADERS = [
-  ...['Idempotency-Replayed', 'Retry-After', 'Link', 'X-Request-Id'],
+  ...['Idempotency-Replayed', 'Retry-After', 'Link', 'X-Request-Id', 'WWW-Authenticate', 'Allow'],
   ...['RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset'],
 ]
 
@@ -58,13 +59,29 @@ export function setCommonHeaders(config: Config) {
   const headers = safetyHeaders(config)
   return (request: FastifyRequest, reply: FastifyReply, next: () => void): void => {
     reply.headers(headers).header('x-request-id', request.id)
-    const { origin } = request.headers
+    const { origin, 'access-control-request-private-network': fromPublicSite } = request.headers
     // A route with CORS of its own has them set by @fastify/cors.
     if (origin !== undefined && !request.routeOptions.config.cors) {
-      reply.headers(corsHeaders(origin, request.server.origins.isAllowed))
+      const cors = corsHeaders(origin, request.server.origins.isAllowed)
+      reply.headers(cors)
+      // Chromium asks before a public site may call a service on a private address, such as localhost.
+      if (fromPublicSite === 'true' && 'vary' in cors) reply.header('access-control-allow-private-network', 'true')
     }
     next()
   }
+}
+
+/**
+ * A hook: Node takes the first of several Host headers, a proxy or a cache perhaps another.
+ * @throws {ApiError} 400 bad_request
+ */
+export function refuseSeveralHosts({ raw }: FastifyRequest, _reply: unknown, next: (error?: Error) => void): void {
+  let hosts = 0
+  const { rawHeaders } = raw
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    if (rawHeaders[i]?.length === 4 && rawHeaders[i]?.toLowerCase() === 'host') hosts++
+  }
+  next(hosts > 1 ? severalHosts() : undefined)
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { addressOwner } from '../addresses.ts'
-import { tooManyAtOnce } from './catalogue.ts'
+import { databaseUnavailable, tooManyAtOnce } from './catalogue.ts'
 
 /**
  * Lists and exports are large: an account (without one, an address) may have so many under way, from the request to the last byte
@@ -27,7 +27,7 @@ const MAX_TURNS = 2
 interface Caller {
   underWay: number
   turns: number
-  line: (() => void)[]
+  line: PromiseWithResolvers<void>[]
 }
 
 /** Registered before the routes and after the limits: the hook runs when it is known who is asking, and that they may. */
@@ -51,12 +51,17 @@ export function registerLargeAnswers(app: FastifyInstance): void {
     reply.raw.once('close', end)
     reply.raw.once('finish', end)
 
-    if (caller.turns >= MAX_TURNS) await new Promise<void>((resolve) => caller.line.push(resolve))
-    else caller.turns++
+    if (caller.turns >= MAX_TURNS) {
+      const turn = Promise.withResolvers<void>()
+      caller.line.push(turn)
+      await turn.promise
+    } else caller.turns++
     request.endTurn = () => {
       request.endTurn = undefined
+      // What waits behind a database that does not answer would wait for its time-out once more.
+      if (reply.statusCode === 503) for (const turn of caller.line.splice(0)) turn.reject(databaseUnavailable())
       const next = caller.line.shift()
-      if (next) next()
+      if (next) next.resolve()
       else caller.turns--
     }
     // Whoever asked has gone meanwhile.

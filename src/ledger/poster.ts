@@ -8,7 +8,7 @@ import { postingQueueFull } from '../http/catalogue.ts'
 import { knowEndpoints } from '../webhooks/outbox.ts'
 import type { Ledger, Operation } from './operations.ts'
 import type { Outcome } from './rules.ts'
-import { LOCK_MS, transact } from './transaction.ts'
+import { transact } from './transaction.ts'
 import { rememberVisits } from './visits.ts'
 
 /** More than this in one transaction gains nothing. */
@@ -22,8 +22,8 @@ const MAX_REPEATS = 3
 
 interface Posted {
   operation: Operation
-  /** When it began to wait for a lock; undefined: it does not */
-  since: number | undefined
+  /** It has waited for its account's lock for as long as it may */
+  late?: true
   resolve: (outcome: Outcome) => void
   reject: (error: unknown) => void
 }
@@ -41,7 +41,8 @@ interface Lane {
  * Each is answered after the commit that covers it.
  *
  * A batch leaves out accounts that another transaction has locked. Those go to lanes of their own, which wait for locks on a
- * small pool of connections, and what comes later for the account follows: order is kept, and nobody else waits. On a database
+ * small pool of connections, and what comes later for the account follows: order is kept, and nobody else waits. After
+ * `PATIENCE_MS` there an operation is refused, also while its lane waits for a connection. On a database
  * that is sharded by account there is a queue for each shard, because a transaction may touch only one.
  * @param db where endpoints of webhooks and shards are looked up
  * @param onBatch told of every batch with its size, before it is sent
@@ -66,8 +67,11 @@ export function createPoster(
     if (waiting >= MAX_WAITING) return Promise.reject(postingQueueFull())
     if (waiting++ === 0) idle = Promise.withResolvers()
     const { promise, resolve, reject } = Promise.withResolvers<Outcome>()
-    join(lanes.get(operation.account_id) ?? main, { operation, since: undefined, resolve, reject })
+    const posted: Posted = { operation, resolve, reject }
+    if (lanes.has(operation.account_id)) joinLane(posted)
+    else join(main, posted)
     return promise.finally(() => {
+      served++
       if (--waiting === 0) idle.resolve()
     })
   }
@@ -81,32 +85,52 @@ export function createPoster(
     setImmediate(forNobody, run, lane)
   }
 
+  /** Puts an operation at the end of its account's lane, for as long as its patience lasts. */
+  function joinLane(posted: Posted): void {
+    const { account_id: account } = posted.operation
+    const lane = lanes.get(account) ?? { queue: [], running: false, account }
+    lanes.set(account, lane)
+    join(lane, posted)
+    setTimeout(() => {
+      posted.late = true
+      const place = lane.queue.indexOf(posted)
+      if (place < 0) return
+      lane.queue.splice(place, 1)
+      posted.reject(waitedTooLong())
+    }, PATIENCE_MS).unref()
+  }
+
   async function run(lane: Lane): Promise<void> {
     while (lane.queue.length > 0) {
-      const batch = take(lane.queue)
+      const batch: Posted[] = []
       try {
         if (lane === main) await lookUp()
-        if (lane === main && sharded) await sort(batch)
+        if (lane === main && sharded) await sort(fill(batch, lane))
         else await postBatch(batch, lane)
       } catch (error) {
         // Those behind a batch that got no answer would wait as long again.
-        const hopeless = isSilence(error) ? [...batch, ...lane.queue.splice(0)] : batch
+        const hopeless = isSilence(error) ? [...batch, ...lane.queue.splice(0)] : fill(batch, lane)
         for (const { reject } of hopeless) reject(error)
       }
-      if (lane === main) served += batch.length
     }
     lane.running = false
     if (lane.account !== undefined) lanes.delete(lane.account)
   }
 
-  /** Posts a batch until each operation is answered, or waits in a lane. @throws what concerns all of them */
+  /**
+   * Posts a batch until each operation is answered, or waits in a lane.
+   * @param batch empty: it is taken from the lane once there is a connection, so that it has all that came until then
+   * @throws what concerns all of them
+   */
   async function postBatch(batch: Posted[], lane: Lane): Promise<void> {
     const waits = lane.account !== undefined
+    let lost = 0
     let repeats = 0
     for (;;) {
       try {
-        const operations = batch.map(({ operation }) => operation)
-        const outcomes = await connections[waits ? 'lanes' : 'main'].use((session) => {
+        const outcomes = await connections[waits ? 'lanes' : 'main'].use(async (session) => {
+          const operations = fill(batch, lane).map(({ operation }) => operation)
+          if (operations.length === 0) return []
           onBatch(batch.length)
           return transact(session, operations, { db, visits, waits, sharded: sharded === true })
         })
@@ -119,9 +143,9 @@ export function createPoster(
         return
       } catch (error) {
         const code = sqlState(error)
-        if (waits && code === LOCK_NOT_AVAILABLE) return again(batch, lane, error)
+        if (waits && code === LOCK_NOT_AVAILABLE) return again(batch, lane)
         if (error instanceof DatabaseUnavailable) {
-          if (error.timedOut || batch.some(({ operation }) => operation.reposted)) throw error
+          if (error.timedOut || ++lost > 1 || batch.some(({ operation }) => operation.reposted)) throw error
           // What was committed before the connection broke, the second attempt finds.
           for (const { operation } of batch) operation.reposted = true
         } else if (!PASSING.includes(code) || ++repeats > MAX_REPEATS) {
@@ -142,20 +166,13 @@ export function createPoster(
       operations.push(...lane.queue.filter(isTheirs))
       lane.queue = lane.queue.filter((posted) => !isTheirs(posted))
     }
-    for (const posted of operations) {
-      const { account_id: account } = posted.operation
-      const lane = lanes.get(account) ?? { queue: [], running: false, account }
-      lanes.set(account, lane)
-      posted.since = performance.now()
-      join(lane, posted)
-    }
+    for (const posted of operations) joinLane(posted)
   }
 
   /** The lock did not come in time: another lane has its turn, and then this one again, with its operations as they were. */
-  function again(batch: Posted[], lane: Lane, error: unknown): void {
-    const isLate = ({ since = 0 }: Posted) => performance.now() - since > PATIENCE_MS - LOCK_MS
-    for (const posted of batch.filter(isLate)) posted.reject(new DatabaseUnavailable(error as Error, true))
-    lane.queue.unshift(...batch.filter((posted) => !isLate(posted)))
+  function again(batch: Posted[], lane: Lane): void {
+    for (const posted of batch) if (posted.late) posted.reject(waitedTooLong())
+    lane.queue.unshift(...batch.filter(({ late }) => !late))
   }
 
   /** What has to be known of the database before anything is posted to it. */
@@ -173,7 +190,8 @@ export function createPoster(
       const shard = shardOf.get(posted.operation.account_id) ?? ''
       const lane = shards.get(shard) ?? { queue: [], running: false }
       shards.set(shard, lane)
-      join(lanes.get(posted.operation.account_id) ?? lane, posted)
+      if (lanes.has(posted.operation.account_id)) joinLane(posted)
+      else join(lane, posted)
     }
   }
 
@@ -190,6 +208,12 @@ export function createPoster(
 
 /** What runs a lane runs for all that wait there, not in the context of the first. */
 const forNobody = AsyncLocalStorage.snapshot()
+
+/** Takes the next batch off a lane's queue, unless there is one. @returns it */
+function fill(batch: Posted[], lane: Lane): Posted[] {
+  if (batch.length === 0) batch.push(...take(lane.queue))
+  return batch
+}
 
 /**
  * Takes the next batch off a queue. Two operations on one job do not go together, because the metadata of the second is merged into
@@ -231,6 +255,9 @@ const findShards = statement<{ ids: string[] }, { id: string; shard: number }>(
 const LOCK_NOT_AVAILABLE = '55P03'
 /** The server rolled the transaction back for a reason that passes. */
 const PASSING = ['40001', '40P01']
+
+const waitedTooLong = () =>
+  new DatabaseUnavailable(new Error('The account stayed locked by others for too long.'), true)
 
 const sqlState = (error: unknown): string => String((error as { code?: unknown })?.code ?? '')
 

@@ -1,5 +1,7 @@
-import { statement } from '../db/statement.ts'
-import type { Db } from '../db/tables.ts'
+import { gather } from '../db/gather.ts'
+import { isoTime, statement } from '../db/statement.ts'
+import type { Db, EntryKind, JobStatus } from '../db/tables.ts'
+import { MAX_PRINTED_BYTES, oversized, readable } from './metadata.ts'
 
 /** The metadata of one job, however large. */
 export async function readMetadata(db: Db, accountId: string, jobId: string): Promise<Record<string, unknown> | null> {
@@ -12,6 +14,137 @@ export async function readMetadata(db: Db, accountId: string, jobId: string): Pr
   return row?.metadata ?? null
 }
 
+/** A job as it is answered. Times are ISO 8601. */
+export interface JobRow {
+  id: string
+  app_slug: string
+  action: string
+  status: JobStatus
+  reserved: number
+  actual_cost: number
+  metadata: Record<string, unknown> | null
+  failure_reason: string | null
+  expires_at: string
+  created_at: string
+  updated_at: string
+}
+
+/** SQL: the columns of an answered job but its metadata. */
+const JOB_COLUMNS = `id, app_slug, action, status, reserved, actual_cost, failure_reason,
+  ${isoTime('expires_at')} as expires_at, ${isoTime('created_at')} as created_at, ${isoTime('updated_at')} as updated_at`
+
+const findJobs = statement<
+  { account_ids: string[]; ids: string[] },
+  JobRow & { account_id: string; oversized: boolean }
+>(
+  'find_jobs',
+  `select jobs.account_id, ${JOB_COLUMNS.replaceAll(/\bid\b/g, 'jobs.id')}, ${readable()} as metadata,
+    ${oversized()} as oversized
+  from unnest($account_ids::uuid[], $ids::uuid[]) as asked (account_id, id)
+    join jobs on jobs.account_id = asked.account_id and jobs.id = asked.id
+  where jobs.account_id = any($account_ids::uuid[])`,
+)
+
+const findJob = gather<JobRow & { oversized: boolean }>(async (db, keys) => {
+  const named = keys.map((key) => key.split(' ') as [string, string])
+  const rows = await findJobs(db, { account_ids: named.map(([one]) => one), ids: named.map(([, id]) => id) })
+  return new Map(rows.map(({ account_id, ...job }) => [`${account_id} ${job.id}`, job]))
+})
+
+/** Reads a job of an account; undefined: it has none of that id, which is a UUID. */
+export async function readJob(db: Db, accountId: string, jobId: string): Promise<JobRow | undefined> {
+  const found = await findJob(db, `${accountId} ${jobId.toLowerCase()}`)
+  if (!found) return undefined
+  const { oversized, ...job } = found
+  // Not beside those that others read at the same time.
+  return oversized ? { ...job, metadata: await readMetadata(db, accountId, job.id) } : job
+}
+
+/** Selects jobs, newest first. An app's jobs of any status are merged from those of each: those lists have an index. */
+export interface JobFilter {
+  app: string | undefined
+  status: JobStatus | undefined
+}
+
+interface PageQuery extends Record<string, unknown> {
+  account_id: string
+  app: string
+  status: string
+  before: string
+  count: number
+}
+
+/** A page of jobs by what is filtered. Each has a statement of its own: Postgres keeps a plan for each. */
+const pages = {
+  all: pageOf('all', jobsWhere('true')),
+  app: pageOf(
+    'app',
+    (['started', 'completed', 'failed'] as const)
+      .map((status) => `(${jobsWhere(`app_slug = $app and status = '${status}'`)})`)
+      .join(' union all '),
+  ),
+  status: pageOf('status', jobsWhere('status = $status')),
+  both: pageOf('both', jobsWhere('app_slug = $app and status = $status')),
+}
+
+function jobsWhere(filter: string): string {
+  return `select * from jobs where account_id = $account_id::uuid and ${filter} and id < $before::uuid
+    order by id desc limit $count::int`
+}
+
+function pageOf(name: string, jobs: string) {
+  // OFFSET keeps the planner from computing the length once for each use.
+  return statement<PageQuery, JobRow & { bytes: number }>(
+    `jobs_page_${name}`,
+    `select ${JOB_COLUMNS}, bytes, case when bytes <= ${MAX_PRINTED_BYTES} then metadata end as metadata
+    from (select *, coalesce(octet_length(metadata::text), 0) as bytes from (${jobs}) as listed
+      order by id desc limit $count::int offset 0) as jobs
+    order by id desc`,
+  )
+}
+
+/** After every id: jobs have UUIDv7. */
+const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
+
+/**
+ * Reads a portion of the list of an account's jobs, newest first.
+ * @param before the id that they come after in the list; undefined: from the newest
+ * @returns with each job the bytes of its metadata; metadata too large to be read along with others is null
+ */
+export function readJobs(
+  db: Db,
+  account_id: string,
+  { app, status }: JobFilter,
+  before: string | undefined,
+  count: number,
+): Promise<(JobRow & { bytes: number })[]> {
+  const page = app === undefined ? (status ? pages.status : pages.all) : status ? pages.both : pages.app
+  return page(db, { account_id, app: app ?? '', status: status ?? '', before: before ?? LAST_ID, count })
+}
+
+/** A ledger entry as it is answered. */
+export interface EntryRow {
+  seq: number
+  /** ISO 8601 */
+  created_at: string
+  kind: EntryKind
+  amount: number
+  balance_after: number
+  job_id: string | null
+  reference: string | null
+  reason: string | null
+}
+
+const entriesPage = statement<{ account_id: string; before: number; count: number }, EntryRow>(
+  'entries_page',
+  `select seq, ${isoTime('created_at')} as created_at, kind, amount, balance_after, job_id, reference, reason
+  from ledger_entries where account_id = $account_id::uuid and seq < $before::bigint order by seq desc limit $count::int`,
+)
+
+/** Reads the last `count` entries of an account whose `seq` is below `before`, newest first. */
+export const readEntries = (db: Db, account_id: string, before: number, count: number): Promise<EntryRow[]> =>
+  entriesPage(db, { account_id, before, count })
+
 /** What an account has, and with which apps it has to do. */
 export interface Wallet {
   /** undefined: never seen */
@@ -21,62 +154,69 @@ export interface Wallet {
     /** What was granted; before that, what would be */
     starter_credits: number
     granted: boolean
-    granted_at: Date | null
+    /** ISO 8601, UTC, with milliseconds */
+    granted_at: string | null
     registered: boolean
     /** The account has used it */
     seen: boolean
   }[]
 }
 
-// One statement, because a round trip costs more than what it asks: the account (none: only registered apps), beside
-// every app that is registered or its own.
-const accountAndApps = statement<
-  { account_id: string },
+// One query for all accounts that are asked for. The lists of apps come as JSON, because a row for each would cost more to read.
+const accountsAndApps = statement<
+  { account_ids: string[] },
   {
-    id: string | null
+    id: string
     clerk_id: string
     plan: string
     credits: number
     held: number
-    slug: string | null
-    starter_credits: number | null
-    granted: number | null
-    granted_at: Date | null
-    seen: boolean
+    apps: [slug: string, starter_credits: number][]
+    grants: [slug: string, credits: number, granted_at: string | null][] | null
   }
 >(
-  'wallet',
-  `select a.id, a.clerk_id, a.plan, a.credits, a.held, coalesce(apps.slug, g.app_slug) as slug, apps.starter_credits,
-    g.credits as granted, g.granted_at, g.app_slug is not null as seen
-  from (select) as one
-    left join accounts a on a.id = $account_id::uuid
-    left join (apps full join (select * from app_grants where account_id = $account_id::uuid) g on g.app_slug = apps.slug)
-      on true`,
+  'wallets',
+  `select id, clerk_id, plan, credits, held,
+    (select coalesce(json_agg(json_build_array(slug, starter_credits)), '[]') from apps) as apps,
+    (select json_agg(json_build_array(app_slug, g.credits, ${isoTime('granted_at')}))
+      from app_grants g where account_id = accounts.id) as grants
+  from accounts where id = any($account_ids::uuid[])`,
 )
 
-/** Reads an account with its apps, registered ones and its own, by slug. */
+const accounts = gather(async (db, account_ids) => {
+  const rows = await accountsAndApps(db, { account_ids })
+  return new Map(rows.map((row) => [row.id, row]))
+})
+
+const registeredApps = statement<Record<never, never>, { slug: string; starter_credits: number }>(
+  'registered_apps',
+  'select slug, starter_credits from apps',
+)
+
+/** Reads an account with its apps, registered ones and its own, by slug. An account that was never seen has the registered ones. */
 export async function readWallet(db: Db, accountId: string): Promise<Wallet> {
-  const rows = await accountAndApps(db, { account_id: accountId })
-  const [first] = rows
-  const account = first?.id
-    ? { id: first.id, clerk_id: first.clerk_id, plan: first.plan, credits: first.credits, held: first.held }
-    : undefined
-  const apps = rows
-    .flatMap(({ slug, starter_credits, granted, granted_at, seen }) => {
-      if (slug === null) return []
-      const registered = starter_credits !== null
-      const offered = starter_credits ?? 0
-      return [
-        {
-          slug,
-          starter_credits: granted_at !== null ? (granted ?? 0) : offered,
-          granted: granted_at !== null,
-          granted_at,
-          registered,
-          seen,
-        },
-      ]
+  const found = await accounts(db, accountId)
+  const offered: [string, number][] = found
+    ? found.apps
+    : (await registeredApps(db, {})).map(({ slug, starter_credits }) => [slug, starter_credits])
+  const apps = new Map<string, Wallet['apps'][number]>()
+  for (const [slug, starter_credits] of offered) {
+    apps.set(slug, { slug, starter_credits, granted: false, granted_at: null, registered: true, seen: false })
+  }
+  for (const [slug, credits, granted_at] of found?.grants ?? []) {
+    const { registered = false, starter_credits: offer = 0 } = apps.get(slug) ?? {}
+    const granted = granted_at !== null
+    apps.set(slug, {
+      slug,
+      starter_credits: granted ? credits : offer,
+      granted,
+      granted_at,
+      registered,
+      seen: true,
     })
-    .sort((one, other) => (one.slug < other.slug ? -1 : 1))
-  return { account, apps }
+  }
+  return {
+    account: found,
+    apps: [...apps.values()].sort((one, other) => (one.slug < other.slug ? -1 : 1)),
+  }
 }

@@ -10,7 +10,7 @@ import { type Locking, load, loadReserves, openAccounts, stateOf, store } from '
 import type { Visits } from './visits.ts'
 
 /** How long one transaction waits for a lock, in ms. */
-export const LOCK_MS = 1_000
+const LOCK_MS = 1_000
 
 /** What a transaction needs to know beside its operations. */
 export interface Context extends Locking {

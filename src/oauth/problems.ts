@@ -124,7 +124,7 @@ const RFC_NAMES: Record<string, ErrorKind<[]>> = { unsupported_media_type: notAF
 
 /** Answers an error of an OAuth endpoint: `error` and `error_description`. */
 export function sendProblem(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply) {
-  const thrown = toApiError(error)
+  const thrown = toApiError(error, request)
   const answer = RFC_NAMES[thrown.code]?.() ?? thrown
   request.failure = answer.code
   if (answer.statusCode >= 500) request.log.error({ err: error }, answer.code)

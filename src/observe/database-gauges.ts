@@ -1,6 +1,7 @@
 import { Gauge, type Registry } from 'prom-client'
 import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
+import { readWebhooks, WEBHOOK_GAUGES, type WebhookState, webhookGauges } from './webhook-gauges.ts'
 
 /** Gauges read from the database at each scrape. Every replica reports the same values: aggregate with max, not sum. */
 
@@ -26,25 +27,11 @@ const negativeAccounts = statement<None, Counted>(
   where credits < 0 and id in (select account_id from ledger_entries where balance_after < 0 limit ${MAX_COUNT})`,
 )
 
-const outbox = statement<None, Counted>(
-  'gauge_outbox',
-  `select count(*), extract(epoch from now() - min(next_attempt_at)) as oldest from (
-    select next_attempt_at from webhook_messages
-    where status = 'pending' and next_attempt_at <= now() order by next_attempt_at limit ${MAX_COUNT}
-  ) as due`,
-)
-
-const deadMessages = statement<None, Counted>(
-  'gauge_dead',
-  `select count(*), null::float8 as oldest
-  from (select 1 from webhook_messages where status = 'dead' limit ${MAX_COUNT}) as dead`,
-)
-
 /** For tests that EXPLAIN the statements. */
-export const GAUGES = [openHolds, negativeAccounts, outbox, deadMessages]
+export const GAUGES = [openHolds, negativeAccounts, ...WEBHOOK_GAUGES]
 
-const READ = { holds: openHolds, negative: negativeAccounts, outbox, dead: deadMessages }
-type Read = Record<keyof typeof READ, Counted>
+const READ = { holds: openHolds, negative: negativeAccounts }
+type Read = Record<keyof typeof READ, Counted> & { webhooks: WebhookState }
 
 /** Registers the gauges. While the database does not answer in time they are absent, and `focus_database_up` is 0. */
 export function databaseGauges(db: Db, registers: Registry[]): void {
@@ -53,7 +40,8 @@ export function databaseGauges(db: Db, registers: Registry[]): void {
   async function read(): Promise<Read | undefined> {
     try {
       const rows = Object.entries(READ).map(async ([name, run]) => [name, (await run(db, {}))[0]] as const)
-      return Object.fromEntries(await Promise.all(rows)) as Read
+      const [webhooks, counted] = await Promise.all([readWebhooks(db), Promise.all(rows)])
+      return { ...Object.fromEntries(counted), webhooks } as Read
     } catch {
       return undefined
     }
@@ -92,7 +80,5 @@ export function databaseGauges(db: Db, registers: Registry[]): void {
   gauge('focus_open_holds', `Jobs in progress (counted up to ${MAX_COUNT})`, ({ holds }) => holds.count)
   gauge('focus_oldest_hold_age_seconds', 'Age of the oldest job in progress', ({ holds }) => holds.oldest)
   gauge('focus_negative_accounts', 'Accounts whose balance is below zero', ({ negative }) => negative.count)
-  gauge('focus_outbox_due_messages', 'Webhook messages that are due and not delivered', ({ outbox }) => outbox.count)
-  gauge('focus_outbox_lag_seconds', 'How long the oldest due message has been waiting', ({ outbox }) => outbox.oldest)
-  gauge('focus_outbox_dead_messages', 'Webhook messages that were given up', ({ dead }) => dead.count)
+  webhookGauges(async () => (await values())?.webhooks, registers)
 }

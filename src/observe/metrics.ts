@@ -4,6 +4,8 @@ export interface Metrics extends ClerkMetrics {
   batch(size: number): void
   /** Overdue holds were released */
   expired(holds: number): void
+  /** A webhook message was posted to its endpoint */
+  webhookAttempt(outcome: 'delivered' | 'failed'): void
   /** All metrics in the Prometheus text format; absent when metrics are off */
   read?(): Promise<{ type: string; text: string }>
 }
@@ -18,6 +20,7 @@ export interface ClerkMetrics {
 export const noMetrics: Metrics = {
   batch() {},
   expired() {},
+  webhookAttempt() {},
   clerkCall: () => () => {},
   clerkBreaker() {},
 }

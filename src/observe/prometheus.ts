@@ -55,6 +55,13 @@ export function prometheusMetrics(app: FastifyInstance): Metrics {
     registers,
   })
 
+  const attempts = new Counter({
+    name: 'focus_webhook_attempts_total',
+    help: 'Attempts to deliver a webhook message, by outcome',
+    labelNames: ['outcome'] as const,
+    registers,
+  })
+
   const use = poolUse(app.db)
   new Gauge({
     name: 'focus_database_connections',
@@ -100,6 +107,7 @@ export function prometheusMetrics(app: FastifyInstance): Metrics {
   return {
     batch: (size) => batches.observe(size),
     expired: (holds) => operations.inc({ operation: 'expire', outcome: 'ok' }, holds),
+    webhookAttempt: (outcome) => attempts.inc({ outcome }),
     clerkCall() {
       const ended = clerk.startTimer()
       return (outcome) => void ended({ outcome })

@@ -30,7 +30,11 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   const ofApp = Type.Object({ slug: Slug })
   const byId = Type.Object({ id: Uuid })
-  const url = Type.String({ maxLength: 2048, description: 'An https URL; in production its address must be public' })
+  const url = Type.String({
+    maxLength: 2048,
+    documented: { format: 'uri', pattern: '^https?://' },
+    description: 'An https URL; in production its address must be public. Elsewhere http is allowed',
+  })
   const events = Type.Array(WebhookEvent, { minItems: 1, maxItems: 10 })
   const one = Type.Object(
     { endpoint: ref(WebhookEndpoint) },

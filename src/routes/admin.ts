@@ -64,25 +64,31 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
               description: 'Granted once to each account that uses the app for the first time from now on',
             }),
             origins: Type.Optional(
-              Type.Array(Type.String({ maxLength: 300 }), {
+              Type.Array(Type.String({ maxLength: 300, documented: { format: 'uri', pattern: '^https?://[^/]+$' } }), {
                 maxItems: 50,
                 description: 'Exact web origins. A page of such an origin can use the whole account of its visitor',
               }),
             ),
             redirect_uris: Type.Optional(
-              Type.Array(Type.String({ maxLength: 1_000 }), {
-                maxItems: 50,
-                description:
-                  'Where OAuth sends people back to: https, or http on a loopback address, with any port there. ' +
-                  'Compared character by character',
-              }),
+              Type.Array(
+                Type.String({ maxLength: 1_000, documented: { format: 'uri', pattern: '^https?://[^/]+/' } }),
+                {
+                  maxItems: 50,
+                  description:
+                    'Where OAuth sends people back to: https, or http on a loopback address, with any port there. ' +
+                    'Compared character by character',
+                },
+              ),
             ),
             resources: Type.Optional(
-              Type.Array(Type.String({ maxLength: 1_000 }), {
-                maxItems: 50,
-                description:
-                  "URLs of the app's own APIs that OAuth tokens can be for (RFC 8707); no other app can have the same",
-              }),
+              Type.Array(
+                Type.String({ maxLength: 1_000, documented: { format: 'uri', pattern: '^https?://[^#]+$' } }),
+                {
+                  maxItems: 50,
+                  description:
+                    "URLs of the app's own APIs that OAuth tokens can be for (RFC 8707); no other app can have the same",
+                },
+              ),
             ),
             settle_key: Type.Optional(
               Type.Unsafe<'rotate' | 'remove'>({

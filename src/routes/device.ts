@@ -64,13 +64,6 @@ const pollErrors = [...anyRequest, unknownDeviceCode, codeExpired, loginDenied, 
 export const deviceRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const minting = { secret: await tokenSecret(app.config, app.db), ttlDays: app.config.patTtlDays }
 
-  // A start needs no body. Many clients send an empty one with a JSON content type.
-  const parseJson = app.getDefaultJsonParser('ignore', 'ignore')
-  app.removeContentTypeParser('application/json')
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
-    if (body === '') done(null, undefined)
-    else parseJson(request, body as string, done)
-  })
   // Codes and tokens must not be stored by caches.
   app.addHook('onRequest', async (_, reply) => void reply.header('cache-control', 'no-store'))
 
@@ -96,6 +89,7 @@ export const deviceRoutes: FastifyPluginAsyncTypebox = async (app) => {
               scope: Type.Optional(
                 Type.String({
                   maxLength: 200,
+                  documented: { pattern: `^\\s*((${SCOPES.join('|')})(\\s+|$))*$` },
                   description: `What the token may be used for, separated by spaces: ${SCOPES.join(', ')}; default: account`,
                 }),
               ),

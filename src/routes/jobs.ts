@@ -1,11 +1,9 @@
 import { createHash } from 'node:crypto'
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
-import { sql } from 'kysely'
 import { configure } from 'safe-stable-stringify'
 import { v7 as uuidv7 } from 'uuid'
 import { callerOf, requireAccount } from '../access/caller.ts'
 import { appOfKey, readAppKey } from '../access/settle-keys.ts'
-import type { JobStatus as JobState } from '../db/tables.ts'
 import {
   accountClosed,
   idempotencyKeyReused,
@@ -22,16 +20,10 @@ import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
 import { metadataText } from '../http/validation.ts'
 import { MAX_PRINTED_BYTES } from '../ledger/metadata.ts'
 import { reserve } from '../ledger/operations.ts'
-import { readMetadata } from '../ledger/read.ts'
+import { readJob, readJobs, readMetadata } from '../ledger/read.ts'
 import { Job, JobStartRequest, JobStartResponse, JobStatus } from '../schemas/jobs.ts'
 import { ListQuery, ref, Slug, Uuid } from '../schemas/primitives.ts'
 
-type Metadata = Record<string, unknown> | null
-
-const JOB_COLUMNS = [
-  ...(['id', 'app_slug', 'action', 'status', 'reserved', 'actual_cost', 'failure_reason'] as const),
-  ...(['expires_at', 'created_at', 'updated_at'] as const),
-] as const
 /** About how long a job is as JSON, but for its metadata. */
 const JOB_BYTES = 600
 
@@ -153,35 +145,8 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const { app: slug, status, limit = 50, cursor } = request.query
       const account_id = callerOf(request).id
 
-      async function read(after: { id: string } | undefined, count: number) {
-        const before = after?.id ?? cursor
-        const page = (status: JobState | undefined) =>
-          jobsOf(account_id)
-            .$if(slug !== undefined, (jobs) => jobs.where('app_slug', '=', slug ?? ''))
-            .$if(status !== undefined, (jobs) => jobs.where('status', '=', status ?? 'started'))
-            .$if(before !== undefined, (jobs) => jobs.where('id', '<', before ?? ''))
-            .orderBy('id', 'desc')
-            .limit(count)
-        const list = (status: JobState) => app.db.selectFrom(page(status).as('list')).selectAll()
-        // An app's jobs are merged from those of each status: that index exists anyway, and every posting would pay for another.
-        const lists = list('started').unionAll(list('completed')).unionAll(list('failed'))
-        const merged = app.db.selectFrom(lists.as('lists')).selectAll().orderBy('id', 'desc').limit(count)
-        const jobs = slug !== undefined && status === undefined ? merged : page(status)
-        // OFFSET keeps the planner from computing the length once for each use.
-        const measured = app.db
-          .selectFrom(jobs.as('jobs'))
-          .selectAll()
-          .select(sql<number>`coalesce(octet_length(jobs.metadata::text), 0)`.as('bytes'))
-          .offset(0)
-        return app.db
-          .selectFrom(measured.as('jobs'))
-          .select(JOB_COLUMNS)
-          .select('bytes')
-          .select(sql<Metadata>`case when bytes <= ${MAX_PRINTED_BYTES} then metadata end`.as('metadata'))
-          .orderBy('id', 'desc')
-          .execute()
-      }
-
+      const read = (after: { id: string } | undefined, count: number) =>
+        readJobs(app.db, account_id, { app: slug, status }, after?.id ?? cursor, count)
       const { rows, more } = await readPage(limit, read, ({ bytes }) => JOB_BYTES + bytes)
       const jobs = []
       for (const { bytes, ...job } of rows) {
@@ -208,15 +173,9 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const job = await jobsOf(callerOf(request).id).where('id', '=', request.params.id).executeTakeFirst()
+      const job = await readJob(app.db, callerOf(request).id, request.params.id)
       if (!job) throw jobNotFound()
       return { job }
     },
   )
-
-  const jobsOf = (accountId: string) =>
-    app.db
-      .selectFrom('jobs')
-      .select([...JOB_COLUMNS, 'metadata'])
-      .where('account_id', '=', accountId)
 }

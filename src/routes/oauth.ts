@@ -69,7 +69,7 @@ export const oauthRoutes: FastifyPluginAsyncTypebox = async (app) => {
       onRequest: requireOauth,
       schema: {
         tags: ['OAuth Tokens'],
-        operationId: 'getOauthToken',
+        operationId: 'getOAuthToken',
         summary: 'Fetch OAuth access token for a provider via Clerk',
         description:
           "Answers the provider's own access token of a connected account. A personal access token needs the scope `oauth`.",

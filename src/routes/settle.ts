@@ -89,17 +89,6 @@ export const settleRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
   )
 
-  app.register(heartbeatRoute)
-}
-
-const heartbeatRoute: FastifyPluginAsyncTypebox = async (app) => {
-  // A heartbeat needs no body. Many clients send an empty one with a JSON content type.
-  const parse = app.getDefaultJsonParser('ignore', 'ignore')
-  app.removeContentTypeParser('application/json')
-  app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) =>
-    body === '' ? done(null, null) : parse(request, body, done),
-  )
-
   app.post(
     '/api/jobs/:id/heartbeat',
     {

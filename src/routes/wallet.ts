@@ -9,7 +9,7 @@ import { badField, tooManyAtOnce } from '../http/catalogue.ts'
 import { readPage } from '../http/pages.ts'
 import { refusals, signedIn } from '../http/refusals.ts'
 import { visit } from '../ledger/operations.ts'
-import { readWallet, type Wallet } from '../ledger/read.ts'
+import { readEntries, readWallet, type Wallet } from '../ledger/read.ts'
 import { Entry, WalletResponse } from '../schemas/account.ts'
 import { ListQuery, ref, Slug } from '../schemas/primitives.ts'
 
@@ -107,19 +107,10 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request, reply) => {
       const { limit = 50, cursor, until } = request.query
       const account_id = callerOf(request).id
-      const newest = until === undefined ? undefined : await lastSeq(app.db, account_id, momentOf(until))
-      const read = (last: { seq: number } | undefined, count: number) => {
-        const before = last?.seq ?? (cursor === undefined ? undefined : Number(cursor))
-        return app.db
-          .selectFrom('ledger_entries')
-          .select(['seq', 'created_at', 'kind', 'amount', 'balance_after', 'job_id', 'reference', 'reason'])
-          .where('account_id', '=', account_id)
-          .$if(before !== undefined, (entries) => entries.where('seq', '<', before ?? 0))
-          .$if(newest !== undefined, (entries) => entries.where('seq', '<=', newest ?? 0))
-          .orderBy('seq', 'desc')
-          .limit(count)
-          .execute()
-      }
+      const newest = until === undefined ? Number.MAX_SAFE_INTEGER : await lastSeq(app.db, account_id, momentOf(until))
+      const first = Math.min(newest + 1, Number(cursor ?? Number.MAX_SAFE_INTEGER))
+      const read = (last: { seq: number } | undefined, count: number) =>
+        readEntries(app.db, account_id, last?.seq ?? first, count)
       const { rows: entries, more } = await readPage(limit, read, entryBytes)
       const next_cursor = more ? String(entries.at(-1)?.seq) : null
       reply.header('vary', [reply.getHeader('vary'), 'Accept'].filter(Boolean).join(', '))
@@ -183,7 +174,6 @@ const csvOf = (entries: { reference: string | null; reason: string | null }[]): 
     header: true,
     columns: ['seq', 'created_at', 'kind', 'amount', 'balance_after', 'job_id', 'reference', 'reason'],
     cast: {
-      date: (date) => date.toISOString(),
       // Texts only: an amount of -5 is a number. Some spreadsheets also take full-width signs for the start of a formula.
       string: (text) => (/^[=+\-@\t\r\n＝＋－＠]/.test(text) ? `'${text}` : text),
     },

@@ -78,7 +78,11 @@ export const ResourceMetadata = Type.Object(
   },
 )
 
-const ClientId = Type.String({ maxLength: 1_000, description: 'The slug of a registered app' })
+const ClientId = Type.String({
+  documented: { minLength: 1 },
+  maxLength: 1_000,
+  description: 'The slug of a registered app',
+})
 
 export const AuthorizationQuery = Type.Object({
   response_type: Type.String({ description: 'code' }),
@@ -101,7 +105,11 @@ export const AuthorizationForm = Type.Object({})
 
 export const DeviceAuthorizationForm = Type.Object(
   {
-    client_id: Type.String({ maxLength: 1_000, description: 'Any name of the program; shown to the person' }),
+    client_id: Type.String({
+      maxLength: 1_000,
+      documented: { minLength: 1 },
+      description: 'Any name of the program; shown to the person',
+    }),
     scope: Type.Optional(Type.String({ description: 'account (the default), oauth and admin, separated by spaces' })),
     client_name: Type.Optional(
       Type.String({ maxLength: 100, description: 'Shown instead of client_id, such as the program and the machine' }),
@@ -137,6 +145,7 @@ export const DeviceAuthorization = Type.Object(
 export const TokenForm = Type.Object(
   {
     grant_type: Type.String({
+      documented: { minLength: 1 },
       description: 'authorization_code, refresh_token or urn:ietf:params:oauth:grant-type:device_code',
     }),
     client_id: ClientId,
@@ -188,6 +197,7 @@ export const Tokens = Type.Object(
 export const RevocationForm = Type.Object(
   {
     token: Type.String({
+      documented: { minLength: 1 },
       description: 'A refresh token ends everything that came of its code; an access token, itself',
     }),
     client_id: ClientId,

@@ -41,7 +41,10 @@ export const JobStartResponse = Type.Object(
     job_id: Id,
     account_id: Id,
     status: JobStatus,
-    expires_at: Type.Unsafe<Date>({ ...Timestamp, description: 'When the hold is released unless the job has ended' }),
+    expires_at: Type.Unsafe<Date | string>({
+      ...Timestamp,
+      description: 'When the hold is released unless the job has ended',
+    }),
   },
   {
     $id: 'JobStartResponse',
@@ -108,7 +111,7 @@ export const Job = Type.Object(
         description: 'expired: the hold timed out and was released; kept when the job is completed later',
       }),
     ),
-    expires_at: Type.Unsafe<Date>({
+    expires_at: Type.Unsafe<Date | string>({
       ...Timestamp,
       description: 'When the hold is released unless the job has ended',
     }),

@@ -29,8 +29,13 @@ export const NextCursor = Type.Unsafe<string | null>({
 /** A reference to a component by its name. */
 export const ref = <T extends TSchema>(schema: T) => Type.Unsafe<Static<T>>({ $ref: `${schema.$id}#` })
 
-export const Timestamp = Type.Unsafe<Date>({ type: 'string', format: 'date-time' })
-export const NullableTimestamp = Type.Unsafe<Date | null>({ type: 'string', format: 'date-time', nullable: true })
+/** In answers a Date, or text that SQL has formatted already (`isoTime`). */
+export const Timestamp = Type.Unsafe<Date | string>({ type: 'string', format: 'date-time' })
+export const NullableTimestamp = Type.Unsafe<Date | string | null>({
+  type: 'string',
+  format: 'date-time',
+  nullable: true,
+})
 export const Metadata = Type.Unsafe<Record<string, unknown>>({ type: 'object', additionalProperties: true })
 export const Credits = (options = {}) => Type.Integer({ minimum: 0, maximum: MAX_CREDITS, ...options })
 /** A balance or a movement, which may be below zero. */

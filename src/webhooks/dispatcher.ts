@@ -43,6 +43,7 @@ export interface DispatcherOptions {
   publicOnly: boolean
   /** What an endpoint's state changes to, once per change */
   onChange?: (endpoint: Pick<Candidate, 'id' | 'app_slug'>, change: Change) => void
+  onAttempt?: (outcome: 'delivered' | 'failed') => void
   /** A turn ended early, because the database failed */
   onFailure?: (error: Error) => void
 }
@@ -55,7 +56,7 @@ export type Dispatcher = ReturnType<typeof createDispatcher>
  * Delivers messages. Every replica has one. A replica leases an endpoint for its turn, so that at most two deliveries to it are in
  * flight, however many replicas there are; turns of different endpoints run side by side and do not wait for each other.
  */
-export function createDispatcher({ db, publicOnly, onChange, onFailure }: DispatcherOptions) {
+export function createDispatcher({ db, publicOnly, onChange, onAttempt, onFailure }: DispatcherOptions) {
   const replica = randomUUID()
   const stopping = new AbortController()
   const turns = new Map<string, { failing: boolean; ended: Promise<void> }>()
@@ -160,6 +161,7 @@ export function createDispatcher({ db, publicOnly, onChange, onFailure }: Dispat
       if (!attempt) return
       const delay = Math.min(FIRST_DELAY_SECONDS * 4 ** (message.attempts - 1), MAX_DELAY_SECONDS)
       await record(db, message, attempt, Math.max(delay, attempt.retry_after))
+      onAttempt?.(attempt.error === null ? 'delivered' : 'failed')
       if (attempt.error === null) {
         if (failures > 0) {
           failures = 0

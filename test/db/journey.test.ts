@@ -54,7 +54,7 @@ for (const [name, env] of [
     })
     t.match((await ada.fail(second)).json(), { job: { status: 'failed', actual_cost: 0 }, credits: 17 })
 
-    const { jobs } = (await ada.get('/api/jobs?app=video')).json()
+    const { jobs } = (await ada.get('/api/jobs')).json()
     t.strictSame(
       jobs.map(({ id, status }: { id: string; status: string }) => [id, status]),
       [
@@ -163,8 +163,9 @@ for (const [name, env] of [
     await sql`insert into attempts (kind, subject, made_at, expires_at) values
       ('code_by_account', 'old', array[now()], now() - interval '1 second')`.execute(db)
 
-    t.strictSame(await cleanUp(db), { device_codes: 1, tokens: 2, sessions: 1, handed_out_tokens: 1, attempts: 1 })
-    t.strictSame(await cleanUp(db), { device_codes: 0, tokens: 0, sessions: 0, handed_out_tokens: 0, attempts: 0 })
+    const deleted = await cleanUp(db)
+    t.match(deleted, { device_codes: 1, tokens: 2, sessions: 1, handed_out_tokens: 1, attempts: 1 })
+    t.strictSame(new Set(Object.values(await cleanUp(db))), new Set([0]), 'nothing more')
 
     t.equal((await fresh.poll()).statusCode, 202)
     t.match((await expired.poll()).json(), { error: 'expired_token' })

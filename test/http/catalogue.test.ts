@@ -46,7 +46,7 @@ t.test('the document lists the errors of the catalogue, all of them and no other
     [],
   )
   // Sent for requests that reach no route of the document.
-  const unlisted = ['408 request_timeout', '431 headers_too_large', '400 bad_request']
+  const unlisted = ['405 method_not_allowed', '408 request_timeout', '431 headers_too_large', '400 bad_request']
   // Sent to the client in a redirect, shown on a page, or answered to a GET that is none of the operations.
   const elsewhere = ['unsupported_response_type', 'request_not_supported', 'request_uri_not_supported']
   unlisted.push(...elsewhere.map((code) => `400 ${code}`), '403 access_denied', '405 invalid_request')

@@ -277,3 +277,18 @@ t.test('until= is a moment', async (t) => {
     t.match([refused.statusCode, refused.json().field], [400, 'until'], odd)
   }
 })
+
+t.test('what is served is the stored row byte for byte', async (t) => {
+  const { app, db } = await start(t)
+  const ada = await personWith(app, 100)
+  for (let n = 0; n < 6; n++) {
+    await ada.complete((await ada.reserve(3)).json().job_id, n)
+  }
+  const entries = await db
+    .selectFrom('ledger_entries')
+    .select(['seq', 'kind', 'amount', 'balance_after', 'job_id', 'reference', 'reason', 'created_at'])
+    .where('account_id', '=', ada.id)
+    .orderBy('seq', 'desc')
+    .execute()
+  t.equal((await ada.get('/api/wallet/entries')).body, JSON.stringify({ entries, next_cursor: null }))
+})

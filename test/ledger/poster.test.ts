@@ -3,10 +3,11 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { sql } from 'kysely'
+import pg from 'pg'
 import t, { type Test } from 'tap'
 import { v7 as uuidv7 } from 'uuid'
 import { connectForPosting } from '../../src/db/connect.ts'
-import { overConnection, type Session, type Sessions } from '../../src/db/pipeline.ts'
+import { overConnection, pipelines, type Session, type Sessions } from '../../src/db/pipeline.ts'
 import { DatabaseUnavailable } from '../../src/db/unavailable.ts'
 import type { Operation } from '../../src/ledger/operations.ts'
 import { createPoster } from '../../src/ledger/poster.ts'
@@ -229,6 +230,42 @@ t.test('a lane holds a connection for a second at a time and keeps its order', a
     [...held.map(() => 1), ...held.map(() => 3)],
   )
   t.ok(performance.now() - began < 4_000, 'and not after a time-out')
+})
+
+t.test('behind many locked accounts nobody waits in line beyond his patience, and nothing has moved', async (t) => {
+  const { people } = await setUp(t)
+  // Ten turns of a second for each connection of the lanes.
+  const held = await people(40, 10)
+  const hold = await holdAccounts(t, await databaseUrl(), ...held.map(({ id }) => id))
+  const began = performance.now()
+  const answers = await Promise.all(held.flatMap((person) => [person.reserve(1), person.reserve(2)]))
+  const waited = performance.now() - began
+  t.strictSame(new Set(answers.map(({ statusCode }) => statusCode)), new Set([503]))
+  t.ok(answers.every(({ headers }) => Number(headers['retry-after']) > 0))
+  t.ok(waited < 8_000, `${Math.round(waited)} ms`)
+  await hold.release()
+  const balances = await Promise.all(held.map((person) => person.balance()))
+  t.strictSame(new Set(balances.map(({ credits, held }) => `${credits} ${held}`)), new Set(['10 0']))
+})
+
+t.test('a statement that the server gives up for its time is not sent again', async (t) => {
+  const { db, config, people } = await setUp(t)
+  const [ada] = (await people(1)) as [Person]
+  const job = (await ada.reserve(1)).json().job_id
+  const main = pipelines(config.database, 1, 1_000)
+  let sent = 0
+  const { post, close } = createPoster(db, { main, lanes: pipelines(config.database, 1, 1_000) }, () => sent++)
+  t.teardown(close)
+  const rival = new pg.Client({ connectionString: await databaseUrl() })
+  await rival.connect()
+  t.teardown(() => rival.end())
+  await rival.query('begin')
+  await rival.query('select from jobs where id = $1 for update', [job])
+  await t.rejects(post(complete(ada.id, job, 1)), { timedOut: true, cause: { code: '57014' } })
+  t.equal(sent, 1)
+  t.strictSame(await ada.balance(), { credits: 99, held: 1 })
+  await rival.query('commit')
+  t.match(await post(complete(ada.id, job, 1)), { account: { credits: 99, held: 0 } }, 'on the same connection')
 })
 
 t.test('a thousand at once are served; far beyond what can be, 503 overloaded, and nothing moves', async (t) => {

@@ -58,6 +58,7 @@ t.test('without any environment the defaults are those of the documentation', as
     topupUrl: undefined,
     logLevel: 'info',
     rateLimitMax: 300,
+    keepAliveSeconds: 75,
     drainSeconds: 1,
     metricsPort: undefined,
     otlpEndpoint: undefined,
@@ -210,6 +211,7 @@ const table: Record<
   },
   PGOPTIONS: { taken: [['-c search_path=focus', '-c search_path=focus']], refused: [] },
   RATE_LIMIT_MAX: { taken: [['1', 1]], refused: ['0', 'unlimited'] },
+  KEEP_ALIVE_SECONDS: { taken: [['600', 600]], refused: ['0', '3601', '1m'] },
   DRAIN_SECONDS: { taken: [['0', 0]], refused: ['6', '-1', '1s'] },
   METRICS_PORT: { taken: [['9464', 9464]], refused: ['0', 'on', '3000', ['8080', { PORT: '8080' }]] },
   OTEL_EXPORTER_OTLP_ENDPOINT: {

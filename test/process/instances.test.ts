@@ -1,3 +1,4 @@
+import pg from 'pg'
 import t from 'tap'
 import { readConfig } from '../../src/config.ts'
 import { connect } from '../../src/db/connect.ts'
@@ -111,6 +112,41 @@ t.test('four instances on one database answer correctly, and the ledger verifies
   const db = await connect(database, { lostConnection: () => {}, lostFolder: () => {} })
   t.teardown(() => db.destroy())
   t.match(await verify(db), { ok: true })
+  for (const service of services) service.kill('SIGTERM')
+  for (const service of services) t.match(await service.closed, { code: 0 })
+})
+
+t.test('an instance that freezes in the middle of a posting holds its rivals up for a second', async (t) => {
+  const DATABASE_URL = await databaseUrl()
+  const services = await Promise.all(Array.from({ length: 2 }, () => launch(t, { DATABASE_URL, PUBLIC_URL })))
+  await Promise.all(services.map((service) => service.said(LISTENING)))
+  const [frozen, rival] = services.map(({ port }) => `http://localhost:${port}`) as [string, string]
+  const at = (instance: string) => client([instance], 'ada@example.com')
+  const [ada, same] = [await at(frozen), await at(rival)]
+  const job = { app: 'video', action: 'render', cost_estimate: 0 }
+  const { job_id } = (await ada.ask('/api/jobs', job)).body
+  await same.ask('/api/jobs', job)
+
+  // Its transaction has locked the account, and waits for the table of jobs.
+  const operator = new pg.Client({ connectionString: DATABASE_URL })
+  await operator.connect()
+  t.teardown(() => operator.end())
+  await operator.query('begin')
+  await operator.query('lock table jobs in access exclusive mode')
+  const ending = ada.ask('/api/jobs/complete', { job_id, actual_cost: 0 })
+  const waiting = `select from pg_stat_activity where datname = current_database() and application_name = 'focus-api'
+    and wait_event_type = 'Lock'`
+  while ((await operator.query(waiting)).rowCount === 0) await operator.query('select pg_stat_clear_snapshot()')
+  services[0]?.kill('SIGSTOP')
+  await operator.query('commit')
+
+  const began = performance.now()
+  const answer = await same.ask('/api/jobs', job)
+  const waited = performance.now() - began
+  services[0]?.kill('SIGCONT')
+  t.equal(answer.status, 200)
+  t.ok(waited < 3_500, `${Math.round(waited)} ms, where a statement may take 4,500`)
+  t.match(await ending, { status: 200, body: { job: { status: 'completed' } } }, 'and it is posted again')
   for (const service of services) service.kill('SIGTERM')
   for (const service of services) t.match(await service.closed, { code: 0 })
 })

@@ -45,8 +45,13 @@ export const status = (code: () => number) => (response: ServerResponse) =>
   response.writeHead(code(), { location: '/elsewhere' }).end()
 
 /** An app with an endpoint that subscribes to everything, and somebody with 20 credits. */
-export async function hooked(t: Test, answer?: Parameters<typeof receiver>[1], endpoint: object = {}) {
-  const { app, db, admin } = await start(t)
+export async function hooked(
+  t: Test,
+  answer?: Parameters<typeof receiver>[1],
+  endpoint: object = {},
+  service: Pick<Awaited<ReturnType<typeof start>>, 'app' | 'db' | 'admin'> | undefined = undefined,
+) {
+  const { app, db, admin } = service ?? (await start(t))
   const operator = await admin()
   const slug = unique('hooked')
   await operator.put(`/api/admin/apps/${slug}`, { starter_credits: 0 })

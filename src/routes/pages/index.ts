@@ -8,7 +8,7 @@ import { accountPages } from './account.ts'
 import { consentPages } from './consent.ts'
 import { creditHistoryPages } from './credit-history.ts'
 import { devicePages } from './device.ts'
-import { sendErrorPage } from './page.ts'
+import { answerUnknown, sendErrorPage } from './page.ts'
 import { signinPages } from './signin.ts'
 
 const VIEWS = fileURLToPath(new URL('../../../views', import.meta.url))
@@ -23,6 +23,8 @@ export const pageRoutes: FastifyPluginAsyncTypebox = async (app) => {
   await app.register(fastifyStatic, { root: `${VIEWS}/assets`, prefix: '/assets/', decorateReply: false, index: false })
   await app.register(formbody)
   app.setErrorHandler(sendErrorPage)
+  // For every path that has no route, those of the API included: only this plugin can render a page.
+  app.setNotFoundHandler(answerUnknown)
 
   app.get('/', { schema: { hide: true } }, async (_, reply) => reply.redirect('/account', 303))
   await app.register(signinPages)

@@ -1,7 +1,7 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { bySessionCookie, type Caller } from '../../access/caller.ts'
-import { openOurPage } from '../../http/catalogue.ts'
-import { sendError, toApiError } from '../../http/error-handler.ts'
+import { openOurPage, pageNotFound } from '../../http/catalogue.ts'
+import { noRoute, pathOf, sendError, toApiError } from '../../http/error-handler.ts'
 import type { Refusal } from '../../http/refusals.ts'
 
 /** The origins other than our own that a page needs. */
@@ -92,10 +92,32 @@ export const isJson = (request: FastifyRequest): boolean =>
 /** Answers an error with a page, and with JSON where the request was JSON. */
 export function sendErrorPage(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply) {
   if (isJson(request)) return sendError(error, request, reply)
-  const answer = toApiError(error)
+  return errorPage(error, request, reply)
+}
+
+/**
+ * Answers a request that reaches no route: a page with a slash behind it is found, a browser gets a page that says so, and
+ * everything else JSON. Under /api all answers are JSON.
+ */
+export function answerUnknown(request: FastifyRequest, reply: FastifyReply) {
+  const { method, server, url } = request
+  const path = pathOf(request)
+  const error = noRoute(request)
+  if (method === 'OPTIONS' && error.statusCode === 405) return reply.code(204).headers(error.headers).send()
+  if (/^\/api(\/|$)/.test(path)) return sendError(error, request, reply)
+  const slashless = path.replace(/\/+$/, '')
+  if (slashless !== path && server.methodsOf(slashless).length)
+    return reply.redirect(slashless + url.slice(path.length), 308)
+  if (!request.headers.accept?.includes('text/html')) return sendError(error, request, reply)
+  return errorPage(error.statusCode === 404 ? pageNotFound(path) : error, request, reply)
+}
+
+function errorPage(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply) {
+  const answer = toApiError(error, request)
+  request.failure = answer.code
   if (answer.statusCode >= 500) request.log.error({ err: error }, answer.code)
   return page(reply.code(answer.statusCode).headers(answer.headers), 'error', {
-    title: 'That did not work',
+    title: answer.statusCode === 404 ? 'Page not found' : 'That did not work',
     message: answer.message,
     request_id: request.id,
     retry: request.method === 'GET' && answer.statusCode >= 500,

@@ -15,9 +15,10 @@ import { allowedUrl, allowsLoopback } from './return-link.ts'
 const CONSENT = '/oauth/authorize'
 
 const RedirectTo = Type.String({ format: 'uri', description: 'Absolute URL to send the user back to after sign-in' })
+const TOKEN_IN: TokenIn[] = ['query', 'fragment', 'none']
 const TokenInParam = Type.Unsafe<TokenIn>({
   type: 'string',
-  enum: ['query', 'fragment', 'none'],
+  enum: TOKEN_IN,
   description: 'Where redirect_to receives the token: in its query (the default), in its fragment, or not at all',
 })
 const found = { description: 'Signed in: to redirect_to with the token, or to the account page', type: 'null' }
@@ -91,9 +92,9 @@ export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
         consumes: ['application/x-www-form-urlencoded', 'application/json'],
         body: Type.Object(
           {
-            email: Type.String({ maxLength: 254 }),
+            email: Type.String({ maxLength: 254, documented: { pattern: '^\\s*[^\\s@]+@[^\\s@]+\\s*$' } }),
             redirect_to: Type.Optional(Type.String({ maxLength: 4096 })),
-            token_in: Type.Optional(Type.String()),
+            token_in: Type.Optional(Type.String({ documented: { enum: TOKEN_IN } })),
           },
           { examples: [{ email: 'you@example.com' }] },
         ),

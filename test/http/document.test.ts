@@ -1,0 +1,123 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { logIn, newAddress, startLogin } from '../support/device.ts'
+import { operations } from '../support/document.ts'
+import { allowedRequest, type Drawn, forbiddenRequests } from '../support/requests.ts'
+import { type App, type Person, personWith, start, unique } from '../support/start.ts'
+
+/** The document is held against the service: what it allows is understood, what it forbids is refused. */
+
+// The answers themselves are checked by app.inject of test/support/start.ts: status, media type, body.
+
+/** How many allowed requests of each operation are sent: with values that exist, and with any. */
+const EXISTING = 2
+const ANY = 5
+
+/** These succeed with more than the local identity has: a provider, X, Clerk, an OAuth client, our own sign-in page. */
+const ELSEWHERE = new Set([
+  ...['getOAuthToken', 'getXToken', 'getXMe', 'receiveClerkWebhook', 'createSession'],
+  ...['requestToken', 'startDeviceAuthorization', 'authorize'],
+])
+
+/** A redirect must be registered, which no schema can say. */
+const SEMANTIC: Record<string, string[]> = {
+  signInLocally: ['redirect_to'],
+}
+
+t.test('what the document allows is understood, and what it forbids is refused, by every operation', async (t) => {
+  const { app, admin } = await start(t, { X_API_URL: 'http://127.0.0.1:9' })
+  const administrator = await admin()
+  const known = await prepare(app, administrator)
+  const seed = Date.now() & 0xffffffff
+  const isLast = ({ operation }: (typeof operations)[number]) => Number(operation.operationId === 'deleteSession')
+  for (const { name, method, path, operation } of operations.toSorted((a, b) => isLast(a) - isLast(b))) {
+    const { operationId = '' } = operation
+    const send = ({ path: values, query, headers, type, body }: Drawn) => {
+      const isForm = type === 'application/x-www-form-urlencoded'
+      return app.inject({
+        method: method as 'GET',
+        url: path.replace(/\{(\w+)\}/g, (_, field) => encodeURIComponent(values[field] ?? '')),
+        query,
+        remoteAddress: newAddress(),
+        headers: {
+          ...headers,
+          ...(operationId === 'getXMe' && { authorization: 'Bearer foreign' }),
+          cookie: administrator.cookie,
+          origin: app.config.publicUrl,
+          ...(type && { 'content-type': type }),
+        },
+        ...(body !== undefined && {
+          payload: isForm ? new URLSearchParams(body as Record<string, string>).toString() : JSON.stringify(body),
+        }),
+      })
+    }
+
+    const values = { ...known.everywhere, ...known.of[operationId] }
+    const drawn = [true, false].flatMap((always) =>
+      fc.sample(allowedRequest(operation, { values, always }), { seed, numRuns: always ? EXISTING : ANY }),
+    )
+    const statuses: number[] = []
+    for (const request of drawn) {
+      const reply = await send(request)
+      statuses.push(reply.statusCode)
+      const { error, field } = /json/.test(String(reply.headers['content-type'])) ? reply.json() : {}
+      const isRefused = error === 'invalid_request' && !SEMANTIC[operationId]?.includes(field)
+      if (!isRefused && error !== 'invalid_json' && reply.statusCode !== 500) continue
+      t.fail(`${name} does not take what the document allows (seed ${seed}): ${reply.body} ${JSON.stringify(request)}`)
+    }
+    const succeeded = statuses.some((status) => status < 400)
+    if (!ELSEWHERE.has(operationId)) t.ok(succeeded, `${name} succeeds (seed ${seed}): ${statuses}`)
+
+    const first = drawn.find(({ body }) => operation.requestBody === undefined || body !== undefined)
+    const place = ['paths', path, method.toLowerCase()]
+    for (const { what, request } of first ? forbiddenRequests(operation, first, place) : []) {
+      const { statusCode, body } = await send(request)
+      if (statusCode >= 400 && statusCode < 500) continue
+      t.fail(`${name} takes ${what}, which the document forbids (seed ${seed}): ${statusCode} ${body}`)
+    }
+  }
+})
+
+/** Things for the operations to find, by the names of their fields and parameters: for all operations, and for one. */
+async function prepare(app: App, administrator: Person) {
+  const [ada, bob] = await Promise.all([personWith(app, 10), personWith(app, 10)])
+  const slug = unique('app')
+  await administrator.put(`/api/admin/apps/${slug}`, { starter_credits: 5 })
+  const credits = { amount: 10_000, kind: 'topup', reference: unique('given'), reason: 'for a test' }
+  await administrator.post('/api/admin/credits', { clerk_id: administrator.clerkId, ...credits })
+  const few = <T>(make: () => Promise<T>) => Promise.all(Array.from({ length: EXISTING * 2 }, make))
+  const jobs = () => few(async () => (await administrator.reserve(1)).json().job_id as string)
+  const logins = () => few(() => startLogin(app))
+  const endpoints = () =>
+    few(async () => {
+      const endpoint = { url: 'https://hooks.example.com/focus', events: ['job.completed'] }
+      return (await administrator.post(`/api/admin/apps/${slug}/webhooks`, endpoint)).json().endpoint.id as string
+    })
+  await logIn(app, administrator)
+  const { tokens } = (await administrator.get('/api/tokens')).json()
+  const [running, waiting, kept] = await Promise.all([jobs(), logins(), endpoints()])
+  const byId = { id: kept, endpoint_id: kept }
+  return {
+    everywhere: { slug: [slug], app: [slug], clerk_id: [ada.clerkId], cost_estimate: [1, 5], actual_cost: [0, 1, 3] },
+    of: {
+      getJob: { id: running },
+      heartbeatJob: { id: running },
+      completeJob: { job_id: await jobs() },
+      failJob: { job_id: await jobs() },
+      revokeToken: { id: tokens.map(({ id }: { id: string }) => id) },
+      pollDeviceLogin: { device_code: waiting.map(({ device_code }) => device_code) },
+      pollDeviceLoginByQuery: { device_code: (await logins()).map(({ device_code }) => device_code) },
+      completeDeviceLogin: { user_code: (await logins()).map(({ user_code }) => user_code) },
+      eraseAccount: { clerk_id: [bob.clerkId] },
+      getWebhookEndpoint: byId,
+      updateWebhookEndpoint: byId,
+      rotateWebhookSecret: byId,
+      sendTestWebhook: byId,
+      listWebhookDeliveries: byId,
+      listDeadWebhookMessages: byId,
+      replayWebhookMessages: byId,
+      dismissDeadWebhookMessages: byId,
+      deleteWebhookEndpoint: { id: await endpoints() },
+    } as Record<string, Record<string, unknown[]>>,
+  }
+}
