@@ -80,14 +80,15 @@ const newUserCode = (): string =>
   `${Array.from({ length: 4 }, () => LETTERS[randomInt(LETTERS.length)]).join('')}-${String(randomInt(10_000)).padStart(4, '0')}`
 
 /**
- * The code that somebody means by what they typed: case, dashes and spaces do not matter, and digits that were read
- * as letters are digits. undefined: no code looks like that.
+ * The code that somebody means by what they typed. Case, full-width forms, and everything that is neither a letter nor a digit
+ * (dashes, dots, spaces, zero-width characters) do not matter; digits that were read as letters are digits.
+ * @returns undefined where no code looks like that
  */
 export function readUserCode(typed: string): string | undefined {
   const bare = typed
     .normalize('NFKC')
     .toUpperCase()
-    .replace(/[\s\p{Pd}]/gu, '')
+    .replace(/[^\p{L}\p{N}]/gu, '')
   const letters = bare.slice(0, 4)
   const digits = bare.slice(4).replaceAll('O', '0').replace(/[IL]/g, '1')
   return new RegExp(`^[${LETTERS}]{4}$`).test(letters) && /^[0-9]{4}$/.test(digits) ? `${letters}-${digits}` : undefined
@@ -116,17 +117,19 @@ export const KEPT = `expires_at > now() - interval '1 day'`
 
 // The look-up and its counting are one statement: whoever guesses many at once finds the budget used up all the same.
 // A right code needs room in both budgets and uses up neither.
-const findCounted = statement<
-  { user_code: string; account_id: string; owner: string },
-  { account_allowed: boolean; address_allowed: boolean } & { [K in keyof DeviceRequest]: DeviceRequest[K] | null }
->(
-  'find_device_request',
-  `with found as (select ${REQUEST} from device_codes where user_code = $user_code and ${KEPT}),
-  by_account as (${attempt('code_by_account', '$account_id::text', { counts: 'not exists (select from found)' })}),
-  by_address as (${attempt('code_by_address', '$owner::text', { counts: 'not exists (select from found)', from: 'from by_account' })})
-  select exists (select from by_account) as account_allowed, exists (select from by_address) as address_allowed, found.*
-  from (values (1)) as one left join found on true`,
-)
+const findCounted = (by: 'code' | 'link') =>
+  statement<
+    { user_code: string; account_id: string; owner: string },
+    { account_allowed: boolean; address_allowed: boolean } & { [K in keyof DeviceRequest]: DeviceRequest[K] | null }
+  >(
+    `find_device_request_by_${by}`,
+    `with found as (select ${REQUEST} from device_codes where user_code = $user_code and ${KEPT}),
+    by_account as (${attempt(`${by}_by_account`, '$account_id::text', { counts: 'not exists (select from found)' })}),
+    by_address as (${attempt(`${by}_by_address`, '$owner::text', { counts: 'not exists (select from found)', from: 'from by_account' })})
+    select exists (select from by_account) as account_allowed, exists (select from by_address) as address_allowed, found.*
+    from (values (1)) as one left join found on true`,
+  )
+const find = { code: findCounted('code'), link: findCounted('link') }
 
 /** Who types a code: the account, and the address of the request. */
 export interface Guesser {
@@ -135,18 +138,24 @@ export interface Guesser {
 }
 
 /**
- * The request behind a code that somebody typed or followed. A wrong code counts: 10 per account and 30 per address in
- * 15 minutes, and then right ones are refused as well.
+ * The request behind a code that somebody typed, or that came in a link. A wrong code counts: 10 per account and 30 per address
+ * in 15 minutes, and then right ones are refused as well. What cannot be a code does not count.
  * @throws {ApiError} 400 invalid_code, 429 too_many_attempts
  */
-export async function findDeviceRequest(db: Db, who: Guesser, typed: string): Promise<DeviceRequest> {
+export async function findDeviceRequest(
+  db: Db,
+  who: Guesser,
+  given: string,
+  by: 'code' | 'link' = 'code',
+): Promise<DeviceRequest> {
   const owner = addressOwner(who.address)
-  const user_code = readUserCode(typed) ?? ''
-  const [row] = await findCounted(db, { user_code, account_id: who.account_id, owner })
+  const user_code = readUserCode(given)
+  if (!user_code) throw invalidCode()
+  const [row] = await find[by](db, { user_code, account_id: who.account_id, owner })
   if (!row) throw new Error('the look-up of a code always gives a row')
   const { account_allowed, address_allowed, ...request } = row
-  if (!account_allowed) throw await tooManyAttempts(db, 'code_by_account', who.account_id)
-  if (!address_allowed) throw await tooManyAttempts(db, 'code_by_address', owner)
+  if (!account_allowed) throw await tooManyAttempts(db, `${by}_by_account`, who.account_id)
+  if (!address_allowed) throw await tooManyAttempts(db, `${by}_by_address`, owner)
   if (!request.user_code) throw invalidCode()
   return request as DeviceRequest
 }

@@ -10,6 +10,9 @@ export const BUDGETS = {
   device_start: { limit: 10, seconds: 60 },
   code_by_account: { limit: 10, seconds: 900 },
   code_by_address: { limit: 30, seconds: 900 },
+  // Codes in links have budgets of their own: a page of another origin can make a browser follow links, but not type.
+  link_by_account: { limit: 10, seconds: 900 },
+  link_by_address: { limit: 30, seconds: 900 },
 } as const
 
 export type Budget = keyof typeof BUDGETS

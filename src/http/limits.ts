@@ -10,6 +10,7 @@ import {
   patExpired,
   patRevoked,
   rateLimited,
+  serviceKeyInvalid,
   sessionEnded,
   settleKeyInvalid,
   tokenExpired,
@@ -18,7 +19,7 @@ import type { ApiError } from './errors.ts'
 import { type Credential, countFailures } from './failures.ts'
 
 /**
- * Requests per minute of an account; of an app, by its settle key; or, if a request carries neither, of an
+ * Requests per minute of an account; of an app or a server of the operator, by its key; or, if a request carries none, of an
  * address (of IPv6 its /64). Each replica counts for itself. Guesses of device
  * codes are counted in the database (device/attempts.ts), so that replicas share them.
  */
@@ -68,7 +69,10 @@ export async function registerLimits(app: FastifyInstance): Promise<void> {
 
   const byAddress = (request: FastifyRequest) => addressOwner(request.address)
   const accounts = limiter({ max, keyGenerator: (request) => request.account?.id ?? '' })
-  const apps = limiter({ max: max * APP_FACTOR, keyGenerator: (request) => request.appOfKey ?? '' })
+  const apps = limiter({
+    max: max * APP_FACTOR,
+    keyGenerator: ({ appOfKey, serviceKey }) => appOfKey ?? serviceKey?.id ?? '',
+  })
   const addresses = limiter({ max, keyGenerator: byAddress })
   const cookies = limiter({ max, keyGenerator: (request) => hash('sha256', sealedCookie(request) ?? '', 'base64') })
   const webhooks = limiter({ max: max * WEBHOOK_FACTOR, keyGenerator: byAddress })
@@ -87,7 +91,7 @@ export async function registerLimits(app: FastifyInstance): Promise<void> {
     if (limit === 'sign_in') return signIns
     if (limit === 'webhook') return webhooks
     if (request.account) return accounts
-    if (request.appOfKey) return apps
+    if (request.appOfKey || request.serviceKey) return apps
     // Pages look for the person later. Those who share an address do not share their pages' limit.
     return sealedCookie(request) === undefined ? addresses : cookies
   }
@@ -131,9 +135,16 @@ export async function registerLimits(app: FastifyInstance): Promise<void> {
 
 /** Errors by which a credential has failed. */
 const FAILURES: ReadonlySet<string> = new Set(
-  [invalidToken, tokenExpired, patExpired, patRevoked, sessionEnded, settleKeyInvalid, invalidSignature].map(
-    ({ code }) => code,
-  ),
+  [
+    invalidToken,
+    tokenExpired,
+    patExpired,
+    patRevoked,
+    sessionEnded,
+    settleKeyInvalid,
+    serviceKeyInvalid,
+    invalidSignature,
+  ].map(({ code }) => code),
 )
 
 const limited = ({ max, ttlInSeconds }: { max: number; ttlInSeconds: number }) => rateLimited(ttlInSeconds, max)

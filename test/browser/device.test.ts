@@ -210,15 +210,56 @@ t.test("nobody's page but ours can approve, whatever it sends with the person's 
 t.test('too many wrong codes are stopped, also on the page', async (t) => {
   const { page } = await openSignedIn(t)
   const login = await startLogin()
-  const answers: (number | undefined)[] = []
-  for (let i = 0; i < 11; i++) {
-    const answer = await page.goto(`${url}/device?user_code=BCDF-${String(i).padStart(4, '0')}`)
-    answers.push(answer?.status())
+  const type = async (code: string) => {
+    await page.goto(`${url}/device`)
+    await page.getByLabel('Code on the device').fill(code)
+    const answered = page.waitForResponse((response) => response.request().method() === 'POST')
+    await press(page, 'Continue')
+    return (await answered).status()
   }
+  const answers: number[] = []
+  for (let i = 0; i < 11; i++) answers.push(await type(`BCDF-${String(i).padStart(4, '0')}`))
   t.strictSame(answers, [...Array(10).fill(400), 429])
   t.match(await page.getByRole('alert').textContent(), /Too many wrong codes\. Try again in \d+ minutes/)
   await look(t, page, 'device-limited')
-  t.equal((await page.goto(login.verification_uri_complete))?.status(), 429, 'also for a right one')
+  t.equal(await type(login.user_code), 429, 'also for a right one')
+})
+
+t.test('a covering window and a double-click approve nothing, and images use up no guesses', async (t) => {
+  for (const [by, origin] of Object.entries({ sibling: attacker.sameSite, stranger: attacker.otherSite })) {
+    const { page } = await openSignedIn(t)
+    for (const scope of ['account', 'account admin']) {
+      const login = await startLogin({ client_name: 'yours truly', scope })
+      const { user_code, verification_uri_complete: link } = login
+      for (const target of [link, `${url}/signin?${new URLSearchParams({ redirect_to: link })}`]) {
+        // The first click of a double-click opens our page where the pointer is; the second one falls on it.
+        attack = `<title>Game</title><button onclick="window.open('${target}')">Double-click me</button>`
+        await page.goto(origin)
+        const opening = page.waitForEvent('popup')
+        await page.getByRole('button').click()
+        const popup = await opening
+        await popup.getByRole('heading', { name: 'Allow this device?' }).waitFor()
+        t.notMatch(await popup.getByRole('main').textContent(), user_code)
+        const approve = await popup.getByRole('button', { name: 'Approve', exact: true }).boundingBox()
+        const { x, y } = approve ?? { x: 0, y: 0 }
+        await popup.mouse.click(x + 5, y + 5)
+        await popup.keyboard.press('Enter')
+        t.equal(await statusOf({ user_code }), 'pending', `${by}, ${scope}`)
+        await look(t, popup, `device-led-${scope.replace(' ', '-')}`)
+        await popup.close()
+      }
+    }
+
+    const wrong = Array.from({ length: 12 }, (_, i) => `<img src="${url}/device?user_code=BCDF-${1000 + i}">`)
+    attack = `<title>Cats</title>${wrong.join('')}`
+    await page.goto(origin, { waitUntil: 'load' })
+    const login = await startLogin()
+    await page.goto(`${url}/device`)
+    await page.getByLabel('Code on the device').fill(login.user_code)
+    await press(page, 'Continue')
+    await press(page, 'Approve')
+    await page.getByRole('heading', { name: 'Device approved' }).waitFor()
+  }
 })
 
 t.test('somebody else can sign in from the page and comes back to the code', async (t) => {

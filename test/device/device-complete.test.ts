@@ -31,6 +31,10 @@ t.test('a code is read as people type it', async (t) => {
     ['BCDL-0110', 'BCDL-OLI0'],
     ['LLLL-1111', 'llll-llll'],
     ['BCDM-1234', 'ＢＣＤＭ－１２３４'],
+    ['BCDN-1234', 'bcdn.1234'],
+    ['BCDP-1234', 'bcdp_1234'],
+    ['BCDQ-1234', '\u200BBC\u200DDQ\uFEFF-12\u206034\u00AD'],
+    ['BCDR-1234', '“BCDR·1234”'],
   ] as const) {
     const { user_code } = await startLogin(app)
     await db.updateTable('device_codes').set({ user_code: stored }).where('user_code', '=', user_code).execute()
@@ -278,6 +282,14 @@ t.test('an account has ten wrong codes in fifteen minutes, and a right one reset
   t.equal((await complete(app, eve, { user_code: login.user_code })).statusCode, 200, 'others are not concerned')
   await later(app)
   t.equal((await complete(app, ada, { user_code: wrong(12) })).statusCode, 400, 'later there is room again')
+})
+
+t.test('what cannot be a code is no guess', async (t) => {
+  const { app, person } = await start(t)
+  const ada = await person()
+  const login = await startLogin(app)
+  for (let i = 0; i < 12; i++) t.equal((await complete(app, ada, { user_code: `BCDF-${i}` })).statusCode, 400)
+  t.equal((await complete(app, ada, { user_code: login.user_code })).statusCode, 200)
 })
 
 t.test('an address has thirty wrong codes in fifteen minutes, whoever types them', async (t) => {

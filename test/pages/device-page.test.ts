@@ -82,7 +82,8 @@ t.test('a login from another address is warned of, and its code is not there to 
   const bodyFor = async (asked: string, mine = '127.0.0.1') => {
     const { user_code } = await startLoginHere(app, {}, asked)
     const url = `/device?user_code=${user_code}`
-    const { body } = await app.inject({ url, headers: { cookie: ada.cookie }, remoteAddress: mine })
+    const headers = { cookie: ada.cookie, 'sec-fetch-site': 'none' }
+    const { body } = await app.inject({ url, headers, remoteAddress: mine })
     return { body, visible: body.replace(/<input type="hidden"[^>]*>/g, ''), user_code }
   }
   const far = await bodyFor('203.0.113.7')
@@ -142,4 +143,63 @@ t.test('who has a hundred tokens reads what to do, and the device waits', async 
     .where('id', '=', id ?? '')
     .execute()
   t.match((await approve()).body, 'Device approved')
+})
+
+t.test('one click approves only where the person came by themselves, and never an administrator', async (t) => {
+  const { app, ada, post, see } = await opened(t)
+  const { user_code } = await startLoginHere(app)
+  const link = `/device?user_code=${user_code}`
+  const mustType = (body: string) => {
+    const typed = /<input id="user_code" name="user_code"(?![^>]*value)/.test(body)
+    const oneClick = new RegExp(`<input type="hidden" name="user_code" value="${user_code}">`).test(body)
+    t.not(typed, oneClick)
+    if (typed)
+      t.notMatch(body.replace(/<input type="hidden"[^>]*>/g, ''), user_code, 'the code is not there to be copied')
+    return typed
+  }
+  const open = async (url: string, site?: string) =>
+    (await app.inject({ url, headers: { cookie: ada.cookie, ...(site && { 'sec-fetch-site': site }) } })).body
+  for (const site of ['none', 'same-origin']) t.notOk(mustType(await open(link, site)), site)
+  for (const site of ['same-site', 'cross-site', undefined]) t.ok(mustType(await open(link, site)), site ?? 'not said')
+
+  // Neither a sign-in on the way nor another person's makes a link of ours of it.
+  for (const path of [link, `/device/?user_code=${user_code}`, `/%64evice?user%5Fcode=${user_code}`]) {
+    const url = `/signin?${new URLSearchParams({ redirect_to: OURS + path })}`
+    const passed = await app.inject({ url, headers: { cookie: ada.cookie, 'sec-fetch-site': 'cross-site' } })
+    t.equal(passed.statusCode, 303)
+    t.match(passed.headers.location, 'must_type=1', path)
+    const asked = await app.inject({ url, headers: { 'sec-fetch-site': 'cross-site' } })
+    t.match(asked.body, /name="redirect_to" value="[^"]*must_type=1/, path)
+  }
+  t.ok(mustType(await open(`${link}&must_type=1`, 'same-origin')))
+  t.match(
+    await open(`${link}&must_type=1`, 'same-origin'),
+    /name="redirect_to" value="[^"]*must_type=1/,
+    'someone else',
+  )
+
+  t.notOk(mustType((await post('/device', { user_code })).body), 'who has typed it once need not again')
+  const admin = await startLoginHere(app, { scope: 'admin' })
+  for (const { body } of [
+    await see(`/device?user_code=${admin.user_code}`),
+    await post('/device', { user_code: admin.user_code }),
+  ]) {
+    t.match(body, /<input id="user_code" name="user_code"(?![^>]*value)/)
+  }
+})
+
+t.test('links use up no guesses, and wrong ones are only shown for a while', async (t) => {
+  const { app, see, post, ada } = await opened(t)
+  const { user_code } = await startLoginHere(app)
+  const wrong = (i: number) => `BCDF-${String(i).padStart(4, '0')}`
+  for (let i = 0; i < 10; i++) t.equal((await see(`/device?user_code=${wrong(i)}`)).statusCode, 400)
+  for (const code of [wrong(11), user_code]) {
+    const { statusCode, body } = await see(`/device?user_code=${code}`)
+    t.match([statusCode, body], [200, /Code on the device/], 'the form, which says nothing about the code')
+    t.notMatch(body, code)
+  }
+  t.match((await post('/device', { user_code })).body, 'Allow this device?', 'typing goes on')
+  const complete = (code: string) => ada.postFromOurPage('/api/device/complete', { user_code: code })
+  for (let i = 0; i < 10; i++) t.equal((await complete(wrong(i))).statusCode, 400, 'all ten guesses are left')
+  t.equal((await complete(wrong(10))).statusCode, 429)
 })

@@ -91,7 +91,7 @@ t.test('whatever people and apps write is text', async (t) => {
     job: await see(`/account/jobs/${job_id}`),
     device: await see(`/device?user_code=${user_code}`),
     result: await post('/device', { user_code, shown: user_code, action: 'deny' }),
-    code: await see(`/device?user_code=${encodeURIComponent(HOSTILE)}`),
+    code: await post('/device', { user_code: HOSTILE }),
     'a code that is shown': await post('/device', { user_code: HOSTILE, shown: HOSTILE, action: 'approve' }),
     email: await post('/signin', { email: HOSTILE }, {}, ''),
   }

@@ -17,7 +17,8 @@ export const opened = async (t: Test, env: Fields = {}) => {
   return {
     ...service,
     ada,
-    see: (url: string, cookie = ada.cookie) => app.inject({ url, headers: { cookie } }),
+    /** As a browser asks for an address that somebody typed */
+    see: (url: string, cookie = ada.cookie) => app.inject({ url, headers: { cookie, 'sec-fetch-site': 'none' } }),
     post: (url: string, fields: Fields, headers: Fields = { origin: OURS }, cookie = ada.cookie) =>
       app.inject({
         method: 'POST',

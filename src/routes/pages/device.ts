@@ -10,7 +10,7 @@ import {
 } from '../../device/approval.ts'
 import { codeExpired, codeUsed } from '../../http/catalogue.ts'
 import { ApiError } from '../../http/errors.ts'
-import { fromOurPages, page, signedIn } from './page.ts'
+import { cameDirectly, fromOurPages, page, signedIn } from './page.ts'
 import { agoText, daysText, SCOPE_WORDS, shortText, timeText } from './words.ts'
 
 interface DeviceForm {
@@ -18,6 +18,8 @@ interface DeviceForm {
   action?: unknown
   /** The code of the request that the page showed when the person decided */
   shown?: unknown
+  /** Set by the sign-in page for links that another site opened, so that signing in does not make them links of ours */
+  must_type?: unknown
 }
 
 type Person = NonNullable<Awaited<ReturnType<typeof signedIn>>>
@@ -26,13 +28,17 @@ type Person = NonNullable<Awaited<ReturnType<typeof signedIn>>>
 export const devicePages: FastifyPluginAsyncTypebox = async (app) => {
   app.get<{ Querystring: DeviceForm }>('/device', { schema: { hide: true } }, async (request, reply) => {
     const code = text(request.query.user_code)
-    const person = await signedIn(request, reply, withCode(code))
+    const mustType = request.query.must_type !== undefined || !cameDirectly(request)
+    const person = await signedIn(request, reply, withCode(code, { mustType }))
     if (!person) return reply
     if (!code) return enterPage(reply, person)
-    return answering(reply, person, code, async () => {
-      const asked = await findDeviceRequest(app.db, guesser(request, person), code)
-      // The code came in a link, which an attacker may have sent: a device elsewhere needs its code typed.
-      return decidePage(request, reply, person, asked, { mustType: !isNear(request, asked) })
+    return answering(reply, person, '', async () => {
+      const asked = await findDeviceRequest(app.db, guesser(request, person), code, 'link').catch((error) => {
+        // Links are not followed for a while, but codes can be typed: that has a budget of its own.
+        if (error instanceof ApiError && error.statusCode === 429) return undefined
+        throw error
+      })
+      return asked ? decidePage(request, reply, person, asked, { fromLink: true, mustType }) : enterPage(reply, person)
     })
   })
 
@@ -51,7 +57,7 @@ export const devicePages: FastifyPluginAsyncTypebox = async (app) => {
         const asked = await findDeviceRequest(app.db, guesser(request, person), meant)
         // A code of another request than the one on the page: show that request first.
         if (!decision || readUserCode(text(shown)) !== asked.user_code) {
-          return decidePage(request, reply, person, asked, { mustType: false })
+          return decidePage(request, reply, person, asked, { fromLink: false, mustType: false })
         }
         const who = { ...guesser(request, person), clerk_id: person.clerk_id }
         await completeDevice(app.db, who, meant, decision)
@@ -64,13 +70,20 @@ export const devicePages: FastifyPluginAsyncTypebox = async (app) => {
     return page(reply, 'device-enter', { title: 'Connect a device', shown_as: person.shown_as, code, fault })
   }
 
+  /**
+   * The page with the two buttons. One click approves only what the person has typed the code of, or what a link leads to that
+   * they opened themselves, on the device's own address: another site could have opened the page under the second click of a
+   * double-click. An administrator's token always needs the code typed on this page.
+   */
   function decidePage(
     request: FastifyRequest,
     reply: FastifyReply,
     person: Person,
     asked: DeviceRequest,
-    { mustType }: { mustType: boolean },
+    { fromLink, mustType }: { fromLink: boolean; mustType: boolean },
   ) {
+    const isFar = !isNear(request, asked)
+    const typed = mustType || (fromLink && isFar) || asked.scopes.includes('admin')
     const { status, expired, account_id } = asked
     if (status !== 'pending') {
       const mine = account_id === person.id
@@ -83,16 +96,16 @@ export const devicePages: FastifyPluginAsyncTypebox = async (app) => {
     return page(reply, 'device-decide', {
       title: 'Allow this device?',
       shown_as: person.shown_as,
-      back: app.config.publicUrl + withCode(asked.user_code),
+      back: app.config.publicUrl + withCode(asked.user_code, { mustType }),
       code: asked.user_code,
-      must_type: mustType,
+      must_type: typed,
       client_name: nameOf(asked),
       days: daysText(app.config.patTtlDays),
       scopes: asked.scopes.map((scope) => ({ scope, words: SCOPE_WORDS[scope] ?? scope })),
       ago: agoText(asked.created_at),
       at: timeText(asked.created_at),
       from: asked.requested_from ?? 'unknown',
-      far: !isNear(request, asked),
+      far: isFar,
       here: request.address,
     })
   }
@@ -144,7 +157,8 @@ const guesser = (request: FastifyRequest, person: Person) => ({ account_id: pers
 /** A parameter may be missing or repeated. No code is longer than 100 characters, however it is typed. */
 const text = (value: unknown): string => (typeof value === 'string' ? value.trim().slice(0, 100) : '')
 
-const withCode = (code: string) => (code ? `/device?${new URLSearchParams({ user_code: code })}` : '/device')
+const withCode = (code: string, { mustType = false } = {}) =>
+  code ? `/device?${new URLSearchParams({ user_code: code, ...(mustType && { must_type: '1' }) })}` : '/device'
 
 /** The device and the person have the same IPv4 address or IPv6 network, or both are on this machine. */
 function isNear({ address: here }: FastifyRequest, { requested_from }: DeviceRequest): boolean {

@@ -73,6 +73,13 @@ export async function fromOurPages(request: FastifyRequest): Promise<void> {
 }
 
 /**
+ * Whether a person came to a page by themselves: from a page of ours, or by an address that they typed or opened outside the
+ * browser. Not from another site, nor where the browser does not say.
+ */
+export const cameDirectly = ({ headers }: FastifyRequest): boolean =>
+  ['none', 'same-origin'].includes(String(headers['sec-fetch-site']))
+
+/**
  * The person whose session cookie the request carries. Without a session, the reply redirects to sign-in.
  * @param path where the sign-in leads back to
  * @returns undefined where the reply has been sent

@@ -9,7 +9,7 @@ import { accountClosed, badField, localSignInOff, openOurPage } from '../../http
 import { anyRequest, jsonBody, refusals } from '../../http/refusals.ts'
 import { localClerkId, newLocalSid } from '../../identity/local.ts'
 import { isRedirectUri } from '../../oauth/redirect-uris.ts'
-import { alsoAsPages, fromOurPages, html, isJson, page, redirectSources } from './page.ts'
+import { alsoAsPages, cameDirectly, fromOurPages, html, isJson, page, redirectSources } from './page.ts'
 import { allowedUrl, allowsLoopback } from './return-link.ts'
 
 const CONSENT = '/oauth/authorize'
@@ -67,6 +67,16 @@ export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
     async (request, reply) => {
       const back = returnOf(request, request.query)
       if (!back) return refusedPage(reply, request.query)
+      const { target } = back
+      // /device asks for the code where another site led here. After the sign-in it looks like a link of ours.
+      if (
+        target &&
+        app.origins.isOurs(target.origin) &&
+        target.searchParams.has('user_code') &&
+        !cameDirectly(request)
+      ) {
+        target.searchParams.set('must_type', '1')
+      }
       const caller = await bySessionCookie(request)
       if (caller?.sid) {
         const location = await destination(back, { sid: caller.sid, clerkId: caller.clerk_id })
