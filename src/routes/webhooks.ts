@@ -59,6 +59,8 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
     '/api/webhooks/clerk',
     {
       config: { limit: 'webhook' },
+      // A user with much metadata: Clerk's events have no limit that we know of.
+      bodyLimit: 1_048_576,
       onRequest: async () => {
         if (!app.identity.readWebhook) throw webhookOff()
       },
