@@ -17,7 +17,7 @@ import {
 import type { Credential } from '../http/failures.ts'
 import { refusals } from '../http/refusals.ts'
 
-/** Whether a delivery has been dealt with. */
+/** Finds the receipt of a delivery that was handled. */
 const findReceipt = statement<{ id: string }, { id: string }>(
   'find_webhook_receipt',
   'select id from webhook_deliveries where id = $id',
@@ -33,7 +33,7 @@ const endSession = statement<{ clerk_sid: string }, never>(
   'delete from sessions where clerk_sid = $clerk_sid',
 )
 
-/** Clerk repeats a delivery for a few days at most, and handling an older one again changes nothing. */
+/** Clerk retries a delivery for a few days at most. Handling an older one again changes nothing. */
 const forgetOld = statement<Record<never, never>, never>(
   'forget_webhooks',
   `delete from webhook_deliveries where received_at < now() - interval '30 days'`,
@@ -97,7 +97,7 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const { id, person_gone, session_ended } = event
       const gone = person_gone && accountIdOf(person_gone)
       if ((await findReceipt(app.db, { id })).length > 0) return { ok: true }
-      // The receipt comes last: what fails half-way is delivered again, and every part may be repeated.
+      // The receipt comes last: after a failure Clerk delivers again, and each step may be repeated.
       if (gone) await app.pats.revoking(gone, () => closeAccount(app.db, app.ledger, gone, person_gone))
       await app.db.transaction().execute(async (trx) => {
         await storeReceipt(trx, { id, ended_sid: session_ended ?? null })
