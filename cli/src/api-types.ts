@@ -4422,6 +4422,8 @@ export interface operations {
                         refresh_token?: string;
                         /** @description What the access token may be used for, separated by spaces */
                         scope: string;
+                        /** @description With the device grant: what the account page calls the person, such as an e-mail address; absent if unknown */
+                        name?: string;
                     };
                 };
             };
@@ -4434,6 +4436,8 @@ export interface operations {
                     "application/json": {
                         /** @enum {string} */
                         error: "invalid_request" | "invalid_client" | "unsupported_grant_type" | "invalid_grant" | "invalid_target" | "invalid_scope" | "authorization_pending" | "slow_down" | "access_denied" | "expired_token";
+                        /** @description Seconds to wait between two requests from now on */
+                        interval?: number;
                     } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
                 };
             };
