@@ -130,7 +130,7 @@ export async function buildApp(
   app.load.watch('ledger', ledger)
   app.addHook('onClose', () => ledger.close())
   app.decorate('identity', await createIdentity(config, db, app.log, app.metrics))
-  app.decorate('pats', rememberPats(db))
+  app.decorate('pats', rememberPats(db, app.identity.mode))
   app.decorate('sessionSeal', sessionSeal(await tokenSecret(config, db)))
   app.decorate('origins', createOrigins(config, db))
   await app.origins.refresh()

@@ -48,6 +48,7 @@ t.test('without any environment the defaults are those of the documentation', as
     clerk: undefined,
     localIdentity: 'loopback',
     localOauthTokens: new Map(),
+    clerkAudience: undefined,
     allowedOrigins: [],
     adminClerkIds: [],
     xApiUrl: 'https://api.twitter.com',
@@ -147,6 +148,7 @@ const table: Record<
     refused: ['-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----', 'kid_1'],
   },
   CLERK_API_URL: { taken: [['http://127.0.0.1:4010/', 'http://127.0.0.1:4010', clerk]], refused: ['api.clerk.com'] },
+  CLERK_AUDIENCE: { taken: [['focus', 'focus']], refused: [] },
   CLERK_ISSUER: { taken: [['https://clerk.example.org', 'https://clerk.example.org', clerk]], refused: ['clerk'] },
   CLERK_WEBHOOK_SECRET: {
     taken: [['whsec_dGVzdA==', 'whsec_dGVzdA==', clerk]],
