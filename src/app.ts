@@ -6,6 +6,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyBaseLogger, type FastifyServerOptions, LogController } from 'fastify'
 import type { Caller } from './access/caller.ts'
 import { createOrigins, type Origins } from './access/origins.ts'
+import type { ServiceKey } from './access/service-keys.ts'
 import { type SessionSeal, sessionSeal } from './access/sessions.ts'
 import { type Pats, rememberPats, tokenSecret } from './access/tokens.ts'
 import type { Config } from './config.ts'
@@ -34,7 +35,10 @@ import type { Ledger } from './ledger/operations.ts'
 import { createPoster } from './ledger/poster.ts'
 import { type Metrics, noMetrics } from './observe/metrics.ts'
 import type { Tracing } from './observe/tracing.ts'
+import { createPayments } from './payments/create.ts'
+import type { Payments } from './payments/types.ts'
 import { adminRoutes } from './routes/admin.ts'
+import { adminKeyRoutes } from './routes/admin-keys.ts'
 import { adminWebhookMessageRoutes } from './routes/admin-webhook-messages.ts'
 import { adminWebhookRoutes } from './routes/admin-webhooks.ts'
 import { authRoutes } from './routes/auth.ts'
@@ -43,7 +47,10 @@ import { deviceRoutes } from './routes/device.ts'
 import { healthRoutes } from './routes/health.ts'
 import { jobRoutes } from './routes/jobs.ts'
 import { oauthRoutes } from './routes/oauth.ts'
+import { packRoutes } from './routes/packs.ts'
 import { pageRoutes } from './routes/pages/index.ts'
+import { paymentEventRoutes } from './routes/payment-events.ts'
+import { purchaseRoutes } from './routes/purchases.ts'
 import { settleRoutes } from './routes/settle.ts'
 import { tokenRoutes } from './routes/tokens.ts'
 import { walletRoutes } from './routes/wallet.ts'
@@ -60,6 +67,8 @@ declare module 'fastify' {
     sessionSeal: SessionSeal
     origins: Origins
     metrics: Metrics
+    /** undefined: this service sells no credits */
+    payments: Payments | undefined
   }
   interface FastifyRequest {
     /** Set by the hooks of access/caller.ts; read it by `callerOf` */
@@ -68,6 +77,8 @@ declare module 'fastify' {
     deadline: number | undefined
     /** Set by the hooks of access/settle-keys.ts; read it by `appOfKey` */
     appOfKey: string | null | undefined
+    /** Set by requireAdminOrKey, where the request shows one */
+    serviceKey: ServiceKey | undefined
     /** The code of the error that was sent; '': none */
     failure: string
   }
@@ -129,6 +140,7 @@ export async function buildApp(
   app.decorate('ledger', how.tracing?.posting(ledger) ?? ledger)
   app.load.watch('ledger', ledger)
   app.addHook('onClose', () => ledger.close())
+  app.decorate('payments', await createPayments(config, app))
   app.decorate('identity', await createIdentity(config, db, app.log, app.metrics))
   app.decorate('pats', rememberPats(db, app.identity.mode))
   app.decorate('sessionSeal', sessionSeal(await tokenSecret(config, db)))
@@ -139,6 +151,7 @@ export async function buildApp(
   app.decorateRequest('account')
   app.decorateRequest('deadline')
   app.decorateRequest('appOfKey')
+  app.decorateRequest('serviceKey')
   app.decorateRequest('failure', '')
   setErrorHandlers(app)
   registerDraining(app)
@@ -190,7 +203,11 @@ export async function buildApp(
   await app.register(oauthRoutes)
   await app.register(settleRoutes)
   await app.register(adminRoutes)
+  await app.register(adminKeyRoutes)
+  await app.register(packRoutes)
+  await app.register(purchaseRoutes)
   await app.register(webhookRoutes)
+  await app.register(paymentEventRoutes)
   await app.register(adminWebhookRoutes)
   await app.register(adminWebhookMessageRoutes)
   await app.register(pageRoutes)

@@ -15,6 +15,16 @@ export interface ClerkConfig {
   webhookSecret: string | undefined
 }
 
+export interface StripeConfig {
+  secretKey: string
+  webhookSecret: string
+  /** The key is a live one; events of the other mode are refused */
+  live: boolean
+  /** undefined: Stripe's */
+  apiUrl: string | undefined
+  automaticTax: boolean
+}
+
 /** The validated configuration. Only this file reads the environment. */
 export interface Config {
   production: boolean
@@ -51,6 +61,9 @@ export interface Config {
   /** Addresses or CIDRs of proxies whose X-Forwarded-* headers are trusted */
   trustProxy: string[]
   topupUrl: string | undefined
+  stripe: StripeConfig | undefined
+  /** How credits are bought: at Stripe; on a local page, for trying out; undefined: not here */
+  selling: 'stripe' | 'local' | undefined
   logLevel: (typeof LOG_LEVELS)[number]
   /** Requests per minute for one account or address */
   rateLimitMax: number
@@ -172,6 +185,8 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     jobTtlSeconds: integer('JOB_TTL_SECONDS', 86_400, 60, 604_800),
     trustProxy: list('TRUST_PROXY', 'addresses or CIDRs of your proxies (not true, not a number)', isAddressOrCidr),
     topupUrl: url('TOPUP_URL', web, 'an http(s) URL'),
+    stripe: readStripe(),
+    selling: undefined,
     logLevel: read('LOG_LEVEL', 'info', `one of ${LOG_LEVELS.join(', ')}`, (value) =>
       LOG_LEVELS.find((level) => level === value),
     ),
@@ -204,6 +219,28 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     return { secretKey, publishableKey, jwtKey, apiUrl, issuer: issuer ?? `https://${frontendHost}`, webhookSecret }
   }
 
+  function readStripe(): StripeConfig | undefined {
+    const secretKey = read<string | undefined>('STRIPE_SECRET_KEY', undefined, 'a key such as sk_live_…', (value) =>
+      /^[sr]k_(test|live)_\w+$/.test(value) ? value : undefined,
+    )
+    const webhookSecret = read<string | undefined>(
+      'STRIPE_WEBHOOK_SECRET',
+      undefined,
+      'a signing secret such as whsec_…',
+      (value) => (/^whsec_\S+$/.test(value) ? value : undefined),
+    )
+    const apiUrl = base('STRIPE_API_URL')
+    const automaticTax = flag('STRIPE_AUTOMATIC_TAX', false)
+    if (!text('STRIPE_SECRET_KEY') && !text('STRIPE_WEBHOOK_SECRET')) return undefined
+    if (!text('STRIPE_SECRET_KEY'))
+      faults.push('STRIPE_SECRET_KEY is missing (STRIPE_WEBHOOK_SECRET is set; they belong together)')
+    if (!text('STRIPE_WEBHOOK_SECRET'))
+      faults.push('STRIPE_WEBHOOK_SECRET is missing (STRIPE_SECRET_KEY is set; they belong together)')
+    if (!secretKey || !webhookSecret) return undefined
+    return { secretKey, webhookSecret, live: secretKey.includes('_live_'), apiUrl, automaticTax }
+  }
+
+  config.selling = config.stripe ? 'stripe' : config.clerk ? undefined : 'local'
   if (config.metricsPort === port) faults.push('METRICS_PORT must be another port than PORT')
 
   const publicHost = new URL(config.publicUrl).hostname

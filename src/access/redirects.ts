@@ -1,4 +1,5 @@
 import { isLoopback } from '../addresses.ts'
+import type { Config } from '../config.ts'
 
 /** May we send a browser there? Pure: a table test lists every trick we know. */
 
@@ -68,9 +69,29 @@ export function signinUrl(
   from: (string | undefined)[],
   isAllowed: (origin: string) => boolean,
 ): string {
-  const loopbackHttp = isLoopback(new URL(publicUrl).hostname)
-  const caller = from.find((url) => safeRedirect(url, { isAllowed, loopbackHttp }))
-  const url = new URL('/signin', publicUrl)
+  return withReturn(new URL('/signin', publicUrl), from, isAllowed)
+}
+
+/**
+ * Where a person buys the credits that they lack, and back from there; undefined where nothing is sold.
+ * @param from the caller's Referer and Origin, the better one first
+ * @param missing how many credits they need
+ */
+export function buyUrl(
+  { publicUrl, selling, topupUrl }: Pick<Config, 'publicUrl' | 'selling' | 'topupUrl'>,
+  from: (string | undefined)[],
+  isAllowed: (origin: string) => boolean,
+  missing?: number,
+): string | undefined {
+  if (topupUrl || !selling) return topupUrl
+  const url = new URL('/buy', publicUrl)
+  if (missing !== undefined) url.searchParams.set('missing', String(missing))
+  return withReturn(url, from, isAllowed)
+}
+
+function withReturn(url: URL, from: (string | undefined)[], isAllowed: (origin: string) => boolean): string {
+  const loopbackHttp = isLoopback(url.hostname)
+  const caller = from.find((address) => safeRedirect(address, { isAllowed, loopbackHttp }))
   if (caller) url.searchParams.set('redirect_to', caller)
   return url.href
 }

@@ -23,7 +23,7 @@ export async function closeAccount(
 ): Promise<void> {
   await close(ledger, accountId, clerkId)
   // After closing: from now on the account adds nothing more.
-  await undoLateAdditions(db, accountId, bannedAt)
+  await undoLateAdditions(db, { id: accountId, clerk_id: clerkId }, bannedAt)
   await db.transaction().execute(async (trx) => {
     await revokeTokens(trx, accountId)
     await endSessions(trx, { account_id: accountId })

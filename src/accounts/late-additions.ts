@@ -38,15 +38,28 @@ export async function noteAdditions(
 }
 
 /**
- * Takes back what an account added to apps in its last minute: its JWT was good for so long after the ban.
- * @param bannedAt when the account ceased to be anybody's; later additions are taken back too
+ * Takes back what an administrator added to apps in their last minute, and revokes the service keys that they made: their JWT was
+ * good for so long after the ban.
+ * @param bannedAt when they ceased to be an administrator; later additions are taken back too
  */
-export async function undoLateAdditions(db: Db, accountId: string, bannedAt: Date): Promise<void> {
+export async function undoLateAdditions(
+  db: Db,
+  { id, clerk_id }: { id: string; clerk_id: string },
+  bannedAt: Date,
+): Promise<void> {
+  const since = new Date(bannedAt.getTime() - JWT_MS)
+  await db
+    .updateTable('service_keys')
+    .set({ revoked_at: new Date() })
+    .where('created_by', '=', clerk_id)
+    .where('created_at', '>', since)
+    .where('revoked_at', 'is', null)
+    .execute()
   const late = await db
     .selectFrom('app_additions')
     .select(['app_slug', 'field', 'value'])
-    .where('added_by', '=', accountId)
-    .where('added_at', '>', new Date(bannedAt.getTime() - JWT_MS))
+    .where('added_by', '=', id)
+    .where('added_at', '>', since)
     .execute()
   for (const { app_slug, field, value } of late) {
     await db

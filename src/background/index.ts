@@ -1,10 +1,13 @@
 import type { FastifyInstance } from 'fastify'
 import { LOOK_EVERY_MS } from '../http/overload.ts'
+import { topUpDue } from '../payments/auto-topup.ts'
+import type { Payments } from '../payments/types.ts'
 import { cleanUpWebhooks } from '../webhooks/retention.ts'
 import { cleanUp } from './clean-up.ts'
 import { webhookDelivery } from './deliver-webhooks.ts'
 import { repeat } from './repeat.ts'
 import { type JobKey, sweepHolds } from './sweep-holds.ts'
+import { sweepPurchases } from './sweep-purchases.ts'
 
 /** A periodic task. */
 interface Task {
@@ -18,7 +21,7 @@ interface Task {
 
 /** Everything that runs by the clock. Each replica runs all of it. */
 function tasks(app: FastifyInstance): Task[] {
-  const { connections, db, ledger, load, log, metrics, origins } = app
+  const { connections, db, ledger, load, log, metrics, origins, payments } = app
   const onFailure = (error: Error, job: JobKey) => log.warn({ err: error, ...job }, 'could not expire a hold')
   return [
     {
@@ -39,6 +42,7 @@ function tasks(app: FastifyInstance): Task[] {
       failure: 'could not expire overdue holds',
       run: async (signal) => metrics.expired(await sweepHolds(db, ledger, { onFailure, signal })),
     },
+    ...(payments ? paymentTasks(payments) : []),
     {
       everyMs: 600_000,
       failure: 'could not delete old rows',
@@ -48,6 +52,24 @@ function tasks(app: FastifyInstance): Task[] {
       everyMs: 600_000,
       failure: 'could not clean up webhook messages',
       run: (signal) => cleanUpWebhooks(db, signal),
+    },
+  ]
+}
+
+/** For a service that sells credits. */
+function paymentTasks(payments: Payments): Task[] {
+  const warn = (message: string) => (error: Error, about: object) =>
+    payments.log.warn({ err: error, ...about }, message)
+  return [
+    {
+      everyMs: 60_000,
+      failure: 'could not look for purchases that are open',
+      run: (signal) => sweepPurchases(payments, { onFailure: warn('could not look at a purchase'), signal }),
+    },
+    {
+      everyMs: 5_000,
+      failure: 'could not look for accounts that are to be topped up',
+      run: (signal) => topUpDue(payments, { onFailure: warn('could not top an account up'), signal }),
     },
   ]
 }

@@ -394,6 +394,33 @@ export const wouldGoNegative = apiError(
   },
 )
 
+// Buying credits
+
+export const serviceKeyInvalid = apiError(401, 'invalid_service_key', 'This service key is wrong, or was revoked.')
+export const serviceKeyInBrowser = apiError(
+  403,
+  'service_key_in_browser',
+  'Service keys are for servers only: on a web page, every visitor can read them.',
+)
+export const serviceKeyNotFound = apiError(404, 'service_key_not_found', 'There is no live service key with this id.')
+export const notSelling = apiError(404, 'not_selling', 'This service sells no credits.')
+export const packNotFound = apiError(404, 'pack_not_found', 'There is no pack with this slug.')
+export const purchaseNotFound = apiError(404, 'purchase_not_found', 'You have no purchase with this id.')
+/** @param most purchases of one account that may be open at once */
+export const tooManyPurchases = apiError(
+  429,
+  'too_many_purchases',
+  (most: number) => `You have ${most} purchases that are not paid yet. Pay one of them, or try again tomorrow.`,
+  { example: [20], headers: () => retryAfter(3_600) },
+)
+export const paymentsUnavailable = apiError(
+  503,
+  'payments_unavailable',
+  'The payment provider does not answer. Nothing was charged; try again in a few seconds.',
+  retry(5),
+)
+export const autoTopupNotFound = apiError(404, 'auto_topup_off', 'Automatic top-ups are off.')
+
 // OAuth tokens and X
 
 export const unknownProvider = apiError(
@@ -461,3 +488,17 @@ export const webhookOff = apiError(
   'not_found',
   'No webhook is set up here. Set CLERK_WEBHOOK_SECRET to turn it on.',
 )
+
+// Stripe's webhooks
+
+export const wrongMode = apiError(
+  400,
+  'wrong_mode',
+  "The event and this service's key are not of the same mode: one is of Stripe's test mode, the other is live.",
+)
+export const stripeWebhookOff = apiError(
+  404,
+  'not_found',
+  'Stripe is not set up here. Set STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET.',
+)
+export const eventTooLarge = apiError(413, 'body_too_large', 'The event is larger than 1 MiB.')

@@ -32,13 +32,15 @@ To try it, [sign in](/signin), come back to this page, open an operation and pre
 const TAGS = {
   Auth: 'Signing in, session tokens and personal access tokens.',
   Wallet: 'The credits of an account, and every change of them.',
+  Purchases: 'Buying credits: packs, purchases and automatic top-ups.',
   Jobs: 'Paid work: reserve credits, then complete or fail.',
   'X Integration': "X's access token of a connected account, and a proxy that reads the profile with it.",
   'OAuth Tokens': 'Access tokens of the providers that a person has connected.',
   Device: 'Login of programs without a browser of their own (RFC 8628): the device shows a code, a person approves it.',
   OAuth: 'Login of programs by the standards: OAuth 2.1 with PKCE, and the device grant. Any client library speaks it.',
   Admin: 'Apps, credits and accounts. Only administrators.',
-  Webhooks: 'Events that the identity provider sends to this service. Those that this service sends are `x-webhooks`.',
+  Webhooks:
+    'Events that the identity provider and Stripe send to this service. Those that this service sends are `x-webhooks`.',
   Health: 'For containers and load balancers.',
 }
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { signinUrl } from '../access/redirects.ts'
+import { buyUrl, signinUrl } from '../access/redirects.ts'
 import { DatabaseUnavailable } from '../db/unavailable.ts'
 import {
   badField,
@@ -59,18 +59,22 @@ export function toApiError(error: FastifyError | Error, { body }: FastifyRequest
   return internalError()
 }
 
-/** Sends what was thrown. Adds what clients expect with its status (`signin_url`, `topup_url`, WWW-Authenticate), and logs every 5xx. */
+/** Sends what was thrown. Adds what clients expect with its status (`signin_url`, `buy_url`, WWW-Authenticate), and logs every 5xx. */
 export function sendError(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply) {
   const answer = toApiError(error, request)
   request.failure = answer.code
   if (answer.statusCode >= 500) request.log.error({ err: error }, answer.code)
   const details = { ...answer.details }
   const { config, origins } = request.server
+  const { referer, origin } = request.headers
   if (answer.statusCode === 401) {
-    const { referer, origin } = request.headers
     details.signin_url = signinUrl(config.publicUrl, [referer, origin], origins.isAllowed)
   }
-  if (answer.statusCode === 402 && config.topupUrl) details.topup_url = config.topupUrl
+  if (answer.statusCode === 402) {
+    const missing = Number(details.required) - Number(details.available)
+    const buy_url = buyUrl(config, [referer, origin], origins.isAllowed, missing)
+    if (buy_url) Object.assign(details, { topup_url: buy_url, buy_url })
+  }
   return reply
     .code(answer.statusCode)
     .headers({ ...answer.headers, ...challenge(answer, request) })

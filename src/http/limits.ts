@@ -4,11 +4,13 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { sealedCookie } from '../access/sessions.ts'
 import { addressOwner } from '../addresses.ts'
 import {
+  invalidSignature,
   invalidToken,
   notSignedIn,
   patExpired,
   patRevoked,
   rateLimited,
+  serviceKeyInvalid,
   sessionEnded,
   settleKeyInvalid,
   tokenExpired,
@@ -17,7 +19,7 @@ import type { ApiError } from './errors.ts'
 import { type Credential, countFailures } from './failures.ts'
 
 /**
- * Requests per minute of an account; of an app, by its settle key; or, if a request carries neither, of an
+ * Requests per minute of an account; of an app or a server of the operator, by its key; or, if a request carries none, of an
  * address (of IPv6 its /64). Each replica counts for itself. Guesses of device
  * codes are counted in the database (device/attempts.ts), so that replicas share them.
  */
@@ -65,7 +67,10 @@ export async function registerLimits(app: FastifyInstance): Promise<void> {
 
   const byAddress = (request: FastifyRequest) => addressOwner(request.address)
   const accounts = limiter({ max, keyGenerator: (request) => request.account?.id ?? '' })
-  const apps = limiter({ max: max * APP_FACTOR, keyGenerator: (request) => request.appOfKey ?? '' })
+  const apps = limiter({
+    max: max * APP_FACTOR,
+    keyGenerator: ({ appOfKey, serviceKey }) => appOfKey ?? serviceKey?.id ?? '',
+  })
   const addresses = limiter({ max, keyGenerator: byAddress })
   const cookies = limiter({ max, keyGenerator: (request) => hash('sha256', sealedCookie(request) ?? '', 'base64') })
   const signIns = limiter({ max: Math.ceil(max * SIGN_IN_SHARE), keyGenerator: byAddress })
@@ -81,7 +86,7 @@ export async function registerLimits(app: FastifyInstance): Promise<void> {
   function limiterOf(request: FastifyRequest): Limiter {
     if (request.routeOptions.config.limit === 'sign_in') return signIns
     if (request.account) return accounts
-    if (request.appOfKey) return apps
+    if (request.appOfKey || request.serviceKey) return apps
     // Pages look for the person later. Those who share an address do not share their pages' limit.
     return sealedCookie(request) === undefined ? addresses : cookies
   }
@@ -125,7 +130,16 @@ export async function registerLimits(app: FastifyInstance): Promise<void> {
 
 /** Errors by which a credential has failed. */
 const FAILURES: ReadonlySet<string> = new Set(
-  [invalidToken, tokenExpired, patExpired, patRevoked, sessionEnded, settleKeyInvalid].map(({ code }) => code),
+  [
+    invalidToken,
+    tokenExpired,
+    patExpired,
+    patRevoked,
+    sessionEnded,
+    settleKeyInvalid,
+    serviceKeyInvalid,
+    invalidSignature,
+  ].map(({ code }) => code),
 )
 
 const limited = ({ max, ttlInSeconds }: { max: number; ttlInSeconds: number }) => rateLimited(ttlInSeconds, max)

@@ -12,6 +12,7 @@ import {
   invalidPath,
   invalidToken,
   localIdentityOnly,
+  notAnAdministrator,
   notSignedIn,
   originNotAllowed,
   overloaded,
@@ -64,12 +65,17 @@ export const signedIn: ErrorKind[] = [
   providerUnavailable,
 ]
 
+/** What any route can answer that is for administrators. */
+export const administrator: ErrorKind[] = [...signedIn, notAnAdministrator]
+
 const retryAfter = { 'Retry-After': { type: 'integer', description: 'Seconds to wait' } }
 const rateLimit = {
   'RateLimit-Limit': { type: 'integer', description: 'Requests allowed in a window' },
   'RateLimit-Remaining': { type: 'integer', description: 'Requests left in this window' },
   'RateLimit-Reset': { type: 'integer', description: 'Seconds until the next window' },
 }
+
+const BUY_URL = 'https://account.thefocus.ai/buy?missing=3'
 
 interface Status {
   description: string
@@ -91,9 +97,13 @@ const STATUSES: Record<number, Status> = {
   },
   402: {
     description: 'Insufficient credits',
-    extra: { topup_url: 'https://account.thefocus.ai/topup' },
+    extra: { topup_url: BUY_URL, buy_url: BUY_URL },
     fields: {
-      topup_url: { type: 'string', description: 'Where to buy credits; absent where the operator has set no address' },
+      topup_url: { type: 'string', description: 'The same as buy_url' },
+      buy_url: {
+        type: 'string',
+        description: 'Where the person buys the credits that are missing; absent where this service sells none',
+      },
     },
   },
   403: { description: 'Forbidden' },

@@ -1,6 +1,7 @@
+import type { Selectable } from 'kysely'
 import { gather } from '../db/gather.ts'
 import { isoTime, statement } from '../db/statement.ts'
-import type { Db, EntryKind, JobStatus } from '../db/tables.ts'
+import type { Db, EntryKind, JobStatus, Tables } from '../db/tables.ts'
 import { MAX_PRINTED_BYTES } from './metadata.ts'
 
 /** The metadata of one job, however large. */
@@ -151,7 +152,15 @@ export interface Wallet {
     /** The account has used it */
     seen: boolean
   }[]
+  /** null: automatic top-ups were never set up */
+  payer: Payer | null
 }
+
+/** Automatic top-ups of an account. */
+type Payer = Pick<
+  Selectable<Tables['payers']>,
+  'state' | 'reason' | 'retry_at' | 'pack_slug' | 'credits' | 'price' | 'currency' | 'below' | 'monthly_cap' | 'card'
+>
 
 // One query for all accounts that are asked for. The lists of apps come as JSON, because a row for each would cost more to read.
 const accountsAndApps = statement<
@@ -164,13 +173,17 @@ const accountsAndApps = statement<
     held: number
     apps: [slug: string, starter_credits: number][]
     grants: [slug: string, credits: number, granted_at: string | null][] | null
+    payer: (Omit<Payer, 'retry_at'> & { retry_at: string | null }) | null
   }
 >(
   'wallets',
   `select id, clerk_id, plan, credits, held,
     (select coalesce(json_agg(json_build_array(slug, starter_credits)), '[]') from apps) as apps,
     (select json_agg(json_build_array(app_slug, g.credits, ${isoTime('granted_at')}))
-      from app_grants g where account_id = accounts.id) as grants
+      from app_grants g where account_id = accounts.id) as grants,
+    (select json_build_object('state', state, 'reason', reason, 'retry_at', ${isoTime('retry_at')}, 'pack_slug', pack_slug,
+        'credits', p.credits, 'price', price, 'currency', currency, 'below', below, 'monthly_cap', monthly_cap, 'card', card)
+      from payers p where account_id = accounts.id) as payer
   from accounts where id = any($account_ids::uuid[])`,
 )
 
@@ -206,8 +219,10 @@ export async function readWallet(db: Db, accountId: string): Promise<Wallet> {
       seen: true,
     })
   }
+  const payer = found?.payer ?? null
   return {
     account: found,
     apps: [...apps.values()].sort((one, other) => (one.slug < other.slug ? -1 : 1)),
+    payer: payer && { ...payer, retry_at: payer.retry_at === null ? null : new Date(payer.retry_at) },
   }
 }

@@ -1,6 +1,7 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { sql } from 'kysely'
-import { callerOf, refuseClosed, requireAdmin } from '../access/caller.ts'
+import { callerOf, refuseClosed } from '../access/caller.ts'
+import { requireAdminOrKey } from '../access/service-keys.ts'
 import { mintSettleKey, OVERLAP_MINUTES } from '../access/settle-keys.ts'
 import { revokeTokens } from '../access/tokens.ts'
 import { accountIdOf, CLERK_USER_ID } from '../accounts/account-id.ts'
@@ -14,6 +15,8 @@ import {
   balanceOutOfRange,
   notAnAdministrator,
   referenceReused,
+  serviceKeyInBrowser,
+  serviceKeyInvalid,
   tooManyAtOnce,
   wouldGoNegative,
 } from '../http/catalogue.ts'
@@ -29,12 +32,17 @@ import { Credits, ListQuery, ref, Slug } from '../schemas/primitives.ts'
 
 const ClerkId = Type.String({ pattern: CLERK_USER_ID, description: 'The Clerk user id' })
 
+/** References of the service's own entries. */
+const RESERVED = [STARTER_REFERENCE, 'stripe:', 'local:', 'refund:']
+
 const ERASED_EXAMPLE = { ...Account.examples[0], clerk_id: ERASED }
 
+const serviceKeyErrors = [serviceKeyInvalid, serviceKeyInBrowser]
 const adminErrors = [...signedIn, notAnAdministrator, accountClosed]
 
 export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
-  app.addHook('onRequest', requireAdmin)
+  // Routes with a `serviceScope` take a service key, too.
+  app.addHook('onRequest', requireAdminOrKey)
 
   const columns = [
     'slug',
@@ -165,7 +173,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
       await noteAdditions(app.db, saved, before, id)
       // The account may have been closed meanwhile, before there was anything to take back.
       await refuseClosed(request, callerOf(request)).catch(async (error) => {
-        await undoLateAdditions(app.db, id, new Date())
+        await undoLateAdditions(app.db, callerOf(request), new Date())
         throw error
       })
       await app.origins.refresh()
@@ -196,11 +204,13 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/api/admin/credits',
     {
+      config: { serviceScope: 'topup' },
       schema: {
         tags: ['Admin'],
         operationId: 'adjustCredits',
         summary: 'Add or remove credits; creates the account if it does not exist',
-        description: 'Posts one entry. `reference` is unique per account: repeating the request changes nothing.',
+        description:
+          'Posts one entry. `reference` is unique per account: repeating the request changes nothing. A service key with scope `topup` posts top-ups.',
         body: Type.Object(
           {
             clerk_id: ClerkId,
@@ -218,6 +228,12 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
             }),
             reason: Type.String({ minLength: 1, maxLength: 1000 }),
             allow_negative: Type.Optional(Type.Boolean({ default: false })),
+            create: Type.Optional(
+              Type.Boolean({
+                default: false,
+                description: 'With a service key: open the account if it does not exist',
+              }),
+            ),
           },
           {
             examples: [
@@ -230,18 +246,29 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
             { account: ref(Account), entry: ref(Entry) },
             { description: 'OK', examples: [{ account: Account.examples[0], entry: Entry.examples[0] }] },
           ),
-          ...refusals(adminErrors, jsonBody, wouldGoNegative, referenceReused, balanceOutOfRange),
+          ...refusals(
+            adminErrors,
+            serviceKeyErrors,
+            jsonBody,
+            accountNotFound,
+            wouldGoNegative,
+            referenceReused,
+            balanceOutOfRange,
+          ),
         },
       },
     },
     async (request) => {
-      const { clerk_id, allow_negative = false, ...adjustment } = request.body
+      const { clerk_id, allow_negative = false, create = false, ...adjustment } = request.body
+      const { serviceKey } = request
       if (adjustment.amount === 0) throw badField('amount', 'must not be 0')
-      if (adjustment.reference.startsWith(STARTER_REFERENCE)) {
-        throw badField('reference', `must not begin with ${STARTER_REFERENCE}, which is reserved for starter grants`)
-      }
+      const reserved = RESERVED.find((prefix) => adjustment.reference.startsWith(prefix))
+      if (reserved) throw badField('reference', `must not begin with ${reserved}, which is reserved`)
+      if (serviceKey && adjustment.kind !== 'topup') throw badField('kind', 'must be topup with a service key')
       const owner = { id: accountIdOf(clerk_id), clerk_id }
-      const actor = callerOf(request).clerk_id
+      // A person sees whom they give credits to; a server with a wrong id would give them to nobody.
+      if (serviceKey && !create) await findAccount(owner.id)
+      const actor = serviceKey ? `service key ${serviceKey.id}` : callerOf(request).clerk_id
       const entry = await adjust(app.ledger, owner, { allow_negative, actor, ...adjustment })
       return { account: await findAccount(owner.id), entry }
     },

@@ -2,6 +2,7 @@ import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typ
 import { stringify } from 'csv-stringify/sync'
 import type { FastifyRequest } from 'fastify'
 import { callerOf, requireAccount } from '../access/caller.ts'
+import { buyUrl } from '../access/redirects.ts'
 import { openAccount } from '../accounts/open.ts'
 import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
@@ -9,6 +10,7 @@ import { badField, tooManyAtOnce } from '../http/catalogue.ts'
 import { refusals, signedIn } from '../http/refusals.ts'
 import { visit } from '../ledger/operations.ts'
 import { readEntries, readWallet, type Wallet } from '../ledger/read.ts'
+import { autoTopupOf } from '../payments/texts.ts'
 import { Entry, WalletResponse } from '../schemas/account.ts'
 import { ListQuery, ref, Slug } from '../schemas/primitives.ts'
 
@@ -45,6 +47,8 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
         account: wallet.account ?? { id: account.id, clerk_id: account.clerk_id, plan: 'free', credits: 0, held: 0 },
         apps: wallet.apps,
         app_grant: slug ? { slug, starter_credits, granted } : null,
+        buy_url: buyUrl(app.config, [request.headers.referer, request.headers.origin], app.origins.isAllowed) ?? null,
+        auto_topup: autoTopupOf(wallet.payer),
       }
 
       /** Stores a first visit: the account, the app, its starter credits. @returns whether anything was written */

@@ -1,4 +1,5 @@
 import { Type } from '@sinclair/typebox'
+import { NullableAutoTopup } from './payments.ts'
 import {
   Credits,
   EXAMPLE_ID,
@@ -45,6 +46,8 @@ export const WalletResponse = Type.Object(
         { description: 'The app of the query; null without one' },
       ),
     ),
+    buy_url: nullable(Type.String({ description: 'Where to buy credits; null where this service sells none' })),
+    auto_topup: NullableAutoTopup,
   },
   {
     $id: 'WalletResponse',
@@ -53,6 +56,8 @@ export const WalletResponse = Type.Object(
         account: { id: EXAMPLE_ID, clerk_id: 'user_2abc', plan: 'free', credits: 20, held: 0 },
         apps: [{ slug: 'video', starter_credits: 20, granted: true, granted_at: EXAMPLE_TIME }],
         app_grant: { slug: 'video', starter_credits: 20, granted: true },
+        buy_url: 'https://account.thefocus.ai/buy',
+        auto_topup: null,
       },
     ],
   },

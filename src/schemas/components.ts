@@ -11,12 +11,14 @@ import {
   JobStartRequest,
   JobStartResponse,
 } from './jobs.ts'
+import { AutoTopup, Pack, Purchase, ServiceKey } from './payments.ts'
 import { WebhookDelivery, WebhookEndpoint, WebhookMessage } from './webhooks.ts'
 
 /** The named components of the document, in its order. */
 export const components = [
   Account,
   AppEntry,
+  AutoTopup,
   WalletResponse,
   JobStartRequest,
   JobStartResponse,
@@ -33,4 +35,7 @@ export const components = [
   WebhookMessage,
   OAuthError,
   WebhookDelivery,
+  Pack,
+  Purchase,
+  ServiceKey,
 ]

@@ -258,6 +258,10 @@ t.test("what a banned administrator's last minute added to apps is nobody's", as
   t.equal(await put(other, [site('other')], [], theirs), 200)
   t.equal(await put(root, [site('old'), site('late')], [`${site('old')}/back`, `${site('late')}/back`], slug), 200)
   t.ok(await isAllowed(site('late')))
+  const headers = { authorization: `Bearer ${await clerk.token({ ...root })}` }
+  const made = { name: 'late', scopes: ['topup'] }
+  const { key } = (await app.inject({ method: 'POST', url: '/api/admin/keys', headers, payload: made })).json()
+  t.ok(key)
 
   // The ban was a minute and a half ago: its delivery is late. What came before the JWT could have outlived it stays.
   const timestamp = Date.now() - 90_000
@@ -269,5 +273,7 @@ t.test("what a banned administrator's last minute added to apps is nobody's", as
   const kept = await db.selectFrom('apps').selectAll().where('slug', '=', slug).executeTakeFirstOrThrow()
   t.match(kept, { origins: [site('old')], redirect_uris: [`${site('old')}/back`], resources: [] })
   t.equal(kept.redirect_uris.length, 1)
+  const keys = db.selectFrom('service_keys').select('revoked_at').where('created_by', '=', root.sub)
+  t.match(await keys.execute(), [{ revoked_at: Date }], 'nor is a service key')
   t.equal(await put(root, [site('late')], [], slug), 403)
 })

@@ -61,10 +61,7 @@ t.test('the account page shows where credits went', async (t) => {
   await page.getByText(email).waitFor()
   await page.getByText('7 credits are held by running jobs.').waitFor()
   t.equal(await page.getByRole('img', { name: /^From [\d,]+ on .* credits today\. Highest: / }).count(), 1)
-  t.equal(
-    await page.getByRole('link', { name: 'Get more credits' }).getAttribute('href'),
-    'https://pay.example.com/credits',
-  )
+  t.equal(await page.getByRole('link', { name: 'Buy credits' }).getAttribute('href'), 'https://pay.example.com/credits')
   await page.getByText('Day by day').click()
   t.equal(await page.locator('tbody tr').count(), 30)
   await page.getByText('Day by day').click()

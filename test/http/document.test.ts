@@ -13,24 +13,32 @@ import { type App, type Person, personWith, start, unique } from '../support/sta
 const EXISTING = 2
 const ANY = 5
 
-/** These succeed with more than the local identity has: a provider, X, Clerk, an OAuth client, our own sign-in page. */
+/** These succeed with more than the local identity has: a provider, X, Clerk, Stripe, an OAuth client, our own sign-in page. */
 const ELSEWHERE = new Set([
   ...['getOAuthToken', 'getXToken', 'getXMe', 'receiveClerkWebhook', 'createSession'],
-  ...['requestToken', 'startDeviceAuthorization', 'authorize'],
+  ...['requestToken', 'startDeviceAuthorization', 'authorize', 'receiveStripeEvent'],
 ])
 
-/** A redirect must be registered, which no schema can say. */
+/** What no schema can say: a redirect must be registered, for one. */
 const SEMANTIC: Record<string, string[]> = {
   signInLocally: ['redirect_to'],
+  createPurchase: ['return_to'],
+  // What Stripe charges of a currency, and its prices.
+  setPack: ['price', 'stripe_price_id'],
+  // At least the price of the pack.
+  setAutoTopup: ['monthly_cap'],
 }
+
+/** What others need is ended after them, in this order. */
+const LAST = ['removeAutoTopup', 'deleteSession']
 
 t.test('what the document allows is understood, and what it forbids is refused, by every operation', async (t) => {
   const { app, admin } = await start(t, { X_API_URL: 'http://127.0.0.1:9' })
   const administrator = await admin()
   const known = await prepare(app, administrator)
   const seed = Date.now() & 0xffffffff
-  const isLast = ({ operation }: (typeof operations)[number]) => Number(operation.operationId === 'deleteSession')
-  for (const { name, method, path, operation } of operations.toSorted((a, b) => isLast(a) - isLast(b))) {
+  const place = ({ operation }: (typeof operations)[number]) => LAST.indexOf(operation.operationId ?? '')
+  for (const { name, method, path, operation } of operations.toSorted((a, b) => place(a) - place(b))) {
     const { operationId = '' } = operation
     const send = ({ path: values, query, headers, type, body }: Drawn) => {
       const isForm = type === 'application/x-www-form-urlencoded'
@@ -93,6 +101,18 @@ async function prepare(app: App, administrator: Person) {
       const endpoint = { url: 'https://hooks.example.com/focus', events: ['job.completed'] }
       return (await administrator.post(`/api/admin/apps/${slug}/webhooks`, endpoint)).json().endpoint.id as string
     })
+  const packs = await few(async () => {
+    const pack = unique('pack')
+    await administrator.put(`/api/admin/packs/${pack}`, { name: 'Ten', credits: 10, price: 100, currency: 'usd' })
+    return pack
+  })
+  const [pack] = packs.splice(0, 1)
+  const { purchase } = (await administrator.post('/api/purchases', { pack })).json()
+  const keys = () =>
+    few(async () => {
+      const key = { name: 'Payment server', scopes: ['topup'] }
+      return (await administrator.post('/api/admin/keys', key)).json().key.id as string
+    })
   await logIn(app, administrator)
   const { tokens } = (await administrator.get('/api/tokens')).json()
   const [running, waiting, kept] = await Promise.all([jobs(), logins(), endpoints()])
@@ -109,6 +129,12 @@ async function prepare(app: App, administrator: Person) {
       pollDeviceLoginByQuery: { device_code: (await logins()).map(({ device_code }) => device_code) },
       completeDeviceLogin: { user_code: (await logins()).map(({ user_code }) => user_code) },
       eraseAccount: { clerk_id: [bob.clerkId] },
+      createPurchase: { pack: [pack], return_to: [`${app.config.publicUrl}/account`] },
+      getPurchase: { id: [purchase.id] },
+      setPack: { slug: [pack], price: [100], currency: ['usd'] },
+      removePack: { slug: packs },
+      setAutoTopup: { pack: [pack], below: [0], monthly_cap: [5000] },
+      revokeServiceKey: { id: await keys() },
       getWebhookEndpoint: byId,
       updateWebhookEndpoint: byId,
       rotateWebhookSecret: byId,

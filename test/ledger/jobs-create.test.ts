@@ -55,7 +55,8 @@ t.test('the last credit can be reserved, one more cannot', async (t) => {
   const reply = await ada.reserve(1)
   t.equal(reply.statusCode, 402)
   const { message, request_id, ...rest } = reply.json()
-  t.strictSame(rest, { error: 'insufficient_credits', required: 1, available: 0 })
+  const buy_url = `${app.config.publicUrl}/buy?missing=1`
+  t.strictSame(rest, { error: 'insufficient_credits', required: 1, available: 0, topup_url: buy_url, buy_url })
   t.match([message, request_id], [/needs 1 credit;/, String])
   t.strictSame(await state(ada), { credits: 0, held: 10, jobs: 1, entries: 2 })
 })

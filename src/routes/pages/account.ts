@@ -43,7 +43,7 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
         credits: { amount: amountText(credits), unit: credits === 1 ? 'credit' : 'credits' },
         owed: credits < 0 ? creditsText(-credits) : '',
         held: held > 0 ? `${creditsText(held)} ${held === 1 ? 'is' : 'are'} held by running jobs.` : '',
-        topup_url: app.config.topupUrl,
+        buy_url: app.config.topupUrl ?? (app.payments && `/buy${back ? `?${back.query}` : ''}`),
         chart: balanceChart(days),
         jobs: jobs.slice(0, JOBS_ON_A_PAGE).map((job) => ({
           ...job,

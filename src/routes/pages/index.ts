@@ -5,6 +5,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fastifyView from '@fastify/view'
 import { Eta } from 'eta'
 import { accountPages } from './account.ts'
+import { buyPages } from './buy.ts'
 import { consentPages } from './consent.ts'
 import { creditHistoryPages } from './credit-history.ts'
 import { devicePages } from './device.ts'
@@ -29,6 +30,7 @@ export const pageRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/', { schema: { hide: true } }, async (_, reply) => reply.redirect('/account', 303))
   await app.register(signinPages)
   await app.register(accountPages)
+  await app.register(buyPages)
   await app.register(creditHistoryPages)
   await app.register(devicePages)
   await app.register(consentPages)

@@ -1,0 +1,152 @@
+import { v7 as uuidv7 } from 'uuid'
+import { openAccount } from '../accounts/open.ts'
+import { statement } from '../db/statement.ts'
+import type { Db } from '../db/tables.ts'
+import { accountClosed, tooManyPurchases } from '../http/catalogue.ts'
+import { ApiError } from '../http/errors.ts'
+import { settlePurchase } from '../ledger/operations.ts'
+import { afterCharge, pauseForDispute } from './charges.ts'
+import { customerOf } from './payers.ts'
+import type { Bought, Hint, Pack, Payments } from './types.ts'
+
+/** Purchases of one account that may be open at once. */
+const MAX_OPEN = 20
+/** A second click within this time leads to the same payment page. */
+const SAME_CLICK = '10 minutes'
+/** How often a purchase is asked about again because something else changed it meanwhile. */
+const MAX_ROUNDS = 5
+
+export type PurchaseRow = Awaited<ReturnType<typeof findPurchase>> & object
+
+/**
+ * Begins a purchase. Name, credits and price are the pack's, whatever the client knows of them.
+ * @param return_to checked: where the person goes on when it is paid
+ * @throws {ApiError} 403 account_closed, 429 too_many_purchases, 503 payments_unavailable
+ */
+export async function beginPurchase(
+  payments: Payments,
+  account: { id: string; clerk_id: string },
+  pack: Pack,
+  return_to: string | null,
+): Promise<PurchaseRow> {
+  const { db, provider, publicUrl } = payments
+  const account_id = account.id
+  await refuseClosed(db, account_id)
+  const { slug: pack_slug, name: pack_name, credits, price, currency, stripe_price_id } = pack
+  await openAccount(db, account_id, account.clerk_id)
+  const [same] = await findSame(db, { account_id, pack_slug, pack_name, credits, price, currency, return_to })
+  if (same) return (await findPurchase(db, account_id, same.id)) as PurchaseRow
+  const [open] = await countOpen(db, { account_id })
+  if (open && open.count >= MAX_OPEN) throw tooManyPurchases(MAX_OPEN)
+
+  const id = uuidv7()
+  const purchase = await db
+    .insertInto('purchases')
+    .values({
+      ...{ account_id, id, pack_slug, pack_name, credits, price, currency, return_to },
+      ...{ provider: provider.kind, origin: 'checkout' },
+    })
+    .returningAll()
+    .executeTakeFirstOrThrow()
+  const customer = await customerOf(payments, account_id)
+  const back_to = `${publicUrl}/buy?purchase=${id}`
+  const { checkout_id, url } = await provider.checkout({ ...bought(purchase), stripe_price_id, back_to }, customer)
+  // Not the version: that the payment page is known changes nothing that a report may overtake.
+  return await db
+    .updateTable('purchases')
+    .set({ checkout_id, checkout_url: url })
+    .where('account_id', '=', account_id)
+    .where('id', '=', id)
+    .returningAll()
+    .executeTakeFirstOrThrow()
+}
+
+/**
+ * Asks the provider what became of a purchase, and posts what the ledger does not have yet. Anything may call it at any time, any
+ * number of times: an event of the provider, a sweep, a person's click on the local payment page.
+ * @param hint ids that the purchase may not have yet
+ * @returns the purchase as it is then; undefined: there is none
+ * @throws {ApiError} 503 payments_unavailable; {DatabaseUnavailable}
+ */
+export async function reconcilePurchase(
+  payments: Payments,
+  { account_id, id }: { account_id: string; id: string },
+  hint: Hint = {},
+): Promise<PurchaseRow | undefined> {
+  const { db, ledger, log, provider } = payments
+  for (let round = 1; ; round++) {
+    const purchase = await findPurchase(db, account_id, id)
+    if (!purchase) return undefined
+    const payment = await provider.look(bought(purchase), hint)
+    if (!payment) {
+      await touch(db, { account_id, id })
+      return purchase
+    }
+    try {
+      const result = await settlePurchase(ledger, account_id, { purchase_id: id, version: purchase.version, payment })
+      if (result === 'changed_meanwhile' && round < MAX_ROUNDS) continue
+      if (result === 'changed_meanwhile') throw new Error(`purchase ${id} does not come to rest`)
+      if (result === 'nothing_new') await touch(db, { account_id, id })
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.code !== 'account_closed') throw error
+      // Nobody can be given these credits. The operator sends the money back.
+      if (payment.status === 'paid' && purchase.status !== 'paid') {
+        log.error(
+          { account_id, purchase_id: id, payment_id: payment.payment_id },
+          'a closed account has paid: refund it',
+        )
+        await refuse(db, { account_id, id, payment_id: payment.payment_id })
+      }
+      return findPurchase(db, account_id, id)
+    }
+    const after = await findPurchase(db, account_id, id)
+    if (after?.disputed) await pauseForDispute(db, account_id)
+    if (after?.origin === 'auto') await afterCharge(db, after)
+    return after
+  }
+}
+
+/** @throws {ApiError} 403 account_closed */
+async function refuseClosed(db: Db, id: string): Promise<void> {
+  const row = await db.selectFrom('accounts').select('closed_at').where('id', '=', id).executeTakeFirst()
+  if (row?.closed_at) throw accountClosed()
+}
+
+export const findPurchase = (db: Db, account_id: string, id: string) =>
+  db.selectFrom('purchases').selectAll().where('account_id', '=', account_id).where('id', '=', id).executeTakeFirst()
+
+export const bought = (row: PurchaseRow): Bought => ({ ...row, refunds: row.refunds as { id: string }[] })
+
+const findSame = statement<
+  Pick<Bought, 'account_id' | 'pack_name' | 'credits' | 'price' | 'currency'> & {
+    pack_slug: string
+    return_to: string | null
+  },
+  { id: string }
+>(
+  'find_same_purchase',
+  `select id from purchases
+  where account_id = $account_id::uuid and status = 'open' and origin = 'checkout' and checkout_url is not null
+    and pack_slug = $pack_slug and pack_name = $pack_name and credits = $credits::bigint and price = $price::bigint
+    and currency = $currency and return_to is not distinct from $return_to::text
+    and created_at > now() - interval '${SAME_CLICK}'
+  order by id desc limit 1`,
+)
+
+const countOpen = statement<{ account_id: string }, { count: number }>(
+  'count_open_purchases',
+  `select count(*) from purchases where account_id = $account_id::uuid and status = 'open' and origin = 'checkout'`,
+)
+
+/** The provider was asked, and said nothing new. */
+const touch = statement<{ account_id: string; id: string }, never>(
+  'touch_purchase',
+  'update purchases set looked_at = now() where account_id = $account_id::uuid and id = $id::uuid',
+)
+
+const refuse = statement<{ account_id: string; id: string; payment_id: string | null }, never>(
+  'refuse_purchase',
+  `update purchases set status = 'failed', failure_reason = 'account_closed', payment_id = $payment_id, version = version + 1,
+    updated_at = now(), looked_at = now()
+  where account_id = $account_id::uuid and id = $id::uuid and status <> 'paid'`,
+)

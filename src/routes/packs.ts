@@ -1,0 +1,113 @@
+import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
+import type { Static } from '@sinclair/typebox'
+import { requireAdmin } from '../access/caller.ts'
+import { badField, packNotFound, paymentsUnavailable } from '../http/catalogue.ts'
+import { administrator, anyRequest, jsonBody, refusals } from '../http/refusals.ts'
+import { amountFault, moneyText } from '../payments/money.ts'
+import { listPacks } from '../payments/packs.ts'
+import { PACK_BODY, Pack } from '../schemas/payments.ts'
+import { ref, Slug } from '../schemas/primitives.ts'
+
+interface PackRow {
+  slug: string
+  name: string
+  credits: number
+  price: number
+  currency: string
+}
+
+const answer = ({ slug, name, credits, price, currency }: PackRow) => ({
+  ...{ slug, name, credits, price, currency },
+  price_text: moneyText(price, currency),
+})
+
+export const packRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  app.get(
+    '/api/packs',
+    {
+      schema: {
+        operationId: 'listPacks',
+        tags: ['Purchases'],
+        summary: 'List what can be bought; empty where this service sells nothing',
+        description: 'Needs no sign-in. Prices are integers of the minor unit of the currency.',
+        security: [],
+        response: {
+          200: Type.Object(
+            { packs: Type.Array(ref(Pack)) },
+            { description: 'OK', examples: [{ packs: Pack.examples }] },
+          ),
+          ...refusals(anyRequest),
+        },
+      },
+    },
+    async () => ({ packs: app.payments ? (await listPacks(app.db)).map(answer) : [] }),
+  )
+
+  app.put(
+    '/api/admin/packs/:slug',
+    {
+      onRequest: requireAdmin,
+      schema: {
+        operationId: 'setPack',
+        tags: ['Admin'],
+        summary: 'Sell a pack of credits, or change it; purchases that have begun keep their terms',
+        description:
+          'With `stripe_price_id`, which must have the same price and currency, Stripe shows its own product. An automatic top-up for a pack whose terms change is paused until the person agrees again.',
+        params: Type.Object({ slug: Slug }),
+        body: PACK_BODY,
+        response: {
+          200: Type.Object({ pack: ref(Pack) }, { description: 'OK', examples: [{ pack: Pack.examples[0] }] }),
+          ...refusals(administrator, jsonBody, paymentsUnavailable),
+        },
+      },
+    },
+    async (request) => {
+      const { name, credits, price, currency, stripe_price_id = null } = request.body
+      await checkPrice(request.body)
+      const values = { name, credits, price, currency, stripe_price_id, updated_at: new Date() }
+      const pack = await app.db
+        .insertInto('packs')
+        .values({ slug: request.params.slug, ...values })
+        .onConflict((conflict) => conflict.column('slug').doUpdateSet(values))
+        .returningAll()
+        .executeTakeFirstOrThrow()
+      return { pack: answer(pack) }
+    },
+  )
+
+  app.delete(
+    '/api/admin/packs/:slug',
+    {
+      onRequest: requireAdmin,
+      schema: {
+        operationId: 'removePack',
+        tags: ['Admin'],
+        summary: 'Stop selling a pack; purchases that have begun can still be paid',
+        description: 'Automatic top-ups for it are paused when they are due.',
+        params: Type.Object({ slug: Slug }),
+        response: {
+          204: Type.Null({ description: 'Not sold any more' }),
+          ...refusals(administrator, packNotFound),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { slug } = request.params
+      const gone = await app.db.deleteFrom('packs').where('slug', '=', slug).returning('slug').executeTakeFirst()
+      if (!gone) throw packNotFound()
+      return reply.code(204).send(null)
+    },
+  )
+
+  /** @throws {ApiError} 400 where Stripe would charge something else; 503 payments_unavailable */
+  async function checkPrice({ price, currency, stripe_price_id }: Static<typeof PACK_BODY>): Promise<void> {
+    const fault = amountFault(price, currency)
+    if (fault) throw badField('price', fault)
+    if (stripe_price_id === undefined) return
+    if (!app.payments?.provider.price) throw badField('stripe_price_id', 'needs STRIPE_SECRET_KEY')
+    const theirs = await app.payments.provider.price(stripe_price_id)
+    if (!theirs) throw badField('stripe_price_id', 'is not a one-time price of a fixed amount at Stripe')
+    if (price !== theirs.price) throw badField('price', `is ${theirs.price} at Stripe`)
+    if (currency !== theirs.currency) throw badField('currency', `is ${theirs.currency} at Stripe`)
+  }
+}
