@@ -49,6 +49,12 @@ const person = { token_id: null, scopes: null } as const
 /** Any signed-in caller, by a PAT only with scope `account`. @throws {ApiError} as requireScope */
 export const requireAccount = requireScope('account')
 
+/** As requireAccount, for what changes something beside the ledger, which refuses closed accounts itself. @throws {ApiError} as it; 403 account_closed */
+export async function requireOpenAccount(request: FastifyRequest): Promise<void> {
+  await requireAccount(request)
+  await refuseClosed(request, callerOf(request))
+}
+
 /** A caller who may use the OAuth tokens of the account. @throws {ApiError} as requireScope; 403 account_closed */
 export async function requireOauth(request: FastifyRequest): Promise<void> {
   const caller = await requireCaller(request)

@@ -29,6 +29,20 @@ const ROUTES: Record<string, 'person' | 'signing in or out' | 'account' | 'oauth
   'POST /oauth/device_authorization': 'anybody',
   'POST /oauth/token': 'anybody',
   'POST /oauth/revoke': 'anybody',
+  'POST /api/purchases': 'account',
+  'PUT /api/wallet/auto-topup': 'person',
+  'POST /api/wallet/auto-topup/resume': 'person',
+  'DELETE /api/wallet/auto-topup': 'account',
+  'POST /buy': 'person',
+  'POST /buy/auto-topup': 'person',
+  'POST /buy/auto-topup/off': 'person',
+  'POST /buy/auto-topup/resume': 'person',
+  'POST /buy/card': 'person',
+  'POST /buy/local/:id': 'person',
+  'POST /api/admin/keys': 'admin',
+  'DELETE /api/admin/keys/:id': 'admin',
+  'PUT /api/admin/packs/:slug': 'admin',
+  'DELETE /api/admin/packs/:slug': 'admin',
   'POST /api/webhooks/clerk': 'anybody',
   'PUT /api/admin/apps/:slug': 'admin',
   'POST /api/admin/credits': 'admin',
@@ -216,7 +230,7 @@ t.test('a closed account is closed for a JWT that still lives', async (t) => {
     'POST /api/jobs': { app: 'clips', action: 'a', cost_estimate: 0 },
   }
   // Jobs of a closed account were settled when it was closed, its tokens revoked; pages and OAuth know the cookie alone.
-  const without = /jobs\/|tokens|^POST \/(device|account|oauth)/
+  const without = /jobs\/|tokens|^POST \/(device|account|oauth|buy)/
   for (const [route, who] of Object.entries(ROUTES)) {
     if (!['person', 'account', 'oauth', 'admin'].includes(who) || without.test(route)) continue
     const [method, path = ''] = route.split(' ')

@@ -57,6 +57,8 @@ t.test('without any environment the defaults are those of the documentation', as
     jobTtlSeconds: 86_400,
     trustProxy: [],
     topupUrl: undefined,
+    selling: 'local',
+    stripe: undefined,
     logLevel: 'info',
     rateLimitMax: 300,
     keepAliveSeconds: 75,
