@@ -44,6 +44,7 @@ const ROUTES: Record<string, 'person' | 'signing in or out' | 'account' | 'oauth
   'PUT /api/admin/packs/:slug': 'admin',
   'DELETE /api/admin/packs/:slug': 'admin',
   'POST /api/webhooks/clerk': 'anybody',
+  'POST /api/webhooks/stripe': 'anybody',
   'PUT /api/admin/apps/:slug': 'admin',
   'POST /api/admin/credits': 'admin',
   'POST /api/admin/accounts/revoke-tokens': 'admin',
