@@ -27,15 +27,19 @@ interface AppOptions {
   starterCredits?: number
   /** false: --no-origin */
   origin?: string[] | false
+  redirectUri?: string[] | false
+  resource?: string[] | false
   settleKey?: 'rotate' | 'remove'
 }
 
 export async function setApp(focus: Focus, options: AppOptions, slug: string): Promise<void> {
-  const { name, origin, settleKey } = options
+  const { name, origin, redirectUri, resource, settleKey } = options
   const body = {
     starter_credits: options.starterCredits ?? (await creditsOf(focus, slug)),
     ...(name !== undefined && { name }),
     ...(origin !== undefined && { origins: origin || [] }),
+    ...(redirectUri !== undefined && { redirect_uris: redirectUri || [] }),
+    ...(resource !== undefined && { resources: resource || [] }),
     ...(settleKey && { settle_key: settleKey }),
   }
   const answer = await focus.ask((api) => api.PUT('/api/admin/apps/{slug}', { params: { path: { slug } }, body }))
@@ -57,6 +61,9 @@ function printApp(app: App): void {
     Name: app.name,
     'Starter credits': app.starter_credits,
     Origins: app.origins.join(' '),
+    // A server that is older than OAuth has neither.
+    'Redirect URIs': app.redirect_uris?.join(' ') || undefined,
+    Resources: app.resources?.join(' ') || undefined,
     'Settle key': app.settle_key ?? app.has_settle_key,
   })
   if (app.settle_key) remark(line`The settle key is shown only once. Store it on the app's server.`)
