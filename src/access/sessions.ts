@@ -2,8 +2,7 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { accountIdOf } from '../accounts/account-id.ts'
 import { openAccount } from '../accounts/open.ts'
-import { gather } from '../db/gather.ts'
-import { statement } from '../db/statement.ts'
+import { gatherRows } from '../db/gather.ts'
 import { accountClosed, rateLimited, sessionEnded } from '../http/catalogue.ts'
 import { ApiError } from '../http/errors.ts'
 import { isLocalSid } from '../identity/local.ts'
@@ -74,21 +73,14 @@ export function sealedCookie({ cookies, server }: FastifyRequest): string | unde
 }
 
 // Clerk may have ended its session before ours was stored: a session JWT outlives its session by up to a minute.
-const liveSessions = statement<
-  { hashes: string[] },
-  { hash: string; id: string; clerk_id: string; clerk_sid: string; name: string | null }
->(
+const liveSession = gatherRows<{ id: string; clerk_id: string; clerk_sid: string; name: string | null }>(
   'live_sessions',
-  `select session_hash as hash, a.id, a.clerk_id, s.clerk_sid, s.name
+  'text',
+  (is) => `select session_hash as key, a.id, a.clerk_id, s.clerk_sid, s.name
   from sessions s join accounts a on a.id = s.account_id
-  where session_hash = any($hashes) and s.expires_at > now() and a.closed_at is null
+  where session_hash ${is} and s.expires_at > now() and a.closed_at is null
     and not exists (select from webhook_deliveries where ended_sid = s.clerk_sid)`,
 )
-
-const liveSession = gather(async (db, hashes) => {
-  const sessions = await liveSessions(db, { hashes })
-  return new Map(sessions.map((session) => [session.hash, session]))
-})
 
 /** @throws {ApiError} 401 session_ended */
 async function readSession({ server }: FastifyRequest, cookie: string): Promise<Session> {

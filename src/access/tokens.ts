@@ -4,7 +4,7 @@ import { sql } from 'kysely'
 import { LRUCache } from 'lru-cache'
 import { base62 } from '../base62.ts'
 import type { Config } from '../config.ts'
-import { gather } from '../db/gather.ts'
+import { gatherRows } from '../db/gather.ts'
 import { storedSetting } from '../db/settings.ts'
 import { statement } from '../db/statement.ts'
 import type { Db, Scope } from '../db/tables.ts'
@@ -83,9 +83,10 @@ interface FoundToken extends Pat {
 /** SQL: whether an authorization `z` or its grant `g`, both joined from the left, has ended. */
 export const ENDED = '(g.id is null or g.revoked_at is not null or z.revoked_at is not null)'
 
-const findPats = statement<{ token_hashes: string[] }, FoundToken & { token_hash: string }>(
+const findPat = gatherRows<FoundToken>(
   'find_pats',
-  `select t.token_hash, t.id, t.account_id, a.clerk_id, t.scopes,
+  'text',
+  (is) => `select t.token_hash as key, t.id, t.account_id, a.clerk_id, t.scopes,
     floor(extract(epoch from t.expires_at - now()) * 1000)::bigint as ms_left,
     t.revoked_at is not null or a.closed_at is not null or (t.authorization_id is not null and ${ENDED}) as revoked,
     coalesce(t.last_used_at <= now() - interval '1 minute', true) as use_unnoted,
@@ -93,13 +94,8 @@ const findPats = statement<{ token_hashes: string[] }, FoundToken & { token_hash
     exists (select from local_accounts l where l.account_id = t.account_id) as local
   from tokens t join accounts a on a.id = t.account_id
     left join authorizations z on z.id = t.authorization_id left join grants g on g.id = z.grant_id
-  where t.token_hash = any($token_hashes)`,
+  where t.token_hash ${is}`,
 )
-
-const findPat = gather<FoundToken>(async (db, token_hashes) => {
-  const found = await findPats(db, { token_hashes })
-  return new Map(found.map(({ token_hash, ...pat }) => [token_hash, pat]))
-})
 
 // The condition is checked again, so that only one of many concurrent requests writes.
 const noteUse = statement<{ id: string }, never>(
