@@ -110,6 +110,13 @@ export async function openSession(
   await openAccount(db, account_id, owner.clerkId)
   const account = db.selectFrom('accounts').select('closed_at').where('id', '=', account_id)
   if ((await account.executeTakeFirst())?.closed_at) throw accountClosed()
+  if (isLocalSid(owner.sid)) {
+    await db
+      .insertInto('local_accounts')
+      .values({ account_id })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute()
+  }
   await db
     .insertInto('sessions')
     .values({ session_hash: hashOf(cookie), account_id, clerk_sid: owner.sid, name: owner.name ?? null, expires_at })

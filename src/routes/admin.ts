@@ -1,11 +1,12 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { sql } from 'kysely'
-import { callerOf } from '../access/caller.ts'
+import { callerOf, refuseClosed } from '../access/caller.ts'
 import { requireAdminOrKey } from '../access/service-keys.ts'
 import { mintSettleKey, OVERLAP_MINUTES } from '../access/settle-keys.ts'
 import { revokeTokens } from '../access/tokens.ts'
 import { accountIdOf, CLERK_USER_ID } from '../accounts/account-id.ts'
 import { ERASED, eraseAccount } from '../accounts/erase.ts'
+import { noteAdditions, undoLateAdditions } from '../accounts/late-additions.ts'
 import { isOrigin } from '../addresses.ts'
 import {
   accountClosed,
@@ -149,6 +150,11 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
         ...(settle_key && { settle_key_hash: minted?.hash ?? null }),
       }
       const overlap = sql<Date>`now() + make_interval(mins => ${OVERLAP_MINUTES})`
+      const before = await app.db
+        .selectFrom('apps')
+        .select(['origins', 'redirect_uris', 'resources'])
+        .where('slug', '=', slug)
+        .executeTakeFirst()
       const saved = await app.db
         .insertInto('apps')
         // Computed in VALUES because Citus refuses functions such as now() in ON CONFLICT DO UPDATE.
@@ -164,6 +170,13 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
         )
         .returning(columns)
         .executeTakeFirstOrThrow()
+      const { id } = callerOf(request)
+      await noteAdditions(app.db, saved, before, id)
+      // The account may have been closed meanwhile, before there was anything to take back.
+      await refuseClosed(request, callerOf(request)).catch(async (error) => {
+        await undoLateAdditions(app.db, callerOf(request), new Date())
+        throw error
+      })
       await app.origins.refresh()
       if (minted) reply.header('cache-control', 'no-store')
       return { app: { ...saved, ...(minted && { settle_key: minted.key }) } }
@@ -349,6 +362,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const { clerk_id } = request.body
       const { id } = await findAccount(accountIdOf(clerk_id))
       await app.pats.revoking(id, () => eraseAccount(app.db, app.ledger, id, clerk_id))
+      await app.origins.refresh()
       return { account: await findAccount(id) }
     },
   )

@@ -94,11 +94,14 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const event = await app.limits.verifying(request, credential, () =>
         readWebhook(request.headers, String(request.body ?? '')),
       )
-      const { id, person_gone, session_ended } = event
+      const { id, at, person_gone, session_ended } = event
       const gone = person_gone && accountIdOf(person_gone)
       if ((await findReceipt(app.db, { id })).length > 0) return { ok: true }
       // The receipt comes last: after a failure Clerk delivers again, and each step may be repeated.
-      if (gone) await app.pats.revoking(gone, () => closeAccount(app.db, app.ledger, gone, person_gone))
+      if (gone) {
+        await app.pats.revoking(gone, () => closeAccount(app.db, app.ledger, gone, person_gone, at))
+        await app.origins.refresh()
+      }
       await app.db.transaction().execute(async (trx) => {
         await storeReceipt(trx, { id, ended_sid: session_ended ?? null })
         if (session_ended) await endSession(trx, { clerk_sid: session_ended })

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { sql } from 'kysely'
 import t from 'tap'
+import { startClerk } from '../support/clerk-stand-in.ts'
 import { query } from '../support/database.ts'
 import { bearer, giveTokens, logIn, startLogin } from '../support/device.ts'
 import { databaseUrl, earlier, start } from '../support/start.ts'
@@ -291,4 +292,22 @@ t.test('tokens come in pages', async (t) => {
   t.equal(body.match(/data-token=/g)?.length, 100)
   t.match(body, `href="/account?tokens_before=${ids[99]}#tokens"`)
   t.match((await account(`/account?tokens_before=${ids[199]}`)).body, `data-token="${ids[200]}"`)
+})
+
+t.test("the local identity's tokens and sessions end where Clerk takes over the database", async (t) => {
+  const local = await start(t)
+  const ada = await local.person()
+  const token = await logIn(local.app, ada)
+  const clerk = await startClerk(t)
+  const { app } = await start(t, { ...clerk.env, CLERK_JWT_KEY: clerk.jwtKey })
+  for (let again = 0; again < 2; again++) {
+    t.match(await whose(token, app), { statusCode: 401, error: 'token_revoked' })
+    t.equal((await app.inject({ url: '/api/wallet', headers: { cookie: ada.cookie } })).statusCode, 401)
+  }
+  t.equal((await whose(token, local.app)).statusCode, 200, 'and only there')
+
+  // Nor does a login that was approved before.
+  const login = await startLogin(local.app)
+  await ada.postFromOurPage('/api/device/complete', { user_code: login.user_code })
+  t.equal((await whose((await login.poll(app)).json().token, app)).statusCode, 401)
 })

@@ -77,6 +77,7 @@ t.test('only a person decides: no stranger, no token, no session that is over', 
       .setProtectedHeader({ alg: 'RS256' })
       .setSubject(ada.clerkId)
       .setIssuer(OURS)
+      .setIssuedAt()
       .setExpirationTime(until)
       .sign(key)
 
