@@ -545,7 +545,7 @@ export interface paths {
         };
         /**
          * List the registered apps
-         * @description All of them, by slug.
+         * @description By slug.
          */
         get: operations["listApps"];
         put?: never;
@@ -2290,7 +2290,11 @@ export interface operations {
     };
     listTokens: {
         parameters: {
-            query?: never;
+            query?: {
+                limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -2318,7 +2322,8 @@ export interface operations {
                      *           "expires_at": "2027-02-19T12:00:00.000Z",
                      *           "current": true
                      *         }
-                     *       ]
+                     *       ],
+                     *       "next_cursor": null
                      *     }
                      */
                     "application/json": {
@@ -2342,6 +2347,8 @@ export interface operations {
                             /** @description Whether this request was made with the token */
                             current: boolean;
                         }[];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
                     };
                 };
             };
@@ -3892,6 +3899,18 @@ export interface operations {
                         error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity";
                         /** @description The scope that the token lacks */
                         scope?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Conflict; nothing was changed */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "too_many_tokens";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -5995,7 +6014,11 @@ export interface operations {
     };
     listApps: {
         parameters: {
-            query?: never;
+            query?: {
+                limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -6028,11 +6051,14 @@ export interface operations {
                      *           "has_settle_key": false,
                      *           "created_at": "2026-11-21T12:00:00.000Z"
                      *         }
-                     *       ]
+                     *       ],
+                     *       "next_cursor": null
                      *     }
                      */
                     "application/json": {
                         apps: components["schemas"]["App"][];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
                     };
                 };
             };
@@ -8931,6 +8957,26 @@ export interface operations {
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Requests allowed in a window */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests left in this window */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the next window */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
             /** @description Something went wrong on our side */
             500: {
                 headers: {
@@ -8953,7 +8999,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "database_unavailable";
+                        error: "overloaded" | "database_unavailable";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -9089,7 +9135,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "database_unavailable" | "payments_unavailable";
+                        error: "overloaded" | "database_unavailable" | "payments_unavailable";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -9097,7 +9143,11 @@ export interface operations {
     };
     listWebhookEndpoints: {
         parameters: {
-            query?: never;
+            query?: {
+                limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
+            };
             header?: never;
             path: {
                 /** @description Lowercase letters, digits and hyphens */
@@ -9134,11 +9184,14 @@ export interface operations {
                      *           "previous_secret_until": null,
                      *           "created_at": "2026-11-21T12:00:00.000Z"
                      *         }
-                     *       ]
+                     *       ],
+                     *       "next_cursor": null
                      *     }
                      */
                     "application/json": {
                         endpoints: components["schemas"]["WebhookEndpoint"][];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
                     };
                 };
             };
@@ -10306,6 +10359,8 @@ export interface operations {
             query?: {
                 endpoint_id?: string;
                 limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
             };
             header?: never;
             path?: never;
@@ -10313,7 +10368,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
+            /** @description OK. A page ends at 1 MiB */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -10339,11 +10394,14 @@ export interface operations {
                      *           "last_error": "Answered 500.",
                      *           "created_at": "2026-11-21T12:00:00.000Z"
                      *         }
-                     *       ]
+                     *       ],
+                     *       "next_cursor": null
                      *     }
                      */
                     "application/json": {
                         messages: components["schemas"]["WebhookMessage"][];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
                     };
                 };
             };

@@ -2,12 +2,16 @@ import type { components } from '../api-types.ts'
 import { EXIT, Failure } from '../failure.ts'
 import type { Focus } from '../focus.ts'
 import { colours, creditsText, line, print, printFields, printJson, printTable, remark } from '../output.ts'
+import { everyPage } from '../pages.ts'
 
 type Account = components['schemas']['Account']
 type App = components['schemas']['App']
 
+const allApps = (focus: Focus) =>
+  everyPage('apps', (query) => focus.ask((api) => api.GET('/api/admin/apps', { params: { query } })))
+
 export async function listApps(focus: Focus): Promise<void> {
-  const answer = await focus.ask((api) => api.GET('/api/admin/apps'))
+  const answer = await allApps(focus)
   if (focus.json) return printJson(answer)
   if (!answer.apps.length) return remark(line`No registered apps.`)
   await printTable(
