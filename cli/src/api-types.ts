@@ -376,6 +376,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/oauthToken": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the accounts of OAuth providers that you have connected
+         * @description Each by the name of its provider and its `external_account_id`, for `getOAuthToken`.
+         */
+        get: operations["listOAuthConnections"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/oauthToken/{provider}": {
         parameters: {
             query?: never;
@@ -525,7 +545,7 @@ export interface paths {
         };
         /**
          * List the registered apps
-         * @description All of them, by slug.
+         * @description By slug.
          */
         get: operations["listApps"];
         put?: never;
@@ -886,7 +906,7 @@ export interface paths {
         get: operations["listWebhookEndpoints"];
         put?: never;
         /**
-         * Register a webhook endpoint of an app (Standard Webhooks); it gets events from two seconds later on
+         * Register a webhook endpoint of an app (Standard Webhooks); events start within two seconds
          * @description The requests that it receives are described under `x-webhooks`.
          */
         post: operations["createWebhookEndpoint"];
@@ -2270,7 +2290,11 @@ export interface operations {
     };
     listTokens: {
         parameters: {
-            query?: never;
+            query?: {
+                limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -2298,7 +2322,8 @@ export interface operations {
                      *           "expires_at": "2027-02-19T12:00:00.000Z",
                      *           "current": true
                      *         }
-                     *       ]
+                     *       ],
+                     *       "next_cursor": null
                      *     }
                      */
                     "application/json": {
@@ -2322,6 +2347,8 @@ export interface operations {
                             /** @description Whether this request was made with the token */
                             current: boolean;
                         }[];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
                     };
                 };
             };
@@ -3875,6 +3902,18 @@ export interface operations {
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
+            /** @description Conflict; nothing was changed */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "too_many_tokens";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
             /** @description Expired, denied or already used */
             410: {
                 headers: {
@@ -4434,6 +4473,8 @@ export interface operations {
                         refresh_token?: string;
                         /** @description What the access token may be used for, separated by spaces */
                         scope: string;
+                        /** @description With the device grant: what the account page calls the person, such as an e-mail address; absent if unknown */
+                        name?: string;
                     };
                 };
             };
@@ -4446,6 +4487,8 @@ export interface operations {
                     "application/json": {
                         /** @enum {string} */
                         error: "invalid_request" | "invalid_client" | "unsupported_grant_type" | "invalid_grant" | "invalid_target" | "invalid_scope" | "authorization_pending" | "slow_down" | "access_denied" | "expired_token";
+                        /** @description Seconds to wait between two requests from now on */
+                        interval?: number;
                     } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
                 };
             };
@@ -4653,10 +4696,142 @@ export interface operations {
             };
         };
     };
+    listOAuthConnections: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "connections": [
+                     *         {
+                     *           "provider": "x",
+                     *           "external_account_id": "eac_2abc",
+                     *           "name": "ada",
+                     *           "scopes": [
+                     *             "tweet.read",
+                     *             "users.read"
+                     *           ]
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": {
+                        connections: {
+                            /** @description The name of the provider, without oauth_ */
+                            provider: string;
+                            external_account_id: string;
+                            /** @description What the provider calls the account: a user name or an e-mail address */
+                            name: string | null;
+                            /** @description What the person has allowed */
+                            scopes: string[];
+                        }[];
+                    };
+                };
+            };
+            /** @description Bad request; `field` names the field that is wrong, if there is one */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request";
+                        /** @description The field that is wrong, as sent */
+                        field?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Unauthorized; `signin_url` is where to sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "not_signed_in" | "invalid_token" | "token_expired" | "token_revoked" | "token_not_active_yet" | "session_pending" | "user_not_found";
+                        signin_url: string;
+                    } & WithRequired<components["schemas"]["SessionUnauthorized"], "error" | "signin_url">;
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity";
+                        /** @description The scope that the token lacks */
+                        scope?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Requests allowed in a window */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests left in this window */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the next window */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+        };
+    };
     getOAuthToken: {
         parameters: {
             query?: {
-                /** @description Selects one of several connected accounts; default: the first */
+                /** @description Selects one of several connected accounts; default: the first whose token has not expired */
                 external_account_id?: string;
             };
             header?: never;
@@ -4682,7 +4857,8 @@ export interface operations {
                      *         "tweet.read",
                      *         "users.read"
                      *       ],
-                     *       "expires_at": "2026-11-21T14:00:00.000Z"
+                     *       "expires_at": "2026-11-21T14:00:00.000Z",
+                     *       "external_account_id": "eac_2abc"
                      *     }
                      */
                     "application/json": {
@@ -4693,6 +4869,8 @@ export interface operations {
                         scopes: string[];
                         /** Format: date-time */
                         expires_at: string | null;
+                        /** @description The connected account that the token is for */
+                        external_account_id: string;
                     };
                 };
             };
@@ -4800,7 +4978,7 @@ export interface operations {
     getXToken: {
         parameters: {
             query?: {
-                /** @description Selects one of several connected accounts; default: the first */
+                /** @description Selects one of several connected accounts; default: the first whose token has not expired */
                 external_account_id?: string;
             };
             header?: never;
@@ -4823,7 +5001,8 @@ export interface operations {
                      *         "tweet.read",
                      *         "users.read"
                      *       ],
-                     *       "expires_at": "2026-11-21T14:00:00.000Z"
+                     *       "expires_at": "2026-11-21T14:00:00.000Z",
+                     *       "external_account_id": "eac_2abc"
                      *     }
                      */
                     "application/json": {
@@ -4834,6 +5013,8 @@ export interface operations {
                         scopes: string[];
                         /** Format: date-time */
                         expires_at: string | null;
+                        /** @description The connected account that the token is for */
+                        external_account_id: string;
                     };
                 };
             };
@@ -5833,7 +6014,11 @@ export interface operations {
     };
     listApps: {
         parameters: {
-            query?: never;
+            query?: {
+                limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -5866,11 +6051,14 @@ export interface operations {
                      *           "has_settle_key": false,
                      *           "created_at": "2026-11-21T12:00:00.000Z"
                      *         }
-                     *       ]
+                     *       ],
+                     *       "next_cursor": null
                      *     }
                      */
                     "application/json": {
                         apps: components["schemas"]["App"][];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
                     };
                 };
             };
@@ -8769,6 +8957,26 @@ export interface operations {
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Requests allowed in a window */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests left in this window */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the next window */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
             /** @description Something went wrong on our side */
             500: {
                 headers: {
@@ -8791,7 +8999,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "database_unavailable";
+                        error: "overloaded" | "database_unavailable";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -8927,7 +9135,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "database_unavailable" | "payments_unavailable";
+                        error: "overloaded" | "database_unavailable" | "payments_unavailable";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -8935,7 +9143,11 @@ export interface operations {
     };
     listWebhookEndpoints: {
         parameters: {
-            query?: never;
+            query?: {
+                limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
+            };
             header?: never;
             path: {
                 /** @description Lowercase letters, digits and hyphens */
@@ -8972,11 +9184,14 @@ export interface operations {
                      *           "previous_secret_until": null,
                      *           "created_at": "2026-11-21T12:00:00.000Z"
                      *         }
-                     *       ]
+                     *       ],
+                     *       "next_cursor": null
                      *     }
                      */
                     "application/json": {
                         endpoints: components["schemas"]["WebhookEndpoint"][];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
                     };
                 };
             };
@@ -10144,6 +10359,8 @@ export interface operations {
             query?: {
                 endpoint_id?: string;
                 limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
             };
             header?: never;
             path?: never;
@@ -10151,7 +10368,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
+            /** @description OK. A page ends at 1 MiB */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -10177,11 +10394,14 @@ export interface operations {
                      *           "last_error": "Answered 500.",
                      *           "created_at": "2026-11-21T12:00:00.000Z"
                      *         }
-                     *       ]
+                     *       ],
+                     *       "next_cursor": null
                      *     }
                      */
                     "application/json": {
                         messages: components["schemas"]["WebhookMessage"][];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
                     };
                 };
             };

@@ -105,7 +105,7 @@ async function read(session: Session, operations: Operation[], context: Context)
   const isShort = (id: string) => (states.get(id)?.account.credits ?? MAX_CREDITS) < (asked.get(id) ?? 0)
   const short = reserves.filter(({ account_id }) => isShort(account_id))
   if (short.length > 0) {
-    const more = loadReserves(short)
+    const more = loadReserves(short, context.visits)
     take(more, await session.send(more.map(({ query }) => query)))
   }
   return states

@@ -6,6 +6,7 @@ import { buyUrl } from '../access/redirects.ts'
 import { openAccount } from '../accounts/open.ts'
 import type { Db } from '../db/tables.ts'
 import { badField, tooManyAtOnce } from '../http/catalogue.ts'
+import { readPage } from '../http/pages.ts'
 import { refusals, signedIn } from '../http/refusals.ts'
 import { balancesBefore } from '../ledger/history.ts'
 import { visit } from '../ledger/operations.ts'
@@ -111,10 +112,11 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const { limit = 50, cursor, until } = request.query
       const account_id = callerOf(request).id
       const newest = until === undefined ? Number.MAX_SAFE_INTEGER : await lastSeq(app.db, account_id, momentOf(until))
-      const before = Math.min(newest + 1, Number(cursor ?? Number.MAX_SAFE_INTEGER))
-      const rows = await readEntries(app.db, account_id, before, limit + 1)
-      const entries = rows.slice(0, limit)
-      const next_cursor = rows.length > limit ? String(entries.at(-1)?.seq) : null
+      const first = Math.min(newest + 1, Number(cursor ?? Number.MAX_SAFE_INTEGER))
+      const read = (last: { seq: number } | undefined, count: number) =>
+        readEntries(app.db, account_id, last?.seq ?? first, count)
+      const { rows: entries, more } = await readPage(limit, read, entryBytes)
+      const next_cursor = more ? String(entries.at(-1)?.seq) : null
       reply.header('vary', [reply.getHeader('vary'), 'Accept'].filter(Boolean).join(', '))
       if (request.accepts().type(['application/json', 'text/csv']) !== 'text/csv') return { entries, next_cursor }
 
@@ -127,6 +129,10 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
   )
 }
+
+/** About how long an entry is as JSON. */
+const entryBytes = ({ reference, reason }: { reference: string | null; reason: string | null }): number =>
+  300 + Buffer.byteLength(reference ?? '') + Buffer.byteLength(reason ?? '')
 
 /** The number of the last entry up to a time; 0 without one. */
 async function lastSeq(db: Db, account_id: string, until: Date): Promise<number> {
