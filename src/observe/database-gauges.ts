@@ -26,7 +26,8 @@ const overdueHolds = statement<None, Counted>(
   from jobs where status = 'started' and actual_cost = 0 and expires_at < now()`,
 )
 
-// Closed accounts are left out: nobody collects what they owe. An index on accounts.credits would prevent HOT updates, so candidates come from an index on the append-only entries.
+// Closed accounts are left out: nobody collects what they owe. An index on accounts.credits would prevent HOT updates, so candidates
+// come from an index on the append-only entries.
 const negativeAccounts = statement<None, Counted>(
   'gauge_negative',
   `select count(*), null::float8 as oldest from accounts
