@@ -290,7 +290,8 @@ t.test('what is served is the stored row byte for byte', async (t) => {
   }
   const entries = await db
     .selectFrom('ledger_entries')
-    .select(['seq', 'kind', 'amount', 'balance_after', 'job_id', 'reference', 'reason', 'created_at'])
+    .select(['seq', 'kind', 'amount', 'balance_after', 'job_id', 'reference', 'reason'])
+    .select([sql`null`.as('corrects_job_id'), 'created_at'])
     .where('account_id', '=', ada.id)
     .orderBy('seq', 'desc')
     .execute()
