@@ -61,12 +61,14 @@ t.test("an app's server settles with its key alone", async (t) => {
 
 t.test('what is missing is said with 402, 403 and 401, and each has its exit code', async (t) => {
   const { focus, token } = await signedIn(t, service)
-  const short = await focus(['jobs', 'create', '--app', 'video', '--action', 'x', '--cost', '5'])
+  const short = await focus(['jobs', 'create', '--app', 'no-starter', '--action', 'x', '--cost', '5'])
   t.equal(short.code, 1)
   t.equal(
     short.stderr,
-    'Error: This needs 5 credits; you have 0 credits.\n5 more credits are needed. Buy more: https://example.com/topup\n',
+    'Error: This needs 5 credits; you have 0 credits.\n5 more credits are needed. Buy more: https://example.com/topup, or npx @thefocus/focus-cli buy\n',
   )
+  t.equal((await focus(['buy'])).stdout, 'https://example.com/topup\n')
+  t.strictSame(JSON.parse((await focus(['buy', '--json'])).stdout), { buy_url: 'https://example.com/topup' })
   const scope = await focus(['admin', 'verify'])
   t.equal(scope.code, 1)
   t.match(scope.stderr, 'Only an administrator may do this.')
