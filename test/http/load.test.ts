@@ -52,12 +52,12 @@ t.test(
     const bob = await personWith(app, 100)
     const held = await Promise.all(Array.from({ length: POOL_SIZE }, () => personWith(app, 100)))
     const hold = await holdAccounts(t, await databaseUrl())
-    await hold.lockTable('app_grants')
+    await hold.lockTable('tokens')
     // They take every connection of the pool, and bob waits for one.
-    const stuck = held.map((person) => person.get('/api/wallet'))
+    const stuck = held.map((person) => person.get('/api/tokens'))
     await hold.waiting(POOL_SIZE)
     const began = performance.now()
-    const patient = bob.get('/api/wallet')
+    const patient = bob.get('/api/tokens')
     await until(async () => (await newcomer(app)).statusCode === 503)
     const refused = await newcomer(app)
     t.match(

@@ -118,7 +118,7 @@ t.test('the page says who asks, where it leads, what for and as whom; a button d
   const before = await codes()
   for (const action of ['', 'APPROVE', 'yes']) t.equal((await client.press(ada, action)).statusCode, 200, action)
   await client.visit(ada, { action: 'approve', account: ada.id })
-  t.equal((await app.inject({ method: 'HEAD', url: '/oauth/authorize', query: client.asked })).statusCode, 404)
+  t.equal((await app.inject({ method: 'HEAD', url: '/oauth/authorize', query: client.asked })).statusCode, 405)
   t.equal(await codes(), before, 'looking decides nothing')
 
   const denied = await client.press(ada, 'deny')
