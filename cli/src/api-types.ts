@@ -376,6 +376,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/oauthToken": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the accounts of OAuth providers that you have connected
+         * @description Each by the name of its provider and its `external_account_id`, for `getOAuthToken`.
+         */
+        get: operations["listOAuthConnections"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/oauthToken/{provider}": {
         parameters: {
             query?: never;
@@ -4602,10 +4622,142 @@ export interface operations {
             };
         };
     };
+    listOAuthConnections: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "connections": [
+                     *         {
+                     *           "provider": "x",
+                     *           "external_account_id": "eac_2abc",
+                     *           "name": "ada",
+                     *           "scopes": [
+                     *             "tweet.read",
+                     *             "users.read"
+                     *           ]
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": {
+                        connections: {
+                            /** @description The name of the provider, without oauth_ */
+                            provider: string;
+                            external_account_id: string;
+                            /** @description What the provider calls the account: a user name or an e-mail address */
+                            name: string | null;
+                            /** @description What the person has allowed */
+                            scopes: string[];
+                        }[];
+                    };
+                };
+            };
+            /** @description Bad request; `field` names the field that is wrong, if there is one */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request";
+                        /** @description The field that is wrong, as sent */
+                        field?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Unauthorized; `signin_url` is where to sign in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "not_signed_in" | "invalid_token" | "token_expired" | "token_revoked" | "token_not_active_yet" | "session_pending" | "user_not_found";
+                        signin_url: string;
+                    } & WithRequired<components["schemas"]["SessionUnauthorized"], "error" | "signin_url">;
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity";
+                        /** @description The scope that the token lacks */
+                        scope?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Requests allowed in a window */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests left in this window */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the next window */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+        };
+    };
     getOAuthToken: {
         parameters: {
             query?: {
-                /** @description Selects one of several connected accounts; default: the first */
+                /** @description Selects one of several connected accounts; default: the first whose token has not expired */
                 external_account_id?: string;
             };
             header?: never;
@@ -4631,7 +4783,8 @@ export interface operations {
                      *         "tweet.read",
                      *         "users.read"
                      *       ],
-                     *       "expires_at": "2026-11-21T14:00:00.000Z"
+                     *       "expires_at": "2026-11-21T14:00:00.000Z",
+                     *       "external_account_id": "eac_2abc"
                      *     }
                      */
                     "application/json": {
@@ -4642,6 +4795,8 @@ export interface operations {
                         scopes: string[];
                         /** Format: date-time */
                         expires_at: string | null;
+                        /** @description The connected account that the token is for */
+                        external_account_id: string;
                     };
                 };
             };
@@ -4749,7 +4904,7 @@ export interface operations {
     getXToken: {
         parameters: {
             query?: {
-                /** @description Selects one of several connected accounts; default: the first */
+                /** @description Selects one of several connected accounts; default: the first whose token has not expired */
                 external_account_id?: string;
             };
             header?: never;
@@ -4772,7 +4927,8 @@ export interface operations {
                      *         "tweet.read",
                      *         "users.read"
                      *       ],
-                     *       "expires_at": "2026-11-21T14:00:00.000Z"
+                     *       "expires_at": "2026-11-21T14:00:00.000Z",
+                     *       "external_account_id": "eac_2abc"
                      *     }
                      */
                     "application/json": {
@@ -4783,6 +4939,8 @@ export interface operations {
                         scopes: string[];
                         /** Format: date-time */
                         expires_at: string | null;
+                        /** @description The connected account that the token is for */
+                        external_account_id: string;
                     };
                 };
             };

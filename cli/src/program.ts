@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { Argument, Command, Help, Option } from 'commander'
+import { run } from './command-line.ts'
 import { credits, integer, slug, tokenId, uuid } from './commands/arguments.ts'
-import { run } from './failure.ts'
 import type { Focus, GlobalOptions } from './focus.ts'
-import { colours } from './output.ts'
+import { colours, line } from './output.ts'
 import { DEFAULT_SERVER } from './server.ts'
 
 /** Every command with its options and examples. The code of a command is loaded when it runs, which keeps starts fast. */
@@ -41,7 +41,7 @@ export function buildProgram(): Command {
     .option('--json', 'print JSON')
     .exitOverride()
     .configureOutput({
-      outputError: (text, write) => write(text.replace(/^error:/, colours(process.stderr).red('Error:'))),
+      outputError: (text, write) => write(text.replace(/^error:/, `${colours(process.stderr).red(line`Error:`)}`)),
     })
 
   const add = (parent: Command, name: string, summary: string, examples: string[]) =>
@@ -50,21 +50,25 @@ export function buildProgram(): Command {
       .summary(summary)
       .description(`${summary[0]?.toUpperCase()}${summary.slice(1)}.`)
       .addHelpText('after', `\nExamples:\n${examples.map((example) => `  $ focus ${example}`).join('\n')}`)
-      .showHelpAfterError(`Try: ${run(`${[pathOf(parent), name].join(' ').trim()} --help`)}`)
+      .showHelpAfterError(`Try: ${run(...pathOf(parent).split(' ').filter(Boolean), name, '--help')}`)
   const group = (parent: Command, name: string, summary: string) =>
     parent
       .command(name)
       .description(summary)
       .usage('<command> [options]')
       .helpCommand(false)
-      .showHelpAfterError(`Try: ${run(`${[pathOf(parent), name].join(' ').trim()} --help`)}`)
+      .showHelpAfterError(`Try: ${run(...pathOf(parent).split(' ').filter(Boolean), name, '--help')}`)
 
   add(program, 'login', 'sign in with your browser and store a token', [
     'login',
     'login --server http://localhost:3000',
     'login --scope admin',
+    'login --with-token < token.txt',
   ])
     .option('--no-browser', 'do not open a browser')
+    .addOption(
+      new Option('--with-token', 'read a token from standard input instead of asking in a browser').conflicts('scope'),
+    )
     .option('--scope <scopes>', 'scopes of the token beside account: admin, oauth (comma-separated)')
     .action(runs(async () => (await session()).login))
   add(program, 'logout', 'revoke the token and delete it', ['logout', 'logout --server http://localhost:3000'])
@@ -279,13 +283,14 @@ function listEveryCommand(program: Command): void {
     'after',
     `
 Environment:
-  FOCUS_SERVER   address of the Focus API
-  FOCUS_TOKEN    token to use instead of a login, for CI
-  FOCUS_APP_KEY  settle key of an app, for jobs
-  NO_COLOR       turn colours off
+  FOCUS_SERVER      address of the Focus API
+  FOCUS_TOKEN       token to use instead of a login, for CI
+  FOCUS_TOKEN_FILE  file with that token, such as a secret of a container
+  FOCUS_APP_KEY     settle key of an app, for jobs
+  HTTPS_PROXY       proxy to use, except for the hosts in NO_PROXY
+  NO_COLOR          turn colours off
 
 Exit codes: 0 success, 1 failure, 2 wrong usage, 4 not signed in, 130 interrupted.
-Without an installed focus: ${run('help')}
 
 Examples:
   $ focus login

@@ -10,7 +10,7 @@ import type { Visit, Visits } from './visits.ts'
  * by one statement for all. It decides nothing: rules.ts does, between the two.
  *
  * Statements that join arrays with a table have two forms. On a database sharded by account, the condition on the account stands
- * a second time, alone (`inShard`): by it the coordinator finds the shard. A plain Postgres would take it as an index condition,
+ * a second time, alone: by it the coordinator finds the shard. A plain Postgres would take it as an index condition,
  * and read every job of the accounts instead of the ones named. Every INSERT returns something, because Citus otherwise
  * hides which constraint refused it.
  */
@@ -35,12 +35,25 @@ function arraysOf(columns: Columns, rows: object[]): Record<string, unknown[]> {
 
 type Arrays = Record<string, unknown[]>
 
+/** Where a form of a statement speaks of the shard, or of nothing. */
+interface Shard {
+  /** A condition on the account alone */
+  only(column: string, accounts: string): string
+  /** Of the rows `new` that are inserted: their account, and a join by which the shard makes them instead of the coordinator */
+  account: string
+  join: string
+}
+const PLAIN: Shard = { only: () => '', account: 'new.account_id', join: '' }
+const SHARDED: Shard = {
+  only: (column, accounts) => `and ${column} = any(${accounts}::uuid[])`,
+  account: 'accounts.id',
+  join: 'join accounts on accounts.id = new.account_id and accounts.id = any($account_id::uuid[])',
+}
+
 /** Declares both forms of a statement. @returns the one for a database that is sharded or not */
-function forms(name: string, text: (inShard: (column: string, accounts: string) => string) => string) {
-  const nothing = text(() => '')
-  const condition = text((column, accounts) => `and ${column} = any(${accounts}::uuid[])`)
-  const plain = statement<Arrays, never>(name, nothing)
-  const sharded = statement<Arrays, never>(`${name}_in_shard`, condition)
+function forms(name: string, text: (shard: Shard) => string) {
+  const plain = statement<Arrays, never>(name, text(PLAIN))
+  const sharded = statement<Arrays, never>(`${name}_in_shard`, text(SHARDED))
   return (isSharded: boolean) => (isSharded ? sharded : plain)
 }
 
@@ -68,18 +81,18 @@ const NAMED_JOBS = { account_id: 'uuid', id: 'uuid' }
 /** Jobs by id, and whether their app has a settle key. */
 const readJobs = forms(
   'ledger_jobs',
-  (inShard) => `select ${JOB},
+  ({ only }) => `select ${JOB},
     (select apps.settle_key_hash is not null from apps where apps.slug = jobs.app_slug) as keyed
   from ${rowsOf(NAMED_JOBS, 'named')} join jobs on jobs.account_id = named.account_id and jobs.id = named.id
-    ${inShard('jobs.account_id', '$account_id')}`,
+    ${only('jobs.account_id', '$account_id')}`,
 )
 
 const NAMED_KEYS = { account_id: 'uuid', idempotency_key: 'text' }
 const readKeys = forms(
   'ledger_keys',
-  (inShard) => `select ${JOB} from ${rowsOf(NAMED_KEYS, 'named')}
+  ({ only }) => `select ${JOB} from ${rowsOf(NAMED_KEYS, 'named')}
     join jobs on jobs.account_id = named.account_id and jobs.idempotency_key = named.idempotency_key
-    ${inShard('jobs.account_id', '$account_id')}`,
+    ${only('jobs.account_id', '$account_id')}`,
 )
 
 const readApps = statement<{ slugs: string[] }, never>(
@@ -98,22 +111,20 @@ const NAMED_ENTRIES = { account_id: 'uuid', reference: 'text' }
 const ENTRY = 'seq, job_id, kind, amount, balance_after, ledger_entries.reference, reason, actor'
 const readEntries = forms(
   'ledger_references',
-  (inShard) => `select ledger_entries.account_id, ${ENTRY}, ${ms('created_at', 'created_at')}
+  ({ only }) => `select ledger_entries.account_id, ${ENTRY}, ${ms('created_at', 'created_at')}
   from ${rowsOf(NAMED_ENTRIES, 'named')}
     join ledger_entries on ledger_entries.account_id = named.account_id and ledger_entries.reference = named.reference
-    ${inShard('ledger_entries.account_id', '$account_id')}`,
+    ${only('ledger_entries.account_id', '$account_id')}`,
 )
 
 const NAMED_PURCHASES = { account_id: 'uuid', id: 'uuid' }
 const readPurchases = forms(
   'ledger_purchases',
-  (
-    inShard,
-  ) => `select purchases.account_id, purchases.id, pack_name, credits, status, failure_reason, checkout_id, payment_id, reference, amount,
-    refunds, taken_back, disputed, receipt_url, ${ms('paid_at', 'paid_at')}, version
+  ({ only }) => `select purchases.account_id, purchases.id, pack_name, credits, status, failure_reason, checkout_id,
+    payment_id, reference, amount, refunds, taken_back, disputed, receipt_url, ${ms('paid_at', 'paid_at')}, version
   from ${rowsOf(NAMED_PURCHASES, 'named')}
     join purchases on purchases.account_id = named.account_id and purchases.id = named.id
-    ${inShard('purchases.account_id', '$account_id')}`,
+    ${only('purchases.account_id', '$account_id')}`,
 )
 
 /** The most overdue holds that are given back for one account at once. */
@@ -302,8 +313,8 @@ function takePurchases(rows: Rows, states: Map<string, State>): void {
 const ACCOUNTS = { id: 'uuid', credits: 'bigint', held: 'bigint', seq: 'bigint' }
 const updateAccounts = forms(
   'store_accounts',
-  (inShard) => `update accounts set credits = new.credits, held = new.held, seq = new.seq
-  from ${rowsOf(ACCOUNTS, 'new')} where accounts.id = new.id ${inShard('accounts.id', '$id')}`,
+  ({ only }) => `update accounts set credits = new.credits, held = new.held, seq = new.seq
+  from ${rowsOf(ACCOUNTS, 'new')} where accounts.id = new.id ${only('accounts.id', '$id')}`,
 )
 
 const closeAccounts = statement<{ account_ids: string[]; now: number }, never>(
@@ -324,13 +335,13 @@ const NEW_JOBS = {
   expires_at: 'float8',
   created_at: 'float8',
 }
-const insertJobs = statement<Arrays, never>(
+const insertJobs = forms(
   'store_new_jobs',
-  `insert into jobs (account_id, id, app_slug, action, reserved, metadata, idempotency_key, request_hash, ttl_seconds,
-    expires_at, created_at, updated_at)
-  select account_id, id, app_slug, action, reserved, metadata::jsonb, idempotency_key, request_hash, ttl_seconds,
-    ${time('expires_at')}, ${time('created_at')}, ${time('created_at')}
-  from ${rowsOf(NEW_JOBS, 'new')} returning id`,
+  ({ account, join }) => `insert into jobs as made (account_id, id, app_slug, action, reserved, metadata,
+    idempotency_key, request_hash, ttl_seconds, expires_at, created_at, updated_at)
+  select ${account}, new.id, new.app_slug, new.action, new.reserved, new.metadata::jsonb, new.idempotency_key, new.request_hash,
+    new.ttl_seconds, ${time('new.expires_at')}, ${time('new.created_at')}, ${time('new.created_at')}
+  from ${rowsOf(NEW_JOBS, 'new')} ${join} returning made.id`,
 )
 
 const JOBS = {
@@ -345,12 +356,10 @@ const JOBS = {
 }
 const updateJobs = forms(
   'store_jobs',
-  (
-    inShard,
-  ) => `update jobs set status = new.status, actual_cost = new.actual_cost, metadata = coalesce(new.metadata::jsonb, jobs.metadata),
-    failure_reason = new.failure_reason, expires_at = ${time('new.expires_at')}, updated_at = ${time('new.updated_at')}
+  ({ only }) => `update jobs set status = new.status, actual_cost = new.actual_cost,
+    metadata = coalesce(new.metadata::jsonb, jobs.metadata), failure_reason = new.failure_reason, expires_at = ${time('new.expires_at')}, updated_at = ${time('new.updated_at')}
   from ${rowsOf(JOBS, 'new')}
-  where jobs.account_id = new.account_id and jobs.id = new.id ${inShard('jobs.account_id', '$account_id')}`,
+  where jobs.account_id = new.account_id and jobs.id = new.id ${only('jobs.account_id', '$account_id')}`,
 )
 
 const ENTRIES = {
@@ -365,11 +374,12 @@ const ENTRIES = {
   actor: 'text',
   created_at: 'float8',
 }
-const insertEntries = statement<Arrays, never>(
+const insertEntries = forms(
   'store_entries',
-  `insert into ledger_entries (${Object.keys(ENTRIES)})
-  select account_id, seq, job_id, kind, amount, balance_after, reference, reason, actor, ${time('created_at')}
-  from ${rowsOf(ENTRIES, 'new')} returning seq`,
+  ({ account, join }) => `insert into ledger_entries as made (${Object.keys(ENTRIES)})
+  select ${account}, new.seq, new.job_id, new.kind, new.amount, new.balance_after, new.reference, new.reason, new.actor,
+    ${time('new.created_at')}
+  from ${rowsOf(ENTRIES, 'new')} ${join} returning made.seq`,
 )
 
 const GRANTS = { account_id: 'uuid', app_slug: 'text', credits: 'bigint', granted_at: 'float8' }
@@ -400,14 +410,12 @@ const PURCHASES = {
 }
 const updatePurchases = forms(
   'store_purchases',
-  (
-    inShard,
-  ) => `update purchases set status = new.status, failure_reason = new.failure_reason, checkout_id = new.checkout_id,
-    payment_id = new.payment_id, reference = new.reference, amount = new.amount, refunds = new.refunds::jsonb,
+  ({ only }) => `update purchases set status = new.status, failure_reason = new.failure_reason,
+    checkout_id = new.checkout_id, payment_id = new.payment_id, reference = new.reference, amount = new.amount, refunds = new.refunds::jsonb,
     taken_back = new.taken_back, disputed = new.disputed, receipt_url = new.receipt_url, paid_at = ${time('new.paid_at')},
     version = new.version, updated_at = ${time('new.updated_at')}, looked_at = ${time('new.updated_at')}
   from ${rowsOf(PURCHASES, 'new')}
-  where purchases.account_id = new.account_id and purchases.id = new.id ${inShard('purchases.account_id', '$account_id')}`,
+  where purchases.account_id = new.account_id and purchases.id = new.id ${only('purchases.account_id', '$account_id')}`,
 )
 
 /**
@@ -449,9 +457,9 @@ export function store(
   const queries: Query[] = []
   if (accounts.length) queries.push(updateAccounts(sharded).query(arraysOf(ACCOUNTS, accounts)))
   if (closed.length) queries.push(closeAccounts.query({ account_ids: closed, now: latest }))
-  if (created.length) queries.push(insertJobs.query(arraysOf(NEW_JOBS, created)))
+  if (created.length) queries.push(insertJobs(sharded).query(arraysOf(NEW_JOBS, created)))
   if (changed.length) queries.push(updateJobs(sharded).query(arraysOf(JOBS, changed)))
-  if (entries.length) queries.push(insertEntries.query(arraysOf(ENTRIES, entries)))
+  if (entries.length) queries.push(insertEntries(sharded).query(arraysOf(ENTRIES, entries)))
   if (grants.length) queries.push(upsertGrants.query(arraysOf(GRANTS, grants)))
   if (purchases.length) queries.push(updatePurchases(sharded).query(arraysOf(PURCHASES, purchases)))
   return queries

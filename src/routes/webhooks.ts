@@ -45,6 +45,8 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       // Clerk sends all events from few addresses. Checking the signature is cheap and comes first.
       config: { limit: 'none' },
+      // A user with much metadata: Clerk's events have no limit that we know of.
+      bodyLimit: 1_048_576,
       onRequest: async () => {
         if (!app.identity.readWebhook) throw webhookOff()
       },

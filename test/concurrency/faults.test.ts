@@ -159,7 +159,7 @@ t.test('a sweep that is cut off gives each hold back once', async (t) => {
   }
 })
 
-t.test('a statement that the server gives up after its time is not tried again', async (t) => {
+t.test('an account that somebody keeps locked is waited for, and then answered 503', async (t) => {
   const { app, db } = await start(t)
   const ada = await personWith(app, 10)
   let took = 0

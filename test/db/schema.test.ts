@@ -163,7 +163,6 @@ const REFUSED: [what: string, sql: string, code: string, constraint: string][] =
     'ledger_entries_reference',
   ],
   ['a reference twice', entry('topup', 1, { reference: `'reference'` }), UNIQUE, 'ledger_entries_reference'],
-  ['a second reserve', entry('job_reserve', -1, { job_id: JOB }), UNIQUE, 'ledger_entries_one_reserve'],
   ['a second late charge', entry('job_late_charge', -1, { job_id: JOB }), UNIQUE, 'ledger_entries_one_late_charge'],
   ...ENDINGS.map((kind): [string, string, string, string] => [
     `${kind} of a job that has ended`,

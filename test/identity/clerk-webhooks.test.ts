@@ -135,7 +135,9 @@ t.test('what is not signed just now, with our secret, over exactly this, changes
   }
   const form = await deliver(app, event, { headers: { 'content-type': 'text/plain' } })
   t.equal(form.statusCode, 415)
-  const large = await deliver(app, { ...event, data: 'x'.repeat(70_000) })
+  const long = { id: 'user_nobody', public_metadata: { text: 'x'.repeat(900_000) } }
+  t.equal((await deliver(app, { type: 'user.updated', data: long })).statusCode, 200, 'an event of 900 KB is read')
+  const large = await deliver(app, { ...event, data: 'x'.repeat(1_100_000) })
   t.equal(large.statusCode, 413)
   t.equal((await stateOf(somebody)).account?.closed_at, null)
   t.equal((await deliver(app, event, { age: -240 })).statusCode, 200, 'four minutes ago is just now')

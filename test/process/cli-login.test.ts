@@ -2,7 +2,7 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sql } from 'kysely'
 import t, { type Test } from 'tap'
-import { CODE, type Ended, machine, serve } from '../support/cli.ts'
+import { CODE, type Ended, FOCUS, machine, serve } from '../support/cli.ts'
 import { freePort } from '../support/free-port.ts'
 import { answer, openGate, type Rule } from '../support/gate.ts'
 import type { Person } from '../support/start.ts'
@@ -55,7 +55,7 @@ const failed = (t: Test, { code, stdout, stderr }: Ended, message: RegExp) => {
   t.equal(code, 1)
   t.equal(stdout, '')
   t.match(stderr, message)
-  t.match(stderr, 'npx @thefocus/focus-cli login', 'says how to start again')
+  t.match(stderr, `${FOCUS} login`, 'says how to start again')
 }
 
 t.test('a login that is approved ends with who you are, and later commands use its token', async (t) => {

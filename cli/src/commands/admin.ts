@@ -1,7 +1,7 @@
 import type { components } from '../api-types.ts'
 import { EXIT, Failure, usage } from '../failure.ts'
 import type { Focus } from '../focus.ts'
-import { colours, plain, print, printFields, printJson, printTable, remark } from '../output.ts'
+import { colours, line, print, printFields, printJson, printTable, remark } from '../output.ts'
 
 type Account = components['schemas']['Account']
 type App = components['schemas']['App']
@@ -9,7 +9,7 @@ type App = components['schemas']['App']
 export async function listApps(focus: Focus): Promise<void> {
   const answer = await focus.ask((api) => api.GET('/api/admin/apps'))
   if (focus.json) return printJson(answer)
-  if (!answer.apps.length) return remark('No registered apps.')
+  if (!answer.apps.length) return remark(line`No registered apps.`)
   await printTable(
     [
       { title: 'app', value: ({ slug }) => slug },
@@ -59,7 +59,7 @@ function printApp(app: App): void {
     Origins: app.origins.join(' '),
     'Settle key': app.settle_key ?? app.has_settle_key,
   })
-  if (app.settle_key) remark("The settle key is shown only once. Store it on the app's server.")
+  if (app.settle_key) remark(line`The settle key is shown only once. Store it on the app's server.`)
 }
 
 interface CreditsOptions {
@@ -78,7 +78,7 @@ export const credits =
     if (focus.json) return printJson(answer)
     const { entry } = answer
     printAccount(answer.account)
-    remark(`Entry ${entry.seq}: ${entry.kind} ${entry.amount > 0 ? '+' : ''}${entry.amount}.`)
+    remark(line`Entry ${entry.seq}: ${entry.kind} ${entry.amount > 0 ? '+' : ''}${entry.amount}.`)
   }
 
 export async function account(focus: Focus, _: object, clerk_id: string): Promise<void> {
@@ -94,7 +94,7 @@ function printAccount({ id, clerk_id, plan, credits, held }: Account): void {
 export async function revokeTokens(focus: Focus, _: object, clerk_id: string): Promise<void> {
   const answer = await focus.ask((api) => api.POST('/api/admin/accounts/revoke-tokens', { body: { clerk_id } }))
   if (focus.json) return printJson(answer)
-  print(`Revoked ${answer.revoked} ${answer.revoked === 1 ? 'token' : 'tokens'}.`)
+  print(line`Revoked ${answer.revoked} ${answer.revoked === 1 ? 'token' : 'tokens'}.`)
 }
 
 /** @throws {Failure} ledger_broken, exit code 1, after a table of the violations */
@@ -103,7 +103,7 @@ export async function verify(focus: Focus): Promise<void> {
   const { ok, checks } = answer
   const broken = checks.filter(({ violations }) => violations > 0)
   if (focus.json) printJson(answer)
-  else if (ok) print(`The ledger is consistent: all ${checks.length} checks passed.`)
+  else if (ok) print(line`The ledger is consistent: all ${checks.length} checks passed.`)
   else {
     const { bold } = colours(process.stdout)
     await printTable(
@@ -114,10 +114,11 @@ export async function verify(focus: Focus): Promise<void> {
       broken,
     )
     for (const { name, examples } of broken) {
-      print(`\n${bold(plain(name))}, for example:`)
+      print(line``)
+      print(line`${bold(line`${name}`)}, for example:`)
       const titles = [...new Set(examples.flatMap(Object.keys))]
       await printTable(
-        titles.map((title) => ({ title: plain(title), value: (row: Record<string, unknown>) => cell(row[title]) })),
+        titles.map((title) => ({ title, value: (row: Record<string, unknown>) => cell(row[title]) })),
         examples,
       )
     }
