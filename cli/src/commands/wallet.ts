@@ -1,12 +1,8 @@
 import { webPage } from '../device-login.ts'
 import { Failure } from '../failure.ts'
 import type { Focus } from '../focus.ts'
-<<<<<<< HEAD
 import { openBrowser } from '../login-screen.ts'
-import { day, moment, plain, print, printFields, printJson, printTable, remark } from '../output.ts'
-=======
 import { day, line, moment, print, printFields, printJson, printTable, printText, remark } from '../output.ts'
->>>>>>> main
 
 export async function wallet(focus: Focus, { app }: { app?: string }): Promise<void> {
   const query = app === undefined ? {} : { app }
@@ -34,7 +30,7 @@ export async function buy(focus: Focus, { browser }: { browser?: boolean }): Pro
   const page = webPage(buy_url)
   if (!page) throw new Failure('not_selling', `${focus.server} sells no credits`)
   if (focus.json) return printJson({ buy_url: page })
-  print(page)
+  print(line`${page}`)
   if (browser !== false) await openBrowser(page)
 }
 
