@@ -886,7 +886,7 @@ export interface paths {
         get: operations["listWebhookEndpoints"];
         put?: never;
         /**
-         * Register a webhook endpoint of an app (Standard Webhooks); it gets events from two seconds later on
+         * Register a webhook endpoint of an app (Standard Webhooks); events start within two seconds
          * @description The requests that it receives are described under `x-webhooks`.
          */
         post: operations["createWebhookEndpoint"];

@@ -21,7 +21,7 @@ import { readEndpoints } from '../webhooks/outbox.ts'
 
 const adminErrors = [...signedIn, notAnAdministrator, accountClosed]
 
-/** How long the check of a new URL's host name may take, in ms. Every delivery checks it again. */
+/** Time limit of the look-up of a new URL's host name, in ms. Every delivery checks it again. */
 const LOOKUP_MS = 2_000
 
 /** Webhook endpoints of apps. */
@@ -48,7 +48,7 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         tags: ['Admin'],
         operationId: 'createWebhookEndpoint',
-        summary: 'Register a webhook endpoint of an app (Standard Webhooks); it gets events from two seconds later on',
+        summary: 'Register a webhook endpoint of an app (Standard Webhooks); events start within two seconds',
         description: 'The requests that it receives are described under `x-webhooks`.',
         params: ofApp,
         body: Type.Object(
@@ -232,7 +232,7 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
     return typed(row)
   }
 
-  /** A failing endpoint that was changed is not left alone any longer. */
+  /** Ends the wait of a failing endpoint, because it was changed. */
   async function tryAgainNow(endpoint_id: string): Promise<void> {
     await app.db
       .updateTable('webhook_delivery_state')

@@ -13,7 +13,7 @@ import {
 } from '../http/catalogue.ts'
 import { refusals } from '../http/refusals.ts'
 
-/** Whether a delivery has been dealt with. */
+/** Finds the receipt of a delivery that was handled. */
 const findReceipt = statement<{ id: string }, { id: string }>(
   'find_webhook_receipt',
   'select id from webhook_deliveries where id = $id',
@@ -29,7 +29,7 @@ const endSession = statement<{ clerk_sid: string }, never>(
   'delete from sessions where clerk_sid = $clerk_sid',
 )
 
-/** Clerk repeats a delivery for a few days at most, and handling an older one again changes nothing. */
+/** Clerk retries a delivery for a few days at most. Handling an older one again changes nothing. */
 const forgetOld = statement<Record<never, never>, never>(
   'forget_webhooks',
   `delete from webhook_deliveries where received_at < now() - interval '30 days'`,
@@ -43,7 +43,7 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/api/webhooks/clerk',
     {
-      // Clerk sends all events from few addresses. Checking the signature is cheap and comes first.
+      // Clerk sends all events from a few addresses, and the signature check is cheap.
       config: { limit: 'none' },
       // A user with much metadata: Clerk's events have no limit that we know of.
       bodyLimit: 1_048_576,
@@ -77,7 +77,7 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const { id, person_gone, session_ended } = event
       const gone = person_gone && accountIdOf(person_gone)
       if ((await findReceipt(app.db, { id })).length > 0) return { ok: true }
-      // The receipt comes last: what fails half-way is delivered again, and every part may be repeated.
+      // The receipt comes last: after a failure Clerk delivers again, and each step may be repeated.
       if (gone) await app.pats.revoking(gone, () => closeAccount(app.db, app.ledger, gone, person_gone))
       await app.db.transaction().execute(async (trx) => {
         await storeReceipt(trx, { id, ended_sid: session_ended ?? null })
