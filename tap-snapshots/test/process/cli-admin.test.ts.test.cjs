@@ -24,6 +24,8 @@ Object {
       "origins": Array [
         "string",
       ],
+      "redirect_uris": Array [],
+      "resources": Array [],
       "slug": "string",
       "starter_credits": "number",
     },
@@ -109,6 +111,7 @@ Object {
     "expires_at": "string",
     "job_id": "string",
     "replayed": "boolean",
+    "status": "string",
   },
   "jobs heartbeat": Object {
     "job": Object {
