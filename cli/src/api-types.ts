@@ -1916,6 +1916,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2025,6 +2027,8 @@ export interface operations {
             /** @description Signed in */
             200: {
                 headers: {
+                    /** @description The session cookie, set or cleared */
+                    "Set-Cookie"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2056,6 +2060,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2164,6 +2170,8 @@ export interface operations {
             /** @description Signed out, or was not signed in */
             204: {
                 headers: {
+                    /** @description The session cookie, set or cleared */
+                    "Set-Cookie"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2316,6 +2324,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2424,6 +2434,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2572,6 +2584,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2707,6 +2721,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2848,6 +2864,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2972,6 +2990,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3177,6 +3197,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3820,6 +3842,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4682,6 +4706,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4817,6 +4843,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4961,6 +4989,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5230,6 +5260,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5421,6 +5453,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5610,6 +5644,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5826,6 +5862,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5979,6 +6017,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6140,6 +6180,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6316,6 +6358,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6455,6 +6499,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6623,6 +6669,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6788,6 +6836,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6913,6 +6963,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7052,6 +7104,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7183,6 +7237,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7448,6 +7504,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7580,6 +7638,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7731,6 +7791,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7879,6 +7941,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8048,6 +8112,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8206,6 +8272,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8347,6 +8415,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8473,6 +8543,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8870,6 +8942,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9041,6 +9115,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9210,6 +9286,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9329,6 +9407,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9493,6 +9573,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9646,6 +9728,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9778,6 +9862,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9927,6 +10013,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10074,6 +10162,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10209,6 +10299,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10380,6 +10472,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
