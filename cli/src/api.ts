@@ -76,8 +76,10 @@ export function refusal(server: string, response: Response, error: unknown): Fai
   if (typeof error !== 'object' || error === null || typeof (error as { error?: unknown }).error !== 'string') {
     return notFocus(server, `it answered with status ${status}`)
   }
-  const { error: code, message, ...details } = error as { error: string; message?: unknown }
-  const text = typeof message === 'string' ? message : `The server answered ${code}.`
+  const { error: code, message, error_description, ...details } = error as Record<string, unknown> & { error: string }
+  // The OAuth endpoints have the name of their RFC for the message.
+  const said = message ?? error_description
+  const text = typeof said === 'string' ? said : `The server answered ${code}.`
   const wait = retryAfter(response)
   const hint = wait === undefined ? undefined : `Try again in ${wait} s.`
   const exitCode = status === 401 ? EXIT.notSignedIn : status === 400 ? EXIT.usage : EXIT.failed

@@ -156,6 +156,7 @@ export function buildProgram(): Command {
   add(apps, 'list', 'list the registered apps', ['admin apps list']).action(runs(async () => (await admin()).listApps))
   add(apps, 'set', 'register an app, or change the given settings of one', [
     'admin apps set podcasts --name Podcasts --starter-credits 10 --origin https://podcasts.example.com',
+    'admin apps set video --redirect-uri https://video.example.com/callback',
     'admin apps set video --settle-key rotate',
   ])
     .argument('<slug>', 'slug of the app', slug)
@@ -163,6 +164,10 @@ export function buildProgram(): Command {
     .option('--starter-credits <credits>', 'granted at the first visit; required for a new app', credits)
     .option('--origin <origin...>', 'web origins of the app; each can use the accounts of its users')
     .option('--no-origin', 'remove all web origins')
+    .option('--redirect-uri <uri...>', 'where OAuth sends people back to: https, or http on a loopback address')
+    .option('--no-redirect-uri', 'remove all redirect URIs')
+    .option('--resource <url...>', "URLs of the app's own APIs that OAuth tokens can be for")
+    .option('--no-resource', 'remove all resources')
     .addOption(
       new Option('--settle-key <what>', "rotate or remove the key that the app's server settles jobs with").choices([
         'rotate',

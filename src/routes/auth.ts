@@ -1,6 +1,6 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { decodeJwt } from 'jose'
-import { authenticate, bySessionJwt, callerOf } from '../access/caller.ts'
+import { authenticate, bySessionJwt, callerOf, refuseClosed } from '../access/caller.ts'
 import { handOut, wasHandedOut } from '../access/handed-out.ts'
 import { closeSession, openSession } from '../access/sessions.ts'
 import {
@@ -62,7 +62,7 @@ export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
         }),
         response: {
           200: SessionToken,
-          ...refusals(signedIn, sessionEnded, tokenNotRenewable, templateNotFound, tokenNotAvailable),
+          ...refusals(signedIn, accountClosed, sessionEnded, tokenNotRenewable, templateNotFound, tokenNotAvailable),
         },
       },
     },
@@ -82,6 +82,8 @@ export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
       if (jwt && !ours && !template && (fresh || !sid)) return tokenOf(jwt.token, jwt.claims.exp)
       if (!sid) throw tokenNotAvailable()
       if (jwt && (await wasHandedOut(app.db, jwt.token))) throw tokenNotRenewable()
+      // The identity may go on to issue tokens for a session of an account that was closed here.
+      await refuseClosed(request, callerOf(request))
       const owner = { sid, clerkId: clerk_id }
       const token = await app.identity.mint(owner, { template, party: origin, deadline: request.deadline })
       if (token) {

@@ -17,6 +17,15 @@ export const oneOf = <T extends string>(values: readonly T[], options = {}) =>
 export const ListQuery = <T extends TProperties>(properties: T) =>
   Type.Object(properties, { additionalProperties: false, patternProperties: { '^_': {} } })
 
+/** How many rows a page has. */
+export const PageLimit = (rows: number) => Type.Optional(Type.Integer({ minimum: 1, maximum: 200, default: rows }))
+/** What leads to the next page. */
+export const NextCursor = Type.Unsafe<string | null>({
+  type: 'string',
+  nullable: true,
+  description: 'null on the last page',
+})
+
 /** A reference to a component by its name. */
 export const ref = <T extends TSchema>(schema: T) => Type.Unsafe<Static<T>>({ $ref: `${schema.$id}#` })
 

@@ -71,6 +71,13 @@ t.test('an administrator registers apps, moves credits and checks the ledger', a
     },
   })
   t.match(await json('admin', 'apps', 'set', slug, '--no-origin'), { app: { origins: [], has_settle_key: true } })
+  const uris = ['--redirect-uri', 'https://a.example.com/callback', 'http://127.0.0.1/callback']
+  t.match(await json('admin', 'apps', 'set', slug, ...uris, '--resource', `https://${slug}.example.com/mcp`), {
+    app: { redirect_uris: uris.slice(1), resources: [`https://${slug}.example.com/mcp`] },
+  })
+  t.match(await json('admin', 'apps', 'set', slug, '--no-redirect-uri', '--no-resource'), {
+    app: { redirect_uris: [], resources: [], has_settle_key: true },
+  })
   t.match(await done('admin', 'apps', 'list'), new RegExp(`^${slug} +Podcasts +10 +yes$`, 'm'))
 
   const { credits: before } = await admin.balance()

@@ -2,12 +2,16 @@ import type { components } from '../api-types.ts'
 import { EXIT, Failure, usage } from '../failure.ts'
 import type { Focus } from '../focus.ts'
 import { colours, line, print, printFields, printJson, printTable, remark } from '../output.ts'
+import { everyPage } from '../pages.ts'
 
 type Account = components['schemas']['Account']
 type App = components['schemas']['App']
 
+const allApps = (focus: Focus) =>
+  everyPage('apps', (query) => focus.ask((api) => api.GET('/api/admin/apps', { params: { query } })))
+
 export async function listApps(focus: Focus): Promise<void> {
-  const answer = await focus.ask((api) => api.GET('/api/admin/apps'))
+  const answer = await allApps(focus)
   if (focus.json) return printJson(answer)
   if (!answer.apps.length) return remark(line`No registered apps.`)
   await printTable(
@@ -27,15 +31,19 @@ interface AppOptions {
   starterCredits?: number
   /** false: --no-origin */
   origin?: string[] | false
+  redirectUri?: string[] | false
+  resource?: string[] | false
   settleKey?: 'rotate' | 'remove'
 }
 
 export async function setApp(focus: Focus, options: AppOptions, slug: string): Promise<void> {
-  const { name, origin, settleKey } = options
+  const { name, origin, redirectUri, resource, settleKey } = options
   const body = {
     starter_credits: options.starterCredits ?? (await creditsOf(focus, slug)),
     ...(name !== undefined && { name }),
     ...(origin !== undefined && { origins: origin || [] }),
+    ...(redirectUri !== undefined && { redirect_uris: redirectUri || [] }),
+    ...(resource !== undefined && { resources: resource || [] }),
     ...(settleKey && { settle_key: settleKey }),
   }
   const answer = await focus.ask((api) => api.PUT('/api/admin/apps/{slug}', { params: { path: { slug } }, body }))
@@ -45,7 +53,7 @@ export async function setApp(focus: Focus, options: AppOptions, slug: string): P
 
 /** The API requires the starter credits in every request, so the current ones are read and sent again. */
 async function creditsOf(focus: Focus, slug: string): Promise<number> {
-  const { apps } = await focus.ask((api) => api.GET('/api/admin/apps'))
+  const { apps } = await allApps(focus)
   const app = apps.find((registered) => registered.slug === slug)
   if (!app) throw usage(`${slug} is a new app and needs --starter-credits, which may be 0`)
   return app.starter_credits
@@ -57,6 +65,9 @@ function printApp(app: App): void {
     Name: app.name,
     'Starter credits': app.starter_credits,
     Origins: app.origins.join(' '),
+    // A server that is older than OAuth has neither.
+    'Redirect URIs': app.redirect_uris?.join(' ') || undefined,
+    Resources: app.resources?.join(' ') || undefined,
     'Settle key': app.settle_key ?? app.has_settle_key,
   })
   if (app.settle_key) remark(line`The settle key is shown only once. Store it on the app's server.`)
