@@ -1916,6 +1916,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2025,6 +2027,8 @@ export interface operations {
             /** @description Signed in */
             200: {
                 headers: {
+                    /** @description The session cookie, set or cleared */
+                    "Set-Cookie"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2056,6 +2060,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2164,6 +2170,8 @@ export interface operations {
             /** @description Signed out, or was not signed in */
             204: {
                 headers: {
+                    /** @description The session cookie, set or cleared */
+                    "Set-Cookie"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2323,6 +2331,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2431,6 +2441,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2579,6 +2591,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2714,6 +2728,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2855,6 +2871,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2979,6 +2997,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3184,6 +3204,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3827,6 +3849,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4705,6 +4729,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4840,6 +4866,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4984,6 +5012,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5253,6 +5283,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5444,6 +5476,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5633,6 +5667,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5849,6 +5885,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6009,6 +6047,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6170,6 +6210,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6346,6 +6388,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6485,6 +6529,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6653,6 +6699,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6818,6 +6866,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6943,6 +6993,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7082,6 +7134,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7213,6 +7267,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7478,6 +7534,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7610,6 +7668,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7761,6 +7821,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7909,6 +7971,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8078,6 +8142,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8236,6 +8302,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8377,6 +8445,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8503,6 +8573,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8927,6 +8999,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9098,6 +9172,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9267,6 +9343,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9386,6 +9464,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9550,6 +9630,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9703,6 +9785,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9835,6 +9919,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9984,6 +10070,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10136,6 +10224,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10271,6 +10361,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10442,6 +10534,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {

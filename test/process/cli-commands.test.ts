@@ -113,6 +113,7 @@ t.test('lists go on where they end, and tell how', async (t) => {
   await person.get('/api/wallet?app=video')
   for (const cost of [1, 2, 3]) await person.reserve(cost)
   const first = await focus(['jobs', 'list', '--app', 'video', '--limit', '2'])
+  t.match(first.stderr, 'Older jobs: ')
   const [, cursor = ''] =
     /^Older jobs: node \S+focus\.js jobs list --app video --limit 2 --cursor (\S+)\n$/.exec(first.stderr) ?? []
   t.match(await done('jobs', 'list', '--app', 'video', '--cursor', cursor), /^ID.*\n[^\n]+ 1 +\d{4}-[^\n]+\n$/)

@@ -61,12 +61,14 @@ Object {
   },
   "an error, on stderr": Object {
     "available": "number",
+    "buy_url": "string",
     "error": "string",
     "hint": "string",
     "message": "string",
     "request_id": "string",
     "required": "number",
     "status": "number",
+    "topup_url": "string",
   },
   "entries": Object {
     "entries": Array [
@@ -209,6 +211,8 @@ Object {
         "starter_credits": "number",
       },
     ],
+    "auto_topup": null,
+    "buy_url": "string",
   },
   "whoami": Object {
     "account": Object {
@@ -218,6 +222,7 @@ Object {
       "id": "string",
       "plan": "string",
     },
+    "file": null,
     "name": null,
     "server": "string",
     "source": "string",
