@@ -1962,6 +1962,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2071,6 +2073,8 @@ export interface operations {
             /** @description Signed in */
             200: {
                 headers: {
+                    /** @description The session cookie, set or cleared */
+                    "Set-Cookie"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2102,6 +2106,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2210,6 +2216,8 @@ export interface operations {
             /** @description Signed out, or was not signed in */
             204: {
                 headers: {
+                    /** @description The session cookie, set or cleared */
+                    "Set-Cookie"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2369,6 +2377,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2477,6 +2487,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2625,6 +2637,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2761,6 +2775,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2904,6 +2920,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3028,6 +3046,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3235,6 +3255,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3878,6 +3900,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4756,6 +4780,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4891,6 +4917,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5035,6 +5063,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5306,6 +5336,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5499,6 +5531,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5690,6 +5724,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5916,6 +5952,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6079,6 +6117,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6241,6 +6281,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6417,6 +6459,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6556,6 +6600,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6724,6 +6770,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6889,6 +6937,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7050,6 +7100,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7228,6 +7280,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7367,6 +7421,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7498,6 +7554,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7763,6 +7821,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7895,6 +7955,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8046,6 +8108,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8194,6 +8258,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8363,6 +8429,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8521,6 +8589,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8662,6 +8732,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8788,6 +8860,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9212,6 +9286,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9383,6 +9459,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9552,6 +9630,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9671,6 +9751,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9836,6 +9918,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9989,6 +10073,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10121,6 +10207,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10270,6 +10358,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10422,6 +10512,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10557,6 +10649,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10728,6 +10822,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {

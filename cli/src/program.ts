@@ -84,6 +84,9 @@ export function buildProgram(): Command {
   add(program, 'wallet', 'show credits, holds and starter credits', ['wallet', 'wallet --app video'])
     .option('--app <slug>', 'visit this app; the first visit grants its starter credits', slug)
     .action(runs(async () => (await wallet()).wallet))
+  add(program, 'buy', 'open the page where credits are bought', ['buy', 'buy --no-browser'])
+    .option('--no-browser', 'print the address and do not open a browser')
+    .action(runs(async () => (await wallet()).buy))
   add(program, 'entries', 'list your credit history, newest first', [
     'entries --limit 20',
     'entries --until 2026-11-21T12:00:00Z',

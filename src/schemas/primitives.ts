@@ -13,7 +13,7 @@ export const nullable = <T extends TSchema>(schema: T) =>
 export const oneOf = <T extends string>(values: readonly T[], options = {}) =>
   Type.Unsafe<T>({ type: 'string', enum: values, ...options })
 
-/** The query of a list: a filter that is not known is refused, because a list that ignores it lies. `_…` are for caches. */
+/** The query of a list: a filter that is not known is refused, because a list that ignored it would show more than was asked for. `_…` are for caches. */
 export const ListQuery = <T extends TProperties>(properties: T) =>
   Type.Object(properties, { additionalProperties: false, patternProperties: { '^_': {} } })
 

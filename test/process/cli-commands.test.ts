@@ -69,8 +69,10 @@ t.test('what is missing is said with 402, 403 and 401, and each has its exit cod
   t.equal(short.code, 1)
   t.equal(
     short.stderr,
-    'Error: This needs 5 credits; you have 0 credits.\n5 more credits are needed. Buy more: https://example.com/topup\n',
+    'Error: This needs 5 credits; you have 0 credits.\n5 more credits are needed. Buy more: https://example.com/topup, or npx @thefocus/focus-cli buy\n',
   )
+  t.equal((await focus(['buy'])).stdout, 'https://example.com/topup\n')
+  t.strictSame(JSON.parse((await focus(['buy', '--json'])).stdout), { buy_url: 'https://example.com/topup' })
   const scope = await focus(['admin', 'verify'])
   t.equal(scope.code, 1)
   t.match(scope.stderr, 'Only an administrator may do this.')
@@ -115,6 +117,7 @@ t.test('lists go on where they end, and tell how', async (t) => {
   await person.get('/api/wallet?app=video')
   for (const cost of [1, 2, 3]) await person.reserve(cost)
   const first = await focus(['jobs', 'list', '--app', 'clips', '--limit', '2'])
+  t.match(first.stderr, 'Older jobs: ')
   const [, cursor = ''] =
     /^Older jobs: node \S+focus\.js jobs list --app clips --limit 2 --cursor (\S+)\n$/.exec(first.stderr) ?? []
   t.match(await done('jobs', 'list', '--app', 'clips', '--cursor', cursor), /^ID.*\n[^\n]+ 1 +\d{4}-[^\n]+\n$/)

@@ -233,6 +233,7 @@ Object {
       "id": "string",
       "plan": "string",
     },
+    "file": null,
     "name": null,
     "server": "string",
     "source": "string",
