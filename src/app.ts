@@ -142,7 +142,7 @@ export async function buildApp(
   app.addHook('onClose', () => ledger.close())
   app.decorate('payments', await createPayments(config, app))
   app.decorate('identity', await createIdentity(config, db, app.log, app.metrics))
-  app.decorate('pats', rememberPats(db))
+  app.decorate('pats', rememberPats(db, app.identity.mode))
   app.decorate('sessionSeal', sessionSeal(await tokenSecret(config, db)))
   app.decorate('origins', createOrigins(config, db))
   await app.origins.refresh()

@@ -10,13 +10,10 @@ if (!existsSync(new URL('../src/main.ts', import.meta.url))) {
 } else if (process.features.typescript) {
   await import('../src/main.ts')
 } else {
-  // This Node cannot run TypeScript, so the Node from node_modules runs it.
-  const bin = fileURLToPath(new URL('../../node_modules/.bin/', import.meta.url))
-  const windows = process.platform === 'win32'
-  const node = spawn(windows ? `"${bin}node.cmd"` : `${bin}node`, process.argv.slice(1), {
-    stdio: 'inherit',
-    shell: windows,
-  })
+  // This Node cannot run TypeScript, so the Node from node_modules runs it: the program itself, without a shell.
+  const name = process.platform === 'win32' ? 'node.exe' : 'node'
+  const program = fileURLToPath(new URL(`../../node_modules/node/bin/${name}`, import.meta.url))
+  const node = spawn(program, process.argv.slice(1), { stdio: 'inherit' })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => node.kill(signal))
   node.on('error', () => {
     console.error(`Error: Node ${process.version} cannot run TypeScript. Run npm ci, or use Node 24 or newer.`)

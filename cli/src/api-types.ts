@@ -376,6 +376,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/oauthToken": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the accounts of OAuth providers that you have connected
+         * @description Each by the name of its provider and its `external_account_id`, for `getOAuthToken`.
+         */
+        get: operations["listOAuthConnections"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/oauthToken/{provider}": {
         parameters: {
             query?: never;
@@ -525,7 +545,7 @@ export interface paths {
         };
         /**
          * List the registered apps
-         * @description All of them, by slug.
+         * @description By slug.
          */
         get: operations["listApps"];
         put?: never;
@@ -866,7 +886,7 @@ export interface paths {
         get: operations["listWebhookEndpoints"];
         put?: never;
         /**
-         * Register a webhook endpoint of an app (Standard Webhooks); it gets events from two seconds later on
+         * Register a webhook endpoint of an app (Standard Webhooks); events start within two seconds
          * @description The requests that it receives are described under `x-webhooks`.
          */
         post: operations["createWebhookEndpoint"];
@@ -1896,6 +1916,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2005,6 +2027,8 @@ export interface operations {
             /** @description Signed in */
             200: {
                 headers: {
+                    /** @description The session cookie, set or cleared */
+                    "Set-Cookie"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2036,6 +2060,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2144,6 +2170,8 @@ export interface operations {
             /** @description Signed out, or was not signed in */
             204: {
                 headers: {
+                    /** @description The session cookie, set or cleared */
+                    "Set-Cookie"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2224,7 +2252,11 @@ export interface operations {
     };
     listTokens: {
         parameters: {
-            query?: never;
+            query?: {
+                limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -2252,7 +2284,8 @@ export interface operations {
                      *           "expires_at": "2027-02-19T12:00:00.000Z",
                      *           "current": true
                      *         }
-                     *       ]
+                     *       ],
+                     *       "next_cursor": null
                      *     }
                      */
                     "application/json": {
@@ -2276,6 +2309,8 @@ export interface operations {
                             /** @description Whether this request was made with the token */
                             current: boolean;
                         }[];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
                     };
                 };
             };
@@ -2296,6 +2331,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2404,6 +2441,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2552,6 +2591,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2687,6 +2728,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2828,6 +2871,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2952,6 +2997,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3157,6 +3204,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3800,6 +3849,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3821,6 +3872,18 @@ export interface operations {
                         error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity";
                         /** @description The scope that the token lacks */
                         scope?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Conflict; nothing was changed */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "too_many_tokens";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -4383,6 +4446,8 @@ export interface operations {
                         refresh_token?: string;
                         /** @description What the access token may be used for, separated by spaces */
                         scope: string;
+                        /** @description With the device grant: what the account page calls the person, such as an e-mail address; absent if unknown */
+                        name?: string;
                     };
                 };
             };
@@ -4395,6 +4460,8 @@ export interface operations {
                     "application/json": {
                         /** @enum {string} */
                         error: "invalid_request" | "invalid_client" | "unsupported_grant_type" | "invalid_grant" | "invalid_target" | "invalid_scope" | "authorization_pending" | "slow_down" | "access_denied" | "expired_token";
+                        /** @description Seconds to wait between two requests from now on */
+                        interval?: number;
                     } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
                 };
             };
@@ -4602,10 +4669,144 @@ export interface operations {
             };
         };
     };
+    listOAuthConnections: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "connections": [
+                     *         {
+                     *           "provider": "x",
+                     *           "external_account_id": "eac_2abc",
+                     *           "name": "ada",
+                     *           "scopes": [
+                     *             "tweet.read",
+                     *             "users.read"
+                     *           ]
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": {
+                        connections: {
+                            /** @description The name of the provider, without oauth_ */
+                            provider: string;
+                            external_account_id: string;
+                            /** @description What the provider calls the account: a user name or an e-mail address */
+                            name: string | null;
+                            /** @description What the person has allowed */
+                            scopes: string[];
+                        }[];
+                    };
+                };
+            };
+            /** @description Bad request; `field` names the field that is wrong, if there is one */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request";
+                        /** @description The field that is wrong, as sent */
+                        field?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Unauthorized; `signin_url` is where to sign in */
+            401: {
+                headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "not_signed_in" | "invalid_token" | "token_expired" | "token_revoked" | "token_not_active_yet" | "session_pending" | "user_not_found";
+                        signin_url: string;
+                    } & WithRequired<components["schemas"]["SessionUnauthorized"], "error" | "signin_url">;
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity";
+                        /** @description The scope that the token lacks */
+                        scope?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Requests allowed in a window */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests left in this window */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the next window */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+        };
+    };
     getOAuthToken: {
         parameters: {
             query?: {
-                /** @description Selects one of several connected accounts; default: the first */
+                /** @description Selects one of several connected accounts; default: the first whose token has not expired */
                 external_account_id?: string;
             };
             header?: never;
@@ -4631,7 +4832,8 @@ export interface operations {
                      *         "tweet.read",
                      *         "users.read"
                      *       ],
-                     *       "expires_at": "2026-11-21T14:00:00.000Z"
+                     *       "expires_at": "2026-11-21T14:00:00.000Z",
+                     *       "external_account_id": "eac_2abc"
                      *     }
                      */
                     "application/json": {
@@ -4642,6 +4844,8 @@ export interface operations {
                         scopes: string[];
                         /** Format: date-time */
                         expires_at: string | null;
+                        /** @description The connected account that the token is for */
+                        external_account_id: string;
                     };
                 };
             };
@@ -4662,6 +4866,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4749,7 +4955,7 @@ export interface operations {
     getXToken: {
         parameters: {
             query?: {
-                /** @description Selects one of several connected accounts; default: the first */
+                /** @description Selects one of several connected accounts; default: the first whose token has not expired */
                 external_account_id?: string;
             };
             header?: never;
@@ -4772,7 +4978,8 @@ export interface operations {
                      *         "tweet.read",
                      *         "users.read"
                      *       ],
-                     *       "expires_at": "2026-11-21T14:00:00.000Z"
+                     *       "expires_at": "2026-11-21T14:00:00.000Z",
+                     *       "external_account_id": "eac_2abc"
                      *     }
                      */
                     "application/json": {
@@ -4783,6 +4990,8 @@ export interface operations {
                         scopes: string[];
                         /** Format: date-time */
                         expires_at: string | null;
+                        /** @description The connected account that the token is for */
+                        external_account_id: string;
                     };
                 };
             };
@@ -4803,6 +5012,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5072,6 +5283,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5263,6 +5476,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5452,6 +5667,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5668,6 +5885,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5766,7 +5985,11 @@ export interface operations {
     };
     listApps: {
         parameters: {
-            query?: never;
+            query?: {
+                limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -5796,11 +6019,14 @@ export interface operations {
                      *           "has_settle_key": false,
                      *           "created_at": "2026-11-21T12:00:00.000Z"
                      *         }
-                     *       ]
+                     *       ],
+                     *       "next_cursor": null
                      *     }
                      */
                     "application/json": {
                         apps: components["schemas"]["App"][];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
                     };
                 };
             };
@@ -5821,6 +6047,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5982,6 +6210,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6158,6 +6388,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6297,6 +6529,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6465,6 +6699,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6630,6 +6866,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6755,6 +6993,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6894,6 +7134,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7025,6 +7267,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7290,6 +7534,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7422,6 +7668,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7573,6 +7821,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7721,6 +7971,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7890,6 +8142,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8048,6 +8302,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8189,6 +8445,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8315,6 +8573,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8484,6 +8744,26 @@ export interface operations {
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Requests allowed in a window */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests left in this window */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the next window */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
             /** @description Something went wrong on our side */
             500: {
                 headers: {
@@ -8506,7 +8786,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "database_unavailable";
+                        error: "overloaded" | "database_unavailable";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -8642,7 +8922,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "database_unavailable" | "payments_unavailable";
+                        error: "overloaded" | "database_unavailable" | "payments_unavailable";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -8650,7 +8930,11 @@ export interface operations {
     };
     listWebhookEndpoints: {
         parameters: {
-            query?: never;
+            query?: {
+                limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
+            };
             header?: never;
             path: {
                 /** @description Lowercase letters, digits and hyphens */
@@ -8687,11 +8971,14 @@ export interface operations {
                      *           "previous_secret_until": null,
                      *           "created_at": "2026-11-21T12:00:00.000Z"
                      *         }
-                     *       ]
+                     *       ],
+                     *       "next_cursor": null
                      *     }
                      */
                     "application/json": {
                         endpoints: components["schemas"]["WebhookEndpoint"][];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
                     };
                 };
             };
@@ -8712,6 +8999,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8883,6 +9172,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9052,6 +9343,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9171,6 +9464,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9335,6 +9630,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9488,6 +9785,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9620,6 +9919,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9769,6 +10070,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9858,6 +10161,8 @@ export interface operations {
             query?: {
                 endpoint_id?: string;
                 limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
             };
             header?: never;
             path?: never;
@@ -9865,7 +10170,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
+            /** @description OK. A page ends at 1 MiB */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9891,11 +10196,14 @@ export interface operations {
                      *           "last_error": "Answered 500.",
                      *           "created_at": "2026-11-21T12:00:00.000Z"
                      *         }
-                     *       ]
+                     *       ],
+                     *       "next_cursor": null
                      *     }
                      */
                     "application/json": {
                         messages: components["schemas"]["WebhookMessage"][];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
                     };
                 };
             };
@@ -9916,6 +10224,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10051,6 +10361,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10222,6 +10534,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {

@@ -1,6 +1,7 @@
 import createClient, { type Client } from 'openapi-fetch'
 import type { paths } from './api-types.ts'
 import { EXIT, Failure } from './failure.ts'
+import { fetchByProxy, proxyOf } from './proxy.ts'
 
 export type Api = Client<paths, 'application/json'>
 
@@ -25,8 +26,9 @@ export function openApi(server: string, secrets: { token?: string; appKey?: stri
     },
     fetch: async (request: Request) => {
       const ms = timeout ?? TIMEOUTS[new URL(request.url).pathname] ?? DEFAULT_TIMEOUT
-      const response = await fetch(request, { redirect: 'manual', signal: AbortSignal.timeout(ms) }).catch((error) => {
-        throw unreachable(server, error)
+      const how = { redirect: 'manual', signal: AbortSignal.timeout(ms) } as const
+      const response = await fetchByProxy(request, how).catch((error) => {
+        throw error instanceof Failure ? error : unreachable(server, error)
       })
       if (response.status >= 300 && response.status < 400) throw redirected(server, response.headers.get('location'))
       return response
@@ -74,8 +76,10 @@ export function refusal(server: string, response: Response, error: unknown): Fai
   if (typeof error !== 'object' || error === null || typeof (error as { error?: unknown }).error !== 'string') {
     return notFocus(server, `it answered with status ${status}`)
   }
-  const { error: code, message, ...details } = error as { error: string; message?: unknown }
-  const text = typeof message === 'string' ? message : `The server answered ${code}.`
+  const { error: code, message, error_description, ...details } = error as Record<string, unknown> & { error: string }
+  // The OAuth endpoints have the name of their RFC for the message.
+  const said = message ?? error_description
+  const text = typeof said === 'string' ? said : `The server answered ${code}.`
   const wait = retryAfter(response)
   const hint = wait === undefined ? undefined : `Try again in ${wait} s.`
   const exitCode = status === 401 ? EXIT.notSignedIn : status === 400 ? EXIT.usage : EXIT.failed
@@ -94,11 +98,40 @@ function redirected(server: string, location: string | null): Failure {
   })
 }
 
-function unreachable(server: string, error: unknown): Failure {
+/** What is wrong with a certificate, by the codes of Node. */
+const CERTIFICATES: Record<string, string> = {
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'it is self-signed',
+  SELF_SIGNED_CERT_IN_CHAIN: 'this machine does not know its certificate authority',
+  UNABLE_TO_GET_ISSUER_CERT: 'this machine does not know its certificate authority',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'this machine does not know its certificate authority',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'this machine does not know its certificate authority',
+  CERT_HAS_EXPIRED: 'it has expired',
+  CERT_NOT_YET_VALID: 'it is not valid yet',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'it is for another host name',
+}
+
+/** The failure of a request that got no answer. */
+export function unreachable(server: string, error: unknown): Failure {
   const { name, cause } = error as { name?: string; cause?: { code?: string; message?: string } }
+  const code = cause?.code ?? ''
+  const certificate = CERTIFICATES[code]
+  if (certificate !== undefined) {
+    const clock = /HAS_EXPIRED|NOT_YET/.test(code) ? "Check this machine's clock. " : ''
+    return new Failure('tls_failed', `The TLS certificate of ${server} is not trusted: ${certificate} (${code})`, {
+      hint: `${clock}If a certificate authority of your own or of your company issued it, set NODE_EXTRA_CA_CERTS to the file of that authority.`,
+    })
+  }
+  if (/^ERR_SSL|^EPROTO/.test(code)) {
+    return new Failure('tls_failed', `${server} does not speak TLS: ${code}`, {
+      hint: 'Check the port, and whether the address begins with http:// or https://.',
+    })
+  }
   const why =
-    name === 'TimeoutError' ? 'the request timed out' : (cause?.code ?? cause?.message ?? 'the connection was closed')
+    name === 'TimeoutError' ? 'the request timed out' : code || (cause?.message ?? 'the connection was closed')
+  const proxy = proxyOf(server)
   return new Failure('server_unreachable', `${server} does not answer: ${why}`, {
-    hint: 'Check that it is running, your network, --server and FOCUS_SERVER.',
+    hint: proxy
+      ? 'It is asked by way of the proxy in HTTPS_PROXY. Check that proxy, or name the server in NO_PROXY.'
+      : 'Check that it is running, your network, --server and FOCUS_SERVER.',
   })
 }

@@ -3,9 +3,17 @@ import { type Api, answered, refusal, retryAfter, take } from './api.ts'
 import { Failure } from './failure.ts'
 import { isToken } from './store.ts'
 
-/** The device's side of RFC 8628: request a code, then poll until a person has decided. Times are in seconds. */
+/**
+ * The device's side of RFC 8628: request a code, then poll until a person has decided. By the standard endpoints; a server that is
+ * too old for them has `/api/device/*`. Times are in seconds.
+ */
+
+const CLIENT_ID = 'focus-cli'
+const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code'
 
 export interface Started {
+  /** The server has the standard endpoints */
+  standard: boolean
   device_code: string
   user_code: string
   /** The page where the person enters the code */
@@ -27,7 +35,12 @@ export async function startLogin(
   server: string,
   body: { client_name: string; scope: string },
 ): Promise<Started> {
-  const started = await take(server, api.POST('/api/device/start', { body }))
+  const answer = await answered(
+    server,
+    api.POST('/oauth/device_authorization', { body: { client_id: CLIENT_ID, ...body }, ...FORM }),
+  )
+  const standard = answer.response.status !== 404
+  const started = await take(server, standard ? Promise.resolve(answer) : api.POST('/api/device/start', { body }))
   const { device_code, user_code } = started
   const page = webPage(started.verification_uri)
   const link = webPage(started.verification_uri_complete) ?? page
@@ -35,11 +48,21 @@ export async function startLogin(
     throw new Failure('not_a_focus_api', `${server} does not seem to be a Focus API: its answer has no code`)
   }
   const { interval, expires_in } = started
-  return { device_code, user_code, page, link, interval: seconds(interval, 5), expires_in: seconds(expires_in, 900) }
+  return {
+    ...{ standard, device_code, user_code, page, link },
+    interval: seconds(interval, 5),
+    expires_in: seconds(expires_in, 900),
+  }
+}
+
+/** OAuth takes forms. */
+const FORM = {
+  bodySerializer: (body: Record<string, string>) => new URLSearchParams(body).toString(),
+  headers: { 'content-type': 'application/x-www-form-urlencoded' },
 }
 
 /** An address from the server that may be opened in a browser: http and https only. */
-function webPage(uri: unknown): string | undefined {
+export function webPage(uri: unknown): string | undefined {
   if (typeof uri !== 'string' || !URL.canParse(uri)) return undefined
   const { protocol, href } = new URL(uri)
   return protocol === 'https:' || protocol === 'http:' ? href : undefined
@@ -47,6 +70,35 @@ function webPage(uri: unknown): string | undefined {
 
 const seconds = (value: unknown, fallback: number): number =>
   typeof value === 'number' && value >= 1 && value <= 86_400 ? value : fallback
+
+interface Granted {
+  token: string
+  expires_at: string
+  name?: string
+}
+
+type Polled = Granted | { interval: number | undefined } | { refused: Failure; response: Response }
+
+/** Asks once whether a person has decided. @throws {Failure} server_unreachable or not_a_focus_api */
+async function poll(api: Api, server: string, { standard, device_code }: Started): Promise<Polled> {
+  if (standard) {
+    const body = { grant_type: DEVICE_GRANT, client_id: CLIENT_ID, device_code }
+    const { data, error, response } = await answered(server, api.POST('/oauth/token', { body, ...FORM }))
+    if (data && isToken(data.access_token)) {
+      const expires_at = new Date(Date.now() + data.expires_in * 1000).toISOString()
+      return { token: data.access_token, expires_at, ...(typeof data.name === 'string' && { name: data.name }) }
+    }
+    if (error?.error === 'authorization_pending') return { interval: undefined }
+    return { refused: refusal(server, response, error), response }
+  }
+  const { data, error, response } = await answered(server, api.POST('/api/device/poll', { body: { device_code } }))
+  if (data && 'token' in data && isToken(data.token)) {
+    const { token, expires_at, name } = data
+    return { token, expires_at, ...(typeof name === 'string' && { name }) }
+  }
+  if (data) return { interval: (data as { interval?: number }).interval }
+  return { refused: refusal(server, response, error), response }
+}
 
 /**
  * Polls until a person has approved. The next poll starts `interval` after the answer to the last one, later where the
@@ -57,30 +109,26 @@ const seconds = (value: unknown, fallback: number): number =>
 export async function fetchToken(
   api: Api,
   server: string,
-  { device_code, interval: firstInterval, expires_in }: Started,
+  started: Started,
   onTrouble: (trouble: string | undefined) => void,
-): Promise<{ token: string; expires_at: string; name?: string }> {
-  const end = Date.now() + (expires_in + GRACE) * 1000
-  let interval = firstInterval
+): Promise<Granted> {
+  const end = Date.now() + (started.expires_in + GRACE) * 1000
+  let { interval } = started
   let pause = interval
   while (Date.now() < end) {
     await sleep(pause * 1000)
     try {
-      const { data, error, response } = await answered(server, api.POST('/api/device/poll', { body: { device_code } }))
-      if (data && 'token' in data && isToken(data.token)) {
-        const { token, expires_at, name } = data
-        return { token, expires_at, ...(typeof name === 'string' && { name }) }
-      }
-      if (data) {
-        interval = seconds((data as { interval?: unknown }).interval, interval)
+      const polled = await poll(api, server, started)
+      if ('token' in polled) return polled
+      if ('interval' in polled) {
+        interval = seconds(polled.interval, interval)
         pause = interval
         onTrouble(undefined)
         continue
       }
-      const refused = refusal(server, response, error)
-      const { interval: slower } = refused.details
+      const { refused, response } = polled
       if (refused.code === 'slow_down') {
-        interval = seconds(slower, interval + 5)
+        interval = seconds(refused.details.interval, interval + 5)
         pause = Math.max(interval, retryAfter(response) ?? 0)
       } else if (response.status === 429 || response.status >= 500) {
         pause = Math.max(backOff(pause), retryAfter(response) ?? 0)
@@ -99,10 +147,12 @@ export async function fetchToken(
   }
 }
 
+const FETCHED = 'The token of this login has been fetched already, by another program or more than a minute ago'
 const FINAL_ERRORS: Record<string, string> = {
   access_denied: 'The login was denied in the browser',
   expired_token: 'The code expired before it was approved',
-  already_used: 'The token of this login has been fetched already, by another program or more than a minute ago',
+  already_used: FETCHED,
+  invalid_grant: FETCHED,
 }
 
 const ended = (refused: Failure): Failure =>

@@ -2,9 +2,6 @@
 
 export const EXIT = { failed: 1, usage: 2, notSignedIn: 4, interrupted: 130 } as const
 
-/** The command line for a hint. `npx focus` would run an unrelated package. */
-export const run = (words: string): string => `npx @thefocus/focus-cli ${words}`
-
 export class Failure extends Error {
   readonly code: string
   readonly exitCode: number

@@ -1,7 +1,9 @@
+import { readFile } from 'node:fs/promises'
 import type { Api } from './api.ts'
-import { EXIT, Failure, run, usage } from './failure.ts'
+import { run } from './command-line.ts'
+import { EXIT, Failure, usage } from './failure.ts'
 import { DEFAULT_SERVER, readServer } from './server.ts'
-import { isToken, readLastServer, readLogin } from './store.ts'
+import { isToken, loginFile, readLastServer, readLogin } from './store.ts'
 
 /** The context of one run: the server, the credentials, and the output format. */
 
@@ -14,8 +16,8 @@ export interface Focus {
   /** The origin of the Focus API */
   server: string
   json: boolean
-  /** A command line for a hint, with `--server` where this run has it */
-  hint(words: string): string
+  /** A command line for a hint, quoted for the shell, with `--server` where this run has it */
+  hint(...words: string[]): string
   /** The token to use. @throws {Failure} not_signed_in and token_expired (exit code 4), and as readLogin */
   token(): Promise<Credentials>
   /**
@@ -26,10 +28,15 @@ export interface Focus {
   ask<T>(request: Ask<T>, as?: { appKey?: boolean; alone?: boolean }): Promise<T>
 }
 
+/** The login that is stored, or the variable that has the token */
+export type Source = 'login' | 'FOCUS_TOKEN' | 'FOCUS_TOKEN_FILE'
+
 interface Credentials {
   token: string
-  source: 'login' | 'FOCUS_TOKEN'
-  /** null with FOCUS_TOKEN, as is the name */
+  source: Source
+  /** The file that the token was read from; null with FOCUS_TOKEN */
+  file: string | null
+  /** null without a login, as is the name */
   expires_at: string | null
   /** What the server called the person at the login; null where it did not know */
   name: string | null
@@ -40,13 +47,50 @@ type Ask<T> = (api: Api) => Promise<{ data?: T; error?: unknown; response: Respo
 const env = (name: string): string | undefined => process.env[name]?.trim() || undefined
 
 /**
+ * A token from the environment: FOCUS_TOKEN, or the content of the file that FOCUS_TOKEN_FILE names.
+ * @throws {Failure} usage
+ */
+export async function tokenOfEnvironment(): Promise<Credentials | undefined> {
+  const none = { expires_at: null, name: null }
+  const token = env('FOCUS_TOKEN')
+  if (token !== undefined) return { token: checked(token, 'FOCUS_TOKEN'), source: 'FOCUS_TOKEN', file: null, ...none }
+  const file = env('FOCUS_TOKEN_FILE')
+  if (file === undefined) return undefined
+  const content = await readFile(file, 'utf8').catch((error) => {
+    throw usage(`FOCUS_TOKEN_FILE cannot be read: ${error.message}`)
+  })
+  return {
+    token: checked(content.trim(), 'The content of FOCUS_TOKEN_FILE'),
+    source: 'FOCUS_TOKEN_FILE',
+    file,
+    ...none,
+  }
+}
+
+function checked(token: string, where: string): string {
+  if (!isToken(token)) throw usage(`${where} is not a token`)
+  return token
+}
+
+const WARN_DAYS = 7
+
+/** Warns on stderr of a token that expires within a week. */
+export async function warnOfExpiry(expires_at: string, how: string): Promise<void> {
+  const days = (Date.parse(expires_at) - Date.now()) / 86_400_000
+  if (!(days > 0 && days < WARN_DAYS)) return
+  const { line, remark } = await import('./output.ts')
+  const left = days < 1 ? 'in less than a day' : `in ${Math.floor(days)} ${days < 2 ? 'day' : 'days'}`
+  remark(line`Your token expires ${left}. ${how}`)
+}
+
+/**
  * The server is --server, else FOCUS_SERVER, else that of the last login. A token or key from the environment does not
  * belong to the last login, so with one of them the default server takes its place.
  * @throws {Failure} usage, config_corrupt, config_not_private
  */
 export async function openFocus({ server: flag, json = false }: GlobalOptions): Promise<Focus> {
   const fromEnv = env('FOCUS_SERVER')
-  const secret = env('FOCUS_TOKEN') ?? env('FOCUS_APP_KEY')
+  const secret = env('FOCUS_TOKEN') ?? env('FOCUS_TOKEN_FILE') ?? env('FOCUS_APP_KEY')
   const server = flag
     ? readServer(flag, '--server')
     : fromEnv
@@ -54,14 +98,12 @@ export async function openFocus({ server: flag, json = false }: GlobalOptions): 
       : secret
         ? DEFAULT_SERVER
         : readServer((await readLastServer()) ?? DEFAULT_SERVER, 'The last server')
-  const hint = (words: string) => run(flag ? `${words} --server ${server}` : words)
+  const hint = (...words: string[]) => run(...words, ...(flag ? ['--server', server] : []))
+  let warned = false
 
-  async function token() {
-    const given = env('FOCUS_TOKEN')
-    if (given) {
-      if (!isToken(given)) throw usage('FOCUS_TOKEN is not a token')
-      return { token: given, source: 'FOCUS_TOKEN' as const, expires_at: null, name: null }
-    }
+  async function token(): Promise<Credentials> {
+    const given = await tokenOfEnvironment()
+    if (given) return given
     const login = await readLogin(server)
     if (!login) {
       throw new Failure('not_signed_in', `You are not signed in to ${server}`, {
@@ -76,7 +118,10 @@ export async function openFocus({ server: flag, json = false }: GlobalOptions): 
       })
     }
     const { expires_at, name = null } = login
-    return { token: login.token, source: 'login' as const, expires_at, name }
+    // JSON on stderr is an error.
+    if (!json && !warned) await warnOfExpiry(expires_at, `Renew it: ${hint('login')}`)
+    warned = true
+    return { token: login.token, source: 'login', file: loginFile(server), expires_at, name }
   }
 
   async function ask<T>(request: Ask<T>, as: { appKey?: boolean; alone?: boolean } = {}): Promise<T> {
@@ -95,21 +140,21 @@ export async function openFocus({ server: flag, json = false }: GlobalOptions): 
 }
 
 /** Adds a hint on what to do about a failure. */
-export function advise(failure: Failure, source: 'login' | 'FOCUS_TOKEN', hint: (words: string) => string): Failure {
+export function advise(failure: Failure, source: Source, hint: (...words: string[]) => string): Failure {
   const { code, exitCode, details, message } = failure
   const withHint = (text: string) => new Failure(code, message, { exitCode, details, hint: text })
   if (exitCode === EXIT.notSignedIn) {
     if (source === 'login') return withHint(`Sign in again: ${hint('login')}`)
     return withHint(
-      `The token is the one in FOCUS_TOKEN. For a new one, unset it, run ${hint('login')}, then ${hint('print-token')}.`,
+      `The token is the one in ${source}. For a new one, unset it, run ${hint('login')}, then ${hint('print-token')}.`,
     )
   }
   if (code === 'insufficient_scope' && typeof details.scope === 'string') {
-    return withHint(`Log in with this scope: ${hint(`login --scope ${details.scope}`)}`)
+    return withHint(`Log in with this scope: ${hint('login', '--scope', details.scope)}`)
   }
   if (code === 'insufficient_credits') {
-    const { required, available, topup_url } = details
-    const buy = typeof topup_url === 'string' ? `Buy more: ${topup_url}` : ''
+    const { required, available, buy_url = details.topup_url } = details
+    const buy = typeof buy_url === 'string' ? `Buy more: ${buy_url}, or ${hint('buy')}` : ''
     if (typeof required !== 'number' || typeof available !== 'number') return buy ? withHint(buy) : failure
     const missing = required - available
     return withHint(`${missing} more ${missing === 1 ? 'credit is' : 'credits are'} needed. ${buy}`.trim())

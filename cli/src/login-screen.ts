@@ -1,5 +1,7 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Started } from './device-login.ts'
-import { colours, plain, remark } from './output.ts'
+import { colours, type Line, line, lines, remark } from './output.ts'
 
 /** The screen of a login that waits for approval. All of it is on stderr. */
 
@@ -9,25 +11,26 @@ const { stderr } = process
 export async function showCode(started: Started): Promise<void> {
   const { bold, cyan } = colours(stderr)
   // Spaces make the code easier to read. The page accepts them.
-  const code = ` ${Array.from(plain(started.user_code)).join(' ')} `
+  const code = ` ${Array.from(`${line`${started.user_code}`}`).join(' ')} `
   const edge = '─'.repeat(code.length + 4)
-  const lines = [
-    'Open this page on any device:',
-    cyan(started.page),
-    '',
-    'and enter this code:',
-    `┌${edge}┐`,
-    `│  ${bold(code)}  │`,
-    `└${edge}┘`,
+  const nothing = line``
+  const box = [
+    line`Open this page on any device:`,
+    cyan(line`${started.page}`),
+    nothing,
+    line`and enter this code:`,
+    line`┌${edge}┐`,
+    line`│  ${bold(line`${code}`)}  │`,
+    line`└${edge}┘`,
   ]
-  const qr = await qrCode(started.link, lines)
-  if (!qr.length) return remark(['', ...lines, ''].join('\n'))
-  const beside = [...Array<string>(Math.floor((qr.length - lines.length) / 2)).fill(''), ...lines]
-  remark(['', ...qr.map((row, i) => `  ${row}   ${beside[i] ?? ''}`.trimEnd()), ''].join('\n'))
+  const qr = await qrCode(started.link, box)
+  if (!qr.length) return remark(lines([nothing, ...box, nothing]))
+  const above = Math.floor((qr.length - box.length) / 2)
+  remark(lines([nothing, ...qr.map((row, i) => line`  ${row}   ${box[i - above] ?? ''}`), nothing]))
 }
 
 /** The QR code as rows of half blocks; empty without a terminal, without Unicode, or where it is too small. */
-async function qrCode(link: string, beside: string[]): Promise<string[]> {
+async function qrCode(link: string, beside: Line[]): Promise<Line[]> {
   if (!stderr.isTTY || process.env.TERM === 'dumb' || process.env.TERM === 'linux') return []
   const [{ renderUnicodeCompact }, { default: isUnicodeSupported }, { default: width }] = await Promise.all([
     import('uqr'),
@@ -37,25 +40,43 @@ async function qrCode(link: string, beside: string[]): Promise<string[]> {
   const locale = process.env.LC_ALL || process.env.LC_CTYPE || process.env.LANG || ''
   if (!isUnicodeSupported() || (process.platform === 'linux' && !/utf-?8/i.test(locale))) return []
   const rows = renderUnicodeCompact(link, { border: 2 }).split('\n')
-  const columns = 5 + width(rows[0] ?? '') + Math.max(...beside.map((line) => width(line)))
+  const columns = 5 + width(rows[0] ?? '') + Math.max(...beside.map((text) => width(`${text}`)))
   // 5 more rows: empty lines, the opened link, and the time left.
   if (columns > (stderr.columns || 80) || rows.length + 5 > (stderr.rows || 24)) return []
   // Scanners need light modules on a dark ground, so the colours of the terminal are overridden.
-  const { bgBlack, whiteBright } = colours(stderr)
-  return rows.map((row) => bgBlack(whiteBright(row)))
+  const { inverse } = colours(stderr)
+  return rows.map((row) => inverse(line`${row}`))
 }
 
-/** Opens the page in a browser, where this machine has one, and says so. */
+/** How long to wait for the program that opens the browser to say whether it could, in ms. */
+const OPENING_MS = 1_500
+
+/** Opens the page in a browser, where this machine has one, and says whether that worked. */
 export async function openBrowser(link: string): Promise<void> {
   if (!hasBrowser()) return
+  const opened = await openLink(link)
+    .then((child) => outcome(child))
+    .catch(() => false)
+  if (opened === undefined) remark(line`Opening ${link}`)
+  else if (opened) remark(line`Opened ${link}`)
+  else remark(line`No browser could be opened. Open the page yourself.`)
+}
+
+async function openLink(link: string): Promise<ChildProcess> {
+  // The package `open` starts PowerShell on Windows. This starts no shell, so nothing in the address can be read as a command.
+  if (process.platform === 'win32') return spawn('rundll32', ['url.dll,FileProtocolHandler', link], { stdio: 'ignore' })
   const { default: open } = await import('open')
-  try {
-    const child = await open(link)
-    child.on('error', () => {})
-    remark(`Opened ${link}`)
-  } catch {
-    // The address is on the screen already.
-  }
+  return open(link)
+}
+
+/** Whether the program succeeded; undefined where it is still running after a while, such as a browser that was not. */
+async function outcome(child: ChildProcess): Promise<boolean | undefined> {
+  const ended = new Promise<boolean>((resolve) => {
+    child.once('error', () => resolve(false))
+    child.once('exit', (code) => resolve(code === 0))
+  })
+  const waited = sleep(OPENING_MS, undefined, { ref: true })
+  return child.exitCode === null ? Promise.race([ended, waited]) : child.exitCode === 0
 }
 
 function hasBrowser(): boolean {
@@ -76,10 +97,10 @@ export async function showWaiting(expiresIn: number): Promise<Waiting> {
   const end = Date.now() + expiresIn * 1000
   let trouble: string | undefined
   if (!stderr.isTTY) {
-    remark('Waiting for approval…')
+    remark(line`Waiting for approval…`)
     return {
       trouble(what) {
-        if (what && what !== trouble) remark(`${plain(what)}; trying again`)
+        if (what && what !== trouble) remark(line`${what}; trying again`)
         trouble = what
       },
       stop() {},
@@ -87,10 +108,10 @@ export async function showWaiting(expiresIn: number): Promise<Waiting> {
   }
 
   const { default: ora } = await import('ora')
-  const { yellow } = colours(stderr)
+  const { any, yellow } = colours(stderr)
   const spinner = ora({
     text: text(),
-    color: yellow('') ? 'cyan' : false,
+    color: any ? 'cyan' : false,
     isEnabled: process.env.TERM !== 'dumb',
     // ora would put stdin into raw mode, which disables Ctrl-C and Ctrl-Z.
     discardStdin: false,
@@ -101,7 +122,7 @@ export async function showWaiting(expiresIn: number): Promise<Waiting> {
   }, 1000)
   const interrupted = () => {
     stop()
-    remark('Login cancelled.')
+    remark(line`Login cancelled.`)
     process.exit(130)
   }
   process.on('SIGINT', interrupted)
@@ -110,7 +131,7 @@ export async function showWaiting(expiresIn: number): Promise<Waiting> {
     const left = Math.max(0, Math.round((end - Date.now()) / 1000))
     const clock = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, '0')}`
     const waiting = `Waiting for approval… ${clock} left`
-    return trouble ? `${waiting} ${yellow(`(${plain(trouble)})`)}` : waiting
+    return trouble ? `${waiting} ${yellow(line`(${trouble})`)}` : waiting
   }
 
   function stop(): void {

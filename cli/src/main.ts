@@ -23,19 +23,20 @@ try {
 async function report(error: unknown): Promise<number> {
   // Commander has printed it already.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.usage
-  const { colours, plain, remark, toJson } = await import('./output.ts')
+  const { colours, line, remark, remarkJson } = await import('./output.ts')
   if (!(error instanceof Failure)) {
-    remark(plain(error instanceof Error ? (error.stack ?? error.message) : String(error)))
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    for (const part of text.split('\n')) remark(line`${part}`)
     return EXIT.failed
   }
   const { code, message, hint, details, exitCode } = error
-  if (args.includes('--json')) remark(toJson({ error: code, message, ...(hint && { hint }), ...details }))
+  if (args.includes('--json')) remarkJson({ error: code, message, ...(hint && { hint }), ...details })
   else {
     const { red } = colours(process.stderr)
-    remark(`${red('Error:')} ${plain(message)}`)
-    if (hint) remark(plain(hint))
+    remark(line`${red(line`Error:`)} ${message}`)
+    if (hint) remark(line`${hint}`)
     if (typeof details.request_id === 'string' && Number(details.status) >= 500) {
-      remark(`The server logged this as request ${plain(details.request_id)}.`)
+      remark(line`The server logged this as request ${details.request_id}.`)
     }
   }
   return exitCode

@@ -1,12 +1,15 @@
 import type { WriteStream } from 'node:tty'
 import pc from 'picocolors'
 
-/** Output. Text from a server goes through `plain`, so that it cannot send control sequences to the terminal. */
+/**
+ * Output. Everything is printed as a `Line`, and only `line` makes one: what is interpolated into it cannot send control
+ * sequences to the terminal, wherever it came from.
+ */
 
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu
 
 /** Escapes control and format characters, which could hide or reorder the text around them: `\\u001b`. */
-export const plain = (text: string): string => text.replace(INVISIBLE, escaped)
+const plain = (text: string): string => text.replace(INVISIBLE, escaped)
 
 const escaped = (character: string) =>
   Array.from(
@@ -17,21 +20,60 @@ const escaped = (character: string) =>
 const hasColour = (stream: WriteStream): boolean =>
   stream.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb'
 
+class Printable {
+  readonly #text: string
+  constructor(text: string) {
+    this.#text = text
+  }
+  toString(): string {
+    return this.#text
+  }
+}
+export type Line = Printable
+
+/** The text of a template whose values are made printable: line`Signed in as ${name}.` */
+export const line = (parts: TemplateStringsArray, ...values: (Value | Line)[]): Line =>
+  new Printable(
+    String.raw({ raw: parts }, ...values.map((value) => (value instanceof Printable ? value : shown(value)))),
+  )
+
+/** Several lines as one. */
+export const lines = (all: Line[]): Line => new Printable(all.join('\n'))
+
 /** Colours for one stream; none where it is no terminal or NO_COLOR is set. */
-export const colours = (stream: WriteStream) => pc.createColors(hasColour(stream))
+export function colours(stream: WriteStream) {
+  const colour = pc.createColors(hasColour(stream))
+  const style = (paint: (text: string) => string) => (text: Line) => new Printable(paint(`${text}`))
+  return {
+    any: colour.isColorSupported,
+    bold: style(colour.bold),
+    cyan: style(colour.cyan),
+    dim: style(colour.dim),
+    inverse: style((text) => colour.bgBlack(colour.whiteBright(text))),
+    red: style(colour.red),
+    yellow: style(colour.yellow),
+  }
+}
 
 /** Prints a value as JSON, with control characters escaped. */
-export const printJson = (value: unknown): void => print(toJson(value))
+export const printJson = (value: unknown): void => print(new Printable(toJson(value)))
 
-export const toJson = (value: unknown): string =>
+const toJson = (value: unknown): string =>
   JSON.stringify(value, null, 2).replace(INVISIBLE, (character) =>
     character === '\n' ? character : escaped(character),
   )
 
-export const print = (line: string): void => void process.stdout.write(`${line}\n`)
+/** Prints a value as JSON to stderr. */
+export const remarkJson = (value: unknown): void => remark(new Printable(toJson(value)))
+
+export const print = (text: Line): void => void process.stdout.write(`${text}\n`)
+
+/** Prints a text of many lines as it is for files and pipes; on a terminal without control characters. */
+export const printText = (text: string): void =>
+  void process.stdout.write(process.stdout.isTTY ? text.split(/\r?\n/).map(plain).join('\n') : text)
 
 /** Prints a line to stderr that is no part of the answer: a warning, or what to do next. */
-export const remark = (line: string): void => void process.stderr.write(`${line}\n`)
+export const remark = (text: Line): void => void process.stderr.write(`${text}\n`)
 
 type Value = string | number | boolean | null | undefined
 export interface Column<Row> {
@@ -48,25 +90,26 @@ export async function printTable<Row>(columns: Column<Row>[], rows: Row[]): Prom
   const { dim } = colours(process.stdout)
   const room = process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY
   const full = rows.map((row) => columns.map(({ value }) => shown(value(row))))
-  const widthOf = await measure(full.flat())
+  const titles = columns.map(({ title }) => plain(title).toUpperCase())
+  const widthOf = await measure([...titles, ...full.flat()])
   const widthsOf = (cells: string[][]) =>
-    columns.map(({ title }, i) => Math.max(title.length, ...cells.map((row) => widthOf(row[i] ?? ''))))
+    columns.map((_, i) => Math.max(widthOf(titles[i] ?? ''), ...cells.map((row) => widthOf(row[i] ?? ''))))
   const fits = shrink(columns, widthsOf(full), room)
   const cells = fits ? full : rows.map((row) => columns.map(({ value, short = value }) => shown(short(row))))
   const widths = fits ?? widthsOf(cells)
   if (!fits) shrink(columns, widths, room)
   const numeric = columns.map(({ value }) => rows.length > 0 && rows.every((row) => typeof value(row) === 'number'))
 
-  const line = (texts: string[]) => {
+  const row = (texts: string[]) => {
     const padded = texts.map((text, i) => {
       const cut = truncate(text, widths[i] ?? 0, widthOf)
       const gap = ' '.repeat((widths[i] ?? 0) - widthOf(cut))
       return numeric[i] ? gap + cut : cut + gap
     })
-    return padded.join('  ').trimEnd()
+    return new Printable(padded.join('  ').trimEnd())
   }
-  print(dim(line(columns.map(({ title }) => title.toUpperCase()))))
-  for (const row of cells) print(line(row))
+  print(dim(row(titles)))
+  for (const texts of cells) print(row(texts))
 }
 
 /** The display width of texts. string-width is loaded for other than ASCII text only, because loading it is slow. */
@@ -105,7 +148,7 @@ export function printFields(fields: Record<string, Value>): void {
   const { dim } = colours(process.stdout)
   const present = Object.entries(fields).filter(([, value]) => value !== undefined)
   const width = Math.max(...present.map(([name]) => name.length))
-  for (const [name, value] of present) print(`${dim(name.padEnd(width))}  ${shown(value)}`.trimEnd())
+  for (const [name, value] of present) print(line`${dim(line`${name.padEnd(width)}`)}  ${value}`)
 }
 
 const shown = (value: Value): string =>

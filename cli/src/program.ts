@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { Argument, Command, Help, Option } from 'commander'
+import { run } from './command-line.ts'
 import { credits, integer, slug, tokenId, uuid } from './commands/arguments.ts'
-import { run } from './failure.ts'
 import type { Focus, GlobalOptions } from './focus.ts'
-import { colours } from './output.ts'
+import { colours, line } from './output.ts'
 import { DEFAULT_SERVER } from './server.ts'
 
 /** Every command with its options and examples. The code of a command is loaded when it runs, which keeps starts fast. */
@@ -41,7 +41,7 @@ export function buildProgram(): Command {
     .option('--json', 'print JSON')
     .exitOverride()
     .configureOutput({
-      outputError: (text, write) => write(text.replace(/^error:/, colours(process.stderr).red('Error:'))),
+      outputError: (text, write) => write(text.replace(/^error:/, `${colours(process.stderr).red(line`Error:`)}`)),
     })
 
   const add = (parent: Command, name: string, summary: string, examples: string[]) =>
@@ -50,21 +50,25 @@ export function buildProgram(): Command {
       .summary(summary)
       .description(`${summary[0]?.toUpperCase()}${summary.slice(1)}.`)
       .addHelpText('after', `\nExamples:\n${examples.map((example) => `  $ focus ${example}`).join('\n')}`)
-      .showHelpAfterError(`Try: ${run(`${[pathOf(parent), name].join(' ').trim()} --help`)}`)
+      .showHelpAfterError(`Try: ${run(...pathOf(parent).split(' ').filter(Boolean), name, '--help')}`)
   const group = (parent: Command, name: string, summary: string) =>
     parent
       .command(name)
       .description(summary)
       .usage('<command> [options]')
       .helpCommand(false)
-      .showHelpAfterError(`Try: ${run(`${[pathOf(parent), name].join(' ').trim()} --help`)}`)
+      .showHelpAfterError(`Try: ${run(...pathOf(parent).split(' ').filter(Boolean), name, '--help')}`)
 
   add(program, 'login', 'sign in with your browser and store a token', [
     'login',
     'login --server http://localhost:3000',
     'login --scope admin',
+    'login --with-token < token.txt',
   ])
     .option('--no-browser', 'do not open a browser')
+    .addOption(
+      new Option('--with-token', 'read a token from standard input instead of asking in a browser').conflicts('scope'),
+    )
     .option('--scope <scopes>', 'scopes of the token beside account: admin, oauth (comma-separated)')
     .action(runs(async () => (await session()).login))
   add(program, 'logout', 'revoke the token and delete it', ['logout', 'logout --server http://localhost:3000'])
@@ -80,6 +84,9 @@ export function buildProgram(): Command {
   add(program, 'wallet', 'show credits, holds and starter credits', ['wallet', 'wallet --app video'])
     .option('--app <slug>', 'visit this app; the first visit grants its starter credits', slug)
     .action(runs(async () => (await wallet()).wallet))
+  add(program, 'buy', 'open the page where credits are bought', ['buy', 'buy --no-browser'])
+    .option('--no-browser', 'print the address and do not open a browser')
+    .action(runs(async () => (await wallet()).buy))
   add(program, 'entries', 'list your credit history, newest first', [
     'entries --limit 20',
     'entries --until 2026-11-21T12:00:00Z',
@@ -152,6 +159,7 @@ export function buildProgram(): Command {
   add(apps, 'list', 'list the registered apps', ['admin apps list']).action(runs(async () => (await admin()).listApps))
   add(apps, 'set', 'register an app, or change the given settings of one', [
     'admin apps set podcasts --name Podcasts --starter-credits 10 --origin https://podcasts.example.com',
+    'admin apps set video --redirect-uri https://video.example.com/callback',
     'admin apps set video --settle-key rotate',
   ])
     .argument('<slug>', 'slug of the app', slug)
@@ -159,6 +167,10 @@ export function buildProgram(): Command {
     .option('--starter-credits <credits>', 'granted at the first visit; required for a new app', credits)
     .option('--origin <origin...>', 'web origins of the app; each can use the accounts of its users')
     .option('--no-origin', 'remove all web origins')
+    .option('--redirect-uri <uri...>', 'where OAuth sends people back to: https, or http on a loopback address')
+    .option('--no-redirect-uri', 'remove all redirect URIs')
+    .option('--resource <url...>', "URLs of the app's own APIs that OAuth tokens can be for")
+    .option('--no-resource', 'remove all resources')
     .addOption(
       new Option('--settle-key <what>', "rotate or remove the key that the app's server settles jobs with").choices([
         'rotate',
@@ -276,13 +288,14 @@ function listEveryCommand(program: Command): void {
     'after',
     `
 Environment:
-  FOCUS_SERVER   address of the Focus API
-  FOCUS_TOKEN    token to use instead of a login, for CI
-  FOCUS_APP_KEY  settle key of an app, for jobs
-  NO_COLOR       turn colours off
+  FOCUS_SERVER      address of the Focus API
+  FOCUS_TOKEN       token to use instead of a login, for CI
+  FOCUS_TOKEN_FILE  file with that token, such as a secret of a container
+  FOCUS_APP_KEY     settle key of an app, for jobs
+  HTTPS_PROXY       proxy to use, except for the hosts in NO_PROXY
+  NO_COLOR          turn colours off
 
 Exit codes: 0 success, 1 failure, 2 wrong usage, 4 not signed in, 130 interrupted.
-Without an installed focus: ${run('help')}
 
 Examples:
   $ focus login

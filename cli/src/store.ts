@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { chmod, mkdir, open, rename, rm } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { isAbsolute, join } from 'node:path'
-import { Failure, run } from './failure.ts'
+import { quoted, run } from './command-line.ts'
+import { Failure } from './failure.ts'
 
 /**
  * The files in the configuration folder: one per server with its token, and one with the server of the last login. Only
@@ -28,7 +29,8 @@ export function configFolder(env: NodeJS.ProcessEnv = process.env): string {
 }
 
 const lastFile = () => join(configFolder(), 'last-server.json')
-const loginFile = (server: string) =>
+/** The file of the login to a server. */
+export const loginFile = (server: string): string =>
   join(configFolder(), 'logins', `${server.replace('://', '_').replace(/[^a-z0-9.-]/g, '_')}.json`)
 
 /**
@@ -50,7 +52,7 @@ export async function readLogin(server: string, { toRevoke = false } = {}): Prom
 export const isToken = (token: unknown): token is string =>
   typeof token === 'string' && /^[\x21-\x7e]{1,4096}$/.test(token)
 
-/** The server of the last login; undefined after a logout from it. @throws {Failure} as readLogin */
+/** The server of the last login, also after a logout from it. @throws {Failure} as readLogin */
 export async function readLastServer(): Promise<string | undefined> {
   const last = await readPrivate(lastFile())
   if (last === undefined) return undefined
@@ -64,10 +66,10 @@ export async function writeLogin(login: Login): Promise<void> {
   await writePrivate(lastFile(), { server: login.server })
 }
 
-/** Deletes a login, also where its file is corrupt. */
+/** Deletes a login, also where its file is corrupt. Its server stays the one of later commands. */
 export async function removeLogin(server: string): Promise<void> {
   await rm(loginFile(server), { force: true })
-  if ((await readLastServer().catch(() => server)) === server) await rm(lastFile(), { force: true })
+  await readLastServer().catch(() => rm(lastFile(), { force: true }))
 }
 
 /** Checks that a login can be stored, before the person approves one. @throws {Failure} config_unwritable */
@@ -119,7 +121,11 @@ async function readPrivate(file: string, anyMode = false): Promise<Record<string
     // Checks the open file, not its name, which could be replaced between the check and the read.
     const { mode, uid, size } = await handle.stat()
     if (process.getuid && uid !== process.getuid()) {
-      throw new Failure('config_not_private', `${file} belongs to another user`, { hint: removeHint(file) })
+      throw new Failure('config_not_private', `${file} belongs to another user (uid ${uid})`, {
+        hint:
+          `You are uid ${process.getuid()}. Run the command as the other, in a container with --user ${uid}; ` +
+          'or set XDG_CONFIG_HOME for a login of your own, or FOCUS_TOKEN_FILE to a file with a token.',
+      })
     }
     if (process.platform !== 'win32' && mode & 0o077 && !anyMode) {
       const octal = (mode & 0o777).toString(8).padStart(4, '0')
@@ -138,7 +144,7 @@ async function readPrivate(file: string, anyMode = false): Promise<Record<string
   }
 }
 
-const removeHint = (file: string) => `Remove it (rm '${file}') and log in again: ${run('login')}`
+const removeHint = (file: string) => `Remove it (rm ${quoted(file)}) and log in again: ${run('login')}`
 
 const corrupt = (file: string) => new Failure('config_corrupt', `${file} is corrupt`, { hint: removeHint(file) })
 

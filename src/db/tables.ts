@@ -85,6 +85,15 @@ export interface Tables {
     actor: string | null
     created_at: Timestamp
   }
+  app_additions: {
+    app_slug: string
+    field: 'origins' | 'redirect_uris' | 'resources'
+    value: string
+    /** The administrator's account */
+    added_by: string
+    added_at: Timestamp
+  }
+  local_accounts: { account_id: string }
   handed_out_tokens: {
     token_hash: string
     expires_at: Date

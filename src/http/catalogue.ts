@@ -244,6 +244,15 @@ export const tokenForElsewhere = apiError(
 )
 export const tokenNotFound = apiError(404, 'token_not_found', 'You have no token with this id.')
 
+/** @param most live tokens of an account */
+export const tooManyTokens = apiError(
+  409,
+  'too_many_tokens',
+  (most: number) =>
+    `You have ${most} devices and tokens, which is the most. Revoke one that you do not need on your account page, then approve again.`,
+  { example: [100] },
+)
+
 // Device login
 
 export const unknownDeviceCode = apiError(

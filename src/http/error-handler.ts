@@ -94,6 +94,8 @@ function challenge({ statusCode, code, message, details }: ApiError, { server, h
     params.push(['error', isScope ? code : 'invalid_token'], ['error_description', message.replaceAll('"', "'")])
   }
   if (isScope) params.push(['scope', String(details.scope)])
+  // Where a client learns who issues the tokens (RFC 9728, section 5.1).
+  params.push(['resource_metadata', `${server.config.publicUrl}/.well-known/oauth-protected-resource`])
   return { 'www-authenticate': `Bearer ${params.map(([name, value]) => `${name}="${value}"`).join(', ')}` }
 }
 

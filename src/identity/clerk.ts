@@ -10,6 +10,7 @@ import {
   internalError,
   invalidSignature,
   invalidToken,
+  providerUnavailable,
   reconnectRequired,
   templateNotFound,
   tokenExpired,
@@ -22,7 +23,7 @@ import type { ClerkMetrics } from '../observe/metrics.ts'
 import { clerkCalls, codesOf, isRefusal } from './clerk-calls.ts'
 import { clerkKeys } from './clerk-keys.ts'
 import { answerBy } from './deadline.ts'
-import type { Claims, Identity, IdentityEvent, OauthToken } from './types.ts'
+import type { Claims, Identity, IdentityEvent, OauthConnection, OauthToken } from './types.ts'
 
 /** Clerk as the identity provider: verifies session JWTs with its public key, and calls its Backend API for new session JWTs and OAuth tokens. */
 export function clerkIdentity(
@@ -117,7 +118,29 @@ export function clerkIdentity(
       if (codes.some((code) => RECONNECT.has(code))) throw reconnectRequired()
       if (error.status === 404) throw userNotFound()
       log.error({ status: error.status, codes }, 'Clerk refused an OAuth token with an unknown error code')
-      throw internalError()
+      // 422 is about this connection, whatever its code: connecting again makes a new one.
+      throw error.status === 422 ? reconnectRequired() : internalError()
+    }
+  }
+
+  async function oauthConnections(clerkId: string, deadline = answerBy()): Promise<OauthConnection[]> {
+    try {
+      const { externalAccounts } = await call(
+        () => clerk.users.getUser(clerkId),
+        deadline,
+        (answer) => Array.isArray(answer?.externalAccounts),
+      )
+      return externalAccounts.map(({ id, externalAccountId, provider, username, emailAddress, approvedScopes }) => ({
+        provider: provider.replace(/^oauth_/, ''),
+        external_account_id: externalAccountId ?? id,
+        name: username || emailAddress || null,
+        scopes: approvedScopes?.split(/\s+/).filter(Boolean) ?? [],
+      }))
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+      if (error.status === 404) throw userNotFound()
+      log.error({ status: error.status, codes: codesOf(error) }, 'Clerk refused to name the connections of a user')
+      throw providerUnavailable()
     }
   }
 
@@ -132,7 +155,8 @@ export function clerkIdentity(
     const event = await verifyWebhook(delivery, { signingSecret }).catch(() => {
       throw invalidSignature()
     })
-    return { id: String(headers['svix-id']).trim(), ...meaningOf(event) }
+    const { timestamp = Date.now() } = event as { timestamp?: number }
+    return { id: String(headers['svix-id']).trim(), at: new Date(timestamp), ...meaningOf(event) }
   }
 
   return {
@@ -143,6 +167,7 @@ export function clerkIdentity(
     verify,
     mint,
     oauthAccessTokens,
+    oauthConnections,
     ...(webhookSecret && { readWebhook: (headers, body) => readWebhook(headers, body, webhookSecret) }),
   }
 }

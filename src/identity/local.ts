@@ -5,7 +5,7 @@ import type { Config } from '../config.ts'
 import { storedSetting } from '../db/settings.ts'
 import type { Db } from '../db/tables.ts'
 import { invalidToken, templateNotFound, tokenExpired, tokenNotActiveYet } from '../http/catalogue.ts'
-import type { Claims, Identity, OauthToken, SessionOwner } from './types.ts'
+import type { Claims, Identity, OauthConnection, OauthToken, SessionOwner } from './types.ts'
 
 /** Lifetime of a session JWT in seconds, the same as Clerk's. */
 const TOKEN_SECONDS = 60
@@ -59,8 +59,22 @@ export async function localIdentity(config: Config, db: Db): Promise<Omit<Identi
     return token ? [{ token, scopes: [], expires_at: null, external_account_id: 'local' }] : []
   }
 
+  async function oauthConnections(): Promise<OauthConnection[]> {
+    const providers = [...config.localOauthTokens.keys()]
+    return providers.map((provider) => ({ provider, external_account_id: 'local', name: null, scopes: [] }))
+  }
+
   const builtIn = config.localIdentity === 'expose' ? [] : [localClerkId('admin@example.com')]
-  return { mode: 'local', issuer, cookies: [], administrators: new Set(builtIn), verify, mint, oauthAccessTokens }
+  return {
+    mode: 'local',
+    issuer,
+    cookies: [],
+    administrators: new Set(builtIn),
+    verify,
+    mint,
+    oauthAccessTokens,
+    oauthConnections,
+  }
 }
 
 /** The user id derived from an e-mail address: `user_` and 27 base62 characters, like Clerk's. */

@@ -27,10 +27,22 @@ export interface OauthToken {
   external_account_id: string
 }
 
+/** An account of an OAuth provider that a person has connected. */
+export interface OauthConnection {
+  /** Name without `oauth_`, such as `x` */
+  provider: string
+  external_account_id: string
+  /** What the provider calls the account: a user name or an e-mail address; null: unknown */
+  name: string | null
+  scopes: string[]
+}
+
 /** A webhook event of the identity provider. At most one of the two optional fields is set. */
 export interface IdentityEvent {
   /** The same for every delivery of the event */
   id: string
+  /** When it happened */
+  at: Date
   /** Clerk id of a person who was deleted or banned */
   person_gone?: string
   /** `sid` of a session that has ended */
@@ -72,6 +84,11 @@ export interface Identity {
    *   503 identity_provider_unavailable
    */
   oauthAccessTokens(clerkId: string, provider: string, deadline?: number): Promise<OauthToken[]>
+  /**
+   * The accounts of OAuth providers that a person has connected.
+   * @throws {ApiError} 401 user_not_found; 429 rate_limited; 503 identity_provider_unavailable
+   */
+  oauthConnections(clerkId: string, deadline?: number): Promise<OauthConnection[]>
   /**
    * Verifies and parses a webhook delivery. Absent: no webhook secret is configured.
    * @param body the raw body

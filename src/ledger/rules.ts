@@ -468,7 +468,8 @@ function settlePurchase(state: State, { purchase_id, version, payment }: Reconci
   const outcome = begin(state)
   for (const { reference, reason, ...movement } of movements)
     move(state, outcome, movement, { reference, reason, actor: PAYMENTS })
-  outcome.purchase = purchase
+  // A receipt says who has paid; of somebody who was erased nothing is kept that does.
+  outcome.purchase = state.account.closed ? { ...purchase, receipt_url: known.receipt_url } : purchase
   if (movements.length > 0) outcome.facts.push({ app: null, before, after: outcome.account.credits, job: null })
   return inRange(state, outcome)
 }

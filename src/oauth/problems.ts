@@ -1,3 +1,4 @@
+import { Type } from '@sinclair/typebox'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { toApiError } from '../http/error-handler.ts'
 import { ApiError, apiError, type ErrorKind } from '../http/errors.ts'
@@ -107,7 +108,12 @@ export const pollingTooFast = apiError(
   400,
   'slow_down',
   (interval: number, _headers: Record<string, string>) => `Wait ${interval} seconds between two requests from now on.`,
-  { example: [10, {}], headers: (_interval, headers) => headers },
+  {
+    example: [10, {}],
+    fields: { interval: Type.Integer({ description: 'Seconds to wait between two requests from now on' }) },
+    details: (interval) => ({ interval }),
+    headers: (_interval, headers) => headers,
+  },
 )
 export const deviceCodeExpired = apiError(400, 'expired_token', 'The device code has expired. Start the login again.')
 
@@ -132,7 +138,7 @@ export function sendProblem(error: FastifyError | Error, request: FastifyRequest
     .code(answer.statusCode)
     .headers(answer.headers)
     .type('application/json; charset=utf-8')
-    .send({ error: answer.code, error_description: answer.message, request_id: request.id })
+    .send({ error: answer.code, error_description: answer.message, ...answer.details, request_id: request.id })
 }
 
 /** The responses of an OAuth endpoint that can answer these errors. */
@@ -142,14 +148,15 @@ export function problems(...kinds: (ErrorKind | readonly ErrorKind[])[]): Record
     [...byStatus].map(([status, of]) => {
       const examples: Record<string, { value: object }> = {}
       for (const { code, example } of of) {
-        const value = { error: code, error_description: example.message, request_id: EXAMPLE_REQUEST }
-        examples[code] ??= { value }
+        const { message: error_description, details } = example
+        examples[code] ??= { value: { error: code, error_description, ...details, request_id: EXAMPLE_REQUEST } }
       }
+      const fields = Object.assign({}, ...of.map((kind) => kind.fields)) as object
       const schema = {
         type: 'object',
         allOf: [ref(OAuthError)],
         required: ['error', 'error_description'],
-        properties: { error: { type: 'string', enum: Object.keys(examples) } },
+        properties: { error: { type: 'string', enum: Object.keys(examples) }, ...fields },
       }
       const description = DESCRIPTIONS[status] ?? 'Refused, with the error of the RFC'
       return [status, { description, ...headersOf(status), content: { 'application/json': { schema, examples } } }]

@@ -14,14 +14,14 @@ import {
 } from '../http/catalogue.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
 import { NotPublic, resolvePublic } from '../public-addresses.ts'
-import { Credits, ListQuery, ref, Slug, Uuid } from '../schemas/primitives.ts'
+import { Credits, ListQuery, NextCursor, PageLimit, ref, Slug, Uuid } from '../schemas/primitives.ts'
 import { WebhookEndpoint, WebhookEvent } from '../schemas/webhooks.ts'
 import { removeMessagesOf } from '../webhooks/dead-letters.ts'
 import { readEndpoints } from '../webhooks/outbox.ts'
 
 const adminErrors = [...signedIn, notAnAdministrator, accountClosed]
 
-/** How long the check of a new URL's host name may take, in ms. Every delivery checks it again. */
+/** Time limit of the look-up of a new URL's host name, in ms. Every delivery checks it again. */
 const LOOKUP_MS = 2_000
 
 /** Webhook endpoints of apps. */
@@ -48,7 +48,7 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         tags: ['Admin'],
         operationId: 'createWebhookEndpoint',
-        summary: 'Register a webhook endpoint of an app (Standard Webhooks); it gets events from two seconds later on',
+        summary: 'Register a webhook endpoint of an app (Standard Webhooks); events start within two seconds',
         description: 'The requests that it receives are described under `x-webhooks`.',
         params: ofApp,
         body: Type.Object(
@@ -90,11 +90,14 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
         summary: "List an app's webhook endpoints",
         description: 'Without their secrets.',
         params: ofApp,
-        querystring: ListQuery({}),
+        querystring: ListQuery({
+          limit: PageLimit(200),
+          cursor: Type.Optional({ ...Uuid, description: 'next_cursor of the previous page' }),
+        }),
         response: {
           200: Type.Object(
-            { endpoints: Type.Array(ref(WebhookEndpoint)) },
-            { description: 'OK', examples: [{ endpoints: WebhookEndpoint.examples }] },
+            { endpoints: Type.Array(ref(WebhookEndpoint)), next_cursor: NextCursor },
+            { description: 'OK', examples: [{ endpoints: WebhookEndpoint.examples, next_cursor: null }] },
           ),
           ...refusals(adminErrors, appNotFound, tooManyAtOnce),
         },
@@ -102,8 +105,15 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request) => {
       await findApp(request.params.slug)
-      const rows = await endpoints(app.db).where('app_slug', '=', request.params.slug).orderBy('id').execute()
-      return { endpoints: rows.map(typed) }
+      const { limit = 200, cursor } = request.query
+      const rows = await endpoints(app.db)
+        .where('app_slug', '=', request.params.slug)
+        .$if(cursor !== undefined, (page) => page.where('id', '>', cursor ?? ''))
+        .orderBy('id')
+        .limit(limit + 1)
+        .execute()
+      const page = rows.slice(0, limit).map(typed)
+      return { endpoints: page, next_cursor: rows.length > limit ? (page.at(-1)?.id ?? null) : null }
     },
   )
 
@@ -232,7 +242,7 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
     return typed(row)
   }
 
-  /** A failing endpoint that was changed is not left alone any longer. */
+  /** Ends the wait of a failing endpoint, because it was changed. */
   async function tryAgainNow(endpoint_id: string): Promise<void> {
     await app.db
       .updateTable('webhook_delivery_state')

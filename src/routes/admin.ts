@@ -1,11 +1,12 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { sql } from 'kysely'
-import { callerOf } from '../access/caller.ts'
+import { callerOf, refuseClosed } from '../access/caller.ts'
 import { requireAdminOrKey } from '../access/service-keys.ts'
 import { mintSettleKey, OVERLAP_MINUTES } from '../access/settle-keys.ts'
 import { revokeTokens } from '../access/tokens.ts'
 import { accountIdOf, CLERK_USER_ID } from '../accounts/account-id.ts'
 import { ERASED, eraseAccount } from '../accounts/erase.ts'
+import { noteAdditions, undoLateAdditions } from '../accounts/late-additions.ts'
 import { isOrigin } from '../addresses.ts'
 import {
   accountClosed,
@@ -19,6 +20,7 @@ import {
   tooManyAtOnce,
   wouldGoNegative,
 } from '../http/catalogue.ts'
+import { jsonBytes, readPage } from '../http/pages.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
 import { adjust } from '../ledger/operations.ts'
 import { MAX_CREDITS, STARTER_REFERENCE } from '../ledger/rules.ts'
@@ -27,7 +29,7 @@ import { canonicalResource } from '../oauth/clients.ts'
 import { isRedirectUri } from '../oauth/redirect-uris.ts'
 import { Account, Entry } from '../schemas/account.ts'
 import { AdjustmentKind, App } from '../schemas/admin.ts'
-import { Credits, ListQuery, ref, Slug } from '../schemas/primitives.ts'
+import { Credits, ListQuery, NextCursor, PageLimit, ref, Slug } from '../schemas/primitives.ts'
 
 const ClerkId = Type.String({ pattern: CLERK_USER_ID, description: 'The Clerk user id' })
 
@@ -148,6 +150,11 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
         ...(settle_key && { settle_key_hash: minted?.hash ?? null }),
       }
       const overlap = sql<Date>`now() + make_interval(mins => ${OVERLAP_MINUTES})`
+      const before = await app.db
+        .selectFrom('apps')
+        .select(['origins', 'redirect_uris', 'resources'])
+        .where('slug', '=', slug)
+        .executeTakeFirst()
       const saved = await app.db
         .insertInto('apps')
         // Computed in VALUES because Citus refuses functions such as now() in ON CONFLICT DO UPDATE.
@@ -163,6 +170,13 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
         )
         .returning(columns)
         .executeTakeFirstOrThrow()
+      const { id } = callerOf(request)
+      await noteAdditions(app.db, saved, before, id)
+      // The account may have been closed meanwhile, before there was anything to take back.
+      await refuseClosed(request, callerOf(request)).catch(async (error) => {
+        await undoLateAdditions(app.db, callerOf(request), new Date())
+        throw error
+      })
       await app.origins.refresh()
       if (minted) reply.header('cache-control', 'no-store')
       return { app: { ...saved, ...(minted && { settle_key: minted.key }) } }
@@ -177,15 +191,35 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['Admin'],
         operationId: 'listApps',
         summary: 'List the registered apps',
-        description: 'All of them, by slug.',
-        querystring: ListQuery({}),
+        description: 'By slug.',
+        querystring: ListQuery({
+          limit: PageLimit(200),
+          cursor: Type.Optional({ ...Slug, description: 'next_cursor of the previous page' }),
+        }),
         response: {
-          200: Type.Object({ apps: Type.Array(ref(App)) }, { description: 'OK', examples: [{ apps: App.examples }] }),
+          200: Type.Object(
+            { apps: Type.Array(ref(App)), next_cursor: NextCursor },
+            { description: 'OK', examples: [{ apps: App.examples, next_cursor: null }] },
+          ),
           ...refusals(adminErrors, tooManyAtOnce),
         },
       },
     },
-    async () => ({ apps: await app.db.selectFrom('apps').select(columns).orderBy('slug').execute() }),
+    async (request) => {
+      const { limit = 200, cursor } = request.query
+      const read = (last: { slug: string } | undefined, count: number) => {
+        const after = last?.slug ?? cursor
+        return app.db
+          .selectFrom('apps')
+          .select(columns)
+          .$if(after !== undefined, (apps) => apps.where('slug', '>', after ?? ''))
+          .orderBy('slug')
+          .limit(count)
+          .execute()
+      }
+      const { rows: apps, more } = await readPage(limit, read, jsonBytes)
+      return { apps, next_cursor: more ? (apps.at(-1)?.slug ?? null) : null }
+    },
   )
 
   app.post(
@@ -328,6 +362,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const { clerk_id } = request.body
       const { id } = await findAccount(accountIdOf(clerk_id))
       await app.pats.revoking(id, () => eraseAccount(app.db, app.ledger, id, clerk_id))
+      await app.origins.refresh()
       return { account: await findAccount(id) }
     },
   )

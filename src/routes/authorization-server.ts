@@ -295,9 +295,10 @@ const endpoints: FastifyPluginAsyncTypebox = async (app) => {
       },
     )
     if ('interval' in polled) throw authorizationPending()
-    const { token, expires_at, scopes } = polled
+    const { token, expires_at, scopes, name } = polled
     const expires_in = Math.max(0, Math.floor((expires_at.getTime() - Date.now()) / 1000))
-    return { access_token: token, token_type: 'Bearer', expires_in, scope: scopes.join(' ') }
+    const granted = { access_token: token, token_type: 'Bearer', expires_in, scope: scopes.join(' ') }
+    return name === null ? granted : { ...granted, name }
   }
 }
 

@@ -1,7 +1,6 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import { callerOf, requireOauth } from '../access/caller.ts'
-import { isOurs } from '../access/tokens.ts'
 import {
   accountClosed,
   badField,
@@ -31,6 +30,7 @@ const ProviderToken = Type.Object(
     provider: Type.String({ description: 'The name of the provider, without oauth_' }),
     scopes: Type.Array(Type.String()),
     expires_at: NullableTimestamp,
+    external_account_id: Type.String({ description: 'The connected account that the token is for' }),
   },
   {
     description: 'OK',
@@ -40,13 +40,31 @@ const ProviderToken = Type.Object(
         provider: 'x',
         scopes: ['tweet.read', 'users.read'],
         expires_at: '2026-11-21T14:00:00.000Z',
+        external_account_id: 'eac_2abc',
       },
     ],
   },
 )
 
+const Connection = Type.Object(
+  {
+    provider: Type.String({ description: 'The name of the provider, without oauth_' }),
+    external_account_id: Type.String(),
+    name: Type.Unsafe<string | null>({
+      type: 'string',
+      nullable: true,
+      description: 'What the provider calls the account: a user name or an e-mail address',
+    }),
+    scopes: Type.Array(Type.String(), { description: 'What the person has allowed' }),
+  },
+  { examples: [{ provider: 'x', external_account_id: 'eac_2abc', name: 'ada', scopes: ['tweet.read', 'users.read'] }] },
+)
+
 const ExternalAccountId = Type.Optional(
-  Type.String({ maxLength: 100, description: 'Selects one of several connected accounts; default: the first' }),
+  Type.String({
+    maxLength: 100,
+    description: 'Selects one of several connected accounts; default: the first whose token has not expired',
+  }),
 )
 
 const tokenErrors = refusals(
@@ -63,6 +81,30 @@ const tokenErrors = refusals(
 const BY_USE: string[] = [unknownProvider.code, notConnected.code, reconnectRequired.code]
 
 export const oauthRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  app.get(
+    '/api/oauthToken',
+    {
+      onRequest: requireOauth,
+      schema: {
+        tags: ['OAuth Tokens'],
+        operationId: 'listOAuthConnections',
+        summary: 'List the accounts of OAuth providers that you have connected',
+        description: 'Each by the name of its provider and its `external_account_id`, for `getOAuthToken`.',
+        response: {
+          200: Type.Object(
+            { connections: Type.Array(Connection) },
+            { description: 'OK', examples: [{ connections: Connection.examples }] },
+          ),
+          ...refusals(signedIn, accountClosed, userNotFound, providerRateLimited),
+        },
+      },
+    },
+    async (request, reply) => {
+      reply.header('cache-control', 'no-store')
+      return { connections: await app.identity.oauthConnections(callerOf(request).clerk_id, request.deadline) }
+    },
+  )
+
   app.get(
     '/api/oauthToken/:provider',
     {
@@ -109,25 +151,38 @@ export const oauthRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
   )
 
-  /** The caller's token at the first of the providers that has one. @throws {ApiError} 404 if none has */
+  /**
+   * The caller's token at the first of the providers that has one which has not expired, else one that has.
+   * @throws {ApiError} 404 if none has any
+   */
   async function tokenOf(request: FastifyRequest, providers: string[], external_account_id: string | undefined) {
     let refusal: ApiError | undefined
+    let expired: ReturnType<typeof shown> | undefined
     for (const provider of providers) {
       try {
         const { clerk_id } = callerOf(request)
         const tokens = await app.identity.oauthAccessTokens(clerk_id, provider, request.deadline)
-        const isWanted = (token: OauthToken) => token.external_account_id === external_account_id
-        const found = external_account_id === undefined ? tokens[0] : tokens.find(isWanted)
-        if (!found) throw notConnected()
-        const { token, scopes, expires_at } = found
-        return { token, provider, scopes, expires_at }
+        const wanted = tokens.filter((token) => [undefined, token.external_account_id].includes(external_account_id))
+        if (!wanted[0]) throw notConnected()
+        const live = wanted.find(({ expires_at }) => expires_at === null || expires_at.getTime() > Date.now())
+        if (live) return shown(provider, live)
+        expired ??= shown(provider, wanted[0])
       } catch (error) {
         if (!(error instanceof ApiError && error.statusCode === 404)) throw error
         if (!refusal || BY_USE.indexOf(error.code) > BY_USE.indexOf(refusal.code)) refusal = error
       }
     }
+    if (expired) return expired
     throw refusal
   }
+
+  const shown = (provider: string, { token, scopes, expires_at, external_account_id }: OauthToken) => ({
+    token,
+    provider,
+    scopes,
+    expires_at,
+    external_account_id,
+  })
 
   const x = createX(app.config.xApiUrl)
   app.addHook('onClose', () => x.close())
@@ -183,13 +238,16 @@ export const oauthRoutes: FastifyPluginAsyncTypebox = async (app) => {
   function foreignBearer(request: FastifyRequest): string {
     const token = /^bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1]
     if (!token) throw xTokenRequired()
-    if (isOurs(token) || CLERKS.test(token) || issuerOf(token) === app.identity.issuer) throw notAnXToken()
+    if (OURS.test(token) || CLERKS.test(token) || issuerOf(token) === app.identity.issuer) throw notAnXToken()
     return token
   }
 }
 
 /** Prefixes of Clerk's secret keys, API keys, machine tokens and OAuth tokens. */
 const CLERKS = /^(sk_(test|live)_|ak_|mt_|oat_)/
+
+/** Prefixes of ours: of tokens, of apps' settle keys, of webhook secrets. */
+const OURS = /^(focus_|whsec_)/i
 
 /** The `iss` of a JWT, valid or not; undefined if the token is no JWT. */
 function issuerOf(token: string): unknown {

@@ -1,5 +1,5 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
-import { callerOf, requireAccount, requireSession } from '../access/caller.ts'
+import { callerOf, requireAccount, requireOpenAccount, requireSession } from '../access/caller.ts'
 import { safeRedirect } from '../access/redirects.ts'
 import { isLoopback } from '../addresses.ts'
 import {
@@ -26,7 +26,7 @@ export const purchaseRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/api/purchases',
     {
-      onRequest: requireAccount,
+      onRequest: requireOpenAccount,
       schema: {
         operationId: 'createPurchase',
         tags: ['Purchases'],
@@ -219,7 +219,7 @@ export const purchaseRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.delete(
     '/api/wallet/auto-topup',
     {
-      onRequest: requireAccount,
+      onRequest: requireOpenAccount,
       schema: {
         operationId: 'removeAutoTopup',
         tags: ['Purchases'],

@@ -7,6 +7,7 @@ import { openAccount } from '../accounts/open.ts'
 import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
 import { badField, tooManyAtOnce } from '../http/catalogue.ts'
+import { readPage } from '../http/pages.ts'
 import { refusals, signedIn } from '../http/refusals.ts'
 import { visit } from '../ledger/operations.ts'
 import { readEntries, readWallet, type Wallet } from '../ledger/read.ts'
@@ -111,10 +112,11 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const { limit = 50, cursor, until } = request.query
       const account_id = callerOf(request).id
       const newest = until === undefined ? Number.MAX_SAFE_INTEGER : await lastSeq(app.db, account_id, momentOf(until))
-      const before = Math.min(newest + 1, Number(cursor ?? Number.MAX_SAFE_INTEGER))
-      const rows = await readEntries(app.db, account_id, before, limit + 1)
-      const entries = rows.slice(0, limit)
-      const next_cursor = rows.length > limit ? String(entries.at(-1)?.seq) : null
+      const first = Math.min(newest + 1, Number(cursor ?? Number.MAX_SAFE_INTEGER))
+      const read = (last: { seq: number } | undefined, count: number) =>
+        readEntries(app.db, account_id, last?.seq ?? first, count)
+      const { rows: entries, more } = await readPage(limit, read, entryBytes)
+      const next_cursor = more ? String(entries.at(-1)?.seq) : null
       reply.header('vary', [reply.getHeader('vary'), 'Accept'].filter(Boolean).join(', '))
       if (request.accepts().type(['application/json', 'text/csv']) !== 'text/csv') return { entries, next_cursor }
 
@@ -127,6 +129,10 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
   )
 }
+
+/** About how long an entry is as JSON. */
+const entryBytes = ({ reference, reason }: { reference: string | null; reason: string | null }): number =>
+  300 + Buffer.byteLength(reference ?? '') + Buffer.byteLength(reason ?? '')
 
 // Finds the last entry before a time without an index on created_at, which every posting would have to maintain.
 // An account's entries are numbered without gaps in the order of their locks; created_at is the start of the statement,

@@ -179,6 +179,12 @@ export const Tokens = Type.Object(
       Type.String({ description: 'For the next tokens; each works once. Absent with the device grant' }),
     ),
     scope: Type.String({ description: 'What the access token may be used for, separated by spaces' }),
+    name: Type.Optional(
+      Type.String({
+        description:
+          'With the device grant: what the account page calls the person, such as an e-mail address; absent if unknown',
+      }),
+    ),
   },
   {
     description: 'OK',

@@ -61,7 +61,8 @@ export const webhookOperations = Object.fromEntries(
       requestBody: { required: true, content: { 'application/json': { schema: payload } } },
       responses: {
         '2XX': { description: 'Received' },
-        '4XX': { description: 'Like every other answer but a 2xx: the message is sent again, for three days' },
+        '410': { description: 'The endpoint is paused; the message waits' },
+        '4XX': { description: 'Like any other answer but a 2xx: the message is sent again, for three days' },
       },
     }
     return [event, { post }]

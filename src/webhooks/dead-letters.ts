@@ -16,6 +16,9 @@ const allOf = statement<{ endpoint_id: string; limit: number }, Key>(
   'select account_id, id from webhook_messages where endpoint_id = $endpoint_id::uuid limit $limit::int',
 )
 
+/** For tests that EXPLAIN the statements. */
+export const DEAD_LETTER_READS = [deadOf, allOf]
+
 const revive = statement<{ account_ids: string[]; ids: string[] }, { id: string }>(
   'webhooks_replay',
   `update webhook_messages set status = 'pending', attempts = 0, last_error = null, next_attempt_at = now(),

@@ -27,45 +27,44 @@ const PER_ENDPOINT = 2
 /** Endpoints that one replica delivers to at the same time, and how many of them may be failing. */
 const TURNS = 100
 const FAILING_TURNS = 50
+/** Test messages that one look sends. */
 const TESTS = 20
-/** How long new messages of this process wait for their commit and for more of their kind, in ms. */
+/** Delay between writing a message and waking its endpoint, in ms: the message is committed by then, and others have joined it. */
 const WAKE_MS = 50
 
-/** A message's attempts are 5, 20, 80, 320 s … apart, up to 6 hours. */
+/** Attempts at a message are 5, 20, 80, 320 s … apart, at most 6 hours. */
 const FIRST_DELAY_SECONDS = 5
 const MAX_DELAY_SECONDS = 6 * 3600
-/** From the second failure in a row on, an endpoint is left alone for 5, 10, 20 s …, up to 15 minutes. */
+/** From the second consecutive failure on, an endpoint is not tried for 5, 10, 20 s …, at most 15 minutes. */
 const MAX_REST_SECONDS = 900
 
 export interface DispatcherOptions {
   db: Db
   /** Deliver only to https URLs with public addresses */
   publicOnly: boolean
-  /** What an endpoint's state changes to, once per change */
+  /** Called once per change of an endpoint's state */
   onChange?: (endpoint: Pick<Candidate, 'id' | 'app_slug'>, change: Change) => void
   onAttempt?: (outcome: 'delivered' | 'failed') => void
-  /** A turn ended early, because the database failed */
+  /** Called when the database failed during a turn, which ends it */
   onFailure?: (error: Error) => void
 }
 
 export type Change = { state: 'failing'; error: string } | { state: 'delivering' } | { state: 'gone' }
 
-export type Dispatcher = ReturnType<typeof createDispatcher>
-
 /**
- * Delivers messages. Every replica has one. A replica leases an endpoint for its turn, so that at most two deliveries to it are in
- * flight, however many replicas there are; turns of different endpoints run side by side and do not wait for each other.
+ * Delivers messages. Every replica runs one. A replica leases an endpoint for a turn, so at most two deliveries to an endpoint are in
+ * flight, however many replicas there are. Turns of different endpoints run concurrently and do not wait for each other.
  */
 export function createDispatcher({ db, publicOnly, onChange, onAttempt, onFailure }: DispatcherOptions) {
   const replica = randomUUID()
   const stopping = new AbortController()
   const turns = new Map<string, { failing: boolean; ended: Promise<void> }>()
 
-  /** As they were when last looked at */
+  /** The endpoints as the last look read them */
   let all = new Map<string, Candidate>()
   const woken = new Set<string>()
 
-  /** Starts a turn for every endpoint that has something due and may be tried. It does not wait for deliveries. */
+  /** Starts a turn for every endpoint that has due messages and may be tried now. Does not wait for deliveries. */
   async function look(): Promise<void> {
     all = new Map((await candidates(db, {})).map((endpoint) => [endpoint.id, endpoint]))
     for (const { endpoint_id, ...message } of await dueTests(db, { limit: TESTS })) {
@@ -80,7 +79,7 @@ export function createDispatcher({ db, publicOnly, onChange, onAttempt, onFailur
     }
   }
 
-  /** Starts turns for endpoints that messages have just been written for. What it misses, the next look finds. */
+  /** Starts turns for endpoints that messages were just written for. The next look covers those that it cannot start. */
   function wake(endpoint_ids: string[]): void {
     if (woken.size === 0) setTimeout(beginWoken, WAKE_MS).unref()
     for (const id of endpoint_ids) woken.add(id)
@@ -89,7 +88,7 @@ export function createDispatcher({ db, publicOnly, onChange, onAttempt, onFailur
   function beginWoken(): void {
     for (const id of woken) {
       const endpoint = all.get(id)
-      // Whether another replica has it is seen when the lease is taken: what is remembered may be a second old.
+      // The lease as last read may be a second old; taking it decides.
       if (endpoint?.ready && hasPlace({ ...endpoint, leased: false })) begin(endpoint)
     }
     woken.clear()
@@ -101,29 +100,32 @@ export function createDispatcher({ db, publicOnly, onChange, onAttempt, onFailur
     return failures === 0 || [...turns.values()].filter(({ failing }) => failing).length < FAILING_TURNS
   }
 
-  /** @param tests to be sent, and nothing else; absent: whatever is due */
+  /** @param tests sends only these; absent: everything that is due */
   function begin(endpoint: Candidate, tests?: MessageKey[]): void {
-    const ended = turn(endpoint, tests)
-      .catch((error) => onFailure?.(error))
-      .finally(() => turns.delete(endpoint.id))
-    turns.set(endpoint.id, { failing: endpoint.failures > 0, ended })
+    const run = async () => {
+      const isUnfinished = await turn(endpoint, tests).catch((error) => onFailure?.(error))
+      turns.delete(endpoint.id)
+      if (isUnfinished) wake([endpoint.id])
+    }
+    turns.set(endpoint.id, { failing: endpoint.failures > 0, ended: run() })
   }
 
-  async function turn(endpoint: Candidate, tests?: MessageKey[]): Promise<void> {
+  /** @returns whether time ran out before the messages did */
+  async function turn(endpoint: Candidate, tests?: MessageKey[]): Promise<boolean> {
     const endpoint_id = endpoint.id
     const [leased] = await takeLease(db, endpoint_id, replica, tests !== undefined)
-    if (!leased) return
+    if (!leased) return false
     const { signal } = stopping
     const end = performance.now() + TURN_MS
     let { failures } = leased
     let over = false
     let page = tests ?? []
     let reading: Promise<MessageKey[]> | undefined
-    /** Messages in a row that could not be claimed: the endpoint was paused or removed, or the messages are gone */
+    /** Consecutive messages that could not be claimed, because the endpoint was paused or removed, or they are gone */
     let misses = 0
     let noted: Promise<unknown> = Promise.resolve()
 
-    /** Writes the endpoint's state, in the order of its changes. */
+    /** Writes changes of the endpoint's state in their order. */
     function note(write: () => Promise<unknown>): Promise<unknown> {
       noted = noted.then(write)
       return noted
@@ -138,6 +140,7 @@ export function createDispatcher({ db, publicOnly, onChange, onAttempt, onFailur
       return page.shift()
     }
 
+    /** @param first the other worker stops while the endpoint fails */
     async function work(first: boolean): Promise<void> {
       while (!over && !signal.aborted && performance.now() < end && (first || failures === 0)) {
         const key = await next()
@@ -185,11 +188,16 @@ export function createDispatcher({ db, publicOnly, onChange, onAttempt, onFailur
       }
     }
 
-    try {
-      await Promise.all(Array.from({ length: PER_ENDPOINT }, (_, i) => work(i === 0)))
-    } finally {
-      await release(db, { endpoint_id, replica })
-    }
+    const workers = Array.from({ length: PER_ENDPOINT }, (_, i) =>
+      work(i === 0).catch((error) => {
+        over = true
+        throw error
+      }),
+    )
+    const results = await Promise.allSettled(workers)
+    await release(db, { endpoint_id, replica })
+    for (const result of results) if (result.status === 'rejected') throw result.reason
+    return !over && !signal.aborted && performance.now() >= end
   }
 
   /** Resolves when no turn is under way. */
@@ -197,7 +205,7 @@ export function createDispatcher({ db, publicOnly, onChange, onAttempt, onFailur
     while (turns.size > 0) await Promise.all([...turns.values()].map(({ ended }) => ended))
   }
 
-  /** Breaks deliveries off; their messages are due again. */
+  /** Aborts deliveries and makes their messages due again. */
   async function stop(): Promise<void> {
     stopping.abort()
     await idle()
@@ -206,7 +214,7 @@ export function createDispatcher({ db, publicOnly, onChange, onAttempt, onFailur
   return { look, wake, idle, stop }
 }
 
-/** The secrets that sign: for a day after a rotation, the one before it too. */
+/** The secrets that sign. After a rotation the previous one signs for 24 hours more. */
 function secretsOf({ secret, previous_secret, previous_secret_until }: Claimed): string[] {
   const both = previous_secret && previous_secret_until && previous_secret_until.getTime() > Date.now()
   return both ? [secret, previous_secret] : [secret]

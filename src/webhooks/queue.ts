@@ -3,10 +3,10 @@ import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
 import type { Attempt } from './delivery.ts'
 
-/** The statements of delivery: endpoints and their leases, messages and their claims, the log of attempts. */
+/** The statements of the dispatcher: leases of endpoints, claims of messages, the log of attempts. */
 
-/** How long a lease or claim lasts whose replica is gone. Longer than a turn and the delivery under way at its end. */
-const LEASE_SECONDS = 30
+/** When a lease or a claim expires, in case its replica has died. Longer than a turn with its last delivery. */
+const LEASE_SECONDS = 45
 const CLAIM_SECONDS = 60
 
 /** An endpoint as the dispatcher sees it. */
@@ -15,7 +15,7 @@ export interface Candidate {
   app_slug: string
   /** Consecutive failed attempts */
   failures: number
-  /** Not paused, and its time to be tried again has come */
+  /** It is not paused, and may be tried now */
   ready: boolean
   /** A replica is delivering to it */
   leased: boolean
@@ -30,10 +30,10 @@ export const candidates = statement<Record<never, never>, Candidate>(
   order by random()`,
 )
 
-/** Which message, and which of its attempts. */
+/** A message, and how often it had been attempted when it was read. */
 export type MessageKey = { account_id: string; id: string; attempts: number }
 
-/** An endpoint's messages whose time has come, read without a lock. */
+/** An endpoint's due messages, read without locks. */
 export const dueMessages = statement<{ endpoint_id: string; limit: number }, MessageKey>(
   'webhooks_due',
   `select account_id, id, attempts from webhook_messages
@@ -41,14 +41,14 @@ export const dueMessages = statement<{ endpoint_id: string; limit: number }, Mes
   order by next_attempt_at limit $limit::int`,
 )
 
-/** Test messages, of any endpoint: they are sent while it is paused or left alone, too. */
+/** Due test messages of all endpoints. They are also sent to endpoints that are paused or must not be tried yet. */
 export const dueTests = statement<{ limit: number }, MessageKey & { endpoint_id: string }>(
   'webhook_tests_due',
   `select account_id, id, attempts, endpoint_id from webhook_messages
   where status = 'test' and next_attempt_at <= now() order by next_attempt_at limit $limit::int`,
 )
 
-/** Takes an endpoint, unless another replica has it or, for other messages than tests, it is to be left alone. */
+/** Leases an endpoint. No row: another replica has it, or it must not be tried yet, which does not hold for tests. */
 export const lease = statement<
   { endpoint_id: string; replica: string; test: boolean; seconds: number },
   { failures: number }
@@ -70,7 +70,7 @@ export const release = statement<{ endpoint_id: string; replica: string }, never
   where endpoint_id = $endpoint_id::uuid and leased_by = $replica::uuid`,
 )
 
-/** An endpoint's attempt has failed: it is left alone for so many seconds. */
+/** Records a failed attempt. @param seconds how long the endpoint must not be tried */
 export const noteFailure = statement<{ endpoint_id: string; seconds: number; error: string }, { failures: number }>(
   'webhook_failing',
   `update webhook_delivery_state set failures = failures + 1, failing_since = coalesce(failing_since, now()),
@@ -84,7 +84,7 @@ export const noteRecovery = statement<{ endpoint_id: string }, never>(
   where endpoint_id = $endpoint_id::uuid`,
 )
 
-/** The receiver says that it is gone for good. */
+/** Pauses an endpoint that answered 410 Gone. */
 export const pauseGone = statement<{ endpoint_id: string }, { id: string }>(
   'webhook_gone',
   `update webhook_endpoints set paused_at = now(), pause_reason = 'gone'
@@ -102,7 +102,7 @@ export interface Claimed extends MessageKey {
   previous_secret_until: Date | null
 }
 
-/** Takes a message for a while; after that it is due again, because the process that has it may be gone. */
+/** Claims a message until its claim expires. No row: another replica claimed it, its endpoint is paused, or it is gone. */
 const claim = statement<MessageKey & { seconds: number }, Claimed>(
   'webhook_claim',
   `update webhook_messages message
@@ -120,7 +120,7 @@ export async function claimMessage(db: Db, { account_id, id, attempts }: Message
   return claimed
 }
 
-/** Gives a message back that was claimed and not tried. */
+/** Gives a claimed message back whose attempt was aborted. */
 export const unclaim = statement<MessageKey, never>(
   'webhook_unclaim',
   `update webhook_messages set next_attempt_at = now(), attempts = attempts - 1
@@ -133,7 +133,7 @@ const removeMessage = statement<MessageKey, never>(
   where account_id = $account_id::uuid and id = $id::uuid and attempts = $attempts::int`,
 )
 
-/** Later again, or dead when its days are over. */
+/** Schedules the next attempt, or marks the message as dead when that would be past its three days. */
 const postpone = statement<MessageKey & { seconds: number; error: string }, { status: string; next_attempt_at: Date }>(
   'webhook_failed',
   `update webhook_messages
@@ -167,9 +167,8 @@ const insertAttempt = statement<Logged, never>(
 )
 
 /**
- * Records an attempt, and what becomes of its message: it is deleted when it has arrived and when it was a test, else it is tried
- * again later or dead.
- * @param seconds until it is tried again
+ * Logs an attempt. A delivered message and a test are deleted; any other is tried again or dead.
+ * @param seconds until the next attempt
  */
 export async function record(db: Db, claimed: Claimed, attempt: Attempt, seconds: number): Promise<void> {
   const { account_id, id, attempts, endpoint_id, event } = claimed
@@ -182,7 +181,7 @@ export async function record(db: Db, claimed: Claimed, attempt: Attempt, seconds
       const [message] = await postpone(trx, { ...key, seconds, error })
       if (message?.status === 'pending') next_attempt_at = message.next_attempt_at
     }
-    // Erasing an account clears the answers that were logged: none is added after that.
+    // Erasing an account closes it and then clears logged answers, so none is logged for a closed account.
     const [gone] = await closed(trx, { account_id })
     const answer = gone ? null : attempt.answer
     const logged = { endpoint_id, message_id: id, event, attempt: attempts, next_attempt_at }
@@ -190,5 +189,5 @@ export async function record(db: Db, claimed: Claimed, attempt: Attempt, seconds
   })
 }
 
-/** The event of a message that an administrator sends to try an endpoint. */
+/** The event of a message that an administrator sends to test an endpoint. */
 export const TEST_EVENT = 'test'

@@ -2,9 +2,9 @@ import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
 import { BATCH, dropMessages, inBatches, type Key, NAMED } from './batches.ts'
 
-/** How long messages and attempts are kept, and what erasing an account clears. */
+/** Deletes old messages and attempts, and clears those of erased accounts. */
 
-/** Batches of each kind that one clean-up does at most. */
+/** Batches per kind and clean-up. */
 const MAX_BATCHES = 100
 
 const endpointIds = statement<Record<never, never>, { id: string }>(
@@ -12,7 +12,7 @@ const endpointIds = statement<Record<never, never>, { id: string }>(
   'select id from webhook_endpoints',
 )
 
-// A claimed message is not due: its attempt decides.
+// A claimed message is not due: its attempt decides what becomes of it.
 const overdue = statement<{ endpoint_id: string; limit: number }, Key>(
   'webhooks_overdue',
   `select account_id, id from webhook_messages
@@ -46,14 +46,23 @@ const oldAttempts = statement<{ limit: number }, Key>(
   where attempted_at < now() - interval '7 days' order by attempted_at limit $limit::int`,
 )
 
+/** For tests that EXPLAIN the statements. */
+export const RETENTION_READS = [overdue, oldDead, oldAttempts]
+
 const dropAttempts = statement<{ account_ids: string[]; ids: string[] }, { id: string }>(
   'webhook_attempts_drop',
   `delete from webhook_attempts where ${NAMED} returning id`,
 )
 
+const stateOrphans = statement<Record<never, never>, never>(
+  'webhook_state_orphans',
+  `delete from webhook_delivery_state
+  where endpoint_id not in (select id from webhook_endpoints) and leased_until < now()`,
+)
+
 /**
- * Gives up what could not be delivered for three days, tried or not, and deletes dead messages after 30 days more, messages of
- * endpoints that are gone, and attempts after seven days. Several replicas may run it at the same time.
+ * Marks messages as dead after three days, whether they were tried or not. Deletes dead messages after 30 days more, attempts after
+ * seven days, and what belongs to removed endpoints. Several replicas may run it at the same time.
  */
 export async function cleanUpWebhooks(db: Db, signal?: AbortSignal): Promise<void> {
   const limits = { maxBatches: MAX_BATCHES, signal }
@@ -62,6 +71,7 @@ export async function cleanUpWebhooks(db: Db, signal?: AbortSignal): Promise<voi
     await inBatches(db, () => overdue(db, { endpoint_id, limit }), giveUp, limits)
   await inBatches(db, () => oldDead(db, { limit }), dropMessages, limits)
   await inBatches(db, () => orphans(db, { limit }), dropMessages, limits)
+  await stateOrphans(db, {})
   await inBatches(db, () => oldAttempts(db, { limit }), dropAttempts, limits)
 }
 
@@ -84,8 +94,8 @@ const clearAnswers = statement<{ account_id: string; limit: number }, { id: stri
 )
 
 /**
- * Clears what an erased person's messages say beyond amounts and ids: the metadata of jobs, and what receivers answered, who may
- * repeat it. Messages that wait still arrive. The account is closed, so no answer is added.
+ * Clears the metadata in an account's messages, and the answers of receivers, which may repeat it. Waiting messages are still
+ * delivered, with amounts and ids. The account must be closed: then no answer is logged any more.
  */
 export async function eraseMessages(db: Db, account_id: string): Promise<void> {
   for (const clear of [clearPayloads, clearAnswers])

@@ -3,11 +3,12 @@ import { readdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
+import { derivePat, deriveToken } from '../../src/access/tokens.ts'
 import { readConfig } from '../../src/config.ts'
 import * as catalogue from '../../src/http/catalogue.ts'
 import type { ErrorKind } from '../../src/http/errors.ts'
 import * as problems from '../../src/oauth/problems.ts'
-import { start } from '../support/start.ts'
+import { start, unique } from '../support/start.ts'
 
 /** The text below a heading, up to the next one. */
 function sectionOf(markdown: string, heading: string): string {
@@ -104,6 +105,35 @@ t.test('docs/oauth.md lists every error of the OAuth endpoints with its status',
   const kinds = Object.values(problems).filter((one): one is ErrorKind<never[]> => 'example' in one)
   const declared = new Set(kinds.map(({ status, code }) => `${status} ${code}`))
   t.strictSame([...listed].sort(), [...declared].sort())
+})
+
+t.test('docs/api.md publishes patterns of our secrets, and how to check their checksum', async (t) => {
+  const api = await read('docs/api.md')
+  const section = sectionOf(api, '## Patterns for secret scanners')
+  const patterns = [...section.matchAll(/^\|[^|]+\| `((?:[^`|]|\\\|)+)` \|/gm)].map(([, pattern = '']) =>
+    pattern.replaceAll('\\|', '|'),
+  )
+  const code = /```js\n([^`]+)```/.exec(section)?.[1] ?? ''
+  const { isFocusToken } = await import(`data:text/javascript,${encodeURIComponent(code)}`)
+
+  const tokens = [derivePat('secret', unique('id'), 'code')]
+  for (const prefix of ['focus_at_', 'focus_rt_'] as const)
+    tokens.push(deriveToken(prefix, 'secret', unique('id'), 'code'))
+  const { admin } = await start(t)
+  const slug = unique('scanned')
+  const administrator = await admin()
+  const { app } = (
+    await administrator.put(`/api/admin/apps/${slug}`, { starter_credits: 0, settle_key: 'rotate' })
+  ).json()
+  const hook = { url: 'https://hooks.example.com/focus', events: ['job.completed'] }
+  const { secret } = (await administrator.post(`/api/admin/apps/${slug}/webhooks`, hook)).json()
+  for (const made of [...tokens, app.settle_key, secret]) {
+    t.equal(patterns.filter((pattern) => new RegExp(`^${pattern}$`).test(made)).length, 1, made.slice(0, 10))
+  }
+  for (const token of tokens) {
+    t.ok(isFocusToken(token))
+    t.notOk(isFocusToken(token.replace(/.$/, (last) => (last === '0' ? '1' : '0'))), 'a look-alike')
+  }
 })
 
 t.test('README.md is short, and begins with the two commands', async (t) => {

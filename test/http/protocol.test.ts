@@ -22,6 +22,8 @@ async function speak(port: string, bytes: string): Promise<string> {
   return answer
 }
 
+const METADATA = `resource_metadata="${OURS}/.well-known/oauth-protected-resource"`
+
 t.test('every 401 says which scheme to use, and what was wrong with the token', async (t) => {
   const { app, person } = await start(t)
   const { paths } = (await app.inject('/api/openapi.json')).json() as { paths: Operations }
@@ -34,11 +36,11 @@ t.test('every 401 says which scheme to use, and what was wrong with the token', 
       const nothing = await ask({})
       if (nothing.statusCode !== 401) continue
       asked++
-      t.equal(nothing.headers['www-authenticate'], `Bearer realm="${OURS}"`, `${method} ${path}`)
+      t.equal(nothing.headers['www-authenticate'], `Bearer realm="${OURS}", ${METADATA}`, `${method} ${path}`)
       const wrong = await ask({ authorization: 'Bearer junk' })
       t.equal(
         wrong.headers['www-authenticate'],
-        `Bearer realm="${OURS}", error="invalid_token", error_description="${wrong.json().message}"`,
+        `Bearer realm="${OURS}", error="invalid_token", error_description="${wrong.json().message}", ${METADATA}`,
       )
     }
   }
@@ -50,7 +52,7 @@ t.test('every 401 says which scheme to use, and what was wrong with the token', 
   const scope = await device.get('/api/xToken')
   t.match(
     [scope.statusCode, scope.headers['www-authenticate']],
-    [403, /^Bearer realm="[^"]+", error="insufficient_scope", .*scope="oauth"$/],
+    [403, /^Bearer realm="[^"]+", error="insufficient_scope", .*scope="oauth", resource_metadata=/],
   )
 })
 

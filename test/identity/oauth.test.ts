@@ -42,11 +42,15 @@ t.test(
     connections.oauth_github = [connected('github-token', { scopes: undefined })]
     const scopes = ['users.read', 'tweet.read']
     const iso = '2027-01-15T08:00:00.000Z'
+    const external_account_id = 'eac_1'
     for (const [name, answer] of [
-      ['google', { token: 'google-token', provider: 'google', scopes, expires_at: iso }],
-      ['oauth_google', { token: 'google-token', provider: 'google', scopes, expires_at: iso }],
-      ['custom_focus', { token: 'custom-token', provider: 'custom_focus', scopes: [], expires_at: iso }],
-      ['github', { token: 'github-token', provider: 'github', scopes: [], expires_at: null }],
+      ['google', { token: 'google-token', provider: 'google', scopes, expires_at: iso, external_account_id }],
+      ['oauth_google', { token: 'google-token', provider: 'google', scopes, expires_at: iso, external_account_id }],
+      [
+        'custom_focus',
+        { token: 'custom-token', provider: 'custom_focus', scopes: [], expires_at: iso, external_account_id },
+      ],
+      ['github', { token: 'github-token', provider: 'github', scopes: [], expires_at: null, external_account_id }],
     ] as const) {
       const reply = await get(`/api/oauthToken/${name}`)
       t.equal(reply.statusCode, 200, name)
@@ -96,6 +100,61 @@ t.test('of several connected accounts it is the first, or the one that is asked 
   }
 })
 
+t.test(
+  'an expired connection is not handed out while a live one exists, and the answer names its account',
+  async (t) => {
+    const { connections, get } = await withClerk(t)
+    const [past, future] = [Date.now() - 60_000, Date.now() + 3_600_000]
+    connections.oauth_x = [
+      connected('expired', { expires_at: past }),
+      connected('live', { expires_at: future, external_account_id: 'eac_2' }),
+    ]
+    const live = { token: 'live', external_account_id: 'eac_2' }
+    t.match((await get('/api/oauthToken/x')).json(), live)
+    t.match((await get('/api/xToken')).json(), live)
+    t.match((await get('/api/xToken?external_account_id=eac_1')).json(), {
+      token: 'expired',
+      external_account_id: 'eac_1',
+    })
+    connections.oauth_x = [connected('expired', { expires_at: past })]
+    t.match((await get('/api/xToken')).json(), { token: 'expired', provider: 'x' }, 'the only one there is')
+    connections.oauth_twitter = [connected('old', { external_account_id: 'eac_3' })]
+    t.match((await get('/api/xToken')).json(), { token: 'old', provider: 'twitter' }, 'one without an end is live')
+  },
+)
+
+t.test('the connected accounts are listed, without their tokens', async (t) => {
+  const { clerk, connections, get, app } = await withClerk(t)
+  t.strictSame((await get('/api/oauthToken')).json(), { connections: [] })
+  const account = { object: 'external_account', approved_scopes: 'users.read tweet.read', email_address: '' }
+  connections.external_accounts = [
+    { ...account, id: 'eac_1', provider: 'oauth_x', username: 'ada' },
+    {
+      ...account,
+      id: 'gac_2',
+      external_account_id: 'eac_2',
+      provider: 'oauth_google',
+      username: null,
+      email_address: 'ada@example.com',
+      approved_scopes: '',
+    },
+  ]
+  const reply = await get('/api/oauthToken')
+  t.equal(reply.headers['cache-control'], 'no-store')
+  t.strictSame(reply.json(), {
+    connections: [
+      { provider: 'x', external_account_id: 'eac_1', name: 'ada', scopes: ['users.read', 'tweet.read'] },
+      { provider: 'google', external_account_id: 'eac_2', name: 'ada@example.com', scopes: [] },
+    ],
+  })
+  const gone = `Bearer ${await clerk.token({ sub: 'user_gone', sid: 'sess_gone' })}`
+  t.equal((await app.inject({ url: '/api/oauthToken', headers: { authorization: gone } })).statusCode, 401)
+  clerk.fail(/^GET .v1.users.[^/]+$/, { status: 422, body: errorBody('something_new', 'in the words of Clerk') })
+  const refused = await get('/api/oauthToken')
+  t.match([refused.statusCode, refused.json().error], [503, 'identity_provider_unavailable'])
+  t.equal((await app.inject('/api/oauthToken')).statusCode, 401)
+})
+
 t.test('what cannot be the name of a provider is 404, and Clerk is not asked', async (t) => {
   const { clerk, get } = await withClerk(t)
   const odd = [
@@ -128,6 +187,7 @@ t.test('no token of a provider is 404 with the reason as its code, and none of t
     [422, 'oauth_missing_access_token', 'reconnect_required'],
     [422, 'oauth_missing_refresh_token', 'reconnect_required'],
     [400, 'oauth_token_retrieval_error', 'reconnect_required'],
+    [422, 'something_new', 'reconnect_required'],
   ] as const) {
     clerk.fail(/oauth_access_tokens/, { status, body: errorBody(code, 'in the words of Clerk') })
     for (const url of ['/api/oauthToken/google', '/api/xToken']) {
@@ -229,7 +289,10 @@ t.test('for developing, the local identity answers the tokens that the operator 
     provider: 'twitter',
     scopes: [],
     expires_at: null,
+    external_account_id: 'local',
   })
+  const { connections } = (await ada.get('/api/oauthToken')).json()
+  t.match(connections, [{ provider: 'twitter', external_account_id: 'local' }, { provider: 'google' }])
   t.match((await ada.get('/api/oauthToken/oauth_google')).json(), { token: 'google-token', provider: 'google' })
   t.equal((await ada.get('/api/oauthToken/github')).json().error, 'not_connected')
   t.equal((await app.inject('/api/xToken')).statusCode, 401, 'still to people who are signed in alone')

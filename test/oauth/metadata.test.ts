@@ -25,3 +25,14 @@ t.test('the metadata is of the address that people know, and every endpoint in i
   t.match(resource, { resource: server.issuer, authorization_servers: [server.issuer] })
   t.strictSame(server.protected_resources, [resource.resource])
 })
+
+t.test('a 401 of the API says where to learn who issues its tokens', async (t) => {
+  const { app, config } = await start(t)
+  for (const headers of [{}, { authorization: 'Bearer x' }, { authorization: `Bearer focus_at_${'0'.repeat(49)}` }]) {
+    const refused = await app.inject({ url: '/api/wallet', headers })
+    t.equal(refused.statusCode, 401)
+    const [, address = ''] = /resource_metadata="([^"]+)"/.exec(String(refused.headers['www-authenticate'])) ?? []
+    t.equal(new URL(address).origin, config.publicUrl)
+    t.match((await app.inject(new URL(address).pathname)).json(), { authorization_servers: [config.publicUrl] })
+  }
+})

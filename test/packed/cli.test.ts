@@ -8,6 +8,7 @@ import t, { type Test } from 'tap'
 import { CODE, machine, serve } from '../support/cli.ts'
 import { openGate } from '../support/gate.ts'
 import { temporaryFolder } from '../support/process.ts'
+import { behindProxy } from '../support/tls-proxy.ts'
 
 const run = promisify(execFile)
 const cli = fileURLToPath(new URL('../../cli', import.meta.url))
@@ -57,6 +58,11 @@ t.test("the packed command line works on the machine's own Node, from login to l
   const id = (await done('jobs', 'create', '--app', 'video', '--action', 'render', '--cost', '5')).trim()
   t.match(await done('jobs', 'complete', id, '--cost', '3'), /^Moved +\+2 /m)
   t.match(await done('admin', 'verify'), /checks passed/)
+  const there = await behindProxy(t)
+  const byProxy = { FOCUS_SERVER: there.url, FOCUS_TOKEN: 'focus_pat_x', HTTPS_PROXY: there.proxy }
+  const proxied = await computer.focus(['whoami', '--json'], { ...byProxy, NODE_EXTRA_CA_CERTS: there.ca })
+  t.equal(proxied.code, 0, proxied.stderr)
+  t.equal(there.asked[0], 'focus.test:443', 'by way of the proxy')
   await done('logout')
   t.equal((await computer.focus(['whoami'])).code, 4)
   t.match(await computer.focus(['jobs', 'lst']), { code: 2, stderr: /Did you mean list/ })

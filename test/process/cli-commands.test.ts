@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { machine, serve, signedIn } from '../support/cli.ts'
+import { FOCUS, machine, serve, signedIn } from '../support/cli.ts'
 import { logIn } from '../support/device.ts'
 import { unique } from '../support/start.ts'
 
@@ -61,12 +61,14 @@ t.test("an app's server settles with its key alone", async (t) => {
 
 t.test('what is missing is said with 402, 403 and 401, and each has its exit code', async (t) => {
   const { focus, token } = await signedIn(t, service)
-  const short = await focus(['jobs', 'create', '--app', 'video', '--action', 'x', '--cost', '5'])
+  const short = await focus(['jobs', 'create', '--app', unique('unregistered'), '--action', 'x', '--cost', '5'])
   t.equal(short.code, 1)
   t.equal(
     short.stderr,
-    'Error: This needs 5 credits; you have 0 credits.\n5 more credits are needed. Buy more: https://example.com/topup\n',
+    'Error: This needs 5 credits; you have 0 credits.\n5 more credits are needed. Buy more: https://example.com/topup, or npx @thefocus/focus-cli buy\n',
   )
+  t.equal((await focus(['buy'])).stdout, 'https://example.com/topup\n')
+  t.strictSame(JSON.parse((await focus(['buy', '--json'])).stdout), { buy_url: 'https://example.com/topup' })
   const scope = await focus(['admin', 'verify'])
   t.equal(scope.code, 1)
   t.match(scope.stderr, 'Only an administrator may do this.')
@@ -80,20 +82,17 @@ t.test('what is missing is said with 402, 403 and 401, and each has its exit cod
   const computer = await machine(t)
   const none = await computer.focus(['wallet', '--server', url])
   t.equal(none.code, 4)
-  t.equal(
-    none.stderr,
-    `Error: You are not signed in to ${url}\nSign in: npx @thefocus/focus-cli login --server ${url}\n`,
-  )
+  t.equal(none.stderr, `Error: You are not signed in to ${url}\nSign in: ${FOCUS} login --server ${url}\n`)
   await computer.keep(url, token)
   const kept = await computer.focus(['wallet'])
   t.equal(kept.code, 4)
-  t.match(kept.stderr, /revoked[\s\S]*\nSign in again: npx @thefocus\/focus-cli login\n$/)
+  t.match(kept.stderr, /revoked[\s\S]*\nSign in again: node \S+focus\.js login\n$/)
   t.match(await computer.focus(['logout']), { code: 0 }, 'what is revoked already can be forgotten')
   await computer.keep(url, token, new Date(Date.now() - 1000).toISOString())
   for (const command of ['wallet', 'print-token']) {
     const expired = await computer.focus([command])
     t.match(expired, { code: 4, stdout: '' })
-    t.match(expired.stderr, /has expired\nSign in again: npx @thefocus\/focus-cli login\n$/)
+    t.match(expired.stderr, /has expired\nSign in again: node \S+focus\.js login\n$/)
   }
 })
 
@@ -114,8 +113,9 @@ t.test('lists go on where they end, and tell how', async (t) => {
   await person.get('/api/wallet?app=video')
   for (const cost of [1, 2, 3]) await person.reserve(cost)
   const first = await focus(['jobs', 'list', '--app', 'video', '--limit', '2'])
+  t.match(first.stderr, 'Older jobs: ')
   const [, cursor = ''] =
-    /^Older jobs: npx @thefocus\/focus-cli jobs list --app video --limit 2 --cursor (\S+)\n$/.exec(first.stderr) ?? []
+    /^Older jobs: node \S+focus\.js jobs list --app video --limit 2 --cursor (\S+)\n$/.exec(first.stderr) ?? []
   t.match(await done('jobs', 'list', '--app', 'video', '--cursor', cursor), /^ID.*\n[^\n]+ 1 +\d{4}-[^\n]+\n$/)
   t.match(await done('entries', '--csv', '--limit', '1'), /^seq,created_at,kind,.*\r?\n4,/)
   t.match(await done('tokens', 'list'), /^[0-9a-f-]{36} \* +ada-laptop +account /m)

@@ -33,14 +33,14 @@ const NO_PLACE = 'http://localhost:9'
 t.test('wrong usage is explained, and nothing is sent', async (t) => {
   const job = '0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f'
   for (const [words, message] of [
-    [['jobs', 'lst'], /\(Did you mean list\?\)\nTry: npx @thefocus\/focus-cli jobs --help/],
+    [['jobs', 'lst'], /\(Did you mean list\?\)\nTry: \S.* jobs --help/],
     [['wallets'], /^Error: unknown command 'wallets'\n\(Did you mean wallet\?\)/],
     [['job', 'list'], /\(Did you mean jobs\?\)/],
     [['admin', 'aps', 'list'], /\(Did you mean apps\?\)/],
     [['help', 'jbos'], /\(Did you mean jobs\?\)/],
     [['help', 'jobs', 'lst'], /\(Did you mean list\?\)/],
     [['help', 'nothing'], /^Error: unknown command 'nothing'/],
-    [['wallet', '--ap', 'video'], /\(Did you mean --app\?\)\nTry: npx @thefocus\/focus-cli wallet --help/],
+    [['wallet', '--ap', 'video'], /\(Did you mean --app\?\)\nTry: \S.* wallet --help/],
     [['jobs'], /^Usage: focus jobs <command>/],
     [['jobs', 'complete', job], /--cost/],
     [['jobs', 'complete', job, '--cost', '2.5'], /whole number/],

@@ -2,9 +2,9 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sql } from 'kysely'
 import t, { type Test } from 'tap'
-import { CODE, type Ended, machine, serve } from '../support/cli.ts'
+import { CODE, type Ended, FOCUS, machine, serve } from '../support/cli.ts'
 import { freePort } from '../support/free-port.ts'
-import { answer, openGate, type Rule } from '../support/gate.ts'
+import { answer, isPoll, openGate, type Rule } from '../support/gate.ts'
 import type { Person } from '../support/start.ts'
 
 // Each waits for polls, not for the processor.
@@ -13,17 +13,23 @@ t.jobs = 4
 const service = await serve(t)
 const { app, db, url } = service
 
-/** Somebody begins to log in through a gate, which holds the polls until `proceed`, and has the code on their screen. */
-async function beginning(t: Test, rule: Rule = () => false, args: string[] = []) {
+/**
+ * Somebody begins to log in through a gate, which holds the polls until `proceed`, and has the code on their screen.
+ * @param older whether the server is one that does not have OAuth yet
+ */
+async function beginning(t: Test, rule: Rule = () => false, args: string[] = [], older = false) {
   const { promise: proceeding, resolve: proceed } = Promise.withResolvers<void>()
   let device_code = ''
   const gate = await openGate(t, service.url, async (request, reply, pass) => {
-    if (request.path === '/api/device/start') {
+    if (older && request.path.startsWith('/oauth/')) {
+      return answer(reply, 404, { error: 'not_found', message: `There is no POST ${request.path} in this API.` })
+    }
+    if (request.path === (older ? '/api/device/start' : '/oauth/device_authorization')) {
       const started = (await (await pass()).json()) as { device_code: string }
       device_code = started.device_code
       return answer(reply, 200, { ...started, interval: 1 })
     }
-    if (request.path === '/api/device/poll') await proceeding
+    if (isPoll(request)) await proceeding
     return rule(request, reply, pass)
   })
   const ada = await service.person()
@@ -55,7 +61,7 @@ const failed = (t: Test, { code, stdout, stderr }: Ended, message: RegExp) => {
   t.equal(code, 1)
   t.equal(stdout, '')
   t.match(stderr, message)
-  t.match(stderr, 'npx @thefocus/focus-cli login', 'says how to start again')
+  t.match(stderr, `${FOCUS} login`, 'says how to start again')
 }
 
 t.test('a login that is approved ends with who you are, and later commands use its token', async (t) => {
@@ -68,8 +74,13 @@ t.test('a login that is approved ends with who you are, and later commands use i
   t.notMatch(stderr, /\p{Cc}(?<!\n)|[█▀▄]/u, 'no colours and no QR code where there is no terminal')
 
   const [poll] = gate.polls()
-  t.match(poll, { method: 'POST', path: '/api/device/poll' }, 'the device code stays out of the address')
-  t.match(JSON.parse(gate.requests[0]?.body ?? ''), { client_name: /^focus on ./, scope: 'account' })
+  t.match(poll, { method: 'POST', path: '/oauth/token' }, 'the device code stays out of the address')
+  const asked = Object.fromEntries(new URLSearchParams(gate.requests[0]?.body))
+  t.match(asked, { client_id: 'focus-cli', client_name: /^focus on ./, scope: 'account' })
+  t.notOk(
+    gate.requests.some(({ path }) => path.startsWith('/api/device/')),
+    'by the standard endpoints alone',
+  )
 
   const whoami = await computer.focus(['whoami', '--json'], { FOCUS_SERVER: '' })
   t.match(JSON.parse(whoami.stdout), { server: gate.url, account: { id: ada.id }, source: 'login', name: ada.email })
@@ -84,7 +95,11 @@ t.test('a login that is approved ends with who you are, and later commands use i
 
   const logout = await computer.focus(['logout'])
   t.equal(logout.code, 0)
-  t.strictSame((await ada.get('/api/tokens')).json(), { tokens: [] }, 'logging out revokes the token')
+  t.strictSame(
+    (await ada.get('/api/tokens')).json(),
+    { tokens: [], next_cursor: null },
+    'logging out revokes the token',
+  )
   t.strictSame(await readdir(join(computer.config, 'logins')), [])
   t.equal((await computer.focus(['whoami'])).code, 4)
 })
@@ -101,15 +116,26 @@ t.test('logging in again revokes the token before, and --scope says what the new
   t.match(tokens, [{ scopes: ['account'] }], 'one machine, one token')
   t.match(JSON.parse(stdout), { server: gate.url, token: { id: tokens[0].id, scopes: ['account'] } })
   const asked = gate.requests
-    .filter(({ path }) => path === '/api/device/start')
-    .map(({ body }) => JSON.parse(body).scope)
+    .filter(({ path }) => path === '/oauth/device_authorization')
+    .map(({ body }) => new URLSearchParams(body).get('scope'))
   t.strictSame(asked, ['account admin oauth', 'account'])
 })
 
+t.test('a server that is too old for OAuth is asked by its own endpoints', async (t) => {
+  const { ada, gate, login, decides } = await beginning(t, undefined, [], true)
+  await decides()
+  const { code, stdout, stderr } = await login.ended
+  t.equal(code, 0, stderr)
+  t.equal(stdout, `Signed in to ${gate.url} as ${ada.email}, with 0 credits.\n`)
+  t.match(gate.polls(), [{ path: '/api/device/poll' }])
+})
+
 t.test('a login that is denied says so', async (t) => {
-  const { login, decides } = await beginning(t)
-  await decides('deny')
-  failed(t, await login.ended, /^Error: The login was denied in the browser$/m)
+  for (const older of [false, true]) {
+    const { login, decides } = await beginning(t, undefined, [], older)
+    await decides('deny')
+    failed(t, await login.ended, /^Error: The login was denied in the browser$/m)
+  }
 })
 
 t.test('a login that nobody approved in time says so', async (t) => {
@@ -132,7 +158,7 @@ t.test('a login whose token somebody else has fetched says so', async (t) => {
 t.test('a login survives lost polls, a lost answer, and a server that is busy', async (t) => {
   let polls = 0
   const { login, decides, gate } = await beginning(t, async (request, reply, pass) => {
-    if (request.path !== '/api/device/poll') return false
+    if (!isPoll(request)) return false
     polls += 1
     if (polls === 1) return reply.destroy() && true
     if (polls === 2) return answer(reply, 503, { error: 'busy', message: 'Later.' }, { 'retry-after': '1' })
@@ -151,13 +177,13 @@ t.test('a login survives lost polls, a lost answer, and a server that is busy', 
 t.test('polls do not overlap, keep the interval, and slow down for good when told to', async (t) => {
   let polls = 0
   const { login, decides, gate } = await beginning(t, async (request, reply) => {
-    if (request.path !== '/api/device/poll') return false
+    if (!isPoll(request)) return false
     polls += 1
     if (polls === 1) {
       await new Promise((resolve) => setTimeout(resolve, 1500))
-      return answer(reply, 202, { status: 'pending', interval: 1 })
+      return answer(reply, 400, { error: 'authorization_pending' })
     }
-    if (polls === 2) return answer(reply, 429, { error: 'slow_down', interval: 2 }, { 'retry-after': '1' })
+    if (polls === 2) return answer(reply, 400, { error: 'slow_down', interval: 2 }, { 'retry-after': '1' })
     if (polls === 3) return answer(reply, 429, { error: 'too_many_attempts' }, { 'retry-after': '3' })
     return false
   })

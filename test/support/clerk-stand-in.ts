@@ -97,7 +97,8 @@ export async function startClerk(t: Test, publicUrl = 'http://localhost:3000') {
       return { object: 'token', jwt: await token({ sub: session.userId, ...extra }) }
     }
     const user = users.get(id)
-    if (method === 'GET' && kind === 'users' && !below && user) return { object: 'user', id, external_accounts: [] }
+    if (method === 'GET' && kind === 'users' && !below && user)
+      return { object: 'user', id, external_accounts: user.external_accounts ?? [] }
     if (method === 'GET' && kind === 'users' && below === 'oauth_access_tokens' && user && name !== undefined) {
       const tokens = user[name] ?? []
       return { data: tokens, total_count: tokens.length }
@@ -128,7 +129,7 @@ export async function startClerk(t: Test, publicUrl = 'http://localhost:3000') {
     sessions,
     /** Names of JWT templates */
     templates,
-    /** User id → provider (`oauth_x`) → its tokens as Clerk lists them */
+    /** User id → provider (`oauth_x`) → its tokens as Clerk lists them; `external_accounts` → these */
     users,
     token,
     /** A new user with a session that is active */

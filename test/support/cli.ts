@@ -16,6 +16,8 @@ import { type Person, startOwn } from './start.ts'
 const { Terminal } = createRequire(import.meta.url)('@xterm/headless') as typeof import('@xterm/headless')
 
 const PROGRAM = fileURLToPath(new URL('../../cli/bin/focus.js', import.meta.url))
+/** How hints name the command that `machine` starts. */
+export const FOCUS = `node ${PROGRAM}`
 // Stripping the types takes as long as the rest of a start, and many tests start it.
 const COMPILED = fileURLToPath(new URL('../../node_modules/.cache/focus-cli', import.meta.url))
 
@@ -112,7 +114,7 @@ export async function machine(t: Test, env: Env = {}, installed = { node: proces
       return ended
     },
     /** Keeps a token as `focus login` does. */
-    async keep(server: string, token: string, expires_at = new Date(Date.now() + 86_400_000).toISOString()) {
+    async keep(server: string, token: string, expires_at = new Date(Date.now() + 30 * 86_400_000).toISOString()) {
       await mkdir(join(config, 'logins'), { recursive: true, mode: 0o700 })
       const file = join(config, 'logins', `${server.replace('://', '_').replace(/[^a-z0-9.-]/g, '_')}.json`)
       await writeFile(file, JSON.stringify({ server, token, expires_at }), { mode: 0o600 })

@@ -49,7 +49,7 @@ export async function openGate(t: Test, target: string | undefined, rule: Rule =
       'content-type': type,
       ...(answer.headers.get('retry-after') && { 'retry-after': answer.headers.get('retry-after') ?? '' }),
     })
-    reply.end(url.startsWith('/api/device/') ? said.replace(/"interval":\d+/, '"interval":1') : said)
+    reply.end(isLogin(url) ? said.replace(/"interval":\d+/, '"interval":1') : said)
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -61,9 +61,14 @@ export async function openGate(t: Test, target: string | undefined, rule: Rule =
   return {
     url: `http://localhost:${port}`,
     requests,
-    polls: () => requests.filter(({ path }) => path.startsWith('/api/device/poll')),
+    polls: () => requests.filter(isPoll),
   }
 }
+
+const isLogin = (url: string) => url.startsWith('/api/device/') || url.startsWith('/oauth/device_authorization')
+
+/** A device asks for its token, by the standard endpoint or an older server's. */
+export const isPoll = ({ path }: Pick<Seen, 'path'>): boolean => path === '/oauth/token' || path === '/api/device/poll'
 
 /** Answers with JSON. */
 export function answer(

@@ -76,7 +76,7 @@ t.test('an endpoint that fails for an hour costs less than an attempt a minute',
     await deliverDue(db)
     const { retry_at } = (await operator.get(path)).json().endpoint
     const rest = (Date.parse(retry_at) - Date.now()) / 1000
-    t.ok(rest > 0, 'it is left alone')
+    t.ok(rest > 0, 'it is not tried for a while')
     const count = received.length
     await deliverDue(db)
     t.equal(received.length, count)

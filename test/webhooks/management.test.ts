@@ -81,7 +81,7 @@ t.test('while an endpoint is paused its messages wait; resumed, they arrive', as
   t.equal(received.length, 3)
 })
 
-t.test('a test message is sent once, also while the endpoint is paused or left alone', async (t) => {
+t.test('a test message is sent once, also while the endpoint is paused or waits for its next try', async (t) => {
   let code = 500
   const { app, db, operator, endpoint, path, endJobs, received, types, secret } = await hooked(
     t,
@@ -112,7 +112,7 @@ t.test('a test message is sent once, also while the endpoint is paused or left a
   await deliverDue(db)
   code = 204
   await deliverDue(db)
-  t.strictSame(types(), ['test', 'job.completed', 'job.completed'], 'it is left alone now')
+  t.strictSame(types(), ['test', 'job.completed', 'job.completed'], 'it waits for its next try now')
   await operator.post(`${path}/test`, {})
   await deliverDue(db)
   t.equal(types().at(-1), 'test')

@@ -1,6 +1,8 @@
 import { sql } from 'kysely'
 import t from 'tap'
-import { cleanUpWebhooks } from '../../src/webhooks/retention.ts'
+import { DEAD_LETTER_READS } from '../../src/webhooks/dead-letters.ts'
+import { dueMessages, dueTests } from '../../src/webhooks/queue.ts'
+import { cleanUpWebhooks, RETENTION_READS } from '../../src/webhooks/retention.ts'
 import { deliverDue, hooked, status } from '../support/receiver.ts'
 
 t.test('what waited for three days is dead, tried or not; dead messages go after 30 days more', async (t) => {
@@ -69,6 +71,25 @@ t.test('messages that were written for an endpoint while it was removed go', asy
     select ${ada.id}, ${endpoint.id}, 'job.completed', '{}' from generate_series(1, 3)`.execute(db)
   await deliverDue(db)
   t.equal((await messages()).length, 3)
+  // A replica had leased the endpoint meanwhile.
+  await sql`insert into webhook_delivery_state (endpoint_id, leased_until) values (${endpoint.id}, now())`.execute(db)
   await cleanUpWebhooks(db)
   t.strictSame(await messages(), [])
+  t.strictSame(
+    (await sql`select 1 from webhook_delivery_state where endpoint_id = ${endpoint.id}`.execute(db)).rows,
+    [],
+  )
+})
+
+t.test('messages and attempts are found by indexes', async (t) => {
+  const { db, endpoint } = await hooked(t)
+  for (const { sql: text } of [dueMessages, dueTests, ...DEAD_LETTER_READS, ...RETENTION_READS]) {
+    const statement = text.replace(/\$\d+::uuid/g, `'${endpoint.id}'::uuid`).replace(/\$\d+::int/g, '500')
+    const plan = await db.transaction().execute(async (trx) => {
+      await sql`set local enable_seqscan = off`.execute(trx)
+      return (await sql.raw<{ 'QUERY PLAN': string }>(`explain ${statement}`).execute(trx)).rows
+    })
+    const lines = plan.map((row) => row['QUERY PLAN']).join('\n')
+    t.notMatch(lines, /Seq Scan/, lines)
+  }
 })

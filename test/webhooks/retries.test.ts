@@ -79,7 +79,7 @@ t.test('Retry-After is obeyed, also for the other messages of the endpoint', asy
   t.equal(received.length, 1)
   const wait = (time: unknown) => (new Date(String(time)).getTime() - Date.now()) / 1000
   const { retry_at } = (await operator.get(path)).json().endpoint
-  t.ok(Math.abs(wait(retry_at) - 600) < 5, `the endpoint is left alone for ${wait(retry_at)} s`)
+  t.ok(Math.abs(wait(retry_at) - 600) < 5, `the endpoint is tried again after ${wait(retry_at)} s`)
   const [first] = await messages()
   t.ok(Math.abs(wait(first?.next_attempt_at) - 600) < 5, 'and the message waits as long')
   await endJobs(2)

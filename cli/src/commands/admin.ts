@@ -1,15 +1,19 @@
 import type { components } from '../api-types.ts'
 import { EXIT, Failure, usage } from '../failure.ts'
 import type { Focus } from '../focus.ts'
-import { colours, plain, print, printFields, printJson, printTable, remark } from '../output.ts'
+import { colours, line, print, printFields, printJson, printTable, remark } from '../output.ts'
+import { everyPage } from '../pages.ts'
 
 type Account = components['schemas']['Account']
 type App = components['schemas']['App']
 
+const allApps = (focus: Focus) =>
+  everyPage('apps', (query) => focus.ask((api) => api.GET('/api/admin/apps', { params: { query } })))
+
 export async function listApps(focus: Focus): Promise<void> {
-  const answer = await focus.ask((api) => api.GET('/api/admin/apps'))
+  const answer = await allApps(focus)
   if (focus.json) return printJson(answer)
-  if (!answer.apps.length) return remark('No registered apps.')
+  if (!answer.apps.length) return remark(line`No registered apps.`)
   await printTable(
     [
       { title: 'app', value: ({ slug }) => slug },
@@ -27,15 +31,19 @@ interface AppOptions {
   starterCredits?: number
   /** false: --no-origin */
   origin?: string[] | false
+  redirectUri?: string[] | false
+  resource?: string[] | false
   settleKey?: 'rotate' | 'remove'
 }
 
 export async function setApp(focus: Focus, options: AppOptions, slug: string): Promise<void> {
-  const { name, origin, settleKey } = options
+  const { name, origin, redirectUri, resource, settleKey } = options
   const body = {
     starter_credits: options.starterCredits ?? (await creditsOf(focus, slug)),
     ...(name !== undefined && { name }),
     ...(origin !== undefined && { origins: origin || [] }),
+    ...(redirectUri !== undefined && { redirect_uris: redirectUri || [] }),
+    ...(resource !== undefined && { resources: resource || [] }),
     ...(settleKey && { settle_key: settleKey }),
   }
   const answer = await focus.ask((api) => api.PUT('/api/admin/apps/{slug}', { params: { path: { slug } }, body }))
@@ -45,7 +53,7 @@ export async function setApp(focus: Focus, options: AppOptions, slug: string): P
 
 /** The API requires the starter credits in every request, so the current ones are read and sent again. */
 async function creditsOf(focus: Focus, slug: string): Promise<number> {
-  const { apps } = await focus.ask((api) => api.GET('/api/admin/apps'))
+  const { apps } = await allApps(focus)
   const app = apps.find((registered) => registered.slug === slug)
   if (!app) throw usage(`${slug} is a new app and needs --starter-credits, which may be 0`)
   return app.starter_credits
@@ -57,9 +65,12 @@ function printApp(app: App): void {
     Name: app.name,
     'Starter credits': app.starter_credits,
     Origins: app.origins.join(' '),
+    // A server that is older than OAuth has neither.
+    'Redirect URIs': app.redirect_uris?.join(' ') || undefined,
+    Resources: app.resources?.join(' ') || undefined,
     'Settle key': app.settle_key ?? app.has_settle_key,
   })
-  if (app.settle_key) remark("The settle key is shown only once. Store it on the app's server.")
+  if (app.settle_key) remark(line`The settle key is shown only once. Store it on the app's server.`)
 }
 
 interface CreditsOptions {
@@ -78,7 +89,7 @@ export const credits =
     if (focus.json) return printJson(answer)
     const { entry } = answer
     printAccount(answer.account)
-    remark(`Entry ${entry.seq}: ${entry.kind} ${entry.amount > 0 ? '+' : ''}${entry.amount}.`)
+    remark(line`Entry ${entry.seq}: ${entry.kind} ${entry.amount > 0 ? '+' : ''}${entry.amount}.`)
   }
 
 export async function account(focus: Focus, _: object, clerk_id: string): Promise<void> {
@@ -94,7 +105,7 @@ function printAccount({ id, clerk_id, plan, credits, held }: Account): void {
 export async function revokeTokens(focus: Focus, _: object, clerk_id: string): Promise<void> {
   const answer = await focus.ask((api) => api.POST('/api/admin/accounts/revoke-tokens', { body: { clerk_id } }))
   if (focus.json) return printJson(answer)
-  print(`Revoked ${answer.revoked} ${answer.revoked === 1 ? 'token' : 'tokens'}.`)
+  print(line`Revoked ${answer.revoked} ${answer.revoked === 1 ? 'token' : 'tokens'}.`)
 }
 
 /** @throws {Failure} ledger_broken, exit code 1, after a table of the violations */
@@ -103,7 +114,7 @@ export async function verify(focus: Focus): Promise<void> {
   const { ok, checks } = answer
   const broken = checks.filter(({ violations }) => violations > 0)
   if (focus.json) printJson(answer)
-  else if (ok) print(`The ledger is consistent: all ${checks.length} checks passed.`)
+  else if (ok) print(line`The ledger is consistent: all ${checks.length} checks passed.`)
   else {
     const { bold } = colours(process.stdout)
     await printTable(
@@ -114,10 +125,11 @@ export async function verify(focus: Focus): Promise<void> {
       broken,
     )
     for (const { name, examples } of broken) {
-      print(`\n${bold(plain(name))}, for example:`)
+      print(line``)
+      print(line`${bold(line`${name}`)}, for example:`)
       const titles = [...new Set(examples.flatMap(Object.keys))]
       await printTable(
-        titles.map((title) => ({ title: plain(title), value: (row: Record<string, unknown>) => cell(row[title]) })),
+        titles.map((title) => ({ title, value: (row: Record<string, unknown>) => cell(row[title]) })),
         examples,
       )
     }

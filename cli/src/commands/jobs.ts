@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { components } from '../api-types.ts'
+import { quoted } from '../command-line.ts'
 import { Failure } from '../failure.ts'
 import type { Focus } from '../focus.ts'
-import { creditsText, day, moment, plain, print, printFields, printJson, printTable, remark } from '../output.ts'
+import { creditsText, day, line, moment, print, printFields, printJson, printTable, remark } from '../output.ts'
 import { readMetadata } from './arguments.ts'
 
 type Job = components['schemas']['Job']
@@ -18,7 +19,7 @@ interface ListOptions {
 export async function list(focus: Focus, query: ListOptions): Promise<void> {
   const answer = await focus.ask((api) => api.GET('/api/jobs', { params: { query } }))
   if (focus.json) return printJson(answer)
-  if (!answer.jobs.length) return remark('No jobs.')
+  if (!answer.jobs.length) return remark(line`No jobs.`)
   await printTable(
     [
       { title: 'id', value: ({ id }) => id },
@@ -32,8 +33,11 @@ export async function list(focus: Focus, query: ListOptions): Promise<void> {
   )
   if (!answer.next_cursor) return
   const { app, status, limit } = query
-  const words = ['jobs list', app && `--app ${app}`, status && `--status ${status}`, limit && `--limit ${limit}`]
-  remark(`Older jobs: ${focus.hint([...words, `--cursor ${plain(answer.next_cursor)}`].filter(Boolean).join(' '))}`)
+  const options = { app, status, limit, cursor: answer.next_cursor }
+  const words = Object.entries(options).flatMap(([name, value]) =>
+    value === undefined ? [] : [`--${name}`, `${value}`],
+  )
+  remark(line`Older jobs: ${focus.hint('jobs', 'list', ...words)}`)
 }
 
 export async function show(focus: Focus, _: object, id: string): Promise<void> {
@@ -94,11 +98,11 @@ export async function create(focus: Focus, options: CreateOptions): Promise<void
       throw perhapsCreated(error, idempotencyKey)
     })
   if (focus.json) return printJson({ ...job, replayed })
-  print(plain(job.job_id))
+  print(line`${job.job_id}`)
   remark(
     replayed
-      ? 'This job exists already. Nothing was reserved.'
-      : `Reserved ${creditsText(cost)} until ${moment(job.expires_at)}.`,
+      ? line`This job exists already. Nothing was reserved.`
+      : line`Reserved ${creditsText(cost)} until ${moment(job.expires_at)}.`,
   )
 }
 
@@ -108,7 +112,7 @@ function perhapsCreated(error: unknown, key: string): unknown {
   const { code, message, exitCode, details } = error
   const { status } = details
   if (code !== 'server_unreachable' && !(typeof status === 'number' && status >= 500)) return error
-  const hint = `The job may have been created. Repeat the command with --idempotency-key ${key}: the credits are reserved once.`
+  const hint = `The job may have been created. Repeat the command with --idempotency-key ${quoted(key)}: the credits are reserved once.`
   return new Failure(code, message, { exitCode, details, hint })
 }
 
@@ -141,7 +145,7 @@ function report(focus: Focus, answer: Settled): void {
   const { job, moved, credits, held, warning } = answer
   const movement = moved ? `${moved.amount > 0 ? '+' : ''}${moved.amount} (${moved.kind})` : 'nothing'
   printFields({ Job: job.id, Status: job.status, Cost: job.actual_cost, Moved: movement, Credits: credits, Held: held })
-  if (warning) remark(plain(warning))
+  if (warning) remark(line`${warning}`)
 }
 
 export async function heartbeat(focus: Focus, options: SettleOptions & { ttl?: number }, id: string): Promise<void> {
@@ -151,5 +155,5 @@ export async function heartbeat(focus: Focus, options: SettleOptions & { ttl?: n
     credentialsFor(options),
   )
   if (focus.json) return printJson(answer)
-  print(`The hold now expires at ${moment(answer.job.expires_at)}.`)
+  print(line`The hold now expires at ${moment(answer.job.expires_at)}.`)
 }

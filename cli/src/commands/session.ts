@@ -1,22 +1,27 @@
 import { hostname } from 'node:os'
+import { text } from 'node:stream/consumers'
 import { openApi, take } from '../api.ts'
 import type { components } from '../api-types.ts'
 import { fetchToken, type Started, startLogin } from '../device-login.ts'
 import { Failure, usage } from '../failure.ts'
-import type { Focus } from '../focus.ts'
-import { creditsText, moment, plain, print, printFields, printJson, remark } from '../output.ts'
-import { type Login, prepareFolder, readLogin, removeLogin, writeLogin } from '../store.ts'
+import { type Focus, type Source, tokenOfEnvironment, warnOfExpiry } from '../focus.ts'
+import { creditsText, type Line, line, moment, print, printFields, printJson, remark } from '../output.ts'
+import { isToken, type Login, loginFile, prepareFolder, readLogin, removeLogin, writeLogin } from '../store.ts'
 
 /** In ms. Short enough that a poll that times out can be repeated within the minute for which the token is repeated. */
 const LOGIN_TIMEOUT = 10_000
 const SCOPES = ['account', 'oauth', 'admin']
 
 /** @throws {Failure} any error that ends a login; config_unwritable */
-export async function login(focus: Focus, options: { browser: boolean; scope?: string }): Promise<void> {
+export async function login(
+  focus: Focus,
+  options: { browser: boolean; scope?: string; withToken?: boolean },
+): Promise<void> {
   const { server } = focus
   const scope = readScopes(options.scope)
-  refuseWithEnvironment('login')
+  await refuseWithEnvironment('login')
   await prepareFolder()
+  if (options.withToken) return loginWithToken(focus)
   const before = await loginBefore(server)
   const api = openApi(server, {}, LOGIN_TIMEOUT)
   const started = await startLogin(api, server, { client_name: `focus on ${hostname()}`.slice(0, 100), scope })
@@ -29,11 +34,8 @@ export async function login(focus: Focus, options: { browser: boolean; scope?: s
     throw error
   }
   // One token per machine: an old one would stay valid unnoticed.
-  if (before) await revoke(before).catch(() => remark('The token of the previous login could not be revoked.'))
-  const who = await identify(focus)
-  if (focus.json) return printJson(who)
-  const { clerk_id, credits } = who.account
-  print(`Signed in to ${server} as ${plain(who.name ?? clerk_id)}, with ${creditsText(credits)}.`)
+  if (before) await revoke(before).catch(() => remark(line`The token of the previous login could not be revoked.`))
+  await reportLogin(focus)
 
   async function approved(started: Started) {
     const { openBrowser, showCode, showWaiting } = await import('../login-screen.ts')
@@ -52,6 +54,29 @@ export async function login(focus: Focus, options: { browser: boolean; scope?: s
   }
 }
 
+async function reportLogin(focus: Focus): Promise<void> {
+  const who = await identify(focus)
+  if (focus.json) return printJson(who)
+  const { clerk_id, credits } = who.account
+  print(line`Signed in to ${focus.server} as ${who.name ?? clerk_id}, with ${creditsText(credits)}.`)
+  remark(line`The token is stored in ${loginFile(focus.server)}.`)
+}
+
+/** Stores a personal access token that somebody made elsewhere. @throws {Failure} usage; the server's, where it is not valid */
+async function loginWithToken(focus: Focus): Promise<void> {
+  const { server } = focus
+  const how = `Example: ${focus.hint('login', '--with-token')} < token.txt`
+  if (process.stdin.isTTY) throw usage('--with-token reads the token from a pipe or a file', how)
+  const token = (await text(process.stdin)).trim()
+  if (!isToken(token)) throw usage('Standard input is not a token', how)
+  const { tokens } = await take(server, openApi(server, { token }, LOGIN_TIMEOUT).GET('/api/tokens'))
+  const current = tokens.find((candidate) => candidate.current)
+  if (!current) throw usage('This is a session token of a minute, not a personal access token (focus_pat_…)')
+  // The token of the login before may be in use elsewhere, as this one may be.
+  await writeLogin({ server, token, expires_at: current.expires_at })
+  await reportLogin(focus)
+}
+
 /** Always with `account`, which whoami and most commands need. */
 function readScopes(given = ''): string {
   const scopes = given.split(/[\s,]+/).filter(Boolean)
@@ -61,14 +86,13 @@ function readScopes(given = ''): string {
 }
 
 /** @throws {Failure} token_from_environment */
-function refuseWithEnvironment(command: string): void {
-  if (!process.env.FOCUS_TOKEN?.trim()) return
+async function refuseWithEnvironment(command: string): Promise<void> {
+  const source = (await tokenOfEnvironment())?.source
+  if (!source) return
   throw new Failure(
     'token_from_environment',
-    `FOCUS_TOKEN is set and takes precedence over a login, so ${command} would have no effect`,
-    {
-      hint: 'Unset FOCUS_TOKEN first.',
-    },
+    `${source} is set and takes precedence over a login, so ${command} would have no effect`,
+    { hint: `Unset ${source} first.` },
   )
 }
 
@@ -76,45 +100,57 @@ async function loginBefore(server: string): Promise<Login | undefined> {
   try {
     return await readLogin(server, { toRevoke: true })
   } catch (error) {
-    remark(`${(error as Error).message}; this login replaces it.`)
+    remark(line`${(error as Error).message}; this login replaces it.`)
     return undefined
   }
 }
 
-/** Revokes the token of a login; 401 means that it is revoked or expired already. */
-async function revoke({ server, token }: Login): Promise<void> {
+/** Revokes the token of a login. @returns why the server did not take the token, such as `token_expired`; null: it is revoked */
+async function revoke({ server, token }: Login): Promise<string | null> {
   const api = openApi(server, { token }, LOGIN_TIMEOUT)
   try {
     await take(server, api.DELETE('/api/tokens/{id}', { params: { path: { id: 'current' } } }))
+    return null
   } catch (error) {
     if (!(error instanceof Failure) || error.details.status !== 401) throw error
+    return error.code
   }
+}
+
+const ENDED: Record<string, string> = {
+  token_expired: 'Its token had expired.',
+  token_revoked: 'Its token had been revoked before.',
 }
 
 /** @throws {Failure} server_unreachable and others. Then the login is kept, unless `force` is set. */
 export async function logout(focus: Focus, { force = false }: { force?: boolean }): Promise<void> {
   const { server } = focus
-  refuseWithEnvironment('logout')
+  await refuseWithEnvironment('logout')
   const login = await readLogin(server, { toRevoke: true }).catch(async (error) => {
     if (error instanceof Failure && error.code === 'config_corrupt') await removeLogin(server)
     throw error
   })
-  if (!login) return say(`You are not signed in to ${server}.`, false)
+  if (!login) return say(line`You are not signed in to ${server}.`, false)
+  let refused: string | null
   try {
-    await revoke(login)
+    refused = await revoke(login)
   } catch (error) {
     if (!force) {
       const { code, message, details } = error as Failure
-      const hint = `Try again later, or delete the login here with ${focus.hint('logout --force')} and revoke it on ${server}/account.`
+      const hint = `Try again later, or delete the login here with ${focus.hint('logout', '--force')} and revoke it on ${server}/account.`
       throw new Failure(code, `The token was not revoked. ${message}`, { details, hint })
     }
     await removeLogin(server)
-    return say(`Deleted the login to ${server}. Its token was not revoked and may work until it expires.`, false)
+    return say(line`Deleted the login to ${server}. Its token was not revoked and may work until it expires.`, false)
   }
   await removeLogin(server)
-  say(`Signed out of ${server} and revoked its token.`, true)
+  if (refused === null) return say(line`Signed out of ${server} and revoked its token.`, true)
+  say(
+    line`Signed out of ${server}. ${ENDED[refused] ?? 'Its token was not valid any more.'}`,
+    refused === 'token_revoked',
+  )
 
-  function say(text: string, revoked: boolean): void {
+  function say(text: Line, revoked: boolean): void {
     if (focus.json) printJson({ server, revoked })
     else print(text)
   }
@@ -133,12 +169,17 @@ export async function whoami(focus: Focus): Promise<void> {
     Server: focus.server,
     Token: token ? `${token.name} (…${token.last_four}), scope ${token.scopes.join(', ')}` : who.source,
     Expires: token ? moment(token.expires_at) : undefined,
+    'Stored in': who.file ?? undefined,
   })
+  // Of a stored login, its expiry is known and was said.
+  if (token && who.source !== 'login') await warnOfExpiry(token.expires_at, `It is the one in ${who.source}.`)
 }
 
 type Who = {
   server: string
-  source: 'login' | 'FOCUS_TOKEN'
+  source: Source
+  /** The file with the token; null with FOCUS_TOKEN */
+  file: string | null
   /** What the server called the person at the login; null where it did not know, and with FOCUS_TOKEN */
   name: string | null
   account: components['schemas']['Account']
@@ -147,16 +188,16 @@ type Who = {
 }
 
 async function identify(focus: Focus): Promise<Who> {
-  const [{ source, name }, { account }, { tokens }] = await Promise.all([
+  const [{ source, file, name }, { account }, { tokens }] = await Promise.all([
     focus.token(),
     focus.ask((api) => api.GET('/api/wallet')),
     focus.ask((api) => api.GET('/api/tokens')),
   ])
-  return { server: focus.server, source, name, account, token: tokens.find(({ current }) => current) ?? null }
+  return { server: focus.server, source, file, name, account, token: tokens.find(({ current }) => current) ?? null }
 }
 
 export async function printToken(focus: Focus): Promise<void> {
   const { token, expires_at } = await focus.token()
   if (focus.json) printJson({ server: focus.server, token, expires_at })
-  else print(token)
+  else print(line`${token}`)
 }

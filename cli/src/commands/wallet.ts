@@ -1,5 +1,8 @@
+import { webPage } from '../device-login.ts'
+import { Failure } from '../failure.ts'
 import type { Focus } from '../focus.ts'
-import { day, moment, plain, print, printFields, printJson, printTable, remark } from '../output.ts'
+import { openBrowser } from '../login-screen.ts'
+import { day, line, moment, print, printFields, printJson, printTable, printText, remark } from '../output.ts'
 
 export async function wallet(focus: Focus, { app }: { app?: string }): Promise<void> {
   const query = app === undefined ? {} : { app }
@@ -8,7 +11,7 @@ export async function wallet(focus: Focus, { app }: { app?: string }): Promise<v
   const { account, apps, app_grant } = answer
   printFields({ Credits: account.credits, Held: account.held, Plan: account.plan })
   if (apps.length) {
-    print('')
+    print(line``)
     await printTable(
       [
         { title: 'app', value: ({ slug }) => slug, shrinks: true },
@@ -18,7 +21,17 @@ export async function wallet(focus: Focus, { app }: { app?: string }): Promise<v
       apps,
     )
   }
-  if (app_grant && !app_grant.granted) remark(`${plain(app_grant.slug)} grants no starter credits.`)
+  if (app_grant && !app_grant.granted) remark(line`${app_grant.slug} grants no starter credits.`)
+}
+
+/** Prints where to buy credits, and opens it in a browser where this machine has one. */
+export async function buy(focus: Focus, { browser }: { browser?: boolean }): Promise<void> {
+  const { buy_url } = await focus.ask((api) => api.GET('/api/wallet'))
+  const page = webPage(buy_url)
+  if (!page) throw new Failure('not_selling', `${focus.server} sells no credits`)
+  if (focus.json) return printJson({ buy_url: page })
+  print(line`${page}`)
+  if (browser !== false) await openBrowser(page)
 }
 
 interface EntriesOptions {
@@ -33,13 +46,12 @@ export async function entries(focus: Focus, { csv, ...query }: EntriesOptions): 
     const text = await focus.ask((api) =>
       api.GET('/api/wallet/entries', { params: { query }, headers: { accept: 'text/csv' }, parseAs: 'text' }),
     )
-    // Unchanged for files and pipes; on a terminal without control characters.
-    process.stdout.write(process.stdout.isTTY ? `${text.split(/\r?\n/).map(plain).join('\n')}` : text)
+    printText(text)
     return
   }
   const answer = await focus.ask((api) => api.GET('/api/wallet/entries', { params: { query } }))
   if (focus.json) return printJson(answer)
-  if (!answer.entries.length) return remark('No entries.')
+  if (!answer.entries.length) return remark(line`No entries.`)
   await printTable(
     [
       { title: 'no', value: ({ seq }) => seq },
@@ -51,5 +63,5 @@ export async function entries(focus: Focus, { csv, ...query }: EntriesOptions): 
     ],
     answer.entries,
   )
-  if (answer.next_cursor) remark(`Older entries: ${focus.hint(`entries --cursor ${plain(answer.next_cursor)}`)}`)
+  if (answer.next_cursor) remark(line`Older entries: ${focus.hint('entries', '--cursor', answer.next_cursor)}`)
 }

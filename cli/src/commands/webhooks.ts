@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { components } from '../api-types.ts'
 import { EXIT, Failure, usage } from '../failure.ts'
 import type { Focus } from '../focus.ts'
-import { moment, plain, print, printFields, printJson, printTable, remark } from '../output.ts'
+import { line, moment, print, printFields, printJson, printTable, remark } from '../output.ts'
 
 type Endpoint = components['schemas']['WebhookEndpoint']
 type Delivery = components['schemas']['WebhookDelivery']
@@ -17,7 +17,7 @@ export async function list(focus: Focus, _: object, slug: string): Promise<void>
   const params = { params: { path: { slug } } }
   const answer = await focus.ask((api) => api.GET('/api/admin/apps/{slug}/webhooks', params))
   if (focus.json) return printJson(answer)
-  if (!answer.endpoints.length) return remark(`${slug} has no webhook endpoints.`)
+  if (!answer.endpoints.length) return remark(line`${slug} has no webhook endpoints.`)
   await printTable(
     [
       { title: 'id', value: ({ id }) => id },
@@ -83,7 +83,7 @@ function report(focus: Focus, answer: { endpoint: Endpoint; secret?: string }): 
     'Old secret until': endpoint.previous_secret_until ? moment(endpoint.previous_secret_until) : undefined,
     Secret: secret,
   })
-  if (secret) remark(SHOWN_ONCE)
+  if (secret) remark(line`${SHOWN_ONCE}`)
 }
 
 const SHOWN_ONCE = 'The secret is shown only once. Store it at the receiver.'
@@ -96,8 +96,8 @@ function stateOf({ paused, pause_reason, failures }: Endpoint): string {
 export async function rotate(focus: Focus, _: object, id: string): Promise<void> {
   const answer = await focus.ask((api) => api.POST('/api/admin/webhooks/{id}/rotate', at(id)))
   if (focus.json) return printJson(answer)
-  print(plain(answer.secret))
-  remark(`${SHOWN_ONCE} For 24 hours the old one signs as well.`)
+  print(line`${answer.secret}`)
+  remark(line`${SHOWN_ONCE} For 24 hours the old one signs as well.`)
 }
 
 /** Sends a test message and waits for its delivery. @throws {Failure} test_failed, where the receiver did not take it */
@@ -115,9 +115,9 @@ export async function test(focus: Focus, _: object, id: string): Promise<void> {
     printFields({ Message: message_id, Status: status ?? undefined, Took: `${ms} ms`, Answer: answer ?? undefined })
   }
   if (delivery?.error === null) return
-  throw new Failure('test_failed', plain(delivery?.error ?? 'The message was not sent yet'), {
+  throw new Failure('test_failed', delivery?.error ?? 'The message was not sent yet', {
     exitCode: EXIT.failed,
-    hint: `Look at ${focus.hint(`admin webhooks deliveries ${id}`)}`,
+    hint: `Look at ${focus.hint('admin', 'webhooks', 'deliveries', id)}`,
   })
 }
 
@@ -130,7 +130,7 @@ export async function deliveries(focus: Focus, query: ListOptions, id: string): 
   const params = { params: { path: { id }, query } }
   const answer = await focus.ask((api) => api.GET('/api/admin/webhooks/{id}/deliveries', params))
   if (focus.json) return printJson(answer)
-  if (!answer.deliveries.length) return remark('No deliveries in the last seven days.')
+  if (!answer.deliveries.length) return remark(line`No deliveries in the last seven days.`)
   await printTable(
     [
       { title: 'attempted', value: ({ attempted_at }) => moment(attempted_at) },
@@ -145,15 +145,17 @@ export async function deliveries(focus: Focus, query: ListOptions, id: string): 
     answer.deliveries,
   )
   if (!answer.next_cursor) return
-  const limit = query.limit ? ` --limit ${query.limit}` : ''
-  remark(`Older: ${focus.hint(`admin webhooks deliveries ${id}${limit} --cursor ${plain(answer.next_cursor)}`)}`)
+  const limit = query.limit === undefined ? [] : ['--limit', `${query.limit}`]
+  remark(
+    line`Older: ${focus.hint(...['admin', 'webhooks', 'deliveries', id], ...limit, '--cursor', answer.next_cursor)}`,
+  )
 }
 
 export async function dead(focus: Focus, { limit }: ListOptions, id: string): Promise<void> {
   const query = { endpoint_id: id, ...(limit !== undefined && { limit }) }
   const answer = await focus.ask((api) => api.GET('/api/admin/webhooks/dead', { params: { query } }))
   if (focus.json) return printJson(answer)
-  if (!answer.messages.length) return remark('No dead messages.')
+  if (!answer.messages.length) return remark(line`No dead messages.`)
   await printTable(
     [
       { title: 'message', value: ({ id }) => id },
@@ -177,15 +179,15 @@ const whichOf = (endpoint_id: string, { message }: Which) => ({
 export async function replay(focus: Focus, options: Which, id: string): Promise<void> {
   const answer = await focus.ask((api) => api.POST('/api/admin/webhooks/replay', whichOf(id, options)))
   if (focus.json) return printJson(answer)
-  print(`${messagesText(answer.replayed)} will be sent again.`)
-  if (answer.more) remark(MORE)
+  print(line`${messagesText(answer.replayed)} will be sent again.`)
+  if (answer.more) remark(line`${MORE}`)
 }
 
 export async function dismiss(focus: Focus, options: Which, id: string): Promise<void> {
   const answer = await focus.ask((api) => api.POST('/api/admin/webhooks/dismiss', whichOf(id, options)))
   if (focus.json) return printJson(answer)
-  print(`${messagesText(answer.dismissed)} deleted.`)
-  if (answer.more) remark(MORE)
+  print(line`${messagesText(answer.dismissed)} deleted.`)
+  if (answer.more) remark(line`${MORE}`)
 }
 
 const MORE = 'There are more. Repeat the command.'
@@ -194,5 +196,5 @@ const messagesText = (count: number) => `${count} ${count === 1 ? 'message' : 'm
 export async function remove(focus: Focus, _: object, id: string): Promise<void> {
   await focus.ask((api) => api.DELETE('/api/admin/webhooks/{id}', at(id)))
   if (focus.json) return printJson({})
-  print('Removed, with its undelivered messages.')
+  print(line`Removed, with its undelivered messages.`)
 }

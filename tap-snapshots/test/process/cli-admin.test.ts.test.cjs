@@ -24,6 +24,8 @@ Object {
       "origins": Array [
         "string",
       ],
+      "redirect_uris": Array [],
+      "resources": Array [],
       "slug": "string",
       "starter_credits": "number",
     },
@@ -59,12 +61,14 @@ Object {
   },
   "an error, on stderr": Object {
     "available": "number",
+    "buy_url": "string",
     "error": "string",
     "hint": "string",
     "message": "string",
     "request_id": "string",
     "required": "number",
     "status": "number",
+    "topup_url": "string",
   },
   "entries": Object {
     "entries": Array [
@@ -109,6 +113,7 @@ Object {
     "expires_at": "string",
     "job_id": "string",
     "replayed": "boolean",
+    "status": "string",
   },
   "jobs heartbeat": Object {
     "job": Object {
@@ -206,6 +211,8 @@ Object {
         "starter_credits": "number",
       },
     ],
+    "auto_topup": null,
+    "buy_url": "string",
   },
   "whoami": Object {
     "account": Object {
@@ -215,6 +222,7 @@ Object {
       "id": "string",
       "plan": "string",
     },
+    "file": null,
     "name": null,
     "server": "string",
     "source": "string",
