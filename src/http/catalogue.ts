@@ -361,6 +361,18 @@ export const keyOfEndedJob = apiError(
     `The job of this Idempotency-Key is ${endText(job)}: nothing is held for it. Use a new key for new work.`,
   { example: [ENDED_JOB], ...endedJob },
 )
+export const jobNotEnded = apiError(409, 'job_not_ended', 'This job has not ended. Complete or fail it first.')
+export const refundExceedsCost = apiError(
+  409,
+  'refund_exceeds_cost',
+  (refundable: number) =>
+    `Of what this job cost, ${creditsText(refundable)} can still be given back. Nothing was changed.`,
+  {
+    example: [5],
+    fields: { refundable: Type.Integer({ description: 'Credits of the cost that were not given back yet' }) },
+    details: (refundable) => ({ refundable }),
+  },
+)
 export const settleKeyRequired = apiError(
   403,
   'settle_key_required',

@@ -59,7 +59,11 @@ export async function entries(focus: Focus, { csv, ...query }: EntriesOptions): 
       { title: 'kind', value: ({ kind }) => kind },
       { title: 'amount', value: ({ amount }) => amount },
       { title: 'balance', value: ({ balance_after }) => balance_after },
-      { title: 'for', value: ({ job_id, reason, reference }) => job_id ?? reason ?? reference, shrinks: true },
+      {
+        title: 'for',
+        value: ({ job_id, corrects_job_id, reason, reference }) => job_id ?? corrects_job_id ?? reason ?? reference,
+        shrinks: true,
+      },
     ],
     answer.entries,
   )

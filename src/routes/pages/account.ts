@@ -113,7 +113,7 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
   const readJobs = (accountId: string, before: string | undefined) =>
     app.db
       .selectFrom('jobs')
-      .select(['id', 'app_slug', 'action', 'status', 'reserved', 'actual_cost', 'failure_reason'])
+      .select(['id', 'app_slug', 'action', 'status', 'reserved', 'actual_cost', 'refunded', 'failure_reason'])
       .select([sql.raw<Metadata>(readable()).as('metadata'), 'created_at'])
       .where('account_id', '=', accountId)
       .$if(before !== undefined, (jobs) => jobs.where('id', '<', before ?? ''))
