@@ -69,9 +69,11 @@ function main(world: World, url: string): Parts {
   }
 }
 
-const more = (world: World, url: string): Parts => ({
-  reads: () => measureReads(world, url, rounds),
-  tokens: () => measureTokens(world, url, rounds),
-  start: () => measureStart(world, url),
-  memory: () => measureMemory(world, url),
-})
+function more(world: World, url: string): Parts {
+  return {
+    reads: () => measureReads(world, url, rounds, values.previous),
+    tokens: () => measureTokens(world, url, rounds),
+    start: () => measureStart(world, url),
+    memory: () => measureMemory(world, url),
+  }
+}

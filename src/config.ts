@@ -50,6 +50,8 @@ export interface Config {
   localIdentity: 'loopback' | 'expose'
   /** OAuth provider → access token that the local identity returns for every account */
   localOauthTokens: Map<string, string>
+  /** The `aud` that session JWTs without `sid` must carry; undefined: none */
+  clerkAudience: string | undefined
   allowedOrigins: string[]
   adminClerkIds: string[]
   xApiUrl: string
@@ -172,6 +174,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
         return pairs.every(Boolean) ? new Map(pairs) : undefined
       },
     ),
+    clerkAudience: text('CLERK_AUDIENCE'),
     allowedOrigins: list('ALLOWED_ORIGINS', 'exact origins such as https://app.example.com (no path)', isOrigin),
     adminClerkIds: list('ADMIN_CLERK_IDS', 'Clerk user ids (user_…)', (item) => /^user_[\w-]{1,64}$/.test(item)),
     xApiUrl: base('X_API_URL') ?? 'https://api.twitter.com',

@@ -545,7 +545,7 @@ export interface paths {
         };
         /**
          * List the registered apps
-         * @description All of them, by slug.
+         * @description By slug.
          */
         get: operations["listApps"];
         put?: never;
@@ -650,6 +650,26 @@ export interface paths {
         get: operations["verifyLedger"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/jobs/{id}/refund": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give back what a job cost, or a part of it
+         * @description Writes an adjustment whose reference names the job; the job itself stays as it is. The same part and amount again changes nothing.
+         */
+        post: operations["refundJob"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1376,6 +1396,8 @@ export interface components {
          *       "status": "completed",
          *       "reserved": 5,
          *       "actual_cost": 3,
+         *       "requested_cost": 3,
+         *       "refunded": 0,
          *       "metadata": {
          *         "description": "Render preview clip"
          *       },
@@ -1393,12 +1415,16 @@ export interface components {
             /** @enum {string} */
             status: "started" | "completed" | "failed";
             reserved: number;
-            /** @description 0 while the job is running */
+            /** @description What was charged; 0 while the job is running */
             actual_cost: number;
+            /** @description What completing it asked for; above actual_cost where the app's max_overage capped the charge */
+            requested_cost: number;
+            /** @description What an administrator gave back of actual_cost, by entries of their own */
+            refunded: number;
             metadata: {
                 [key: string]: unknown;
             } | null;
-            /** @description expired: the hold timed out and was released; kept when the job is completed later */
+            /** @description expired: the hold timed out and was released; kept when the job is completed later. account_closed: it ended with its account */
             failure_reason: string | null;
             /**
              * Format: date-time
@@ -1419,6 +1445,8 @@ export interface components {
          *         "status": "completed",
          *         "reserved": 5,
          *         "actual_cost": 3,
+         *         "requested_cost": 3,
+         *         "refunded": 0,
          *         "metadata": {
          *           "description": "Render preview clip"
          *         },
@@ -1446,6 +1474,8 @@ export interface components {
             /** @description Credits that can be spent now */
             credits: number;
             held: number;
+            /** @description true: the app's max_overage capped the charge; requested_cost is what was asked for */
+            overage_capped?: boolean;
             /** @description The job is settled, but something was not done as requested */
             warning?: string;
         };
@@ -1458,6 +1488,7 @@ export interface components {
          *       "job_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
          *       "reference": null,
          *       "reason": null,
+         *       "corrects_job_id": null,
          *       "created_at": "2026-11-21T12:00:00.000Z"
          *     }
          */
@@ -1471,6 +1502,11 @@ export interface components {
             job_id: string | null;
             reference: string | null;
             reason: string | null;
+            /**
+             * Format: uuid
+             * @description The job that an administrator refunded by this adjustment
+             */
+            corrects_job_id: string | null;
             /** Format: date-time */
             created_at: string;
         };
@@ -1479,6 +1515,9 @@ export interface components {
          *       "slug": "video",
          *       "name": "Video",
          *       "starter_credits": 20,
+         *       "max_overage": {
+         *         "percent": 200
+         *       },
          *       "origins": [
          *         "https://video.example.com"
          *       ],
@@ -1494,6 +1533,13 @@ export interface components {
             slug: string;
             name: string | null;
             starter_credits: number;
+            /** @description How far the cost of a job may pass its estimate; completing beyond it charges up to it. null: no limit */
+            max_overage: {
+                /** @description So many credits beyond the estimate */
+                credits?: number;
+                /** @description So much of the estimate beyond it; 200: twice */
+                percent?: number;
+            } | null;
             origins: string[];
             redirect_uris: string[];
             resources: string[];
@@ -1529,8 +1575,8 @@ export interface components {
             id: string;
             app_slug: string;
             url: string;
-            events: ("job.completed" | "job.failed" | "account.negative" | "account.low")[];
-            /** @description account.low is sent when the spendable credits fall below this */
+            events: ("job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative")[];
+            /** @description account.low is sent when credits and holds together fall below this, account.recovered when they come back to it */
             low_credits: number;
             /** @description Its messages wait until it is resumed */
             paused: boolean;
@@ -1587,7 +1633,7 @@ export interface components {
             /** Format: uuid */
             endpoint_id: string;
             /** @enum {string} */
-            event: "job.completed" | "job.failed" | "account.negative" | "account.low";
+            event: "job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative";
             payload: {
                 [key: string]: unknown;
             };
@@ -1637,7 +1683,7 @@ export interface components {
             /** Format: uuid */
             account_id: string;
             /** @enum {string} */
-            event: "job.completed" | "job.failed" | "account.negative" | "account.low" | "test";
+            event: "job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative" | "test";
             /** @description Which attempt at the message this was */
             attempt: number;
             /** Format: date-time */
@@ -1916,6 +1962,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2025,6 +2073,8 @@ export interface operations {
             /** @description Signed in */
             200: {
                 headers: {
+                    /** @description The session cookie, set or cleared */
+                    "Set-Cookie"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2056,6 +2106,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2164,6 +2216,8 @@ export interface operations {
             /** @description Signed out, or was not signed in */
             204: {
                 headers: {
+                    /** @description The session cookie, set or cleared */
+                    "Set-Cookie"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2244,7 +2298,11 @@ export interface operations {
     };
     listTokens: {
         parameters: {
-            query?: never;
+            query?: {
+                limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -2272,7 +2330,8 @@ export interface operations {
                      *           "expires_at": "2027-02-19T12:00:00.000Z",
                      *           "current": true
                      *         }
-                     *       ]
+                     *       ],
+                     *       "next_cursor": null
                      *     }
                      */
                     "application/json": {
@@ -2296,6 +2355,8 @@ export interface operations {
                             /** @description Whether this request was made with the token */
                             current: boolean;
                         }[];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
                     };
                 };
             };
@@ -2316,6 +2377,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2424,6 +2487,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2572,6 +2637,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2676,6 +2743,7 @@ export interface operations {
                      *           "job_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
                      *           "reference": null,
                      *           "reason": null,
+                     *           "corrects_job_id": null,
                      *           "created_at": "2026-11-21T12:00:00.000Z"
                      *         }
                      *       ],
@@ -2686,7 +2754,7 @@ export interface operations {
                         entries: components["schemas"]["Entry"][];
                         next_cursor: string | null;
                     };
-                    /** @example seq,created_at,kind,amount,balance_after,job_id,reference,reason */
+                    /** @example seq,created_at,kind,amount,balance_after,job_id,reference,reason,corrects_job_id */
                     "text/csv": string;
                 };
             };
@@ -2707,6 +2775,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2812,6 +2882,8 @@ export interface operations {
                      *           "status": "completed",
                      *           "reserved": 5,
                      *           "actual_cost": 3,
+                     *           "requested_cost": 3,
+                     *           "refunded": 0,
                      *           "metadata": {
                      *             "description": "Render preview clip"
                      *           },
@@ -2848,6 +2920,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2972,6 +3046,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3145,6 +3221,8 @@ export interface operations {
                      *         "status": "completed",
                      *         "reserved": 5,
                      *         "actual_cost": 3,
+                     *         "requested_cost": 3,
+                     *         "refunded": 0,
                      *         "metadata": {
                      *           "description": "Render preview clip"
                      *         },
@@ -3177,6 +3255,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3820,6 +3900,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3841,6 +3923,18 @@ export interface operations {
                         error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity";
                         /** @description The scope that the token lacks */
                         scope?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Conflict; nothing was changed */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "too_many_tokens";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -4686,6 +4780,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4821,6 +4917,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4965,6 +5063,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5198,6 +5298,8 @@ export interface operations {
                      *         "status": "completed",
                      *         "reserved": 5,
                      *         "actual_cost": 3,
+                     *         "requested_cost": 3,
+                     *         "refunded": 0,
                      *         "metadata": {
                      *           "description": "Render preview clip"
                      *         },
@@ -5234,6 +5336,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5389,6 +5493,8 @@ export interface operations {
                      *         "status": "completed",
                      *         "reserved": 5,
                      *         "actual_cost": 3,
+                     *         "requested_cost": 3,
+                     *         "refunded": 0,
                      *         "metadata": {
                      *           "description": "Render preview clip"
                      *         },
@@ -5425,6 +5531,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5582,6 +5690,8 @@ export interface operations {
                      *         "status": "started",
                      *         "reserved": 5,
                      *         "actual_cost": 0,
+                     *         "requested_cost": 3,
+                     *         "refunded": 0,
                      *         "metadata": {
                      *           "description": "Render preview clip"
                      *         },
@@ -5614,6 +5724,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5767,8 +5879,15 @@ export interface operations {
                  */
                 "application/json": {
                     name?: string;
-                    /** @description Granted once to each account that uses the app for the first time from now on */
-                    starter_credits: number;
+                    /** @description Granted once to each account that uses the app for the first time from now on; 0 for a new app */
+                    starter_credits?: number;
+                    /** @description How far the cost of a job may pass its estimate; completing beyond it charges up to it. null: no limit */
+                    max_overage?: {
+                        /** @description So many credits beyond the estimate */
+                        credits?: number;
+                        /** @description So much of the estimate beyond it; 200: twice */
+                        percent?: number;
+                    } | null;
                     /** @description Exact web origins. A page of such an origin can use the whole account of its visitor */
                     origins?: string[];
                     /** @description Where OAuth sends people back to: https, or http on a loopback address, with any port there. Compared character by character */
@@ -5796,6 +5915,9 @@ export interface operations {
                      *         "slug": "video",
                      *         "name": "Video",
                      *         "starter_credits": 20,
+                     *         "max_overage": {
+                     *           "percent": 200
+                     *         },
                      *         "origins": [
                      *           "https://video.example.com"
                      *         ],
@@ -5830,6 +5952,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5928,7 +6052,11 @@ export interface operations {
     };
     listApps: {
         parameters: {
-            query?: never;
+            query?: {
+                limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -5948,6 +6076,9 @@ export interface operations {
                      *           "slug": "video",
                      *           "name": "Video",
                      *           "starter_credits": 20,
+                     *           "max_overage": {
+                     *             "percent": 200
+                     *           },
                      *           "origins": [
                      *             "https://video.example.com"
                      *           ],
@@ -5958,11 +6089,14 @@ export interface operations {
                      *           "has_settle_key": false,
                      *           "created_at": "2026-11-21T12:00:00.000Z"
                      *         }
-                     *       ]
+                     *       ],
+                     *       "next_cursor": null
                      *     }
                      */
                     "application/json": {
                         apps: components["schemas"]["App"][];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
                     };
                 };
             };
@@ -5983,6 +6117,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6117,6 +6253,7 @@ export interface operations {
                      *         "job_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
                      *         "reference": null,
                      *         "reason": null,
+                     *         "corrects_job_id": null,
                      *         "created_at": "2026-11-21T12:00:00.000Z"
                      *       }
                      *     }
@@ -6144,6 +6281,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6320,6 +6459,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6459,6 +6600,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6627,6 +6770,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6792,6 +6937,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6813,6 +6960,222 @@ export interface operations {
                         error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "not_an_administrator";
                         /** @description The scope that the token lacks */
                         scope?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Requests allowed in a window */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests left in this window */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the next window */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+        };
+    };
+    refundJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "account_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                 *       "reason": "The render was black"
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The job's account
+                     */
+                    account_id: string;
+                    /** @description Credits; default: what the job cost and other parts have not given back */
+                    amount?: number;
+                    /**
+                     * @description Counts the refunds of one job, which together never exceed its cost
+                     * @default 1
+                     */
+                    part?: number;
+                    reason: string;
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "account": {
+                     *         "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                     *         "clerk_id": "user_2abc",
+                     *         "plan": "free",
+                     *         "credits": 15,
+                     *         "held": 5
+                     *       },
+                     *       "entry": {
+                     *         "seq": 7,
+                     *         "kind": "adjustment",
+                     *         "amount": 3,
+                     *         "balance_after": 20,
+                     *         "job_id": null,
+                     *         "reference": "refund:0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                     *         "reason": "The render was black",
+                     *         "corrects_job_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                     *         "created_at": "2026-11-21T12:00:00.000Z"
+                     *       },
+                     *       "refunded": 3
+                     *     }
+                     */
+                    "application/json": {
+                        account: components["schemas"]["Account"];
+                        entry: components["schemas"]["Entry"];
+                        /** @description What was given back of the job in all */
+                        refunded: number;
+                    };
+                };
+            };
+            /** @description Bad request; `field` names the field that is wrong, if there is one */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request" | "invalid_json";
+                        /** @description The field that is wrong, as sent */
+                        field?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Unauthorized; `signin_url` is where to sign in */
+            401: {
+                headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "not_signed_in" | "invalid_token" | "token_expired" | "token_revoked" | "token_not_active_yet" | "session_pending";
+                        signin_url: string;
+                    } & WithRequired<components["schemas"]["SessionUnauthorized"], "error" | "signin_url">;
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "not_an_administrator";
+                        /** @description The scope that the token lacks */
+                        scope?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "job_not_found";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Conflict; nothing was changed */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "job_not_ended" | "refund_exceeds_cost" | "reference_reused" | "balance_out_of_range";
+                        /** @description Credits of the cost that were not given back yet */
+                        refundable?: number;
+                        entry?: {
+                            [key: string]: unknown;
+                        };
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "body_too_large";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "unsupported_media_type";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -6917,6 +7280,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7056,6 +7421,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7187,6 +7554,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7452,6 +7821,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7584,6 +7955,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7735,6 +8108,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7883,6 +8258,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8052,6 +8429,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8210,6 +8589,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8351,6 +8732,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8477,6 +8860,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8646,6 +9031,26 @@ export interface operations {
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Requests allowed in a window */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests left in this window */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the next window */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
             /** @description Something went wrong on our side */
             500: {
                 headers: {
@@ -8668,7 +9073,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "database_unavailable";
+                        error: "overloaded" | "database_unavailable";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -8804,7 +9209,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "database_unavailable" | "payments_unavailable";
+                        error: "overloaded" | "database_unavailable" | "payments_unavailable";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -8812,7 +9217,11 @@ export interface operations {
     };
     listWebhookEndpoints: {
         parameters: {
-            query?: never;
+            query?: {
+                limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
+            };
             header?: never;
             path: {
                 /** @description Lowercase letters, digits and hyphens */
@@ -8849,11 +9258,14 @@ export interface operations {
                      *           "previous_secret_until": null,
                      *           "created_at": "2026-11-21T12:00:00.000Z"
                      *         }
-                     *       ]
+                     *       ],
+                     *       "next_cursor": null
                      *     }
                      */
                     "application/json": {
                         endpoints: components["schemas"]["WebhookEndpoint"][];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
                     };
                 };
             };
@@ -8874,6 +9286,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8985,8 +9399,8 @@ export interface operations {
                      * @description An https URL; in production its address must be public. Elsewhere http is allowed
                      */
                     url: string;
-                    events: ("job.completed" | "job.failed" | "account.negative" | "account.low")[];
-                    /** @default 0 */
+                    events: ("job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative")[];
+                    /** @description Required with account.low and account.recovered */
                     low_credits?: number;
                 };
             };
@@ -9045,6 +9459,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9214,6 +9630,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9333,6 +9751,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9439,7 +9859,8 @@ export interface operations {
                      * @description An https URL; in production its address must be public. Elsewhere http is allowed
                      */
                     url?: string;
-                    events?: ("job.completed" | "job.failed" | "account.negative" | "account.low")[];
+                    events?: ("job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative")[];
+                    /** @description Required with account.low and account.recovered */
                     low_credits?: number;
                     /** @description While it is paused, its messages wait */
                     paused?: boolean;
@@ -9497,6 +9918,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9650,6 +10073,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9782,6 +10207,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9931,6 +10358,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10020,6 +10449,8 @@ export interface operations {
             query?: {
                 endpoint_id?: string;
                 limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
             };
             header?: never;
             path?: never;
@@ -10027,7 +10458,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
+            /** @description OK. A page ends at 1 MiB */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -10053,11 +10484,14 @@ export interface operations {
                      *           "last_error": "Answered 500.",
                      *           "created_at": "2026-11-21T12:00:00.000Z"
                      *         }
-                     *       ]
+                     *       ],
+                     *       "next_cursor": null
                      *     }
                      */
                     "application/json": {
                         messages: components["schemas"]["WebhookMessage"][];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
                     };
                 };
             };
@@ -10078,6 +10512,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10213,6 +10649,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10384,6 +10822,8 @@ export interface operations {
             /** @description Unauthorized; `signin_url` is where to sign in */
             401: {
                 headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {

@@ -49,6 +49,12 @@ const person = { token_id: null, scopes: null } as const
 /** Any signed-in caller, by a PAT only with scope `account`. @throws {ApiError} as requireScope */
 export const requireAccount = requireScope('account')
 
+/** As requireAccount, for what changes something beside the ledger, which refuses closed accounts itself. @throws {ApiError} as it; 403 account_closed */
+export async function requireOpenAccount(request: FastifyRequest): Promise<void> {
+  await requireAccount(request)
+  await refuseClosed(request, callerOf(request))
+}
+
 /** A caller who may use the OAuth tokens of the account. @throws {ApiError} as requireScope; 403 account_closed */
 export async function requireOauth(request: FastifyRequest): Promise<void> {
   const caller = await requireCaller(request)
@@ -109,7 +115,7 @@ export async function requireSession(request: FastifyRequest): Promise<void> {
 }
 
 /** A JWT outlives the account that it is for by up to its life. @throws {ApiError} 403 account_closed */
-async function refuseClosed({ server }: FastifyRequest, { id }: Caller): Promise<void> {
+export async function refuseClosed({ server }: FastifyRequest, { id }: Caller): Promise<void> {
   const row = await server.db.selectFrom('accounts').select('closed_at').where('id', '=', id).executeTakeFirst()
   if (row?.closed_at) throw accountClosed()
 }
@@ -157,13 +163,23 @@ export async function bySessionJwt(request: FastifyRequest, token: string, via: 
   const credential = { secret: token, plausible: identity.plausible(token) }
   const claims = identity.known(token) ?? (await limits.verifying(request, credential, verify))
   if (claims.azp === undefined ? via === 'cookie' : !origins.isAllowed(claims.azp)) throw invalidToken()
-  if (claims.aud !== undefined && ![claims.aud].flat().includes(config.publicUrl)) throw invalidToken()
+  const audiences = [claims.aud ?? []].flat()
+  if (claims.aud !== undefined && !audiences.some((aud) => aud === config.publicUrl || aud === config.clerkAudience))
+    throw invalidToken()
   if (claims.sts === 'pending') throw sessionPending()
   const { sub, sid = null } = claims
+  // Tokens without a session come from templates, whose key signs for others too. With one, they end soon after the session.
+  const isForUs = sid !== null || !config.clerkAudience || audiences.includes(config.clerkAudience)
+  const life = claims.exp - Number(claims.iat)
+  if (!isForUs || !(life <= (sid === null ? MAX_TEMPLATE_SECONDS : MAX_SESSION_SECONDS))) throw invalidToken()
   // The same key signs tokens of machines and OAuth applications; accounts are for people.
   if (!USER_ID.test(sub)) throw invalidToken()
   return { id: accountIdOf(sub), clerk_id: sub, sid, jwt: { token, claims }, via, ...person }
 }
+
+/** The longest life of a token without a session, in seconds, and of one with it. */
+const MAX_TEMPLATE_SECONDS = 3_600
+const MAX_SESSION_SECONDS = 86_400
 
 /** The identity's own cookie: on hosts where ClerkJS runs, it holds a JWT of the last 60 seconds. */
 async function byIdentityCookie(request: FastifyRequest): Promise<Caller | undefined> {

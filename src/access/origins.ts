@@ -17,12 +17,18 @@ export function createOrigins(config: Config, db: Db): Origins {
   const fixed = [config.publicUrl, ...config.allowedOrigins]
   let allowed = new Set(fixed)
   let names = new Map<string, string>()
+  let started = 0
+  let applied = 0
   return {
     isOurs: (origin) => origin === config.publicUrl,
     isAllowed: (origin) => allowed.has(origin),
     appName: (origin) => names.get(origin),
     async refresh() {
+      const turn = ++started
       const apps = await db.selectFrom('apps').select(['slug', 'name', 'origins']).orderBy('slug', 'desc').execute()
+      // Refreshes may end in another order than they began in: an older one must not undo a younger one.
+      if (turn < applied) return
+      applied = turn
       // Where two apps share an origin, the first slug names it.
       names = new Map(apps.flatMap(({ slug, name, origins }) => origins.map((origin) => [origin, name ?? slug])))
       allowed = new Set([...fixed, ...names.keys()])

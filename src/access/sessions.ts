@@ -2,8 +2,8 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { accountIdOf } from '../accounts/account-id.ts'
 import { openAccount } from '../accounts/open.ts'
-import { gather } from '../db/gather.ts'
-import { statement } from '../db/statement.ts'
+import { gatherRows } from '../db/gather.ts'
+import type { Db } from '../db/tables.ts'
 import { accountClosed, rateLimited, sessionEnded } from '../http/catalogue.ts'
 import { ApiError } from '../http/errors.ts'
 import { isLocalSid } from '../identity/local.ts'
@@ -74,21 +74,14 @@ export function sealedCookie({ cookies, server }: FastifyRequest): string | unde
 }
 
 // Clerk may have ended its session before ours was stored: a session JWT outlives its session by up to a minute.
-const liveSessions = statement<
-  { hashes: string[] },
-  { hash: string; id: string; clerk_id: string; clerk_sid: string; name: string | null }
->(
+const liveSession = gatherRows<{ id: string; clerk_id: string; clerk_sid: string; name: string | null }>(
   'live_sessions',
-  `select session_hash as hash, a.id, a.clerk_id, s.clerk_sid, s.name
+  'text',
+  (is) => `select session_hash as key, a.id, a.clerk_id, s.clerk_sid, s.name
   from sessions s join accounts a on a.id = s.account_id
-  where session_hash = any($hashes) and s.expires_at > now() and a.closed_at is null
+  where session_hash ${is} and s.expires_at > now() and a.closed_at is null
     and not exists (select from webhook_deliveries where ended_sid = s.clerk_sid)`,
 )
-
-const liveSession = gather(async (db, hashes) => {
-  const sessions = await liveSessions(db, { hashes })
-  return new Map(sessions.map((session) => [session.hash, session]))
-})
 
 /** @throws {ApiError} 401 session_ended */
 async function readSession({ server }: FastifyRequest, cookie: string): Promise<Session> {
@@ -117,15 +110,40 @@ export async function openSession(
   await openAccount(db, account_id, owner.clerkId)
   const account = db.selectFrom('accounts').select('closed_at').where('id', '=', account_id)
   if ((await account.executeTakeFirst())?.closed_at) throw accountClosed()
+  if (isLocalSid(owner.sid)) {
+    await db
+      .insertInto('local_accounts')
+      .values({ account_id })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute()
+  }
   await db
     .insertInto('sessions')
     .values({ session_hash: hashOf(cookie), account_id, clerk_sid: owner.sid, name: owner.name ?? null, expires_at })
     .execute()
+  await endSurplus(db, account_id)
   reply.setCookie(sessionCookie(config.publicUrl), cookie, {
     ...cookieOptions(config.publicUrl),
     maxAge: SESSION_SECONDS,
   })
   return { expires_at }
+}
+
+/** The most sessions of an account. Another one ends the oldest. */
+const MAX_SESSIONS = 100
+
+async function endSurplus(db: Db, account_id: string): Promise<void> {
+  const surplus = await db
+    .selectFrom('sessions')
+    .select('session_hash')
+    .where('account_id', '=', account_id)
+    .orderBy('created_at', 'desc')
+    .orderBy('session_hash')
+    .offset(MAX_SESSIONS)
+    .limit(MAX_SESSIONS)
+    .execute()
+  const hashes = surplus.map(({ session_hash }) => session_hash)
+  if (hashes.length > 0) await db.deleteFrom('sessions').where('session_hash', 'in', hashes).execute()
 }
 
 /** Ends the session of the request's cookie, if it has one, and clears the cookie. */

@@ -4,7 +4,7 @@ import { sql } from 'kysely'
 import { LRUCache } from 'lru-cache'
 import { base62 } from '../base62.ts'
 import type { Config } from '../config.ts'
-import { gather } from '../db/gather.ts'
+import { gatherRows } from '../db/gather.ts'
 import { storedSetting } from '../db/settings.ts'
 import { statement } from '../db/statement.ts'
 import type { Db, Scope } from '../db/tables.ts'
@@ -17,6 +17,7 @@ import {
   tokenForElsewhere,
   tokenNotFound,
 } from '../http/catalogue.ts'
+import type { Identity } from '../identity/types.ts'
 
 /**
  * Personal access tokens and OAuth access tokens: a prefix, 43 base62 digits (256 bits), 6 of checksum. Stored as a hash, never
@@ -75,27 +76,26 @@ interface FoundToken extends Pat {
   oauth: boolean
   /** What an access token is for; null: this service */
   resource: string | null
+  /** Of a person of the local identity */
+  local: boolean
 }
 
 /** SQL: whether an authorization `z` or its grant `g`, both joined from the left, has ended. */
 export const ENDED = '(g.id is null or g.revoked_at is not null or z.revoked_at is not null)'
 
-const findPats = statement<{ token_hashes: string[] }, FoundToken & { token_hash: string }>(
+const findPat = gatherRows<FoundToken>(
   'find_pats',
-  `select t.token_hash, t.id, t.account_id, a.clerk_id, t.scopes,
+  'text',
+  (is) => `select t.token_hash as key, t.id, t.account_id, a.clerk_id, t.scopes,
     floor(extract(epoch from t.expires_at - now()) * 1000)::bigint as ms_left,
     t.revoked_at is not null or a.closed_at is not null or (t.authorization_id is not null and ${ENDED}) as revoked,
     coalesce(t.last_used_at <= now() - interval '1 minute', true) as use_unnoted,
-    t.authorization_id is not null as oauth, g.resource
+    t.authorization_id is not null as oauth, g.resource,
+    exists (select from local_accounts l where l.account_id = t.account_id) as local
   from tokens t join accounts a on a.id = t.account_id
     left join authorizations z on z.id = t.authorization_id left join grants g on g.id = z.grant_id
-  where t.token_hash = any($token_hashes)`,
+  where t.token_hash ${is}`,
 )
-
-const findPat = gather<FoundToken>(async (db, token_hashes) => {
-  const found = await findPats(db, { token_hashes })
-  return new Map(found.map(({ token_hash, ...pat }) => [token_hash, pat]))
-})
 
 // The condition is checked again, so that only one of many concurrent requests writes.
 const noteUse = statement<{ id: string }, never>(
@@ -123,7 +123,7 @@ export interface Pats {
 }
 
 /** Caches tokens for a few seconds, so that not every request queries the database. */
-export function rememberPats(db: Db): Pats {
+export function rememberPats(db: Db, identity: Identity['mode']): Pats {
   const known = new LRUCache<string, Pat>({ max: REMEMBERED, ttl: REMEMBERED_MS })
   const uncached = new LRUCache<string, true>({ max: REMEMBERED, ttl: UNCACHED_MS })
   return {
@@ -134,7 +134,7 @@ export function rememberPats(db: Db): Pats {
     async lookUp(token) {
       if (!isWellFormed(token)) throw invalidToken()
       const key = hashOf(token)
-      const { ms_left, ...pat } = await lookUpPat(db, key)
+      const { ms_left, ...pat } = await lookUpPat(db, key, identity)
       if (!uncached.has(pat.account_id)) known.set(key, pat, { ttl: Math.min(REMEMBERED_MS, ms_left) })
       return pat
     },
@@ -150,19 +150,27 @@ export function rememberPats(db: Db): Pats {
   }
 }
 
-async function lookUpPat(db: Db, token_hash: string): Promise<Pat & { ms_left: number }> {
+async function lookUpPat(db: Db, token_hash: string, identity: Identity['mode']): Promise<Pat & { ms_left: number }> {
   const found = await findPat(db, token_hash)
   if (!found) throw invalidToken()
-  const { revoked, use_unnoted, oauth, resource, ...pat } = found
-  if (revoked) throw oauth ? accessTokenRevoked() : patRevoked()
+  const { revoked, use_unnoted, oauth, resource, local, ...pat } = found
+  // The local identity asks nobody for a password: its tokens end where Clerk takes over the same database.
+  if (revoked || (local && identity === 'clerk')) throw oauth ? accessTokenRevoked() : patRevoked()
   if (pat.ms_left <= 0) throw oauth ? accessTokenExpired() : patExpired()
   if (resource !== null) throw tokenForElsewhere()
   if (use_unnoted) await noteUse(db, { id: pat.id })
   return pat
 }
 
+/** The most live personal access tokens of an account, logins that are approved and not fetched included. */
+export const MAX_TOKENS = 100
+
 /** An account's live personal access tokens, newest first; times are the database's. */
-export function listTokens(db: Db, accountId: string) {
+export function listTokens(
+  db: Db,
+  accountId: string,
+  { limit, before }: { limit: number; before?: string | undefined },
+) {
   return db
     .selectFrom('tokens')
     .select(['id', 'name', 'last_four', 'scopes', 'created_at', 'last_used_at', 'expires_at'])
@@ -170,8 +178,9 @@ export function listTokens(db: Db, accountId: string) {
     .where('authorization_id', 'is', null)
     .where('revoked_at', 'is', null)
     .where(({ eb, fn }) => eb('expires_at', '>', fn<Date>('now')))
-    .orderBy('created_at', 'desc')
+    .$if(before !== undefined, (tokens) => tokens.where('id', '<', before ?? ''))
     .orderBy('id', 'desc')
+    .limit(limit)
     .execute()
 }
 

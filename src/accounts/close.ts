@@ -2,6 +2,7 @@ import { revokeTokens } from '../access/tokens.ts'
 import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
 import { close, type Ledger } from '../ledger/operations.ts'
+import { undoLateAdditions } from './late-additions.ts'
 
 const endSessions = statement<{ account_id: string }, never>(
   'close_sessions',
@@ -9,11 +10,20 @@ const endSessions = statement<{ account_id: string }, never>(
 )
 
 /**
- * Closes an account for good: nothing is posted to it any more, and its tokens, device logins and sessions end. Its ledger stays.
+ * Closes an account for good: its holds come back, nothing is posted to it any more, and its tokens, device logins and sessions end. Its ledger stays.
  * Idempotent: after a failure half-way, call it again.
+ * @param bannedAt when the identity provider closed it; what it added to apps as an administrator since a minute before is taken back
  */
-export async function closeAccount(db: Db, ledger: Ledger, accountId: string, clerkId: string): Promise<void> {
+export async function closeAccount(
+  db: Db,
+  ledger: Ledger,
+  accountId: string,
+  clerkId: string,
+  bannedAt = new Date(),
+): Promise<void> {
   await close(ledger, accountId, clerkId)
+  // After closing: from now on the account adds nothing more.
+  await undoLateAdditions(db, { id: accountId, clerk_id: clerkId }, bannedAt)
   await db.transaction().execute(async (trx) => {
     await revokeTokens(trx, accountId)
     await endSessions(trx, { account_id: accountId })

@@ -22,6 +22,10 @@ export async function eraseAccount(db: Db, ledger: Ledger, accountId: string, cl
     // Token names and device addresses are personal data.
     await sql`update tokens set name = ${ERASED} where account_id = ${accountId}`.execute(trx)
     await sql`delete from device_codes where account_id = ${accountId}`.execute(trx)
+    // Purchases stay, for the books.
+    await sql`update purchases set checkout_url = null, receipt_url = null, return_to = null
+      where account_id = ${accountId}`.execute(trx)
+    await sql`delete from payers where account_id = ${accountId}`.execute(trx)
   })
   await eraseMessages(db, accountId)
   for (let after = NIL_ID; ; ) {

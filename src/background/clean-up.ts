@@ -18,6 +18,11 @@ const OLD = {
   grants: { key: { id: 'uuid' }, old: `revoked_at < now() - interval '30 days'` },
   sessions: { key: { session_hash: 'text' }, old: 'expires_at < now()' },
   handed_out_tokens: { key: { token_hash: 'text' }, old: 'expires_at < now()' },
+  // Clerk repeats the delivery of a ban for some days at most.
+  app_additions: {
+    key: { app_slug: 'text', field: 'text', value: 'text' },
+    old: `added_at < now() - interval '30 days'`,
+  },
   attempts: { key: { kind: 'text', subject: 'text' }, old: 'expires_at < now()' },
 } as const
 

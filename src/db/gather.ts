@@ -1,3 +1,4 @@
+import { statement } from './statement.ts'
 import type { Db } from './tables.ts'
 import { DatabaseUnavailable } from './unavailable.ts'
 
@@ -57,6 +58,24 @@ export function gather<Row>(
     }
     return ask(key)
   }
+}
+
+/**
+ * `gather` for rows that are found by one column. A read that comes alone has a statement of its own: Postgres would plan that for
+ * a list anew each time, because for one key a plan looks cheaper than for any number of them.
+ * @param name of the statements on the server
+ * @param type of the column, such as `uuid`
+ * @param text SQL with the key as column `key`; it is given what follows the column in its condition. Keys are sorted, so that
+ *   statements that lock rows do so in one order
+ */
+export function gatherRows<Row extends object>(name: string, type: string, text: (is: string) => string) {
+  const one = statement<{ key: string }, Row & { key: string }>(`${name}_one`, text(`= $key::${type}`))
+  const many = statement<{ keys: string[] }, Row & { key: string }>(name, text(`= any($keys::${type}[])`))
+  return gather<Row>(async (db, keys) => {
+    const [key] = keys
+    const rows = await (keys.length === 1 && key !== undefined ? one(db, { key }) : many(db, { keys: keys.sort() }))
+    return new Map(rows.map((row) => [row.key, row]))
+  })
 }
 
 /** Where the reads of one kind from one database wait. */

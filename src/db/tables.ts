@@ -41,6 +41,8 @@ export interface Tables {
     slug: string
     name: string | null
     starter_credits: Generated<number>
+    max_overage: number | null
+    max_overage_percent: number | null
     settle_key_hash: string | null
     previous_settle_key_hash: string | null
     previous_settle_key_until: Date | null
@@ -64,6 +66,9 @@ export interface Tables {
     status: JobStatus
     reserved: number
     actual_cost: Generated<number>
+    /** What its completion asked for, where a cap charged less */
+    requested_cost: number | null
+    refunded: Generated<number>
     metadata: Json
     idempotency_key: string | null
     request_hash: string | null
@@ -85,6 +90,15 @@ export interface Tables {
     actor: string | null
     created_at: Timestamp
   }
+  app_additions: {
+    app_slug: string
+    field: 'origins' | 'redirect_uris' | 'resources'
+    value: string
+    /** The administrator's account */
+    added_by: string
+    added_at: Timestamp
+  }
+  local_accounts: { account_id: string }
   handed_out_tokens: {
     token_hash: string
     expires_at: Date

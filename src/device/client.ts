@@ -1,6 +1,6 @@
 import { v7 as uuidv7 } from 'uuid'
 import { derivePat, hashOf } from '../access/tokens.ts'
-import { gather } from '../db/gather.ts'
+import { gatherRows } from '../db/gather.ts'
 import { statement } from '../db/statement.ts'
 import type { Db, DeviceStatus, Scope } from '../db/tables.ts'
 import { codeExpired, loginDenied, slowDown, tokenFetched, unknownDeviceCode } from '../http/catalogue.ts'
@@ -31,15 +31,15 @@ const PENDING = `status = 'pending' and expires_at > now()`
 // Clocks and networks jitter: a second too soon is in time.
 const IN_TIME = `(last_polled_at is null or now() - last_polled_at >= make_interval(secs => "interval" - 1))`
 
-// Reads logins as they were before this poll, and notes the poll of those that are pending and polled in time. The keys are
-// sorted, so that two replicas lock rows in one order.
-const pollLogins = statement<{ hashes: string[] }, Login & { hash: string }>(
+// Reads logins as they were before this poll, and notes the poll of those that are pending and polled in time.
+const pollLogin = gatherRows<Login>(
   'poll_device_logins',
-  `with noted as (
+  'text',
+  (is) => `with noted as (
     update device_codes set last_polled_at = now()
-    where device_code_hash = any($hashes) and ${PENDING} and ${IN_TIME} returning device_code_hash, "interval"
+    where device_code_hash ${is} and ${PENDING} and ${IN_TIME} returning device_code_hash, "interval"
   )
-  select d.device_code_hash as hash, d.status, d.client_id, d.scopes, d.expires_at <= now() as expired, d.token_id, t.token_hash,
+  select d.device_code_hash as key, d.status, d.client_id, d.scopes, d.expires_at <= now() as expired, d.token_id, t.token_hash,
     t.expires_at as token_expires_at,
     coalesce(d.delivered_at > now() - interval '1 minute' and t.revoked_at is null, false) as repeatable,
     extract(epoch from now() - d.last_polled_at)::float8 as polled_ago,
@@ -47,13 +47,8 @@ const pollLogins = statement<{ hashes: string[] }, Login & { hash: string }>(
       order by s.created_at desc limit 1) end as name,
     (select noted."interval" from noted where noted.device_code_hash = d.device_code_hash) as noted
   from device_codes d left join tokens t on t.id = d.token_id
-  where d.device_code_hash = any($hashes) and d.${KEPT}`,
+  where d.device_code_hash ${is} and d.${KEPT}`,
 )
-
-const pollLogin = gather<Login>(async (db, hashes) => {
-  const logins = await pollLogins(db, { hashes: hashes.sort() })
-  return new Map(logins.map(({ hash, ...login }) => [hash, login]))
-})
 
 // The time of the last poll stays: moved, it would lock out for ever a device that polls a little too fast.
 const pollTooSoon = statement<{ hash: string }, { interval: number }>(

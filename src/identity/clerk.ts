@@ -155,7 +155,8 @@ export function clerkIdentity(
     const event = await verifyWebhook(delivery, { signingSecret }).catch(() => {
       throw invalidSignature()
     })
-    return { id: String(headers['svix-id']).trim(), ...meaningOf(event) }
+    const { timestamp = Date.now() } = event as { timestamp?: number }
+    return { id: String(headers['svix-id']).trim(), at: new Date(timestamp), ...meaningOf(event) }
   }
 
   return {

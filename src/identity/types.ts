@@ -41,6 +41,8 @@ export interface OauthConnection {
 export interface IdentityEvent {
   /** The same for every delivery of the event */
   id: string
+  /** When it happened */
+  at: Date
   /** Clerk id of a person who was deleted or banned */
   person_gone?: string
   /** `sid` of a session that has ended */

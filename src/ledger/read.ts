@@ -1,8 +1,9 @@
 import type { Selectable } from 'kysely'
-import { gather } from '../db/gather.ts'
+import { gather, gatherRows } from '../db/gather.ts'
 import { isoTime, statement } from '../db/statement.ts'
 import type { Db, EntryKind, JobStatus, Tables } from '../db/tables.ts'
-import { MAX_PRINTED_BYTES } from './metadata.ts'
+import { refundedJobOf } from './history.ts'
+import { MAX_PRINTED_BYTES, oversized, readable } from './metadata.ts'
 
 /** The metadata of one job, however large. */
 export async function readMetadata(db: Db, accountId: string, jobId: string): Promise<Record<string, unknown> | null> {
@@ -23,6 +24,8 @@ export interface JobRow {
   status: JobStatus
   reserved: number
   actual_cost: number
+  requested_cost: number
+  refunded: number
   metadata: Record<string, unknown> | null
   failure_reason: string | null
   expires_at: string
@@ -31,26 +34,46 @@ export interface JobRow {
 }
 
 /** SQL: the columns of an answered job but its metadata. */
-const JOB_COLUMNS = `id, app_slug, action, status, reserved, actual_cost, failure_reason,
+const JOB_COLUMNS = `id, app_slug, action, status, reserved, actual_cost,
+  coalesce(requested_cost, actual_cost) as requested_cost, refunded, failure_reason,
   ${isoTime('expires_at')} as expires_at, ${isoTime('created_at')} as created_at, ${isoTime('updated_at')} as updated_at`
 
-const findJobs = statement<{ account_ids: string[]; ids: string[] }, JobRow & { account_id: string }>(
+const findJob = statement<{ account_id: string; id: string }, JobRow>(
+  'find_job',
+  `select ${JOB_COLUMNS}, metadata from jobs where account_id = $account_id::uuid and id = $id::uuid`,
+)
+
+const findJobs = statement<
+  { account_ids: string[]; ids: string[] },
+  JobRow & { account_id: string; oversized: boolean }
+>(
   'find_jobs',
-  `select jobs.account_id, ${JOB_COLUMNS.replaceAll(/\bid\b/g, 'jobs.id')}, metadata
+  `select jobs.account_id, ${JOB_COLUMNS.replaceAll(/\bid\b/g, 'jobs.id')}, ${readable()} as metadata,
+    ${oversized()} as oversized
   from unnest($account_ids::uuid[], $ids::uuid[]) as asked (account_id, id)
     join jobs on jobs.account_id = asked.account_id and jobs.id = asked.id
   where jobs.account_id = any($account_ids::uuid[])`,
 )
 
-const findJob = gather<JobRow>(async (db, keys) => {
+const job = gather<JobRow & { oversized?: boolean }>(async (db, keys) => {
   const named = keys.map((key) => key.split(' ') as [string, string])
+  if (named.length === 1 && named[0]) {
+    const [account_id, id] = named[0]
+    const [row] = await findJob(db, { account_id, id })
+    return new Map(row && [[`${account_id} ${id}`, row]])
+  }
   const rows = await findJobs(db, { account_ids: named.map(([one]) => one), ids: named.map(([, id]) => id) })
-  return new Map(rows.map(({ account_id, ...job }) => [`${account_id} ${job.id}`, job]))
+  return new Map(rows.map(({ account_id, ...row }) => [`${account_id} ${row.id}`, row]))
 })
 
 /** Reads a job of an account; undefined: it has none of that id, which is a UUID. */
-export const readJob = (db: Db, accountId: string, jobId: string): Promise<JobRow | undefined> =>
-  findJob(db, `${accountId} ${jobId.toLowerCase()}`)
+export async function readJob(db: Db, accountId: string, jobId: string): Promise<JobRow | undefined> {
+  const found = await job(db, `${accountId} ${jobId.toLowerCase()}`)
+  if (!found) return undefined
+  const { oversized, ...row } = found
+  // Not beside those that others read at the same time.
+  return oversized ? { ...row, metadata: await readMetadata(db, accountId, row.id) } : row
+}
 
 /** Selects jobs, newest first. An app's jobs of any status are merged from those of each: those lists have an index. */
 export interface JobFilter {
@@ -125,11 +148,14 @@ export interface EntryRow {
   job_id: string | null
   reference: string | null
   reason: string | null
+  /** The job that it refunds */
+  corrects_job_id: string | null
 }
 
 const entriesPage = statement<{ account_id: string; before: number; count: number }, EntryRow>(
   'entries_page',
-  `select seq, ${isoTime('created_at')} as created_at, kind, amount, balance_after, job_id, reference, reason
+  `select seq, ${isoTime('created_at')} as created_at, kind, amount, balance_after, job_id, reference, reason,
+    ${refundedJobOf('ledger_entries')} as corrects_job_id
   from ledger_entries where account_id = $account_id::uuid and seq < $before::bigint order by seq desc limit $count::int`,
 )
 
@@ -163,34 +189,27 @@ type Payer = Pick<
 >
 
 // One query for all accounts that are asked for. The lists of apps come as JSON, because a row for each would cost more to read.
-const accountsAndApps = statement<
-  { account_ids: string[] },
-  {
-    id: string
-    clerk_id: string
-    plan: string
-    credits: number
-    held: number
-    apps: [slug: string, starter_credits: number][]
-    grants: [slug: string, credits: number, granted_at: string | null][] | null
-    payer: (Omit<Payer, 'retry_at'> & { retry_at: string | null }) | null
-  }
->(
+const accounts = gatherRows<{
+  id: string
+  clerk_id: string
+  plan: string
+  credits: number
+  held: number
+  apps: [slug: string, starter_credits: number][]
+  grants: [slug: string, credits: number, granted_at: string | null][] | null
+  payer: (Omit<Payer, 'retry_at'> & { retry_at: string | null }) | null
+}>(
   'wallets',
-  `select id, clerk_id, plan, credits, held,
+  'uuid',
+  (is) => `select id as key, id, clerk_id, plan, credits, held,
     (select coalesce(json_agg(json_build_array(slug, starter_credits)), '[]') from apps) as apps,
     (select json_agg(json_build_array(app_slug, g.credits, ${isoTime('granted_at')}))
       from app_grants g where account_id = accounts.id) as grants,
     (select json_build_object('state', state, 'reason', reason, 'retry_at', ${isoTime('retry_at')}, 'pack_slug', pack_slug,
         'credits', p.credits, 'price', price, 'currency', currency, 'below', below, 'monthly_cap', monthly_cap, 'card', card)
       from payers p where account_id = accounts.id) as payer
-  from accounts where id = any($account_ids::uuid[])`,
+  from accounts where id ${is}`,
 )
-
-const accounts = gather(async (db, account_ids) => {
-  const rows = await accountsAndApps(db, { account_ids })
-  return new Map(rows.map((row) => [row.id, row]))
-})
 
 const registeredApps = statement<Record<never, never>, { slug: string; starter_credits: number }>(
   'registered_apps',

@@ -1,6 +1,6 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { decodeJwt } from 'jose'
-import { authenticate, bySessionJwt, callerOf } from '../access/caller.ts'
+import { authenticate, bySessionJwt, callerOf, refuseClosed } from '../access/caller.ts'
 import { handOut, wasHandedOut } from '../access/handed-out.ts'
 import { closeSession, openSession } from '../access/sessions.ts'
 import {
@@ -36,6 +36,8 @@ function refuseExpired({ exp }: Claims): void {
   if (exp * 1000 <= Date.now()) throw tokenExpired()
 }
 
+const setCookie = { 'Set-Cookie': { type: 'string', description: 'The session cookie, set or cleared' } }
+
 /** How old a token may be, in seconds, to open a session. */
 const OPENING_SECONDS = 60
 
@@ -60,7 +62,7 @@ export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
         }),
         response: {
           200: SessionToken,
-          ...refusals(signedIn, sessionEnded, tokenNotRenewable, templateNotFound, tokenNotAvailable),
+          ...refusals(signedIn, accountClosed, sessionEnded, tokenNotRenewable, templateNotFound, tokenNotAvailable),
         },
       },
     },
@@ -80,6 +82,8 @@ export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
       if (jwt && !ours && !template && (fresh || !sid)) return tokenOf(jwt.token, jwt.claims.exp)
       if (!sid) throw tokenNotAvailable()
       if (jwt && (await wasHandedOut(app.db, jwt.token))) throw tokenNotRenewable()
+      // The identity may go on to issue tokens for a session of an account that was closed here.
+      await refuseClosed(request, callerOf(request))
       const owner = { sid, clerkId: clerk_id }
       const token = await app.identity.mint(owner, { template, party: origin, deadline: request.deadline })
       if (token) {
@@ -118,7 +122,7 @@ export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
         response: {
           200: Type.Object(
             { expires_at: Timestamp },
-            { description: 'Signed in', examples: [{ expires_at: '2026-11-28T12:00:00.000Z' }] },
+            { description: 'Signed in', headers: setCookie, examples: [{ expires_at: '2026-11-28T12:00:00.000Z' }] },
           ),
           ...refusals(signedIn, jsonBody, accountClosed),
         },
@@ -147,7 +151,7 @@ export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
         description: 'Called from an allowed origin with the session cookie. Personal access tokens stay valid.',
         security: [],
         response: {
-          204: Type.Null({ description: 'Signed out, or was not signed in' }),
+          204: Type.Null({ description: 'Signed out, or was not signed in', headers: setCookie }),
           ...refusals(anyRequest, originNotAllowed),
         },
       },

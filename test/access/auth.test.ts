@@ -65,6 +65,8 @@ for (const [name, setUp] of Object.entries(identities)) {
       'one whose audience is ours': await token({ sub, aud: OURS }),
       'one with ours among its audiences': await token({ sub, aud: ['https://elsewhere.example', OURS] }),
       'one of a template, without sid and sts': await token({ sub, sid: undefined, sts: undefined, azp: undefined }),
+      'one of a template, for an hour': await token({ sub, sid: undefined, iat: seconds(-5), exp: seconds(3_595) }),
+      'one of a session, for a day': await token({ sub, iat: seconds(-5), exp: seconds(86_395) }),
       'one that expired within the clock skew': await token({ sub, exp: seconds(-2) }),
       'one from a clock a little ahead': await token({ sub, nbf: seconds(3), iat: seconds(3) }),
     }
@@ -92,6 +94,19 @@ for (const [name, setUp] of Object.entries(identities)) {
       ],
       'with a key id that every object has': [
         await token({ sub }, { key: foreignKey, header: { kid: 'constructor' } }),
+        'invalid_token',
+      ],
+      'without a beginning': [await token({ sub, iat: undefined }), 'invalid_token'],
+      'of a session, for more than a day': [
+        await token({ sub, iat: seconds(-80_000), exp: seconds(7_000) }),
+        'invalid_token',
+      ],
+      'of ten years, 200 days old': [
+        await token({ sub, sid: undefined, iat: seconds(-200 * 86_400), exp: seconds(3_450 * 86_400) }),
+        'invalid_token',
+      ],
+      'of a template, for more than an hour': [
+        await token({ sub, sid: undefined, azp: undefined, iat: seconds(-10), exp: seconds(3_600) }),
         'invalid_token',
       ],
       'for a foreign party': [await token({ sub, azp: 'https://elsewhere.example' }), 'invalid_token'],
@@ -276,4 +291,22 @@ t.test('only administrators administer', async (t) => {
   t.equal((await list(sub)).statusCode, 200)
   const refused = await list(clerk.signIn().sub)
   t.match([refused.statusCode, refused.json().error], [403, 'not_an_administrator'])
+})
+
+t.test('with CLERK_AUDIENCE, a token without a session has to be for it', async (t) => {
+  const clerk = await startClerk(t)
+  const { app } = await start(t, { ...clerk.env, CLERK_JWT_KEY: clerk.jwtKey, CLERK_AUDIENCE: 'focus' })
+  const ada = clerk.signIn()
+  for (const [status, claims] of [
+    [200, { ...ada }],
+    [200, { ...ada, aud: 'focus' }],
+    [200, { ...ada, aud: OURS }],
+    [200, { sub: ada.sub, sid: undefined, aud: ['somewhere', 'focus'] }],
+    [401, { sub: ada.sub, sid: undefined }],
+    [401, { sub: ada.sub, sid: undefined, aud: OURS }],
+    [401, { ...ada, aud: 'somewhere' }],
+  ] as const) {
+    const reply = await wallet(app, `Bearer ${await clerk.token(claims)}`)
+    t.equal(reply.statusCode, status, JSON.stringify(claims))
+  }
 })

@@ -1,7 +1,8 @@
 import t from 'tap'
 import { startClerk } from '../support/clerk-stand-in.ts'
+import { deliver, webhookSecret } from '../support/clerk-webhook.ts'
 import { newAddress, startLogin } from '../support/device.ts'
-import { type App, start } from '../support/start.ts'
+import { type App, earlier, start, unique } from '../support/start.ts'
 
 const OURS = 'http://localhost:3000'
 const APP = 'https://app.example.com'
@@ -28,7 +29,22 @@ const ROUTES: Record<string, 'person' | 'signing in or out' | 'account' | 'oauth
   'POST /oauth/device_authorization': 'anybody',
   'POST /oauth/token': 'anybody',
   'POST /oauth/revoke': 'anybody',
+  'POST /api/purchases': 'account',
+  'PUT /api/wallet/auto-topup': 'person',
+  'POST /api/wallet/auto-topup/resume': 'person',
+  'DELETE /api/wallet/auto-topup': 'account',
+  'POST /buy': 'person',
+  'POST /buy/auto-topup': 'person',
+  'POST /buy/auto-topup/off': 'person',
+  'POST /buy/auto-topup/resume': 'person',
+  'POST /buy/card': 'person',
+  'POST /buy/local/:id': 'person',
+  'POST /api/admin/keys': 'admin',
+  'DELETE /api/admin/keys/:id': 'admin',
+  'PUT /api/admin/packs/:slug': 'admin',
+  'DELETE /api/admin/packs/:slug': 'admin',
   'POST /api/webhooks/clerk': 'anybody',
+  'POST /api/webhooks/stripe': 'anybody',
   'PUT /api/admin/apps/:slug': 'admin',
   'POST /api/admin/credits': 'admin',
   'POST /api/admin/accounts/revoke-tokens': 'admin',
@@ -209,15 +225,70 @@ t.test('a closed account is closed for a JWT that still lives', async (t) => {
   const { account } = (await app.inject({ url: '/api/wallet', headers: { authorization } })).json()
   await db.updateTable('accounts').set({ closed_at: new Date() }).where('id', '=', account.id).execute()
   const login = await startLogin(app)
-  for (const [method, url, payload] of [
-    ['PUT', '/api/admin/apps/mine', { origins: [FOREIGN] }],
-    ['POST', '/api/admin/credits', { clerk_id: root.sub, amount: 1, kind: 'topup', reference: 'r', reason: 'r' }],
-    ['GET', '/api/oauthToken/x', undefined],
-    ['POST', '/api/device/complete', { user_code: login.user_code }],
-    ['POST', '/api/jobs', { app: 'clips', action: 'a', cost_estimate: 0 }],
-  ] as const) {
-    const answer = await app.inject({ method, url, headers: { authorization }, ...(payload && { payload }) })
+  const payloads: Record<string, object> = {
+    'POST /api/device/complete': { user_code: login.user_code },
+    'POST /api/session': { token: authorization.slice(7) },
+    'POST /api/jobs': { app: 'clips', action: 'a', cost_estimate: 0 },
+  }
+  // Jobs of a closed account were settled when it was closed, its tokens revoked; pages and OAuth know the cookie alone.
+  const without = /jobs\/|tokens|^POST \/(device|account|oauth|buy)/
+  for (const [route, who] of Object.entries(ROUTES)) {
+    if (!['person', 'account', 'oauth', 'admin'].includes(who) || without.test(route)) continue
+    const [method, path = ''] = route.split(' ')
+    const url = path.replace(/:\w+/g, 'x')
+    const headers = { authorization, ...(url === '/api/session' && { origin: OURS }) }
+    const payload = payloads[route] ?? {}
+    const answer = await app.inject({ method: method as 'POST', url, headers, payload })
+    t.match([answer.statusCode, answer.json().error], [403, 'account_closed'], route)
+  }
+  for (const url of ['/api/oauthToken/x', '/api/xToken', '/api/admin/apps', '/api/sessionToken']) {
+    const answer = await app.inject({ url, headers: { authorization } })
     t.match([answer.statusCode, answer.json().error], [403, 'account_closed'], url)
   }
   t.equal((await login.poll()).statusCode, 202)
+  await app.inject({ url: '/api/wallet?app=video', headers: { authorization } })
+  const entries = db.selectFrom('ledger_entries').select('seq').where('account_id', '=', account.id)
+  t.strictSame(await entries.execute(), [], 'looking grants nothing either')
+})
+
+t.test("what a banned administrator's last minute added to apps is nobody's", async (t) => {
+  const clerk = await startClerk(t)
+  const [root, other] = [clerk.signIn(), clerk.signIn()]
+  const env = { ...clerk.env, CLERK_JWT_KEY: clerk.jwtKey, CLERK_WEBHOOK_SECRET: webhookSecret }
+  const { app, db } = await start(t, { ...env, ADMIN_CLERK_IDS: `${root.sub},${other.sub}` })
+  const put = async (who: object, origins: string[], redirect_uris: string[], slug: string) => {
+    const headers = { authorization: `Bearer ${await clerk.token({ ...who })}` }
+    const payload = { starter_credits: 0, origins, redirect_uris, resources: [`${origins.at(-1)}/${slug}`] }
+    return (await app.inject({ method: 'PUT', url: `/api/admin/apps/${slug}`, headers, payload })).statusCode
+  }
+  const isAllowed = async (origin: string) =>
+    (await app.inject({ url: '/healthz', headers: { origin } })).headers['access-control-allow-origin'] === origin
+  const [slug, theirs] = [unique('app'), unique('app')]
+  const site = (name: string) => `https://${name}-${slug}.example.com`
+  t.equal(await put(root, [site('old')], [`${site('old')}/back`], slug), 200)
+  await db
+    .updateTable('app_additions')
+    .set({ added_at: earlier('added_at', '3 minutes') })
+    .execute()
+  t.equal(await put(other, [site('other')], [], theirs), 200)
+  t.equal(await put(root, [site('old'), site('late')], [`${site('old')}/back`, `${site('late')}/back`], slug), 200)
+  t.ok(await isAllowed(site('late')))
+  const headers = { authorization: `Bearer ${await clerk.token({ ...root })}` }
+  const made = { name: 'late', scopes: ['topup'] }
+  const { key } = (await app.inject({ method: 'POST', url: '/api/admin/keys', headers, payload: made })).json()
+  t.ok(key)
+
+  // The ban was a minute and a half ago: its delivery is late. What came before the JWT could have outlived it stays.
+  const timestamp = Date.now() - 90_000
+  const event = { type: 'user.updated', timestamp, data: { id: root.sub, banned: true } }
+  t.equal((await deliver(app, event)).statusCode, 200)
+  t.notOk(await isAllowed(site('late')))
+  t.ok(await isAllowed(site('old')))
+  t.ok(await isAllowed(site('other')), 'of an administrator who still is one')
+  const kept = await db.selectFrom('apps').selectAll().where('slug', '=', slug).executeTakeFirstOrThrow()
+  t.match(kept, { origins: [site('old')], redirect_uris: [`${site('old')}/back`], resources: [] })
+  t.equal(kept.redirect_uris.length, 1)
+  const keys = db.selectFrom('service_keys').select('revoked_at').where('created_by', '=', root.sub)
+  t.match(await keys.execute(), [{ revoked_at: Date }], 'nor is a service key')
+  t.equal(await put(root, [site('late')], [], slug), 403)
 })

@@ -65,6 +65,9 @@ t.test('our own tokens never leave', async (t) => {
     'one without a signature': { authorization: `Bearer ${token.split('.').slice(0, 2).join('.')}` },
     'a personal access token': { authorization: `Bearer focus_pat_${'a'.repeat(36)}` },
     'a wrong personal access token': { authorization: 'bearer focus_pat_' },
+    'a settle key': { authorization: `Bearer focus_app_clips_${'0'.repeat(64)}` },
+    'what we may issue one day': { authorization: 'Bearer FOCUS_new_1' },
+    'a webhook secret': { authorization: 'Bearer whsec_c2VjcmV0' },
   }
   for (const [name, headers] of Object.entries(refused)) {
     const reply = await app.inject({ url: '/api/xMe', headers })

@@ -1,0 +1,77 @@
+import type { Db } from '../db/tables.ts'
+
+/**
+ * Where browsers and OAuth may send people of an app: an address there can read their tokens. What an administrator adds is
+ * noted, so that what somebody added who is no administrator any more can be taken back.
+ */
+
+/** The lists of an app whose values are noted. */
+const FIELDS = ['origins', 'redirect_uris', 'resources'] as const
+type Lists = Record<(typeof FIELDS)[number], string[]>
+
+/** A session JWT outlives the ban of its person by up to this time, in ms. */
+const JWT_MS = 60_000
+
+/** Notes the values of an app that are new. @param before undefined: the app is new */
+export async function noteAdditions(
+  db: Db,
+  app: { slug: string } & Lists,
+  before: Lists | undefined,
+  added_by: string,
+): Promise<void> {
+  const additions = FIELDS.flatMap((field) =>
+    [...new Set(app[field])]
+      .filter((value) => !before?.[field].includes(value))
+      .map((value) => ({ app_slug: app.slug, field, value, added_by, added_at: new Date() })),
+  )
+  if (!additions.length) return
+  await db
+    .insertInto('app_additions')
+    .values(additions)
+    .onConflict((conflict) =>
+      conflict.columns(['app_slug', 'field', 'value']).doUpdateSet((row) => ({
+        added_by: row.ref('excluded.added_by'),
+        added_at: row.ref('excluded.added_at'),
+      })),
+    )
+    .execute()
+}
+
+/**
+ * Takes back what an administrator added to apps in their last minute, and revokes the service keys that they made: their JWT was
+ * good for so long after the ban.
+ * @param bannedAt when they ceased to be an administrator; later additions are taken back too
+ */
+export async function undoLateAdditions(
+  db: Db,
+  { id, clerk_id }: { id: string; clerk_id: string },
+  bannedAt: Date,
+): Promise<void> {
+  const since = new Date(bannedAt.getTime() - JWT_MS)
+  await db
+    .updateTable('service_keys')
+    .set({ revoked_at: new Date() })
+    .where('created_by', '=', clerk_id)
+    .where('created_at', '>', since)
+    .where('revoked_at', 'is', null)
+    .execute()
+  const late = await db
+    .selectFrom('app_additions')
+    .select(['app_slug', 'field', 'value'])
+    .where('added_by', '=', id)
+    .where('added_at', '>', since)
+    .execute()
+  for (const { app_slug, field, value } of late) {
+    await db
+      .updateTable('apps')
+      .set(({ fn, ref, val }) => ({ [field]: fn('array_remove', [ref(field), val(value)]) }))
+      .where('slug', '=', app_slug)
+      .execute()
+    await db
+      .deleteFrom('app_additions')
+      .where('app_slug', '=', app_slug)
+      .where('field', '=', field)
+      .where('value', '=', value)
+      .execute()
+  }
+}
