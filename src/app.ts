@@ -38,6 +38,7 @@ import type { Tracing } from './observe/tracing.ts'
 import { createPayments } from './payments/create.ts'
 import type { Payments } from './payments/types.ts'
 import { adminRoutes } from './routes/admin.ts'
+import { adminAppRoutes } from './routes/admin-apps.ts'
 import { adminKeyRoutes } from './routes/admin-keys.ts'
 import { adminRefundRoutes } from './routes/admin-refunds.ts'
 import { adminWebhookMessageRoutes } from './routes/admin-webhook-messages.ts'
@@ -204,6 +205,7 @@ export async function buildApp(
   await app.register(oauthRoutes)
   await app.register(settleRoutes)
   await app.register(adminRoutes)
+  await app.register(adminAppRoutes)
   await app.register(adminRefundRoutes)
   await app.register(adminKeyRoutes)
   await app.register(packRoutes)

@@ -66,7 +66,7 @@ export const signedIn: ErrorKind[] = [
 ]
 
 /** What any route can answer that is for administrators. */
-export const administrator: ErrorKind[] = [...signedIn, notAnAdministrator]
+export const administrator: ErrorKind[] = [...signedIn, notAnAdministrator, accountClosed]
 
 const authenticate = {
   'WWW-Authenticate': {

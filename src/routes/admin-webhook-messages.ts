@@ -1,9 +1,9 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { sql } from 'kysely'
 import { callerOf, requireAdmin } from '../access/caller.ts'
-import { accountClosed, endpointNotFound, notAnAdministrator, tooManyAtOnce } from '../http/catalogue.ts'
+import { endpointNotFound, tooManyAtOnce } from '../http/catalogue.ts'
 import { jsonBytes, readPage } from '../http/pages.ts'
-import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
+import { administrator, jsonBody, refusals } from '../http/refusals.ts'
 import { ListQuery, NextCursor, ref, Uuid } from '../schemas/primitives.ts'
 import { WebhookDelivery, WebhookEndpoint, WebhookMessage } from '../schemas/webhooks.ts'
 import { dismissDead, replayDead } from '../webhooks/dead-letters.ts'
@@ -11,8 +11,6 @@ import { TEST_EVENT } from '../webhooks/queue.ts'
 
 /** Where a dead message stands: its time in microseconds, and its id. */
 const CURSOR = /^([0-9]{1,17})_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/
-
-const adminErrors = [...signedIn, notAnAdministrator, accountClosed]
 
 /** What was sent to webhook endpoints of apps, what could not be, and a test message. */
 export const adminWebhookMessageRoutes: FastifyPluginAsyncTypebox = async (app) => {
@@ -40,7 +38,7 @@ export const adminWebhookMessageRoutes: FastifyPluginAsyncTypebox = async (app) 
             { message_id: Type.String({ format: 'uuid', description: 'The webhook-id header' }) },
             { description: 'It will be sent', examples: [{ message_id: WebhookDelivery.examples[0]?.message_id }] },
           ),
-          ...refusals(adminErrors, endpointNotFound),
+          ...refusals(administrator, endpointNotFound),
         },
       },
     },
@@ -89,7 +87,7 @@ export const adminWebhookMessageRoutes: FastifyPluginAsyncTypebox = async (app) 
             },
             { description: 'OK', examples: [{ deliveries: WebhookDelivery.examples, next_cursor: null }] },
           ),
-          ...refusals(adminErrors, endpointNotFound, tooManyAtOnce),
+          ...refusals(administrator, endpointNotFound, tooManyAtOnce),
         },
       },
     },
@@ -135,7 +133,7 @@ export const adminWebhookMessageRoutes: FastifyPluginAsyncTypebox = async (app) 
               examples: [{ messages: WebhookMessage.examples, next_cursor: null }],
             },
           ),
-          ...refusals(adminErrors, tooManyAtOnce),
+          ...refusals(administrator, tooManyAtOnce),
         },
       },
     },
@@ -179,7 +177,7 @@ export const adminWebhookMessageRoutes: FastifyPluginAsyncTypebox = async (app) 
             { replayed: Type.Integer({ description: 'How many messages will be retried' }), more },
             { description: 'OK', examples: [{ replayed: 3, more: false }] },
           ),
-          ...refusals(adminErrors, jsonBody, endpointNotFound),
+          ...refusals(administrator, jsonBody, endpointNotFound),
         },
       },
     },
@@ -205,7 +203,7 @@ export const adminWebhookMessageRoutes: FastifyPluginAsyncTypebox = async (app) 
             { dismissed: Type.Integer({ description: 'How many messages were deleted' }), more },
             { description: 'OK', examples: [{ dismissed: 3, more: false }] },
           ),
-          ...refusals(adminErrors, jsonBody, endpointNotFound),
+          ...refusals(administrator, jsonBody, endpointNotFound),
         },
       },
     },

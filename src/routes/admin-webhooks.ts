@@ -4,22 +4,13 @@ import { sql } from 'kysely'
 import { v7 as uuidv7 } from 'uuid'
 import { requireAdmin } from '../access/caller.ts'
 import type { Db } from '../db/tables.ts'
-import {
-  accountClosed,
-  appNotFound,
-  badField,
-  endpointNotFound,
-  notAnAdministrator,
-  tooManyAtOnce,
-} from '../http/catalogue.ts'
-import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
-import { NotPublic, resolvePublic } from '../public-addresses.ts'
+import { appNotFound, badField, endpointNotFound, tooManyAtOnce } from '../http/catalogue.ts'
+import { NotPublic, resolvePublic } from '../http/public-addresses.ts'
+import { administrator, jsonBody, refusals } from '../http/refusals.ts'
 import { Credits, ListQuery, NextCursor, PageLimit, ref, Slug, Uuid } from '../schemas/primitives.ts'
 import { WebhookEndpoint, WebhookEvent } from '../schemas/webhooks.ts'
 import { removeMessagesOf } from '../webhooks/dead-letters.ts'
 import { type Event, LEVELS, readEndpoints } from '../webhooks/outbox.ts'
-
-const adminErrors = [...signedIn, notAnAdministrator, accountClosed]
 
 const isLevel = (event: Event) => LEVELS.includes(event)
 const levelMissing = () => badField('low_credits', 'is missing: account.low and account.recovered need it')
@@ -64,7 +55,7 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
             { endpoint: ref(WebhookEndpoint), secret },
             { description: 'OK', examples: [{ endpoint: WebhookEndpoint.examples[0], secret: 'whsec_c2VjcmV0' }] },
           ),
-          ...refusals(adminErrors, jsonBody, appNotFound),
+          ...refusals(administrator, jsonBody, appNotFound),
         },
       },
     },
@@ -104,7 +95,7 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
             { endpoints: Type.Array(ref(WebhookEndpoint)), next_cursor: NextCursor },
             { description: 'OK', examples: [{ endpoints: WebhookEndpoint.examples, next_cursor: null }] },
           ),
-          ...refusals(adminErrors, appNotFound, tooManyAtOnce),
+          ...refusals(administrator, appNotFound, tooManyAtOnce),
         },
       },
     },
@@ -131,7 +122,7 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
         summary: 'Show a webhook endpoint',
         description: 'Without its secret.',
         params: byId,
-        response: { 200: one, ...refusals(adminErrors, endpointNotFound) },
+        response: { 200: one, ...refusals(administrator, endpointNotFound) },
       },
     },
     async (request) => ({ endpoint: await endpointOf(request.params.id) }),
@@ -155,7 +146,7 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
           },
           { examples: [{ paused: true }] },
         ),
-        response: { 200: one, ...refusals(adminErrors, jsonBody, endpointNotFound) },
+        response: { 200: one, ...refusals(administrator, jsonBody, endpointNotFound) },
       },
     },
     async (request) => {
@@ -196,7 +187,7 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
         params: byId,
         response: {
           200: Type.Object({ secret }, { description: 'OK', examples: [{ secret: 'whsec_c2VjcmV0' }] }),
-          ...refusals(adminErrors, endpointNotFound),
+          ...refusals(administrator, endpointNotFound),
         },
       },
     },
@@ -226,7 +217,7 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
         summary: 'Remove a webhook endpoint and its undelivered messages',
         description: 'A message that is being sent may still arrive.',
         params: byId,
-        response: { 204: { type: 'null', description: 'Removed' }, ...refusals(adminErrors, endpointNotFound) },
+        response: { 204: { type: 'null', description: 'Removed' }, ...refusals(administrator, endpointNotFound) },
       },
     },
     async (request, reply) => {

@@ -2,7 +2,7 @@ import http, { type IncomingMessage } from 'node:http'
 import https from 'node:https'
 import { isIP } from 'node:net'
 import { Webhook } from 'standardwebhooks'
-import { isPublic, lookupPublic, NotPublic } from '../public-addresses.ts'
+import { isPublic, lookupPublic, NotPublic } from '../http/public-addresses.ts'
 
 /** Time limit from the DNS look-up to the status line, in ms. */
 export const TIMEOUT_MS = 15_000
