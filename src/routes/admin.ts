@@ -49,6 +49,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
     'name',
     'starter_credits',
     'origins',
+    'return_paths',
     'redirect_uris',
     'resources',
     sql<boolean>`settle_key_hash is not null`.as('has_settle_key'),
@@ -75,6 +76,13 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
               Type.Array(Type.String({ maxLength: 300, documented: { format: 'uri', pattern: '^https?://[^/]+$' } }), {
                 maxItems: 50,
                 description: 'Exact web origins. A page of such an origin can use the whole account of its visitor',
+              }),
+            ),
+            return_paths: Type.Optional(
+              Type.Array(Type.String({ maxLength: 300, pattern: '^/(?!/)[^?#\\\\\\s]*$' }), {
+                maxItems: 50,
+                description:
+                  'Where a sign-in may return to at the origins: a path, or with a slash at its end all paths below it. Empty: everywhere',
               }),
             ),
             redirect_uris: Type.Optional(
@@ -126,7 +134,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      const { name, starter_credits, origins, redirect_uris, settle_key } = request.body
+      const { name, starter_credits, origins, return_paths, redirect_uris, settle_key } = request.body
       const invalid = origins?.find((origin) => !isOrigin(origin))
       if (invalid !== undefined)
         throw badField('origins', `must be exact origins such as https://app.example.com, not ${invalid}`)
@@ -144,6 +152,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
         starter_credits,
         ...(name !== undefined && { name }),
         ...(origins && { origins }),
+        ...(return_paths && { return_paths }),
         ...(redirect_uris && { redirect_uris }),
         ...(resources && { resources }),
         ...(settle_key && { settle_key_hash: minted?.hash ?? null }),
@@ -268,7 +277,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const owner = { id: accountIdOf(clerk_id), clerk_id }
       // A person sees whom they give credits to; a server with a wrong id would give them to nobody.
       if (serviceKey && !create) await findAccount(owner.id)
-      const actor = serviceKey ? `service key ${serviceKey.id}` : callerOf(request).clerk_id
+      const actor = serviceKey ? `service key ${serviceKey.id}` : callerOf(request).id
       const entry = await adjust(app.ledger, owner, { allow_negative, actor, ...adjustment })
       return { account: await findAccount(owner.id), entry }
     },

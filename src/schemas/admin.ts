@@ -9,6 +9,7 @@ export const App = Type.Object(
     name: nullable(Type.String()),
     starter_credits: Credits(),
     origins: Type.Array(Type.String()),
+    return_paths: Type.Array(Type.String()),
     redirect_uris: Type.Array(Type.String()),
     resources: Type.Array(Type.String()),
     has_settle_key: Type.Boolean({
@@ -27,6 +28,7 @@ export const App = Type.Object(
         name: 'Video',
         starter_credits: 20,
         origins: ['https://video.example.com'],
+        return_paths: [],
         redirect_uris: ['https://video.example.com/callback'],
         resources: [],
         has_settle_key: false,

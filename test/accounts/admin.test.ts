@@ -207,7 +207,7 @@ t.test('who gave credits is kept', async (t) => {
   const [operator, ada] = await Promise.all([admin(), person()])
   await operator.post(CREDITS, wishFor(ada))
   const rows = await db.selectFrom('ledger_entries').select('actor').where('account_id', '=', ada.id).execute()
-  t.strictSame(rows, [{ actor: operator.clerkId }])
+  t.strictSame(rows, [{ actor: operator.id }])
 })
 
 t.test('credits may be given to somebody who was never here', async (t) => {
