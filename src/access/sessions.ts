@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { accountIdOf } from '../accounts/account-id.ts'
 import { openAccount } from '../accounts/open.ts'
 import { gatherRows } from '../db/gather.ts'
+import type { Db } from '../db/tables.ts'
 import { accountClosed, rateLimited, sessionEnded } from '../http/catalogue.ts'
 import { ApiError } from '../http/errors.ts'
 import { isLocalSid } from '../identity/local.ts'
@@ -120,11 +121,29 @@ export async function openSession(
     .insertInto('sessions')
     .values({ session_hash: hashOf(cookie), account_id, clerk_sid: owner.sid, name: owner.name ?? null, expires_at })
     .execute()
+  await endSurplus(db, account_id)
   reply.setCookie(sessionCookie(config.publicUrl), cookie, {
     ...cookieOptions(config.publicUrl),
     maxAge: SESSION_SECONDS,
   })
   return { expires_at }
+}
+
+/** The most sessions of an account. Another one ends the oldest. */
+const MAX_SESSIONS = 100
+
+async function endSurplus(db: Db, account_id: string): Promise<void> {
+  const surplus = await db
+    .selectFrom('sessions')
+    .select('session_hash')
+    .where('account_id', '=', account_id)
+    .orderBy('created_at', 'desc')
+    .orderBy('session_hash')
+    .offset(MAX_SESSIONS)
+    .limit(MAX_SESSIONS)
+    .execute()
+  const hashes = surplus.map(({ session_hash }) => session_hash)
+  if (hashes.length > 0) await db.deleteFrom('sessions').where('session_hash', 'in', hashes).execute()
 }
 
 /** Ends the session of the request's cookie, if it has one, and clears the cookie. */

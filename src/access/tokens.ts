@@ -168,8 +168,15 @@ async function lookUpPat(
   return pat
 }
 
+/** The most live personal access tokens of an account, logins that are approved and not fetched included. */
+export const MAX_TOKENS = 100
+
 /** An account's live personal access tokens, newest first; times are the database's. */
-export function listTokens(db: Db, accountId: string) {
+export function listTokens(
+  db: Db,
+  accountId: string,
+  { limit, before }: { limit: number; before?: string | undefined },
+) {
   return db
     .selectFrom('tokens')
     .select(['id', 'name', 'last_four', 'scopes', 'created_at', 'last_used_at', 'last_used_from', 'expires_at'])
@@ -177,8 +184,9 @@ export function listTokens(db: Db, accountId: string) {
     .where('authorization_id', 'is', null)
     .where('revoked_at', 'is', null)
     .where(({ eb, fn }) => eb('expires_at', '>', fn<Date>('now')))
-    .orderBy('created_at', 'desc')
+    .$if(before !== undefined, (tokens) => tokens.where('id', '<', before ?? ''))
     .orderBy('id', 'desc')
+    .limit(limit)
     .execute()
 }
 

@@ -24,6 +24,10 @@ export async function eraseAccount(db: Db, ledger: Ledger, accountId: string, cl
     // Entries name administrators by account id, which stays; keys name them by Clerk id.
     await trx.updateTable('service_keys').set({ created_by: accountId }).where('created_by', '=', clerkId).execute()
     await sql`delete from device_codes where account_id = ${accountId}`.execute(trx)
+    // Purchases stay, for the books.
+    await sql`update purchases set checkout_url = null, receipt_url = null, return_to = null
+      where account_id = ${accountId}`.execute(trx)
+    await sql`delete from payers where account_id = ${accountId}`.execute(trx)
   })
   await eraseMessages(db, accountId)
   for (let after = NIL_ID; ; ) {

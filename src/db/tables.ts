@@ -41,6 +41,8 @@ export interface Tables {
     slug: string
     name: string | null
     starter_credits: Generated<number>
+    max_overage: number | null
+    max_overage_percent: number | null
     settle_key_hash: string | null
     previous_settle_key_hash: string | null
     previous_settle_key_until: Date | null
@@ -66,6 +68,9 @@ export interface Tables {
     status: JobStatus
     reserved: number
     actual_cost: Generated<number>
+    /** What its completion asked for, where a cap charged less */
+    requested_cost: number | null
+    refunded: Generated<number>
     metadata: Json
     idempotency_key: string | null
     request_hash: string | null

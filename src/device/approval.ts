@@ -1,10 +1,10 @@
 import { randomBytes, randomInt } from 'node:crypto'
-import { hashOf } from '../access/tokens.ts'
+import { hashOf, MAX_TOKENS } from '../access/tokens.ts'
 import { openAccount } from '../accounts/open.ts'
 import { addressOwner } from '../addresses.ts'
 import { statement } from '../db/statement.ts'
 import type { Db, DeviceStatus, Scope } from '../db/tables.ts'
-import { codeExpired, codeUsed, invalidCode } from '../http/catalogue.ts'
+import { codeExpired, codeUsed, invalidCode, tooManyTokens } from '../http/catalogue.ts'
 import { attempt, tooManyAttempts } from './attempts.ts'
 
 /**
@@ -174,6 +174,30 @@ const decide = statement<
   returning user_code`,
 )
 
+// Approvals of one account wait for each other, so that two cannot both be the last.
+const oneApproval = statement<{ account_id: string }, never>(
+  'one_approval',
+  `select pg_advisory_xact_lock(hashtextextended('approve ' || $account_id::text, 0))`,
+)
+
+const countTokens = statement<{ account_id: string }, { count: number }>(
+  'count_tokens',
+  `select (select count(*) from tokens where account_id = $account_id::uuid and authorization_id is null
+      and revoked_at is null and expires_at > now())
+    + (select count(*) from device_codes where account_id = $account_id::uuid and status = 'approved' and expires_at > now())
+    as count`,
+)
+
+/** Approves a login within the bound on tokens. @throws {ApiError} 409 too_many_tokens */
+function approve(db: Db, decided: Parameters<typeof decide>[1]) {
+  return db.transaction().execute(async (trx) => {
+    await oneApproval(trx, decided)
+    const [tokens] = await countTokens(trx, decided)
+    if (Number(tokens?.count) >= MAX_TOKENS) throw tooManyTokens(MAX_TOKENS)
+    return decide(trx, decided)
+  })
+}
+
 const readRequest = statement<{ user_code: string }, DeviceRequest>(
   'read_device_request',
   `select ${REQUEST} from device_codes where user_code = $user_code`,
@@ -182,7 +206,7 @@ const readRequest = statement<{ user_code: string }, DeviceRequest>(
 /**
  * A person approves or denies a device; the same again is no fault.
  * @param typed the code as typed
- * @throws {ApiError} 400 invalid_code, 410 expired_token or already_used, 429 too_many_attempts
+ * @throws {ApiError} 400 invalid_code, 409 too_many_tokens, 410 expired_token or already_used, 429 too_many_attempts
  */
 export async function completeDevice(
   db: Db,
@@ -196,9 +220,10 @@ export async function completeDevice(
     const { user_code } = request
     // A token belongs to an account that exists.
     if (decision === 'approve') await openAccount(db, account_id, clerk_id)
-    const status = decision === 'approve' ? 'approved' : 'denied'
-    const grace_seconds = decision === 'approve' ? 60 : 0
-    const [decided] = await decide(db, { user_code, account_id, status, grace_seconds })
+    const [decided] =
+      decision === 'approve'
+        ? await approve(db, { user_code, account_id, status: 'approved', grace_seconds: 60 })
+        : await decide(db, { user_code, account_id, status: 'denied', grace_seconds: 0 })
     if (decided) return
     ;[request] = await readRequest(db, { user_code })
   }

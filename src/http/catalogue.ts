@@ -244,6 +244,15 @@ export const tokenForElsewhere = apiError(
 )
 export const tokenNotFound = apiError(404, 'token_not_found', 'You have no token with this id.')
 
+/** @param most live tokens of an account */
+export const tooManyTokens = apiError(
+  409,
+  'too_many_tokens',
+  (most: number) =>
+    `You have ${most} devices and tokens, which is the most. Revoke one that you do not need on your account page, then approve again.`,
+  { example: [100] },
+)
+
 // Device login
 
 export const unknownDeviceCode = apiError(
@@ -351,6 +360,18 @@ export const keyOfEndedJob = apiError(
   (job: EndedJob) =>
     `The job of this Idempotency-Key is ${endText(job)}: nothing is held for it. Use a new key for new work.`,
   { example: [ENDED_JOB], ...endedJob },
+)
+export const jobNotEnded = apiError(409, 'job_not_ended', 'This job has not ended. Complete or fail it first.')
+export const refundExceedsCost = apiError(
+  409,
+  'refund_exceeds_cost',
+  (refundable: number) =>
+    `Of what this job cost, ${creditsText(refundable)} can still be given back. Nothing was changed.`,
+  {
+    example: [5],
+    fields: { refundable: Type.Integer({ description: 'Credits of the cost that were not given back yet' }) },
+    details: (refundable) => ({ refundable }),
+  },
 )
 export const settleKeyRequired = apiError(
   403,

@@ -29,8 +29,8 @@ declare module 'fastify' {
     limits: Limits
   }
   interface FastifyContextConfig {
-    /** `none`: neither limited nor refused under load; `sign_in`: by address, and less of it */
-    limit?: 'none' | 'sign_in'
+    /** `none`: neither limited nor refused under load; `sign_in`: by address, and less of it; `webhook`: by address, and more */
+    limit?: 'none' | 'sign_in' | 'webhook'
   }
 }
 
@@ -38,6 +38,8 @@ declare module 'fastify' {
 const APP_FACTOR = 100
 /** Share of RATE_LIMIT_MAX for sign-ins, per address. */
 const SIGN_IN_SHARE = 0.2
+/** Those who send webhooks send all events from few addresses. */
+const WEBHOOK_FACTOR = 10
 /** Counters of each kind. The least recently used one is evicted, which bounds memory. */
 const COUNTERS = 20_000
 /** Static files; they need no query. */
@@ -73,6 +75,7 @@ export async function registerLimits(app: FastifyInstance): Promise<void> {
   })
   const addresses = limiter({ max, keyGenerator: byAddress })
   const cookies = limiter({ max, keyGenerator: (request) => hash('sha256', sealedCookie(request) ?? '', 'base64') })
+  const webhooks = limiter({ max: max * WEBHOOK_FACTOR, keyGenerator: byAddress })
   const signIns = limiter({ max: Math.ceil(max * SIGN_IN_SHARE), keyGenerator: byAddress })
   /** Requests whose failure has been counted */
   const counted = new WeakSet<FastifyRequest>()
@@ -84,7 +87,9 @@ export async function registerLimits(app: FastifyInstance): Promise<void> {
   type Limiter = typeof accounts
 
   function limiterOf(request: FastifyRequest): Limiter {
-    if (request.routeOptions.config.limit === 'sign_in') return signIns
+    const { limit } = request.routeOptions.config
+    if (limit === 'sign_in') return signIns
+    if (limit === 'webhook') return webhooks
     if (request.account) return accounts
     if (request.appOfKey || request.serviceKey) return apps
     // Pages look for the person later. Those who share an address do not share their pages' limit.

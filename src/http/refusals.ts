@@ -68,6 +68,12 @@ export const signedIn: ErrorKind[] = [
 /** What any route can answer that is for administrators. */
 export const administrator: ErrorKind[] = [...signedIn, notAnAdministrator]
 
+const authenticate = {
+  'WWW-Authenticate': {
+    type: 'string',
+    description: 'Bearer, and what was wrong with a token that was sent (RFC 6750)',
+  },
+}
 const retryAfter = { 'Retry-After': { type: 'integer', description: 'Seconds to wait' } }
 const rateLimit = {
   'RateLimit-Limit': { type: 'integer', description: 'Requests allowed in a window' },
@@ -91,6 +97,7 @@ const STATUSES: Record<number, Status> = {
   400: { description: 'Bad request; `field` names the field that is wrong, if there is one' },
   401: {
     description: 'Unauthorized; `signin_url` is where to sign in',
+    headers: authenticate,
     extra: { signin_url: 'https://account.thefocus.ai/signin?redirect_to=https%3A%2F%2Fapp.example.com%2F' },
     fields: { signin_url: { type: 'string' } },
     always: ['signin_url'],

@@ -2,7 +2,8 @@ import type { Selectable } from 'kysely'
 import { gather, gatherRows } from '../db/gather.ts'
 import { isoTime, statement } from '../db/statement.ts'
 import type { Db, EntryKind, JobStatus, Tables } from '../db/tables.ts'
-import { MAX_PRINTED_BYTES } from './metadata.ts'
+import { refundedJobOf } from './history.ts'
+import { MAX_PRINTED_BYTES, oversized, readable } from './metadata.ts'
 
 /** The metadata of one job, however large. */
 export async function readMetadata(db: Db, accountId: string, jobId: string): Promise<Record<string, unknown> | null> {
@@ -23,6 +24,8 @@ export interface JobRow {
   status: JobStatus
   reserved: number
   actual_cost: number
+  requested_cost: number
+  refunded: number
   metadata: Record<string, unknown> | null
   failure_reason: string | null
   expires_at: string
@@ -31,7 +34,8 @@ export interface JobRow {
 }
 
 /** SQL: the columns of an answered job but its metadata. */
-const JOB_COLUMNS = `id, app_slug, action, status, reserved, actual_cost, failure_reason,
+const JOB_COLUMNS = `id, app_slug, action, status, reserved, actual_cost,
+  coalesce(requested_cost, actual_cost) as requested_cost, refunded, failure_reason,
   ${isoTime('expires_at')} as expires_at, ${isoTime('created_at')} as created_at, ${isoTime('updated_at')} as updated_at`
 
 const findJob = statement<{ account_id: string; id: string }, JobRow>(
@@ -39,15 +43,19 @@ const findJob = statement<{ account_id: string; id: string }, JobRow>(
   `select ${JOB_COLUMNS}, metadata from jobs where account_id = $account_id::uuid and id = $id::uuid`,
 )
 
-const findJobs = statement<{ account_ids: string[]; ids: string[] }, JobRow & { account_id: string }>(
+const findJobs = statement<
+  { account_ids: string[]; ids: string[] },
+  JobRow & { account_id: string; oversized: boolean }
+>(
   'find_jobs',
-  `select jobs.account_id, ${JOB_COLUMNS.replaceAll(/\bid\b/g, 'jobs.id')}, metadata
+  `select jobs.account_id, ${JOB_COLUMNS.replaceAll(/\bid\b/g, 'jobs.id')}, ${readable()} as metadata,
+    ${oversized()} as oversized
   from unnest($account_ids::uuid[], $ids::uuid[]) as asked (account_id, id)
     join jobs on jobs.account_id = asked.account_id and jobs.id = asked.id
   where jobs.account_id = any($account_ids::uuid[])`,
 )
 
-const job = gather<JobRow>(async (db, keys) => {
+const job = gather<JobRow & { oversized?: boolean }>(async (db, keys) => {
   const named = keys.map((key) => key.split(' ') as [string, string])
   if (named.length === 1 && named[0]) {
     const [account_id, id] = named[0]
@@ -59,8 +67,13 @@ const job = gather<JobRow>(async (db, keys) => {
 })
 
 /** Reads a job of an account; undefined: it has none of that id, which is a UUID. */
-export const readJob = (db: Db, accountId: string, jobId: string): Promise<JobRow | undefined> =>
-  job(db, `${accountId} ${jobId.toLowerCase()}`)
+export async function readJob(db: Db, accountId: string, jobId: string): Promise<JobRow | undefined> {
+  const found = await job(db, `${accountId} ${jobId.toLowerCase()}`)
+  if (!found) return undefined
+  const { oversized, ...row } = found
+  // Not beside those that others read at the same time.
+  return oversized ? { ...row, metadata: await readMetadata(db, accountId, row.id) } : row
+}
 
 /** Selects jobs, newest first. An app's jobs of any status are merged from those of each: those lists have an index. */
 export interface JobFilter {
@@ -135,11 +148,14 @@ export interface EntryRow {
   job_id: string | null
   reference: string | null
   reason: string | null
+  /** The job that it refunds */
+  corrects_job_id: string | null
 }
 
 const entriesPage = statement<{ account_id: string; before: number; count: number }, EntryRow>(
   'entries_page',
-  `select seq, ${isoTime('created_at')} as created_at, kind, amount, balance_after, job_id, reference, reason
+  `select seq, ${isoTime('created_at')} as created_at, kind, amount, balance_after, job_id, reference, reason,
+    ${refundedJobOf('ledger_entries')} as corrects_job_id
   from ledger_entries where account_id = $account_id::uuid and seq < $before::bigint order by seq desc limit $count::int`,
 )
 

@@ -1,11 +1,16 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
+import { sql } from 'kysely'
 import { callerOf, requireAdmin } from '../access/caller.ts'
 import { accountClosed, endpointNotFound, notAnAdministrator, tooManyAtOnce } from '../http/catalogue.ts'
+import { jsonBytes, readPage } from '../http/pages.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
-import { ListQuery, ref, Uuid } from '../schemas/primitives.ts'
+import { ListQuery, NextCursor, ref, Uuid } from '../schemas/primitives.ts'
 import { WebhookDelivery, WebhookEndpoint, WebhookMessage } from '../schemas/webhooks.ts'
 import { dismissDead, replayDead } from '../webhooks/dead-letters.ts'
 import { TEST_EVENT } from '../webhooks/queue.ts'
+
+/** Where a dead message stands: its time in microseconds, and its id. */
+const CURSOR = /^([0-9]{1,17})_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/
 
 const adminErrors = [...signedIn, notAnAdministrator, accountClosed]
 
@@ -115,27 +120,48 @@ export const adminWebhookMessageRoutes: FastifyPluginAsyncTypebox = async (app) 
         operationId: 'listDeadWebhookMessages',
         summary: 'List messages that could not be delivered within three days, oldest first; they are kept for 30 days',
         description: '`replayWebhookMessages` sends them again.',
-        querystring: ListQuery({ endpoint_id: Type.Optional(Uuid), limit }),
+        querystring: ListQuery({
+          endpoint_id: Type.Optional(Uuid),
+          limit,
+          cursor: Type.Optional(
+            Type.String({ pattern: CURSOR.source, description: 'next_cursor of the previous page' }),
+          ),
+        }),
         response: {
           200: Type.Object(
-            { messages: Type.Array(ref(WebhookMessage)) },
-            { description: 'OK', examples: [{ messages: WebhookMessage.examples }] },
+            { messages: Type.Array(ref(WebhookMessage)), next_cursor: NextCursor },
+            {
+              description: 'OK. A page ends at 1 MiB',
+              examples: [{ messages: WebhookMessage.examples, next_cursor: null }],
+            },
           ),
           ...refusals(adminErrors, tooManyAtOnce),
         },
       },
     },
     async (request) => {
-      const { endpoint_id, limit = 50 } = request.query
-      const messages = await app.db
-        .selectFrom('webhook_messages')
-        .select(['id', 'account_id', 'endpoint_id', 'event', 'payload', 'attempts', 'last_error', 'created_at'])
-        .where('status', '=', 'dead')
-        .$if(endpoint_id !== undefined, (dead) => dead.where('endpoint_id', '=', endpoint_id ?? ''))
-        .orderBy('created_at')
-        .limit(limit)
-        .execute()
-      return { messages: messages as unknown as (typeof WebhookMessage)['static'][] }
+      const { endpoint_id, limit = 50, cursor } = request.query
+      const [, micros, id] = CURSOR.exec(cursor ?? '') ?? []
+      const read = (last: { micros: number; id: string } | undefined, count: number) => {
+        const after = [last?.micros ?? micros ?? '', last?.id ?? id ?? ''] as const
+        const place = sql<boolean>`(created_at, id) >
+          (to_timestamp(0) + ${String(after[0])}::bigint * interval '1 microsecond', ${after[1]}::uuid)`
+        return app.db
+          .selectFrom('webhook_messages')
+          .select(['id', 'account_id', 'endpoint_id', 'event', 'payload', 'attempts', 'last_error', 'created_at'])
+          .select(sql<number>`(extract(epoch from created_at) * 1000000)::bigint`.as('micros'))
+          .where('status', '=', 'dead')
+          .$if(endpoint_id !== undefined, (dead) => dead.where('endpoint_id', '=', endpoint_id ?? ''))
+          .$if(after[1] !== '', (dead) => dead.where(place))
+          .orderBy('created_at')
+          .orderBy('id')
+          .limit(count)
+          .execute()
+      }
+      const { rows, more } = await readPage(limit, read, jsonBytes)
+      const last = rows.at(-1)
+      const messages = rows as unknown as (typeof WebhookMessage)['static'][]
+      return { messages, next_cursor: more && last ? `${last.micros}_${last.id}` : null }
     },
   )
 

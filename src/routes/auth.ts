@@ -36,6 +36,8 @@ function refuseExpired({ exp }: Claims): void {
   if (exp * 1000 <= Date.now()) throw tokenExpired()
 }
 
+const setCookie = { 'Set-Cookie': { type: 'string', description: 'The session cookie, set or cleared' } }
+
 /** How old a token may be, in seconds, to open a session. */
 const OPENING_SECONDS = 60
 
@@ -120,7 +122,7 @@ export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
         response: {
           200: Type.Object(
             { expires_at: Timestamp },
-            { description: 'Signed in', examples: [{ expires_at: '2026-11-28T12:00:00.000Z' }] },
+            { description: 'Signed in', headers: setCookie, examples: [{ expires_at: '2026-11-28T12:00:00.000Z' }] },
           ),
           ...refusals(signedIn, jsonBody, accountClosed),
         },
@@ -149,7 +151,7 @@ export const authRoutes: FastifyPluginAsyncTypebox = async (app) => {
         description: 'Called from an allowed origin with the session cookie. Personal access tokens stay valid.',
         security: [],
         response: {
-          204: Type.Null({ description: 'Signed out, or was not signed in' }),
+          204: Type.Null({ description: 'Signed out, or was not signed in', headers: setCookie }),
           ...refusals(anyRequest, originNotAllowed),
         },
       },

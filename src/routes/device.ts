@@ -17,6 +17,7 @@ import {
   slowDown,
   tokenFetched,
   tooManyLogins,
+  tooManyTokens,
   tooManyWrongCodes,
   unknownDeviceCode,
 } from '../http/catalogue.ts'
@@ -207,6 +208,7 @@ export const deviceRoutes: FastifyPluginAsyncTypebox = async (app) => {
             invalidCode,
             codeExpired,
             codeUsed,
+            tooManyTokens,
             tooManyWrongCodes,
           ),
         },

@@ -5,6 +5,7 @@ import {
   internalError,
   invalidSignature,
   localIdentityOnly,
+  overloaded,
   paymentsUnavailable,
   rateLimited,
   stripeWebhookOff,
@@ -27,8 +28,8 @@ export const paymentEventRoutes: FastifyPluginAsyncTypebox = async (app) => {
     '/api/webhooks/stripe',
     {
       bodyLimit: MAX_EVENT,
-      // Stripe sends all events from few addresses. What fails its signature is limited by address.
-      config: { limit: 'none' },
+      // By address, and beside that by what fails its signature there.
+      config: { limit: 'webhook' },
       onRequest: async () => {
         if (!stripe) throw stripeWebhookOff()
       },
@@ -45,7 +46,15 @@ export const paymentEventRoutes: FastifyPluginAsyncTypebox = async (app) => {
             { description: 'Taken, now or before', examples: [{ ok: true, handled: true }] },
           ),
           ...refusals(
-            ...[invalidSignature, wrongMode, rateLimited, localIdentityOnly, stripeWebhookOff, eventTooLarge],
+            ...[
+              invalidSignature,
+              wrongMode,
+              rateLimited,
+              overloaded,
+              localIdentityOnly,
+              stripeWebhookOff,
+              eventTooLarge,
+            ],
             ...[unsupportedMediaType, internalError, databaseUnavailable, paymentsUnavailable],
           ),
         },

@@ -1,8 +1,9 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { callerOf, requireAccount, requireCaller } from '../access/caller.ts'
-import { listTokens, revokeToken } from '../access/tokens.ts'
+import { listTokens, MAX_TOKENS, revokeToken } from '../access/tokens.ts'
 import { tokenNotFound, tooManyAtOnce } from '../http/catalogue.ts'
 import { refusals, signedIn } from '../http/refusals.ts'
+import { NextCursor, PageLimit, Uuid } from '../schemas/primitives.ts'
 import { Token } from '../schemas/tokens.ts'
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
@@ -18,10 +19,14 @@ export const tokenRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'listTokens',
         summary: 'List your valid personal access tokens, newest first',
         description: 'Expired and revoked tokens are not listed. The tokens themselves are never shown again.',
+        querystring: Type.Object({
+          limit: PageLimit(MAX_TOKENS),
+          cursor: Type.Optional({ ...Uuid, description: 'next_cursor of the previous page' }),
+        }),
         response: {
           200: Type.Object(
-            { tokens: Type.Array(Token) },
-            { description: 'OK', examples: [{ tokens: Token.examples }] },
+            { tokens: Type.Array(Token), next_cursor: NextCursor },
+            { description: 'OK', examples: [{ tokens: Token.examples, next_cursor: null }] },
           ),
           ...refusals(signedIn, tooManyAtOnce),
         },
@@ -29,8 +34,10 @@ export const tokenRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request) => {
       const { id: account_id, token_id } = callerOf(request)
-      const tokens = await listTokens(app.db, account_id)
-      return { tokens: tokens.map((token) => ({ ...token, current: token.id === token_id })) }
+      const { limit = MAX_TOKENS, cursor } = request.query
+      const rows = await listTokens(app.db, account_id, { limit: limit + 1, before: cursor })
+      const tokens = rows.slice(0, limit).map((token) => ({ ...token, current: token.id === token_id }))
+      return { tokens, next_cursor: rows.length > limit ? (tokens.at(-1)?.id ?? null) : null }
     },
   )
 

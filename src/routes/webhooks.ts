@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { accountIdOf } from '../accounts/account-id.ts'
 import { closeAccount } from '../accounts/close.ts'
@@ -8,9 +9,12 @@ import {
   internalError,
   invalidSignature,
   localIdentityOnly,
+  overloaded,
+  rateLimited,
   unsupportedMediaType,
   webhookOff,
 } from '../http/catalogue.ts'
+import type { Credential } from '../http/failures.ts'
 import { refusals } from '../http/refusals.ts'
 
 /** Finds the receipt of a delivery that was handled. */
@@ -35,6 +39,17 @@ const forgetOld = statement<Record<never, never>, never>(
   `delete from webhook_deliveries where received_at < now() - interval '30 days'`,
 )
 
+/** How old a delivery may be, in seconds, as the check of its signature has it. */
+const TOLERANCE_SECONDS = 300
+
+/** What a delivery shows of itself. Without a signature, or with one of another time, it is not genuine. */
+function signatureOf(headers: IncomingHttpHeaders): Credential {
+  const [id, timestamp, signature] = ['svix-id', 'svix-timestamp', 'svix-signature'].map((name) => headers[name])
+  const age = Math.abs(Date.now() / 1000 - Number(timestamp))
+  const plausible = Boolean(id) && age <= TOLERANCE_SECONDS && /(^| )v1,[A-Za-z0-9+/]{43}=/.test(String(signature))
+  return { secret: `${id} ${timestamp} ${signature}`, plausible }
+}
+
 export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
   // The signature covers the bytes of the body, so the body is not parsed.
   app.removeAllContentTypeParsers()
@@ -43,8 +58,7 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/api/webhooks/clerk',
     {
-      // Clerk sends all events from a few addresses, and the signature check is cheap.
-      config: { limit: 'none' },
+      config: { limit: 'webhook' },
       // A user with much metadata: Clerk's events have no limit that we know of.
       bodyLimit: 1_048_576,
       onRequest: async () => {
@@ -61,6 +75,8 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
           200: Type.Object({ ok: Type.Boolean() }, { description: 'Handled, now or before', examples: [{ ok: true }] }),
           ...refusals(
             invalidSignature,
+            rateLimited,
+            overloaded,
             localIdentityOnly,
             webhookOff,
             bodyTooLarge,
@@ -73,7 +89,11 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request) => {
       if (!app.identity.readWebhook) throw webhookOff()
-      const event = await app.identity.readWebhook(request.headers, String(request.body ?? ''))
+      const { readWebhook } = app.identity
+      const credential = signatureOf(request.headers)
+      const event = await app.limits.verifying(request, credential, () =>
+        readWebhook(request.headers, String(request.body ?? '')),
+      )
       const { id, at, person_gone, session_ended } = event
       const gone = person_gone && accountIdOf(person_gone)
       if ((await findReceipt(app.db, { id })).length > 0) return { ok: true }

@@ -13,9 +13,18 @@ export const nullable = <T extends TSchema>(schema: T) =>
 export const oneOf = <T extends string>(values: readonly T[], options = {}) =>
   Type.Unsafe<T>({ type: 'string', enum: values, ...options })
 
-/** The query of a list: a filter that is not known is refused, because a list that ignores it lies. `_…` are for caches. */
+/** The query of a list: a filter that is not known is refused, because a list that ignored it would show more than was asked for. `_…` are for caches. */
 export const ListQuery = <T extends TProperties>(properties: T) =>
   Type.Object(properties, { additionalProperties: false, patternProperties: { '^_': {} } })
+
+/** How many rows a page has. */
+export const PageLimit = (rows: number) => Type.Optional(Type.Integer({ minimum: 1, maximum: 200, default: rows }))
+/** What leads to the next page. */
+export const NextCursor = Type.Unsafe<string | null>({
+  type: 'string',
+  nullable: true,
+  description: 'null on the last page',
+})
 
 /** A reference to a component by its name. */
 export const ref = <T extends TSchema>(schema: T) => Type.Unsafe<Static<T>>({ $ref: `${schema.$id}#` })

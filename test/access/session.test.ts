@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { decodeJwt } from 'jose'
 import t from 'tap'
 import { accountIdOf } from '../../src/accounts/account-id.ts'
+import { localClerkId } from '../../src/identity/local.ts'
 import { startClerk } from '../support/clerk-stand-in.ts'
 import { type App, start, unique } from '../support/start.ts'
 
@@ -277,4 +278,23 @@ t.test('a signed-out session mints nothing more, also from a JWT of it', async (
   t.equal((await app.inject({ url: '/api/sessionToken', headers: { cookie } })).statusCode, 401)
   const fresh = await app.inject({ url: '/api/sessionToken', headers: { authorization } })
   t.equal(fresh.json().token, token, 'a fresh JWT is answered as it is, for the seconds that it lives')
+})
+
+t.test('an account has at most a hundred sessions: another one ends the oldest', async (t) => {
+  const { app, db } = await start(t)
+  const email = `${unique('often')}@example.com`
+  const signIn = async () => {
+    const { cookies } = await app.inject({ method: 'POST', url: '/signin', payload: { email } })
+    return `${cookies[0]?.name}=${cookies[0]?.value}`
+  }
+  const opens = async (cookie: string) => (await app.inject({ url: '/api/wallet', headers: { cookie } })).statusCode
+  const cookies: string[] = []
+  for (let n = 0; n < 102; n++) cookies.push(await signIn())
+  t.strictSame(await Promise.all(cookies.slice(0, 4).map(opens)), [401, 401, 200, 200])
+  t.equal(await opens(cookies.at(-1) ?? ''), 200)
+  const account_id = accountIdOf(localClerkId(email))
+  t.equal(
+    (await db.selectFrom('sessions').select('session_hash').where('account_id', '=', account_id).execute()).length,
+    100,
+  )
 })

@@ -4,7 +4,7 @@ import { sql } from 'kysely'
 import t from 'tap'
 import { startClerk } from '../support/clerk-stand-in.ts'
 import { query } from '../support/database.ts'
-import { bearer, logIn, startLogin } from '../support/device.ts'
+import { bearer, giveTokens, logIn, startLogin } from '../support/device.ts'
 import { databaseUrl, earlier, start } from '../support/start.ts'
 
 const whose = async (token: string, app: Parameters<typeof bearer>[0]) => {
@@ -176,7 +176,7 @@ t.test('people see their own live tokens and revoke them; strangers cannot', asy
   t.equal((await byCookie({ origin: 'https://evil.example' })).statusCode, 403)
   t.equal((await byCookie({})).statusCode, 403)
   t.equal((await byCookie({ origin: 'http://localhost:3000' })).statusCode, 204)
-  t.strictSame((await ada.get('/api/tokens')).json(), { tokens: [] })
+  t.strictSame((await ada.get('/api/tokens')).json(), { tokens: [], next_cursor: null })
   t.equal((await app.inject({ url: '/api/tokens' })).statusCode, 401)
 })
 
@@ -269,6 +269,30 @@ async function someoneWaits(): Promise<boolean> {
   const waiting = `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
   return (await query(await databaseUrl(), waiting)).length > 0
 }
+
+t.test('tokens come in pages', async (t) => {
+  const { app, person } = await start(t)
+  const ada = await person()
+  const ids = await giveTokens(app, ada, 230)
+  const page = async (query: string) => (await ada.get(`/api/tokens?${query}`)).json()
+  const idsOf = ({ tokens }: { tokens: { id: string }[] }) => tokens.map(({ id }) => id)
+  t.strictSame(idsOf(await page('')), ids.slice(0, 100), 'a hundred: more than that are from before there was a limit')
+  const walked: string[] = []
+  for (let cursor: string | null = ''; cursor !== null; ) {
+    const current = await page(`limit=90${cursor && `&cursor=${cursor}`}`)
+    walked.push(...idsOf(current))
+    cursor = current.next_cursor
+  }
+  t.strictSame(walked, ids)
+  t.equal((await page('limit=200')).next_cursor, ids[199])
+  for (const query of ['limit=0', 'limit=201', 'cursor=x']) t.equal((await page(query)).error, 'invalid_request', query)
+
+  const account = (url: string) => app.inject({ url, headers: { cookie: ada.cookie } })
+  const { body } = await account('/account')
+  t.equal(body.match(/data-token=/g)?.length, 100)
+  t.match(body, `href="/account?tokens_before=${ids[99]}#tokens"`)
+  t.match((await account(`/account?tokens_before=${ids[199]}`)).body, `data-token="${ids[200]}"`)
+})
 
 t.test("the local identity's tokens and sessions end where Clerk takes over the database", async (t) => {
   const local = await start(t)

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import t from 'tap'
 import { accountIdOf } from '../../src/accounts/account-id.ts'
 import { localClerkId } from '../../src/identity/local.ts'
-import { type Person, personWith, start, unique } from '../support/start.ts'
+import { type Person, personWith, start, startOwn, unique } from '../support/start.ts'
 
 const APP = '/api/admin/apps'
 const CREDITS = '/api/admin/credits'
@@ -74,6 +74,7 @@ t.test('an app is registered, changed, and listed; what is not given stays', asy
     name: 'Größe',
     has_settle_key: false,
     starter_credits: 6,
+    max_overage: { credits: 9 },
     origins: ['https://a.example.com', 'http://localhost:5173'],
     redirect_uris: ['https://a.example.com/callback', 'http://127.0.0.1/callback'],
     resources: ['https://a.example.com/mcp', 'https://api.a.example.com'],
@@ -129,8 +130,7 @@ t.test('an app needs a well-formed slug, amount, name and origins', async (t) =>
     'https://a.example.com\ud800',
   ]
   const bad: [field: string, body: object][] = [
-    ['starter_credits', {}],
-    ['starter_credits', { name: 'x' }],
+    ['starter_credits', { starter_credits: null }],
     ['name', { starter_credits: 1, name: '' }],
     ['name', { starter_credits: 1, name: 'x'.repeat(201) }],
     ['name', { starter_credits: 1, name: 'a\0' }],
@@ -339,4 +339,112 @@ t.test('a ledger that is right verifies', async (t) => {
   t.equal(ok, true)
   t.ok(checks.length >= 10)
   for (const { name, violations, examples } of checks) t.strictSame([violations, examples], [0, []], name)
+})
+
+t.test('an app is registered without starter credits, which then are 0 or stay', async (t) => {
+  const { admin } = await start(t)
+  const operator = await admin()
+  const slug = unique('app')
+  const put = async (body: object) => (await operator.put(`${APP}/${slug}`, body)).json().app
+  t.match(await put({ name: 'New' }), { starter_credits: 0 })
+  t.match(await put({ starter_credits: 7 }), { starter_credits: 7 })
+  t.match(await put({ name: 'Newer' }), { starter_credits: 7, name: 'Newer' })
+  t.match(await put({}), { starter_credits: 7, name: 'Newer' })
+})
+
+t.test('an amount of 0 is refused in words', async (t) => {
+  const { admin, person } = await start(t)
+  const [operator, ada] = await Promise.all([admin(), person()])
+  const reply = await operator.post(CREDITS, wishFor(ada, { amount: 0 }))
+  t.match(reply.json(), { error: 'invalid_request', field: 'amount', message: 'amount must not be 0' })
+})
+
+t.test('the ledger is checked once at a time, and whoever asks meanwhile gets the same result', async (t) => {
+  const { admin, db } = await startOwn(t)
+  const operator = await admin()
+  let transactions = 0
+  const transaction = db.transaction.bind(db)
+  db.transaction = () => {
+    transactions++
+    return transaction()
+  }
+  const answers = await Promise.all(Array.from({ length: 8 }, () => operator.get('/api/admin/verify')))
+  t.equal(transactions, 1)
+  t.equal(new Set(answers.map(({ body }) => body)).size, 1)
+  t.match(answers[0]?.json(), { ok: true })
+  await operator.get('/api/admin/verify')
+  t.equal(transactions, 2, 'the next one is a new one')
+})
+
+t.test('lists of the operator come in pages', async (t) => {
+  const { admin, db } = await start(t)
+  const operator = await admin()
+  const prefix = unique('paged')
+  const slugs = Array.from({ length: 120 }, (_, n) => `${prefix}-${String(n).padStart(3, '0')}`)
+  const origins = Array.from({ length: 50 }, (_, n) => `https://${'x'.repeat(260)}${n}.example.com`)
+  await db
+    .insertInto('apps')
+    .values(slugs.map((slug) => ({ slug, origins })))
+    .execute()
+  t.teardown(() => db.deleteFrom('apps').where('slug', 'in', slugs).execute())
+  const walked: string[] = []
+  for (let cursor: string | null = `${prefix}-`; cursor !== null; ) {
+    const reply = await operator.get(`${APP}?cursor=${cursor}`)
+    t.ok(reply.body.length < 1_100_000, `${reply.body.length} bytes`)
+    const { apps, next_cursor } = reply.json()
+    walked.push(...apps.map(({ slug }: { slug: string }) => slug))
+    cursor = next_cursor
+  }
+  t.strictSame(
+    walked.filter((slug) => slug.startsWith(prefix)),
+    slugs,
+  )
+  t.equal((await operator.get(`${APP}?limit=3`)).json().apps.length, 3)
+
+  const [slug = ''] = slugs
+  const endpoints = slugs
+    .slice(0, 5)
+    .map(() => crypto.randomUUID())
+    .toSorted()
+  const endpoint = { app_slug: slug, url: 'https://example.com/', secret: 'x', events: ['job.failed'] }
+  await db
+    .insertInto('webhook_endpoints')
+    .values(endpoints.map((id) => ({ ...endpoint, id })))
+    .execute()
+  t.teardown(() => db.deleteFrom('webhook_endpoints').where('app_slug', '=', slug).execute())
+  const list = async (query: string) => (await operator.get(`${APP}/${slug}/webhooks?${query}`)).json()
+  const first = await list('limit=3')
+  const rest = await list(`limit=3&cursor=${first.next_cursor}`)
+  t.strictSame(
+    [...first.endpoints, ...rest.endpoints].map(({ id }) => id),
+    endpoints,
+  )
+  t.equal(rest.next_cursor, null)
+})
+
+t.test('dead messages come in pages, which end at 1 MiB', async (t) => {
+  const { admin, db } = await start(t)
+  const operator = await admin()
+  const endpoint_id = crypto.randomUUID()
+  const payload = JSON.stringify({ type: 'job.failed', text: 'x'.repeat(16_000) })
+  // Some at the same microsecond.
+  const dead = Array.from({ length: 100 }, (_, n) => ({
+    ...{ account_id: crypto.randomUUID(), endpoint_id, event: 'job.failed', payload, status: 'dead' as const },
+    created_at: sql<Date>`timestamptz '2026-01-01 00:00:00.123456Z' + ${String(Math.floor(n / 3))}::int * interval '1 microsecond'`,
+  }))
+  await db.insertInto('webhook_messages').values(dead).execute()
+  t.teardown(() => db.deleteFrom('webhook_messages').where('endpoint_id', '=', endpoint_id).execute())
+  const walked: string[] = []
+  let pages = 0
+  for (let cursor: string | null = ''; cursor !== null; pages++) {
+    const query = `endpoint_id=${endpoint_id}&limit=200${cursor && `&cursor=${cursor}`}`
+    const reply = await operator.get(`/api/admin/webhooks/dead?${query}`)
+    t.ok(reply.body.length < 1_100_000, `${reply.body.length} bytes`)
+    const { messages, next_cursor } = reply.json()
+    walked.push(...messages.map(({ id }: { id: string }) => id))
+    cursor = next_cursor
+  }
+  t.equal(new Set(walked).size, 100)
+  t.strictSame([walked.length, pages], [100, 2])
+  t.equal((await operator.get('/api/admin/webhooks/dead?cursor=x')).statusCode, 400)
 })

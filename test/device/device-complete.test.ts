@@ -2,7 +2,7 @@ import { importPKCS8, SignJWT } from 'jose'
 import { sql } from 'kysely'
 import t from 'tap'
 import { startClerk } from '../support/clerk-stand-in.ts'
-import { logIn, newAddress, startLogin } from '../support/device.ts'
+import { giveTokens, logIn, newAddress, startLogin } from '../support/device.ts'
 import { type App, type Person, start } from '../support/start.ts'
 
 const OURS = 'http://localhost:3000'
@@ -350,4 +350,34 @@ t.test('guesses that race over two replicas do not get past the budget', async (
   )
   t.equal(many.filter(({ statusCode }) => statusCode === 400).length, 30)
   t.equal(many.filter(({ statusCode }) => statusCode === 429).length, 24)
+})
+
+t.test('an account has at most a hundred tokens: the next is refused where it would be approved', async (t) => {
+  const { app, db, person } = await start(t)
+  const ada = await person()
+  const [newest] = await giveTokens(app, ada, 99)
+  await giveTokens(app, await person(), 99)
+  const logins = await Promise.all(Array.from({ length: 6 }, () => startLogin(app)))
+  const approve = ({ user_code }: { user_code: string }) => complete(app, ada, { user_code })
+  const replies = await Promise.all(logins.map(approve))
+  t.strictSame(
+    replies.map(({ statusCode }) => statusCode).toSorted(),
+    [200, 409, 409, 409, 409, 409],
+    'at once, too: what is approved and not fetched counts',
+  )
+  const refused = replies.find(({ statusCode }) => statusCode === 409)
+  t.match(refused?.json(), { error: 'too_many_tokens', message: /100 .*[Rr]evoke .* approve again/ })
+  const approved = logins[replies.findIndex(({ statusCode }) => statusCode === 200)]
+  t.match((await approved?.poll())?.json(), { token: String }, 'a poll is not the place to refuse')
+  t.equal((await complete(app, ada, { user_code: approved?.user_code })).statusCode, 200, 'the same again is no fault')
+
+  const left = logins.filter((login) => login !== approved)
+  t.equal((await approve(left[0] as (typeof left)[0])).statusCode, 409, 'fetched, it still counts')
+  t.equal((await left[0]?.poll())?.statusCode, 202, 'what was refused waits')
+  t.equal((await complete(app, ada, { user_code: left[0]?.user_code, action: 'deny' })).statusCode, 200)
+  const { authorization } = ada
+  await app.inject({ method: 'DELETE', url: `/api/tokens/${newest}`, headers: { authorization } })
+  t.equal((await approve(left[1] as (typeof left)[0])).statusCode, 200)
+  await db.updateTable('tokens').set({ expires_at: new Date() }).where('account_id', '=', ada.id).execute()
+  t.equal((await approve(left[2] as (typeof left)[0])).statusCode, 200, 'expired ones do not count')
 })

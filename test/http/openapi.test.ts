@@ -64,6 +64,8 @@ t.test('every error response lists its codes, and types the fields that come wit
         )
         for (const field of Object.keys(fields)) t.ok(properties[field], `${name} ${status} ${error} types ${field}`)
       }
+      if (status === '401' && !path.startsWith('/oauth/'))
+        t.ok(operation.responses[status]?.headers?.['WWW-Authenticate'], `${name} 401 says how to authenticate`)
       if (status === '401' && !path.startsWith('/oauth/')) t.ok(required.includes('signin_url'))
       if (status === '402') t.match(required, ['error', 'required', 'available'])
     }

@@ -4,7 +4,7 @@ import { accountIdOf } from '../../src/accounts/account-id.ts'
 import { startClerk } from '../support/clerk-stand-in.ts'
 import { type DeliveryChanges, deliver, webhookSecret } from '../support/clerk-webhook.ts'
 import { query } from '../support/database.ts'
-import { type App, databaseUrl, start, unique } from '../support/start.ts'
+import { type App, databaseUrl, start, startOwn, unique } from '../support/start.ts'
 
 interface Owner {
   sub: string
@@ -325,4 +325,48 @@ t.test('deliveries are forgotten after a month', async (t) => {
   await deliver(app, { type: 'user.created', data: { id: 'user_1' } })
   const left = await query<{ id: string }>(url, 'select id from webhook_deliveries where id = any($1)', [[old, recent]])
   t.strictSame(left, [{ id: recent }])
+})
+
+t.test('junk is refused before a signature is computed, once its address has failed often enough', async (t) => {
+  const clerk = await startClerk(t)
+  const MAX = 20
+  const env = { ...clerk.env, CLERK_JWT_KEY: clerk.jwtKey, CLERK_WEBHOOK_SECRET: webhookSecret }
+  const { app } = await startOwn(t, { ...env, RATE_LIMIT_MAX: String(MAX) })
+  let computed = 0
+  const { readWebhook } = app.identity
+  app.identity.readWebhook = (headers, body) => {
+    computed++
+    if (!readWebhook) throw new Error('There is no webhook.')
+    return readWebhook(headers, body)
+  }
+  const event = () => gone(clerk.signIn())
+  const junk: DeliveryChanges[] = [
+    { headers: { 'svix-signature': undefined } },
+    { headers: { 'svix-signature': 'v1,junk' } },
+    { headers: { 'svix-id': undefined } },
+    { age: -600 },
+  ]
+  let next = 0
+  const send = () => deliver(app, event(), junk[next++ % junk.length])
+  for (let n = 0; n < MAX; n++) t.match((await send()).json(), { error: 'invalid_signature' })
+  t.equal(computed, MAX)
+  for (let n = 0; n < 2 * junk.length; n++)
+    t.match(await send(), { statusCode: 429, headers: { 'retry-after': /^\d+$/ } })
+  t.equal(computed, MAX)
+
+  t.equal((await deliver(app, event())).statusCode, 200, 'genuine deliveries go on')
+  const forged = { secret: `whsec_${Buffer.from('another secret').toString('base64')}` }
+  t.equal((await deliver(app, event(), forged)).statusCode, 429, 'what could be genuine was looked at')
+  t.equal(computed, MAX + 2)
+  t.equal((await deliver(app, event(), { body: 'x'.repeat(1_100_000) })).statusCode, 413)
+  t.equal(computed, MAX + 2)
+})
+
+t.test('deliveries are limited by address, and more generously than people', async (t) => {
+  const clerk = await startClerk(t)
+  const env = { ...clerk.env, CLERK_JWT_KEY: clerk.jwtKey, CLERK_WEBHOOK_SECRET: webhookSecret }
+  const { app } = await startOwn(t, { ...env, RATE_LIMIT_MAX: '2' })
+  const statuses: number[] = []
+  for (let n = 0; n < 21; n++) statuses.push((await deliver(app, gone(clerk.signIn()))).statusCode)
+  t.strictSame(statuses, [...Array(20).fill(200), 429])
 })

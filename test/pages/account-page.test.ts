@@ -46,6 +46,21 @@ t.test('the chart and its table have the balance at the end of each of 30 days',
   t.match(body, new RegExp(`to ${expected[0]?.toLocaleString('en-US')} credits today\\.`))
 })
 
+t.test('the chart has the balance that until= says, also where entries waited for each other', async (t) => {
+  const { db, see, ada } = await opened(t)
+  const midnight = Math.floor(Date.now() / 86_400_000) * 86_400_000
+  // The entry with the smaller number is the later one, by the clock that gave them their times.
+  await past(db, ada.id, [
+    { at: new Date(midnight - 86_400_000), amount: 5 },
+    { at: new Date(midnight + 1_000), amount: 7 },
+    { at: new Date(midnight - 2_000), amount: 11 },
+  ])
+  const until = new Date(midnight - 1).toISOString()
+  const { entries } = (await ada.get(`/api/wallet/entries?limit=1&until=${until}`)).json()
+  const [, yesterday] = [...(await see('/account')).body.matchAll(/<tr><td>[^<]+<\/td><td>([^<]+)<\/td><\/tr>/g)]
+  t.equal(Number(yesterday?.[1]), entries[0].balance_after)
+})
+
 t.test('the chart begins with the first entry, and appears when there are several days to show', async (t) => {
   const { db, see, person } = await opened(t)
   const days = async (first: number) => {

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { giveTokens } from '../support/device.ts'
 import { OURS, opened, startLoginHere } from '../support/pages.ts'
 
 t.test('a device is decided about by a button alone, and by the code that was shown', async (t) => {
@@ -124,6 +125,24 @@ t.test('behind a proxy both addresses are read as they are meant', async (t) => 
     t.notMatch(near.body, 'not your address', `${asked} is at home at ${mine}`)
     t.match((await see(url)).body, `came from ${kept}, which is not your address (127.0.0.1)`)
   }
+})
+
+t.test('who has a hundred tokens reads what to do, and the device waits', async (t) => {
+  const { app, post, ada } = await opened(t)
+  const [id] = await giveTokens(app, ada, 100)
+  const { user_code } = await startLoginHere(app)
+  const approve = () => post('/device', { user_code, shown: user_code, action: 'approve' })
+  const refused = await approve()
+  t.match(
+    [refused.statusCode, refused.body],
+    [409, /You have 100 devices and tokens.*account page, then approve again/],
+  )
+  await app.db
+    .updateTable('tokens')
+    .set({ revoked_at: new Date() })
+    .where('id', '=', id ?? '')
+    .execute()
+  t.match((await approve()).body, 'Device approved')
 })
 
 t.test('one click approves only where the person came by themselves, and never an administrator', async (t) => {

@@ -22,7 +22,7 @@ t.test('a kept login that others can read is reported, and logging out revokes i
     t.match(stderr, `${FOCUS} logout`)
   }
   t.equal((await computer.focus(['logout'])).code, 0)
-  t.strictSame((await ada.get('/api/tokens')).json(), { tokens: [] })
+  t.strictSame((await ada.get('/api/tokens')).json(), { tokens: [], next_cursor: null })
   t.strictSame(await readdir(join(computer.config, 'logins')), [])
 })
 

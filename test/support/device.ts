@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto'
+import { v7 as uuidv7 } from 'uuid'
 import type { App, Person } from './start.ts'
 
 let addresses = 0
@@ -35,4 +37,16 @@ export const bearer = (app: App, token: string) => {
     post: (url: string, payload: object) => app.inject({ method: 'POST', url, headers, payload }),
     delete: (url: string) => app.inject({ method: 'DELETE', url, headers }),
   }
+}
+
+/** So many live tokens of somebody, straight into the database. @returns their ids, newest first */
+export async function giveTokens({ db }: Pick<App, 'db'>, { id: account_id }: { id: string }, count: number) {
+  const ids = Array.from({ length: count }, () => uuidv7())
+  const token = { account_id, name: 'test', last_four: 'test', scopes: ['account' as const] }
+  const expires_at = new Date(Date.now() + 60_000)
+  await db
+    .insertInto('tokens')
+    .values(ids.map((id) => ({ ...token, id, token_hash: randomUUID(), expires_at })))
+    .execute()
+  return ids.toReversed()
 }

@@ -33,7 +33,7 @@ export interface Operation {
   security?: Record<string, string[]>[]
   parameters?: Parameter[]
   requestBody?: { required: boolean; content: Record<string, Media> }
-  responses: Record<string, { description?: string; content?: Record<string, Media>; headers?: object }>
+  responses: Record<string, { description?: string; content?: Record<string, Media>; headers?: Record<string, object> }>
 }
 export interface Document {
   openapi: string
@@ -72,6 +72,9 @@ export function faultOf(value: unknown, ...place: string[]): string | undefined 
   return validate(value) ? undefined : ajv.errorsText(validate.errors, { dataVar: 'body' })
 }
 
+/** Headers that an answer has wherever the document lists them. */
+const ALWAYS = ['WWW-Authenticate', 'Retry-After', 'Allow']
+
 interface Answer {
   statusCode: number
   headers: Record<string, unknown>
@@ -97,6 +100,8 @@ export function departure(method: string, url: string, { statusCode, headers, bo
   const { name, path, operation } = found
   const response = operation.responses[statusCode]
   if (!response) return `${name} does not list status ${statusCode}: ${body.slice(0, 200)}`
+  const absent = ALWAYS.filter((name) => response.headers?.[name] && headers[name.toLowerCase()] === undefined)
+  if (absent.length) return `${name} ${statusCode} has no ${absent}`
   if (!response.content) return undefined
   const type = String(headers['content-type']).split(';', 1)[0] ?? ''
   if (!response.content[type]) return `${name} ${statusCode} does not list ${type}`

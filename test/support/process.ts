@@ -82,6 +82,7 @@ export async function launch(t: Test, env: Record<string, string> = {}, nodeArgs
   })
 
   return {
+    pid: child.pid,
     port,
     url: `http://localhost:${port}`,
     /** What it has printed so far */

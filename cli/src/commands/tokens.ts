@@ -1,9 +1,10 @@
 import type { Focus } from '../focus.ts'
 import { day, line, print, printJson, printTable, remark } from '../output.ts'
+import { everyPage } from '../pages.ts'
 import { removeLogin } from '../store.ts'
 
 export async function list(focus: Focus): Promise<void> {
-  const answer = await focus.ask((api) => api.GET('/api/tokens'))
+  const answer = await everyPage('tokens', (query) => focus.ask((api) => api.GET('/api/tokens', { params: { query } })))
   if (focus.json) return printJson(answer)
   if (!answer.tokens.length) return remark(line`No active tokens.`)
   await printTable(

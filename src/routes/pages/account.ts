@@ -1,6 +1,6 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { sql } from 'kysely'
-import { listTokens, revokeToken } from '../../access/tokens.ts'
+import { listTokens, MAX_TOKENS, revokeToken } from '../../access/tokens.ts'
 import { badField } from '../../http/catalogue.ts'
 import { readable } from '../../ledger/metadata.ts'
 import { readWallet } from '../../ledger/read.ts'
@@ -19,17 +19,22 @@ const JOBS_ON_A_PAGE = 10
 export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/account',
-    { schema: { hide: true, querystring: Type.Object({ before: Type.Optional(Uuid) }) } },
+    {
+      schema: {
+        hide: true,
+        querystring: Type.Object({ before: Type.Optional(Uuid), tokens_before: Type.Optional(Uuid) }),
+      },
+    },
     async (request, reply) => {
       const back = returnLink(request)
       const person = await signedIn(request, reply, back ? `/account?${back.query}` : request.url)
       if (!person) return reply
-      const { before } = request.query
+      const { before, tokens_before } = request.query
       const [{ account }, jobs, days, tokens, grants] = await Promise.all([
         readWallet(app.db, person.id),
         readJobs(person.id, before),
         readDays(app.db, person.id),
-        listTokens(app.db, person.id),
+        listTokens(app.db, person.id, { limit: MAX_TOKENS + 1, before: tokens_before }),
         listGrants(app.db, person.id),
       ])
       const { credits = 0, held = 0 } = account ?? {}
@@ -62,7 +67,9 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
           used: grant.last_used_at ? timeText(grant.last_used_at) : undefined,
           may_oauth: grant.scopes.includes('oauth'),
         })),
-        tokens: tokens.map((token) => ({
+        // An account may have more since before there was a limit.
+        older_tokens: tokens.length > MAX_TOKENS ? tokens[MAX_TOKENS - 1]?.id : undefined,
+        tokens: tokens.slice(0, MAX_TOKENS).map((token) => ({
           ...token,
           name: shortText(token.name, 100) ?? 'Unnamed device',
           until: timeText(token.expires_at),
@@ -106,7 +113,7 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
   const readJobs = (accountId: string, before: string | undefined) =>
     app.db
       .selectFrom('jobs')
-      .select(['id', 'app_slug', 'action', 'status', 'reserved', 'actual_cost', 'failure_reason'])
+      .select(['id', 'app_slug', 'action', 'status', 'reserved', 'actual_cost', 'refunded', 'failure_reason'])
       .select([sql.raw<Metadata>(readable()).as('metadata'), 'created_at'])
       .where('account_id', '=', accountId)
       .$if(before !== undefined, (jobs) => jobs.where('id', '<', before ?? ''))

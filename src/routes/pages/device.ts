@@ -123,7 +123,7 @@ export const devicePages: FastifyPluginAsyncTypebox = async (app) => {
       if (!(error instanceof ApiError)) throw error
       if (error.code === codeExpired.code) return resultPage(reply.code(410), 'expired')
       if (error.code === codeUsed.code) return resultPage(reply.code(410), 'used')
-      if (error.statusCode !== 400 && error.statusCode !== 429) throw error
+      if (![400, 409, 429].includes(error.statusCode)) throw error
       return enterPage(reply.code(error.statusCode).headers(error.headers), person, code, error.message)
     }
   }

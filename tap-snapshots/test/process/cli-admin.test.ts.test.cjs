@@ -20,6 +20,7 @@ Object {
     "app": Object {
       "created_at": "string",
       "has_settle_key": "boolean",
+      "max_overage": null,
       "name": null,
       "origins": Array [
         "string",
@@ -41,6 +42,7 @@ Object {
     "entry": Object {
       "amount": "number",
       "balance_after": "number",
+      "corrects_job_id": null,
       "created_at": "string",
       "job_id": null,
       "kind": "string",
@@ -61,18 +63,21 @@ Object {
   },
   "an error, on stderr": Object {
     "available": "number",
+    "buy_url": "string",
     "error": "string",
     "hint": "string",
     "message": "string",
     "request_id": "string",
     "required": "number",
     "status": "number",
+    "topup_url": "string",
   },
   "entries": Object {
     "entries": Array [
       Object {
         "amount": "number",
         "balance_after": "number",
+        "corrects_job_id": null,
         "created_at": "string",
         "job_id": "string",
         "kind": "string",
@@ -97,6 +102,8 @@ Object {
       "metadata": Object {
         "a": "number",
       },
+      "refunded": "number",
+      "requested_cost": "number",
       "reserved": "number",
       "status": "string",
       "updated_at": "string",
@@ -125,6 +132,8 @@ Object {
       "metadata": Object {
         "a": "number",
       },
+      "refunded": "number",
+      "requested_cost": "number",
       "reserved": "number",
       "status": "string",
       "updated_at": "string",
@@ -143,6 +152,8 @@ Object {
         "metadata": Object {
           "a": "number",
         },
+        "refunded": "number",
+        "requested_cost": "number",
         "reserved": "number",
         "status": "string",
         "updated_at": "string",
@@ -162,6 +173,8 @@ Object {
       "metadata": Object {
         "a": "number",
       },
+      "refunded": "number",
+      "requested_cost": "number",
       "reserved": "number",
       "status": "string",
       "updated_at": "string",
@@ -209,6 +222,8 @@ Object {
         "starter_credits": "number",
       },
     ],
+    "auto_topup": null,
+    "buy_url": "string",
   },
   "whoami": Object {
     "account": Object {
@@ -218,6 +233,7 @@ Object {
       "id": "string",
       "plan": "string",
     },
+    "file": null,
     "name": null,
     "server": "string",
     "source": "string",
