@@ -4567,7 +4567,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "rate_limited";
+                        error: "rate_limited" | "too_many_attempts";
                     } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
                 };
             };

@@ -294,6 +294,13 @@ export const tooManyLogins = apiError(
   { example: [30, 10], headers: limitHeaders },
 )
 /** @param seconds until the next try; @param limit tries in a window */
+export const tooManyRefreshes = apiError(
+  429,
+  'too_many_attempts',
+  (seconds: number, _limit: number) => `This login gets new tokens too often. Try again in ${waitText(seconds)}.`,
+  { example: [720, 60], headers: limitHeaders },
+)
+/** @param seconds until the next try; @param limit tries in a window */
 export const tooManyWrongCodes = apiError(
   429,
   'too_many_attempts',

@@ -186,6 +186,7 @@ Object {
     "token": "string",
   },
   "tokens list": Object {
+    "next_cursor": null,
     "tokens": Array [
       Object {
         "created_at": "string",
