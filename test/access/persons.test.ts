@@ -41,6 +41,7 @@ const ROUTES: Record<string, 'person' | 'signing in or out' | 'account' | 'oauth
   'POST /buy/local/:id': 'person',
   'POST /api/admin/keys': 'admin',
   'DELETE /api/admin/keys/:id': 'admin',
+  'POST /api/admin/jobs/:id/refund': 'admin',
   'PUT /api/admin/packs/:slug': 'admin',
   'DELETE /api/admin/packs/:slug': 'admin',
   'POST /api/webhooks/clerk': 'anybody',

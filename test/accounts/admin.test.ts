@@ -76,6 +76,7 @@ t.test('an app is registered, changed, and listed; what is not given stays', asy
     starter_credits: 6,
     max_overage: { credits: 9 },
     origins: ['https://a.example.com', 'http://localhost:5173'],
+    return_paths: ['/callback'],
     redirect_uris: ['https://a.example.com/callback', 'http://127.0.0.1/callback'],
     resources: ['https://a.example.com/mcp', 'https://api.a.example.com'],
   }
