@@ -1521,6 +1521,7 @@ export interface components {
          *       "origins": [
          *         "https://video.example.com"
          *       ],
+         *       "return_paths": [],
          *       "redirect_uris": [
          *         "https://video.example.com/callback"
          *       ],
@@ -1541,6 +1542,7 @@ export interface components {
                 percent?: number;
             } | null;
             origins: string[];
+            return_paths: string[];
             redirect_uris: string[];
             resources: string[];
             /** @description Whether the app has a settle key; then a user's token alone cannot settle its jobs */
@@ -2327,6 +2329,7 @@ export interface operations {
                      *           ],
                      *           "created_at": "2026-11-21T12:00:00.000Z",
                      *           "last_used_at": "2026-11-21T12:30:00.000Z",
+                     *           "last_used_from": "203.0.113.9",
                      *           "expires_at": "2027-02-19T12:00:00.000Z",
                      *           "current": true
                      *         }
@@ -2350,6 +2353,8 @@ export interface operations {
                              * @description When the token was last used, to the minute; null: never
                              */
                             last_used_at: string | null;
+                            /** @description The address that the token was last used from, noted with last_used_at; null: unknown */
+                            last_used_from: string | null;
                             /** Format: date-time */
                             expires_at: string;
                             /** @description Whether this request was made with the token */
@@ -5890,6 +5895,8 @@ export interface operations {
                     } | null;
                     /** @description Exact web origins. A page of such an origin can use the whole account of its visitor */
                     origins?: string[];
+                    /** @description Where a sign-in may return to at the origins: a path, or with a slash at its end all paths below it. Empty: everywhere */
+                    return_paths?: string[];
                     /** @description Where OAuth sends people back to: https, or http on a loopback address, with any port there. Compared character by character */
                     redirect_uris?: string[];
                     /** @description URLs of the app's own APIs that OAuth tokens can be for (RFC 8707); no other app can have the same */
@@ -5921,6 +5928,7 @@ export interface operations {
                      *         "origins": [
                      *           "https://video.example.com"
                      *         ],
+                     *         "return_paths": [],
                      *         "redirect_uris": [
                      *           "https://video.example.com/callback"
                      *         ],
@@ -6082,6 +6090,7 @@ export interface operations {
                      *           "origins": [
                      *             "https://video.example.com"
                      *           ],
+                     *           "return_paths": [],
                      *           "redirect_uris": [
                      *             "https://video.example.com/callback"
                      *           ],

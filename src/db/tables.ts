@@ -49,6 +49,8 @@ export interface Tables {
     origins: Generated<string[]>
     redirect_uris: Generated<string[]>
     resources: Generated<string[]>
+    /** Where a sign-in may return to at the origins: a path, or all paths below one that ends with `/`; none: everywhere */
+    return_paths: Generated<string[]>
     created_at: Timestamp
   }
   app_grants: {
@@ -120,6 +122,7 @@ export interface Tables {
     scopes: Scope[]
     created_at: Timestamp
     last_used_at: Date | null
+    last_used_from: string | null
     expires_at: Date
     revoked_at: Date | null
     /** Of an OAuth access token; null: a personal access token */

@@ -20,6 +20,7 @@ export const adminAppRoutes: FastifyPluginAsyncTypebox = async (app) => {
     'name',
     'starter_credits',
     'origins',
+    'return_paths',
     'redirect_uris',
     'resources',
     'max_overage',
@@ -52,6 +53,13 @@ export const adminAppRoutes: FastifyPluginAsyncTypebox = async (app) => {
               Type.Array(Type.String({ maxLength: 300, documented: { format: 'uri', pattern: '^https?://[^/]+$' } }), {
                 maxItems: 50,
                 description: 'Exact web origins. A page of such an origin can use the whole account of its visitor',
+              }),
+            ),
+            return_paths: Type.Optional(
+              Type.Array(Type.String({ maxLength: 300, pattern: '^/(?!/)[^?#\\\\\\s]*$' }), {
+                maxItems: 50,
+                description:
+                  'Where a sign-in may return to at the origins: a path, or with a slash at its end all paths below it. Empty: everywhere',
               }),
             ),
             redirect_uris: Type.Optional(
@@ -103,7 +111,7 @@ export const adminAppRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      const { name, starter_credits, origins, redirect_uris, settle_key } = request.body
+      const { name, starter_credits, origins, return_paths, redirect_uris, settle_key } = request.body
       const invalid = origins?.find((origin) => !isOrigin(origin))
       if (invalid !== undefined)
         throw badField('origins', `must be exact origins such as https://app.example.com, not ${invalid}`)
@@ -123,6 +131,7 @@ export const adminAppRoutes: FastifyPluginAsyncTypebox = async (app) => {
         ...overageColumns(request.body.max_overage),
         ...(name !== undefined && { name }),
         ...(origins && { origins }),
+        ...(return_paths && { return_paths }),
         ...(redirect_uris && { redirect_uris }),
         ...(resources && { resources }),
         ...(settle_key && { settle_key_hash: minted?.hash ?? null }),

@@ -76,7 +76,7 @@ export const adminRefundRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request) => {
       const { account_id, amount = null, part = 1, reason } = request.body
-      const actor = callerOf(request).clerk_id
+      const actor = callerOf(request).id
       const job = { account_id, job_id: request.params.id }
       const { entry, refunded } = await refund(app.ledger, job, { amount, part, reason, actor })
       return { account: await findAccount(app.db, account_id), entry, refunded }

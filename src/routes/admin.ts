@@ -100,7 +100,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const owner = { id: accountIdOf(clerk_id), clerk_id }
       // A person sees whom they give credits to; a server with a wrong id would give them to nobody.
       if (serviceKey && !create) await findAccount(app.db, owner.id)
-      const actor = serviceKey ? `service key ${serviceKey.id}` : callerOf(request).clerk_id
+      const actor = serviceKey ? `service key ${serviceKey.id}` : callerOf(request).id
       const entry = await adjust(app.ledger, owner, { allow_negative, actor, ...adjustment })
       return { account: await findAccount(app.db, owner.id), entry }
     },

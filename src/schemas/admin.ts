@@ -26,6 +26,7 @@ export const App = Type.Object(
     starter_credits: Credits(),
     max_overage: nullable(MaxOverage),
     origins: Type.Array(Type.String()),
+    return_paths: Type.Array(Type.String()),
     redirect_uris: Type.Array(Type.String()),
     resources: Type.Array(Type.String()),
     has_settle_key: Type.Boolean({
@@ -45,6 +46,7 @@ export const App = Type.Object(
         starter_credits: 20,
         max_overage: { percent: 200 },
         origins: ['https://video.example.com'],
+        return_paths: [],
         redirect_uris: ['https://video.example.com/callback'],
         resources: [],
         has_settle_key: false,

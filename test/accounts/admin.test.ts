@@ -76,6 +76,7 @@ t.test('an app is registered, changed, and listed; what is not given stays', asy
     starter_credits: 6,
     max_overage: { credits: 9 },
     origins: ['https://a.example.com', 'http://localhost:5173'],
+    return_paths: ['/callback'],
     redirect_uris: ['https://a.example.com/callback', 'http://127.0.0.1/callback'],
     resources: ['https://a.example.com/mcp', 'https://api.a.example.com'],
   }
@@ -207,7 +208,7 @@ t.test('who gave credits is kept', async (t) => {
   const [operator, ada] = await Promise.all([admin(), person()])
   await operator.post(CREDITS, wishFor(ada))
   const rows = await db.selectFrom('ledger_entries').select('actor').where('account_id', '=', ada.id).execute()
-  t.strictSame(rows, [{ actor: operator.clerkId }])
+  t.strictSame(rows, [{ actor: operator.id }])
 })
 
 t.test('credits may be given to somebody who was never here', async (t) => {

@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import t from 'tap'
 import { closeAccount } from '../../src/accounts/close.ts'
 import { sweepHolds } from '../../src/background/sweep-holds.ts'
+import { startClerk } from '../support/clerk-stand-in.ts'
 import { query } from '../support/database.ts'
 import { databaseUrl, type Person, personWith, start } from '../support/start.ts'
 
@@ -198,4 +199,27 @@ t.test('only an administrator erases, and only somebody who is there', async (t)
     t.equal((await boss.post('/api/admin/accounts/erase', body)).statusCode, 400, JSON.stringify(body))
   }
   t.match((await gus.get('/api/wallet')).json(), { account: { clerk_id: gus.clerkId } })
+})
+
+t.test('an erased administrator is named nowhere, and what they did keeps one name', async (t) => {
+  const clerk = await startClerk(t)
+  const [root, other] = [clerk.signIn(), clerk.signIn()]
+  const { app, db } = await start(t, {
+    ...clerk.env,
+    CLERK_JWT_KEY: clerk.jwtKey,
+    ADMIN_CLERK_IDS: `${root.sub},${other.sub}`,
+  })
+  const post = async (who: { sub: string }, url: string, payload: object) =>
+    app.inject({ method: 'POST', url, payload, headers: { authorization: `Bearer ${await clerk.token({ ...who })}` } })
+  const somebody = clerk.signIn()
+  const gift = { clerk_id: somebody.sub, amount: 5, kind: 'topup', reason: 'a gift' }
+  for (const reference of ['one', 'two']) await post(root, '/api/admin/credits', { ...gift, reference })
+  await post(root, '/api/admin/keys', { name: 'of root', scopes: ['topup'] })
+  await post(root, '/api/jobs', { app: 'clips', action: 'a', cost_estimate: 0 })
+  t.equal((await post(other, '/api/admin/accounts/erase', { clerk_id: root.sub })).statusCode, 200)
+  for (const table of ['ledger_entries', 'accounts', 'service_keys', 'tokens', 'app_additions'] as const) {
+    t.notMatch(JSON.stringify(await db.selectFrom(table).selectAll().execute()), root.sub, table)
+  }
+  const entries = db.selectFrom('ledger_entries').select('actor').where('reason', '=', 'a gift')
+  t.equal(new Set((await entries.execute()).map(({ actor }) => actor)).size, 1)
 })

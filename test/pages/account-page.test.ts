@@ -192,3 +192,18 @@ t.test("nobody sees or revokes what is somebody else's", async (t) => {
   t.equal((await post('/account/revoke', { id: 'x' })).statusCode, 400)
   t.equal((await post('/account/revoke', { id })).statusCode, 303)
 })
+
+t.test('the form revokes at once, and the page says when and from where a token was last used', async (t) => {
+  const service = await opened(t)
+  const { app, see, post } = service
+  const token = await logInByPage(service, { client_name: 'laptop' })
+  const use = () =>
+    app.inject({ url: '/api/wallet', headers: { authorization: `Bearer ${token}` }, remoteAddress: '203.0.113.9' })
+  t.match((await see('/account')).body, /laptop[\s\S]*never used/)
+  t.equal((await use()).statusCode, 200)
+  t.match((await see('/account')).body, /last used \d+ \w+ \d{4}, \d\d:\d\d UTC from 203\.0\.113\.9/)
+  const { tokens } = (await see('/api/tokens')).json()
+  t.match(tokens[0], { last_used_from: '203.0.113.9', last_used_at: String })
+  t.equal((await post('/account/revoke', { id: tokens[0].id })).statusCode, 303)
+  t.equal((await use()).statusCode, 401, 'not even the instance that knows it takes it')
+})

@@ -91,7 +91,7 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
       if (!person) return reply
       const { id } = request.body
       if (!new RegExp(Uuid.pattern ?? '').test(id)) throw badField('id', 'is not the id of a token')
-      await revokeToken(app.db, person.id, id)
+      await app.pats.revoking(person.id, () => revokeToken(app.db, person.id, id))
       return reply.redirect('/account#tokens', 303)
     },
   )
