@@ -2,7 +2,9 @@ import { sql } from 'kysely'
 import t from 'tap'
 import { accountIdOf } from '../../src/accounts/account-id.ts'
 import { localClerkId } from '../../src/identity/local.ts'
-import { type Person, personWith, start, startOwn, unique } from '../support/start.ts'
+import { holdAccounts } from '../support/hold.ts'
+import { databaseUrl, type Person, personWith, start, startOwn, unique } from '../support/start.ts'
+import { until } from '../support/until.ts'
 
 const APP = '/api/admin/apps'
 const CREDITS = '/api/admin/credits'
@@ -369,7 +371,22 @@ t.test('the ledger is checked once at a time, and whoever asks meanwhile gets th
     transactions++
     return transaction()
   }
-  const answers = await Promise.all(Array.from({ length: 8 }, () => operator.get('/api/admin/verify')))
+  // The first check waits for the lock until all others have asked: each has its account looked at, and then asks.
+  const hold = await holdAccounts(t, await databaseUrl())
+  await hold.lockTable('ledger_entries')
+  let asked = 0
+  const selectFrom = db.selectFrom.bind(db) as (table: string) => never
+  db.selectFrom = ((table: string) => {
+    if (table === 'accounts') asked++
+    return selectFrom(table)
+  }) as typeof db.selectFrom
+  const asking = Promise.all(Array.from({ length: 8 }, () => operator.get('/api/admin/verify')))
+  await hold.waiting(1)
+  await until(() => asked >= 8)
+  // A query of the same pool that is sent after theirs is answered after theirs.
+  for (let n = 0; n < 12; n++) await operator.get('/api/wallet')
+  await hold.release()
+  const answers = await asking
   t.equal(transactions, 1)
   t.equal(new Set(answers.map(({ body }) => body)).size, 1)
   t.match(answers[0]?.json(), { ok: true })
