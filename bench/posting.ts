@@ -67,7 +67,7 @@ export async function measurePosting(
     ['p99 ÷ p50', of(busy, spread), '≤ 2.5'],
     [
       `latency at 1 connection ÷ ${previous ?? 'the previous release'}`,
-      compared(results, 'service 1', 'previous 1', p50),
+      previous === undefined ? Number.NaN : compared(results, 'service 1', 'previous 1', p50),
       '≤ 1.1',
     ],
     ['CPU per posting, µs: Node', of(busy, (r) => r.cpu), '≤ 80'],

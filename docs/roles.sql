@@ -25,7 +25,7 @@ alter default privileges in schema public grant select, insert, update, delete o
 
 -- Entries are written once.
 revoke update, delete, truncate on ledger_entries from focus_service;
--- Accounts, their jobs and their grants are never deleted.
-revoke delete, truncate on accounts, jobs, app_grants from focus_service;
+-- Accounts, their jobs, their grants and their purchases are never deleted.
+revoke delete, truncate on accounts, jobs, app_grants, purchases from focus_service;
 -- Only the owner writes migration records.
 revoke insert, update, delete on kysely_migration, kysely_migration_lock from focus_service;

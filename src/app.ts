@@ -39,6 +39,7 @@ import { createPayments } from './payments/create.ts'
 import type { Payments } from './payments/types.ts'
 import { adminRoutes } from './routes/admin.ts'
 import { adminKeyRoutes } from './routes/admin-keys.ts'
+import { adminRefundRoutes } from './routes/admin-refunds.ts'
 import { adminWebhookMessageRoutes } from './routes/admin-webhook-messages.ts'
 import { adminWebhookRoutes } from './routes/admin-webhooks.ts'
 import { authRoutes } from './routes/auth.ts'
@@ -203,6 +204,7 @@ export async function buildApp(
   await app.register(oauthRoutes)
   await app.register(settleRoutes)
   await app.register(adminRoutes)
+  await app.register(adminRefundRoutes)
   await app.register(adminKeyRoutes)
   await app.register(packRoutes)
   await app.register(purchaseRoutes)

@@ -656,6 +656,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/jobs/{id}/refund": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give back what a job cost, or a part of it
+         * @description Writes an adjustment whose reference names the job; the job itself stays as it is. The same part and amount again changes nothing.
+         */
+        post: operations["refundJob"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/keys": {
         parameters: {
             query?: never;
@@ -1376,6 +1396,8 @@ export interface components {
          *       "status": "completed",
          *       "reserved": 5,
          *       "actual_cost": 3,
+         *       "requested_cost": 3,
+         *       "refunded": 0,
          *       "metadata": {
          *         "description": "Render preview clip"
          *       },
@@ -1393,12 +1415,16 @@ export interface components {
             /** @enum {string} */
             status: "started" | "completed" | "failed";
             reserved: number;
-            /** @description 0 while the job is running */
+            /** @description What was charged; 0 while the job is running */
             actual_cost: number;
+            /** @description What completing it asked for; above actual_cost where the app's max_overage capped the charge */
+            requested_cost: number;
+            /** @description What an administrator gave back of actual_cost, by entries of their own */
+            refunded: number;
             metadata: {
                 [key: string]: unknown;
             } | null;
-            /** @description expired: the hold timed out and was released; kept when the job is completed later */
+            /** @description expired: the hold timed out and was released; kept when the job is completed later. account_closed: it ended with its account */
             failure_reason: string | null;
             /**
              * Format: date-time
@@ -1419,6 +1445,8 @@ export interface components {
          *         "status": "completed",
          *         "reserved": 5,
          *         "actual_cost": 3,
+         *         "requested_cost": 3,
+         *         "refunded": 0,
          *         "metadata": {
          *           "description": "Render preview clip"
          *         },
@@ -1446,6 +1474,8 @@ export interface components {
             /** @description Credits that can be spent now */
             credits: number;
             held: number;
+            /** @description true: the app's max_overage capped the charge; requested_cost is what was asked for */
+            overage_capped?: boolean;
             /** @description The job is settled, but something was not done as requested */
             warning?: string;
         };
@@ -1458,6 +1488,7 @@ export interface components {
          *       "job_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
          *       "reference": null,
          *       "reason": null,
+         *       "corrects_job_id": null,
          *       "created_at": "2026-11-21T12:00:00.000Z"
          *     }
          */
@@ -1471,6 +1502,11 @@ export interface components {
             job_id: string | null;
             reference: string | null;
             reason: string | null;
+            /**
+             * Format: uuid
+             * @description The job that an administrator refunded by this adjustment
+             */
+            corrects_job_id: string | null;
             /** Format: date-time */
             created_at: string;
         };
@@ -1479,9 +1515,13 @@ export interface components {
          *       "slug": "video",
          *       "name": "Video",
          *       "starter_credits": 20,
+         *       "max_overage": {
+         *         "percent": 200
+         *       },
          *       "origins": [
          *         "https://video.example.com"
          *       ],
+         *       "return_paths": [],
          *       "redirect_uris": [
          *         "https://video.example.com/callback"
          *       ],
@@ -1494,7 +1534,15 @@ export interface components {
             slug: string;
             name: string | null;
             starter_credits: number;
+            /** @description How far the cost of a job may pass its estimate; completing beyond it charges up to it. null: no limit */
+            max_overage: {
+                /** @description So many credits beyond the estimate */
+                credits?: number;
+                /** @description So much of the estimate beyond it; 200: twice */
+                percent?: number;
+            } | null;
             origins: string[];
+            return_paths: string[];
             redirect_uris: string[];
             resources: string[];
             /** @description Whether the app has a settle key; then a user's token alone cannot settle its jobs */
@@ -1529,8 +1577,8 @@ export interface components {
             id: string;
             app_slug: string;
             url: string;
-            events: ("job.completed" | "job.failed" | "account.negative" | "account.low")[];
-            /** @description account.low is sent when the spendable credits fall below this */
+            events: ("job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative")[];
+            /** @description account.low is sent when credits and holds together fall below this, account.recovered when they come back to it */
             low_credits: number;
             /** @description Its messages wait until it is resumed */
             paused: boolean;
@@ -1587,7 +1635,7 @@ export interface components {
             /** Format: uuid */
             endpoint_id: string;
             /** @enum {string} */
-            event: "job.completed" | "job.failed" | "account.negative" | "account.low";
+            event: "job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative";
             payload: {
                 [key: string]: unknown;
             };
@@ -1637,7 +1685,7 @@ export interface components {
             /** Format: uuid */
             account_id: string;
             /** @enum {string} */
-            event: "job.completed" | "job.failed" | "account.negative" | "account.low" | "test";
+            event: "job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative" | "test";
             /** @description Which attempt at the message this was */
             attempt: number;
             /** Format: date-time */
@@ -2281,6 +2329,7 @@ export interface operations {
                      *           ],
                      *           "created_at": "2026-11-21T12:00:00.000Z",
                      *           "last_used_at": "2026-11-21T12:30:00.000Z",
+                     *           "last_used_from": "203.0.113.9",
                      *           "expires_at": "2027-02-19T12:00:00.000Z",
                      *           "current": true
                      *         }
@@ -2304,6 +2353,8 @@ export interface operations {
                              * @description When the token was last used, to the minute; null: never
                              */
                             last_used_at: string | null;
+                            /** @description The address that the token was last used from, noted with last_used_at; null: unknown */
+                            last_used_from: string | null;
                             /** Format: date-time */
                             expires_at: string;
                             /** @description Whether this request was made with the token */
@@ -2697,6 +2748,7 @@ export interface operations {
                      *           "job_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
                      *           "reference": null,
                      *           "reason": null,
+                     *           "corrects_job_id": null,
                      *           "created_at": "2026-11-21T12:00:00.000Z"
                      *         }
                      *       ],
@@ -2707,7 +2759,7 @@ export interface operations {
                         entries: components["schemas"]["Entry"][];
                         next_cursor: string | null;
                     };
-                    /** @example seq,created_at,kind,amount,balance_after,job_id,reference,reason */
+                    /** @example seq,created_at,kind,amount,balance_after,job_id,reference,reason,corrects_job_id */
                     "text/csv": string;
                 };
             };
@@ -2835,6 +2887,8 @@ export interface operations {
                      *           "status": "completed",
                      *           "reserved": 5,
                      *           "actual_cost": 3,
+                     *           "requested_cost": 3,
+                     *           "refunded": 0,
                      *           "metadata": {
                      *             "description": "Render preview clip"
                      *           },
@@ -3172,6 +3226,8 @@ export interface operations {
                      *         "status": "completed",
                      *         "reserved": 5,
                      *         "actual_cost": 3,
+                     *         "requested_cost": 3,
+                     *         "refunded": 0,
                      *         "metadata": {
                      *           "description": "Render preview clip"
                      *         },
@@ -4511,7 +4567,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "rate_limited";
+                        error: "rate_limited" | "too_many_attempts";
                     } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
                 };
             };
@@ -5247,6 +5303,8 @@ export interface operations {
                      *         "status": "completed",
                      *         "reserved": 5,
                      *         "actual_cost": 3,
+                     *         "requested_cost": 3,
+                     *         "refunded": 0,
                      *         "metadata": {
                      *           "description": "Render preview clip"
                      *         },
@@ -5440,6 +5498,8 @@ export interface operations {
                      *         "status": "completed",
                      *         "reserved": 5,
                      *         "actual_cost": 3,
+                     *         "requested_cost": 3,
+                     *         "refunded": 0,
                      *         "metadata": {
                      *           "description": "Render preview clip"
                      *         },
@@ -5635,6 +5695,8 @@ export interface operations {
                      *         "status": "started",
                      *         "reserved": 5,
                      *         "actual_cost": 0,
+                     *         "requested_cost": 3,
+                     *         "refunded": 0,
                      *         "metadata": {
                      *           "description": "Render preview clip"
                      *         },
@@ -5822,10 +5884,19 @@ export interface operations {
                  */
                 "application/json": {
                     name?: string;
-                    /** @description Granted once to each account that uses the app for the first time from now on */
-                    starter_credits: number;
+                    /** @description Granted once to each account that uses the app for the first time from now on; 0 for a new app */
+                    starter_credits?: number;
+                    /** @description How far the cost of a job may pass its estimate; completing beyond it charges up to it. null: no limit */
+                    max_overage?: {
+                        /** @description So many credits beyond the estimate */
+                        credits?: number;
+                        /** @description So much of the estimate beyond it; 200: twice */
+                        percent?: number;
+                    } | null;
                     /** @description Exact web origins. A page of such an origin can use the whole account of its visitor */
                     origins?: string[];
+                    /** @description Where a sign-in may return to at the origins: a path, or with a slash at its end all paths below it. Empty: everywhere */
+                    return_paths?: string[];
                     /** @description Where OAuth sends people back to: https, or http on a loopback address, with any port there. Compared character by character */
                     redirect_uris?: string[];
                     /** @description URLs of the app's own APIs that OAuth tokens can be for (RFC 8707); no other app can have the same */
@@ -5851,9 +5922,13 @@ export interface operations {
                      *         "slug": "video",
                      *         "name": "Video",
                      *         "starter_credits": 20,
+                     *         "max_overage": {
+                     *           "percent": 200
+                     *         },
                      *         "origins": [
                      *           "https://video.example.com"
                      *         ],
+                     *         "return_paths": [],
                      *         "redirect_uris": [
                      *           "https://video.example.com/callback"
                      *         ],
@@ -6009,9 +6084,13 @@ export interface operations {
                      *           "slug": "video",
                      *           "name": "Video",
                      *           "starter_credits": 20,
+                     *           "max_overage": {
+                     *             "percent": 200
+                     *           },
                      *           "origins": [
                      *             "https://video.example.com"
                      *           ],
+                     *           "return_paths": [],
                      *           "redirect_uris": [
                      *             "https://video.example.com/callback"
                      *           ],
@@ -6183,6 +6262,7 @@ export interface operations {
                      *         "job_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
                      *         "reference": null,
                      *         "reason": null,
+                     *         "corrects_job_id": null,
                      *         "created_at": "2026-11-21T12:00:00.000Z"
                      *       }
                      *     }
@@ -6889,6 +6969,222 @@ export interface operations {
                         error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "not_an_administrator";
                         /** @description The scope that the token lacks */
                         scope?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Requests allowed in a window */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests left in this window */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the next window */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+        };
+    };
+    refundJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "account_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                 *       "reason": "The render was black"
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The job's account
+                     */
+                    account_id: string;
+                    /** @description Credits; default: what the job cost and other parts have not given back */
+                    amount?: number;
+                    /**
+                     * @description Counts the refunds of one job, which together never exceed its cost
+                     * @default 1
+                     */
+                    part?: number;
+                    reason: string;
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "account": {
+                     *         "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                     *         "clerk_id": "user_2abc",
+                     *         "plan": "free",
+                     *         "credits": 15,
+                     *         "held": 5
+                     *       },
+                     *       "entry": {
+                     *         "seq": 7,
+                     *         "kind": "adjustment",
+                     *         "amount": 3,
+                     *         "balance_after": 20,
+                     *         "job_id": null,
+                     *         "reference": "refund:0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                     *         "reason": "The render was black",
+                     *         "corrects_job_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                     *         "created_at": "2026-11-21T12:00:00.000Z"
+                     *       },
+                     *       "refunded": 3
+                     *     }
+                     */
+                    "application/json": {
+                        account: components["schemas"]["Account"];
+                        entry: components["schemas"]["Entry"];
+                        /** @description What was given back of the job in all */
+                        refunded: number;
+                    };
+                };
+            };
+            /** @description Bad request; `field` names the field that is wrong, if there is one */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request" | "invalid_json";
+                        /** @description The field that is wrong, as sent */
+                        field?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Unauthorized; `signin_url` is where to sign in */
+            401: {
+                headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "not_signed_in" | "invalid_token" | "token_expired" | "token_revoked" | "token_not_active_yet" | "session_pending";
+                        signin_url: string;
+                    } & WithRequired<components["schemas"]["SessionUnauthorized"], "error" | "signin_url">;
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "not_an_administrator";
+                        /** @description The scope that the token lacks */
+                        scope?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "job_not_found";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Conflict; nothing was changed */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "job_not_ended" | "refund_exceeds_cost" | "reference_reused" | "balance_out_of_range";
+                        /** @description Credits of the cost that were not given back yet */
+                        refundable?: number;
+                        entry?: {
+                            [key: string]: unknown;
+                        };
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "body_too_large";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "unsupported_media_type";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -9112,8 +9408,8 @@ export interface operations {
                      * @description An https URL; in production its address must be public. Elsewhere http is allowed
                      */
                     url: string;
-                    events: ("job.completed" | "job.failed" | "account.negative" | "account.low")[];
-                    /** @default 0 */
+                    events: ("job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative")[];
+                    /** @description Required with account.low and account.recovered */
                     low_credits?: number;
                 };
             };
@@ -9572,7 +9868,8 @@ export interface operations {
                      * @description An https URL; in production its address must be public. Elsewhere http is allowed
                      */
                     url?: string;
-                    events?: ("job.completed" | "job.failed" | "account.negative" | "account.low")[];
+                    events?: ("job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative")[];
+                    /** @description Required with account.low and account.recovered */
                     low_credits?: number;
                     /** @description While it is paused, its messages wait */
                     paused?: boolean;

@@ -62,7 +62,7 @@ const FORM = {
 }
 
 /** An address from the server that may be opened in a browser: http and https only. */
-function webPage(uri: unknown): string | undefined {
+export function webPage(uri: unknown): string | undefined {
   if (typeof uri !== 'string' || !URL.canParse(uri)) return undefined
   const { protocol, href } = new URL(uri)
   return protocol === 'https:' || protocol === 'http:' ? href : undefined

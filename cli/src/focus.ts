@@ -153,8 +153,8 @@ export function advise(failure: Failure, source: Source, hint: (...words: string
     return withHint(`Log in with this scope: ${hint('login', '--scope', details.scope)}`)
   }
   if (code === 'insufficient_credits') {
-    const { required, available, topup_url } = details
-    const buy = typeof topup_url === 'string' ? `Buy more: ${topup_url}` : ''
+    const { required, available, buy_url = details.topup_url } = details
+    const buy = typeof buy_url === 'string' ? `Buy more: ${buy_url}, or ${hint('buy')}` : ''
     if (typeof required !== 'number' || typeof available !== 'number') return buy ? withHint(buy) : failure
     const missing = required - available
     return withHint(`${missing} more ${missing === 1 ? 'credit is' : 'credits are'} needed. ${buy}`.trim())

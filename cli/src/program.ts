@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Argument, Command, Help, Option } from 'commander'
 import { run } from './command-line.ts'
-import { credits, integer, slug, tokenId, uuid } from './commands/arguments.ts'
+import { credits, integer, maxOverage, slug, tokenId, uuid } from './commands/arguments.ts'
 import type { Focus, GlobalOptions } from './focus.ts'
 import { colours, line } from './output.ts'
 import { DEFAULT_SERVER } from './server.ts'
@@ -84,6 +84,9 @@ export function buildProgram(): Command {
   add(program, 'wallet', 'show credits, holds and starter credits', ['wallet', 'wallet --app video'])
     .option('--app <slug>', 'visit this app; the first visit grants its starter credits', slug)
     .action(runs(async () => (await wallet()).wallet))
+  add(program, 'buy', 'open the page where credits are bought', ['buy', 'buy --no-browser'])
+    .option('--no-browser', 'print the address and do not open a browser')
+    .action(runs(async () => (await wallet()).buy))
   add(program, 'entries', 'list your credit history, newest first', [
     'entries --limit 20',
     'entries --until 2026-11-21T12:00:00Z',
@@ -161,7 +164,7 @@ export function buildProgram(): Command {
   ])
     .argument('<slug>', 'slug of the app', slug)
     .option('--name <name>', 'name shown to people')
-    .option('--starter-credits <credits>', 'granted at the first visit; required for a new app', credits)
+    .option('--starter-credits <credits>', 'granted at the first use; 0 for a new app', credits)
     .option('--origin <origin...>', 'web origins of the app; each can use the accounts of its users')
     .option('--no-origin', 'remove all web origins')
     .option('--redirect-uri <uri...>', 'where OAuth sends people back to: https, or http on a loopback address')
@@ -174,6 +177,12 @@ export function buildProgram(): Command {
         'remove',
       ]),
     )
+    .option(
+      '--max-overage <limit>',
+      'how far a cost may pass its estimate: credits, or percent of it such as 200%',
+      maxOverage,
+    )
+    .option('--no-max-overage', 'remove that limit')
     .action(runs(async () => (await admin()).setApp))
   for (const [name, kind, summary, amount, reason] of [
     ['grant', 'admin_grant', 'grant credits to an account', '100', 'sorry for the outage'],
@@ -234,6 +243,15 @@ export function buildProgram(): Command {
     .option(...message)
     .action(runs(async () => (await webhooks()).dismiss))
   hook('remove', 'remove an endpoint and its undelivered messages').action(runs(async () => (await webhooks()).remove))
+  add(administer, 'refund', 'give back what a job cost, or a part of it', [
+    `admin refund 0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f --account 553e5c05-43f2-5afa-a2ab-a7d7c88e4fe8 --reason 'black frames'`,
+  ])
+    .argument('<job>', 'id of the job', uuid)
+    .requiredOption('--account <id>', 'account of the job', uuid)
+    .requiredOption('--reason <text>', 'shown in the credit history')
+    .option('--amount <credits>', 'default: what the job cost and other parts have not given back', credits)
+    .option('--part <n>', 'number of this part; the same part and amount again changes nothing (default: 1)', credits)
+    .action(runs(async () => (await admin()).refund))
   add(administer, 'account', 'show an account', ['admin account user_2abc'])
     .argument('<clerk-id>', 'Clerk id of the person')
     .action(runs(async () => (await admin()).account))

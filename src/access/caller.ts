@@ -151,7 +151,8 @@ async function findCaller(request: FastifyRequest): Promise<Caller> {
 async function byPat(request: FastifyRequest, token: string): Promise<Caller> {
   const { limits, pats } = request.server
   const credential = { secret: token, plausible: isWellFormed(token) }
-  const pat = pats.known(token) ?? (await limits.verifying(request, credential, () => pats.lookUp(token)))
+  const pat =
+    pats.known(token) ?? (await limits.verifying(request, credential, () => pats.lookUp(token, request.address)))
   const { id, account_id, clerk_id, scopes } = pat
   return { id: account_id, clerk_id, sid: null, jwt: null, via: 'header', token_id: id, scopes }
 }

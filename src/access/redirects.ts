@@ -68,8 +68,9 @@ export function signinUrl(
   publicUrl: string,
   from: (string | undefined)[],
   isAllowed: (origin: string) => boolean,
+  mayReturn: (url: URL) => boolean = () => true,
 ): string {
-  return withReturn(new URL('/signin', publicUrl), from, isAllowed)
+  return withReturn(new URL('/signin', publicUrl), from, isAllowed, mayReturn)
 }
 
 /**
@@ -89,9 +90,17 @@ export function buyUrl(
   return withReturn(url, from, isAllowed)
 }
 
-function withReturn(url: URL, from: (string | undefined)[], isAllowed: (origin: string) => boolean): string {
+function withReturn(
+  url: URL,
+  from: (string | undefined)[],
+  isAllowed: (origin: string) => boolean,
+  mayReturn: (url: URL) => boolean = () => true,
+): string {
   const loopbackHttp = isLoopback(url.hostname)
-  const caller = from.find((address) => safeRedirect(address, { isAllowed, loopbackHttp }))
+  const caller = from.find((address) => {
+    const target = safeRedirect(address, { isAllowed, loopbackHttp })
+    return target && mayReturn(target)
+  })
   if (caller) url.searchParams.set('redirect_to', caller)
   return url.href
 }

@@ -98,9 +98,9 @@ const findPat = gatherRows<FoundToken>(
 )
 
 // The condition is checked again, so that only one of many concurrent requests writes.
-const noteUse = statement<{ id: string }, never>(
+const noteUse = statement<{ id: string; from: string }, never>(
   'note_pat_use',
-  `update tokens set last_used_at = now()
+  `update tokens set last_used_at = now(), last_used_from = $from
   where id = $id::uuid and (last_used_at is null or last_used_at <= now() - interval '1 minute')`,
 )
 
@@ -115,9 +115,10 @@ export interface Pats {
   known(token: string): Pat | undefined
   /**
    * Whose token it is and what it may be used for; its use is noted, at most once a minute.
+   * @param from the client's address
    * @throws {ApiError} 401 invalid_token, token_revoked or token_expired
    */
-  lookUp(token: string): Promise<Pat>
+  lookUp(token: string, from: string): Promise<Pat>
   /** Runs what revokes tokens of an account: meanwhile, and for a while after it, they are looked up every time. */
   revoking<T>(accountId: string, revoke: () => Promise<T>): Promise<T>
 }
@@ -131,10 +132,10 @@ export function rememberPats(db: Db, identity: Identity['mode']): Pats {
       const hit = known.get(hashOf(token))
       return hit && !uncached.has(hit.account_id) ? hit : undefined
     },
-    async lookUp(token) {
+    async lookUp(token, from) {
       if (!isWellFormed(token)) throw invalidToken()
       const key = hashOf(token)
-      const { ms_left, ...pat } = await lookUpPat(db, key, identity)
+      const { ms_left, ...pat } = await lookUpPat(db, key, identity, from)
       if (!uncached.has(pat.account_id)) known.set(key, pat, { ttl: Math.min(REMEMBERED_MS, ms_left) })
       return pat
     },
@@ -150,7 +151,12 @@ export function rememberPats(db: Db, identity: Identity['mode']): Pats {
   }
 }
 
-async function lookUpPat(db: Db, token_hash: string, identity: Identity['mode']): Promise<Pat & { ms_left: number }> {
+async function lookUpPat(
+  db: Db,
+  token_hash: string,
+  identity: Identity['mode'],
+  from: string,
+): Promise<Pat & { ms_left: number }> {
   const found = await findPat(db, token_hash)
   if (!found) throw invalidToken()
   const { revoked, use_unnoted, oauth, resource, local, ...pat } = found
@@ -158,7 +164,7 @@ async function lookUpPat(db: Db, token_hash: string, identity: Identity['mode'])
   if (revoked || (local && identity === 'clerk')) throw oauth ? accessTokenRevoked() : patRevoked()
   if (pat.ms_left <= 0) throw oauth ? accessTokenExpired() : patExpired()
   if (resource !== null) throw tokenForElsewhere()
-  if (use_unnoted) await noteUse(db, { id: pat.id })
+  if (use_unnoted) await noteUse(db, { id: pat.id, from })
   return pat
 }
 
@@ -173,7 +179,7 @@ export function listTokens(
 ) {
   return db
     .selectFrom('tokens')
-    .select(['id', 'name', 'last_four', 'scopes', 'created_at', 'last_used_at', 'expires_at'])
+    .select(['id', 'name', 'last_four', 'scopes', 'created_at', 'last_used_at', 'last_used_from', 'expires_at'])
     .where('account_id', '=', accountId)
     .where('authorization_id', 'is', null)
     .where('revoked_at', 'is', null)

@@ -10,7 +10,7 @@ const endSessions = statement<{ account_id: string }, never>(
 )
 
 /**
- * Closes an account for good: nothing is posted to it any more, and its tokens, device logins and sessions end. Its ledger stays.
+ * Closes an account for good: its holds come back, nothing is posted to it any more, and its tokens, device logins and sessions end. Its ledger stays.
  * Idempotent: after a failure half-way, call it again.
  * @param bannedAt when the identity provider closed it; what it added to apps as an administrator since a minute before is taken back
  */

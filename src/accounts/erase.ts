@@ -20,8 +20,14 @@ export async function eraseAccount(db: Db, ledger: Ledger, accountId: string, cl
   await db.transaction().execute(async (trx) => {
     await trx.updateTable('accounts').set({ clerk_id: ERASED }).where('id', '=', accountId).execute()
     // Token names and device addresses are personal data.
-    await sql`update tokens set name = ${ERASED} where account_id = ${accountId}`.execute(trx)
+    await sql`update tokens set name = ${ERASED}, last_used_from = null where account_id = ${accountId}`.execute(trx)
+    // Entries name administrators by account id, which stays; keys name them by Clerk id.
+    await trx.updateTable('service_keys').set({ created_by: accountId }).where('created_by', '=', clerkId).execute()
     await sql`delete from device_codes where account_id = ${accountId}`.execute(trx)
+    // Purchases stay, for the books.
+    await sql`update purchases set checkout_url = null, receipt_url = null, return_to = null
+      where account_id = ${accountId}`.execute(trx)
+    await sql`delete from payers where account_id = ${accountId}`.execute(trx)
   })
   await eraseMessages(db, accountId)
   for (let after = NIL_ID; ; ) {

@@ -48,11 +48,11 @@ export async function sweepHolds(db: Db, ledger: Ledger, { onFailure, signal }: 
 /** The place of a hold in the order of expiry; the time is text, because a Date would lose its microseconds. */
 type OverdueKey = JobKey & { expires_at: string }
 
-// Holds of closed accounts are excluded: they cannot be released and would fill every batch.
+// Of closed accounts too: an earlier release left their holds behind when it closed them.
 const overdue = statement<OverdueKey & { limit: number }, OverdueKey>(
   'overdue',
   `select jobs.account_id, jobs.id as job_id, jobs.expires_at::text as expires_at
-  from jobs join accounts on accounts.id = jobs.account_id and accounts.closed_at is null
+  from jobs
   where jobs.status = 'started' and jobs.actual_cost = 0 and jobs.expires_at <= now()
     and (jobs.expires_at, jobs.account_id, jobs.id) > ($expires_at::timestamptz, $account_id::uuid, $job_id::uuid)
   order by jobs.expires_at, jobs.account_id, jobs.id

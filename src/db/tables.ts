@@ -41,12 +41,16 @@ export interface Tables {
     slug: string
     name: string | null
     starter_credits: Generated<number>
+    max_overage: number | null
+    max_overage_percent: number | null
     settle_key_hash: string | null
     previous_settle_key_hash: string | null
     previous_settle_key_until: Date | null
     origins: Generated<string[]>
     redirect_uris: Generated<string[]>
     resources: Generated<string[]>
+    /** Where a sign-in may return to at the origins: a path, or all paths below one that ends with `/`; none: everywhere */
+    return_paths: Generated<string[]>
     created_at: Timestamp
   }
   app_grants: {
@@ -64,6 +68,9 @@ export interface Tables {
     status: JobStatus
     reserved: number
     actual_cost: Generated<number>
+    /** What its completion asked for, where a cap charged less */
+    requested_cost: number | null
+    refunded: Generated<number>
     metadata: Json
     idempotency_key: string | null
     request_hash: string | null
@@ -115,6 +122,7 @@ export interface Tables {
     scopes: Scope[]
     created_at: Timestamp
     last_used_at: Date | null
+    last_used_from: string | null
     expires_at: Date
     revoked_at: Date | null
     /** Of an OAuth access token; null: a personal access token */

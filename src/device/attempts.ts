@@ -1,6 +1,6 @@
 import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
-import { tooManyLogins, tooManyWrongCodes } from '../http/catalogue.ts'
+import { tooManyLogins, tooManyRefreshes, tooManyWrongCodes } from '../http/catalogue.ts'
 
 /**
  * Budgets of attempts that all replicas share: how many of a kind one subject (an account, an address) may make within
@@ -13,6 +13,8 @@ export const BUDGETS = {
   // Codes in links have budgets of their own: a page of another origin can make a browser follow links, but not type.
   link_by_account: { limit: 10, seconds: 900 },
   link_by_address: { limit: 30, seconds: 900 },
+  // By login. Each refresh leaves a row until its token would have expired.
+  refresh: { limit: 60, seconds: 3600 },
 } as const
 
 export type Budget = keyof typeof BUDGETS
@@ -50,6 +52,6 @@ const oldest = statement<{ kind: Budget; subject: string; seconds: number }, { w
 export async function tooManyAttempts(db: Db, kind: Budget, subject: string) {
   const [row] = await oldest(db, { kind, subject, seconds: BUDGETS[kind].seconds })
   const wait = Math.max(1, row?.wait ?? 1)
-  const tooMany = kind === 'device_start' ? tooManyLogins : tooManyWrongCodes
+  const tooMany = { device_start: tooManyLogins, refresh: tooManyRefreshes }[kind as string] ?? tooManyWrongCodes
   return tooMany(wait, BUDGETS[kind].limit)
 }

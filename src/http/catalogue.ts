@@ -294,6 +294,13 @@ export const tooManyLogins = apiError(
   { example: [30, 10], headers: limitHeaders },
 )
 /** @param seconds until the next try; @param limit tries in a window */
+export const tooManyRefreshes = apiError(
+  429,
+  'too_many_attempts',
+  (seconds: number, _limit: number) => `This login gets new tokens too often. Try again in ${waitText(seconds)}.`,
+  { example: [720, 60], headers: limitHeaders },
+)
+/** @param seconds until the next try; @param limit tries in a window */
 export const tooManyWrongCodes = apiError(
   429,
   'too_many_attempts',
@@ -360,6 +367,18 @@ export const keyOfEndedJob = apiError(
   (job: EndedJob) =>
     `The job of this Idempotency-Key is ${endText(job)}: nothing is held for it. Use a new key for new work.`,
   { example: [ENDED_JOB], ...endedJob },
+)
+export const jobNotEnded = apiError(409, 'job_not_ended', 'This job has not ended. Complete or fail it first.')
+export const refundExceedsCost = apiError(
+  409,
+  'refund_exceeds_cost',
+  (refundable: number) =>
+    `Of what this job cost, ${creditsText(refundable)} can still be given back. Nothing was changed.`,
+  {
+    example: [5],
+    fields: { refundable: Type.Integer({ description: 'Credits of the cost that were not given back yet' }) },
+    details: (refundable) => ({ refundable }),
+  },
 )
 export const settleKeyRequired = apiError(
   403,

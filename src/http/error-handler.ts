@@ -68,7 +68,7 @@ export function sendError(error: FastifyError | Error, request: FastifyRequest, 
   const { config, origins } = request.server
   const { referer, origin } = request.headers
   if (answer.statusCode === 401) {
-    details.signin_url = signinUrl(config.publicUrl, [referer, origin], origins.isAllowed)
+    details.signin_url = signinUrl(config.publicUrl, [referer, origin], origins.isAllowed, origins.mayReturn)
   }
   if (answer.statusCode === 402) {
     const missing = Number(details.required) - Number(details.available)

@@ -5,9 +5,11 @@ import {
   idempotencyKeyReused,
   insufficientCredits,
   jobAlreadyEnded,
+  jobNotEnded,
   jobNotFound,
   keyOfEndedJob,
   referenceReused,
+  refundExceedsCost,
   settleKeyRequired,
   wouldGoNegative,
 } from '../http/catalogue.ts'
@@ -15,11 +17,14 @@ import {
   type Adjust,
   type Entry,
   type Job,
+  MAX_CLOSED_HOLDS,
   type Movement,
   type Outcome,
   type Reconcile,
+  type Refund,
   type Request,
   type Reserve,
+  refundedJob,
   settlement,
 } from './rules.ts'
 
@@ -62,9 +67,13 @@ export type JobRow = Omit<
   | 'idempotency_key'
   | 'request_hash'
   | 'keyed'
+  | 'max_overage'
+  | 'max_overage_percent'
   | 'merge'
   | 'oversized'
+  | 'requested_cost'
 > & {
+  requested_cost: number
   /** undefined: too large to be read with a batch; `readMetadata` reads it */
   metadata: Record<string, unknown> | null | undefined
   expires_at: Date
@@ -72,7 +81,7 @@ export type JobRow = Omit<
   updated_at: Date
 }
 
-export type EntryRow = Omit<Entry, 'created_at'> & { created_at: Date }
+export type EntryRow = Omit<Entry, 'created_at'> & { created_at: Date; corrects_job_id: string | null }
 
 /** A job that a caller speaks of. */
 export interface Claim {
@@ -88,6 +97,10 @@ export interface Settled {
   movement: Movement | null
   /** The given metadata would have made the job's too large; the job keeps what it had */
   metadata_kept: boolean
+  /** The app's cap charged less than was asked for */
+  capped: boolean
+  /** It had been done before */
+  repeated: boolean
 }
 
 /**
@@ -179,11 +192,30 @@ export async function settlePurchase(
 }
 
 /**
- * Closes an account for good: nothing is posted to it any more. It is opened for that where need be: a token of the last minute
+ * Gives back what a job cost, or a part of it.
+ * @throws {ApiError} 403 account_closed, 404 job_not_found, 409 job_not_ended, 409 refund_exceeds_cost, 409 reference_reused,
+ *   409 balance_out_of_range
+ */
+export async function refund(
+  ledger: Ledger,
+  job: { account_id: string; job_id: string },
+  part: Pick<Refund, 'amount' | 'part' | 'reason' | 'actor'>,
+): Promise<{ entry: EntryRow; refunded: number }> {
+  const outcome = done(await ledger.post({ type: 'refund', ...named({ ...job, key_of: null }), ...part }))
+  const { entry } = outcome
+  if (!entry) throw new Error('a refund without an entry')
+  return { entry: entryRow(entry), refunded: jobOf(outcome).refunded }
+}
+
+/**
+ * Closes an account for good: its holds come back, and nothing is posted to it any more. It is opened for that where need be: a token of the last minute
  * would open it otherwise, with starter credits.
  */
 export async function close(ledger: Ledger, account_id: string, clerk_id: string): Promise<void> {
-  done(await ledger.post({ type: 'close', account_id, clerk_id }))
+  for (;;) {
+    const { changed } = done(await ledger.post({ type: 'close', account_id, clerk_id }))
+    if (changed.length < MAX_CLOSED_HOLDS) return
+  }
 }
 
 /** Ids as the database writes them: what it returns is matched with operations by them. */
@@ -218,6 +250,10 @@ function done(outcome: Outcome): Outcome {
       throw referenceReused(entryRow(refusal.entry))
     case 'would_go_negative':
       throw wouldGoNegative(refusal.available)
+    case 'job_not_ended':
+      throw jobNotEnded()
+    case 'refund_exceeds_cost':
+      throw refundExceedsCost(refusal.refundable)
     case 'purchase_not_found':
     case 'purchase_changed':
       throw new Error(refusal.code)
@@ -237,14 +273,17 @@ function settled(outcome: Outcome): Settled {
     balance: { credits, held },
     movement: settlement(job),
     metadata_kept: job.merge?.too_large === true,
+    capped: job.requested_cost !== null,
+    repeated: outcome.repeated,
   }
 }
 
 /** A job as the API says it. */
 function jobRow(job: Job): JobRow {
-  const { id, app_slug, action, status, reserved, actual_cost, metadata, failure_reason } = job
+  const { id, app_slug, action, status, reserved, actual_cost, refunded, metadata, failure_reason } = job
   return {
-    ...{ id, app_slug, action, status, reserved, actual_cost, failure_reason },
+    ...{ id, app_slug, action, status, reserved, actual_cost, refunded, failure_reason },
+    requested_cost: job.requested_cost ?? actual_cost,
     metadata: job.oversized ? undefined : metadata === null ? null : JSON.parse(metadata),
     expires_at: new Date(job.expires_at),
     created_at: new Date(job.created_at),
@@ -252,4 +291,8 @@ function jobRow(job: Job): JobRow {
   }
 }
 
-const entryRow = (entry: Entry): EntryRow => ({ ...entry, created_at: new Date(entry.created_at) })
+const entryRow = (entry: Entry): EntryRow => ({
+  ...entry,
+  created_at: new Date(entry.created_at),
+  corrects_job_id: refundedJob(entry.reference),
+})

@@ -2,6 +2,7 @@ import type { Selectable } from 'kysely'
 import { gather, gatherRows } from '../db/gather.ts'
 import { isoTime, statement } from '../db/statement.ts'
 import type { Db, EntryKind, JobStatus, Tables } from '../db/tables.ts'
+import { refundedJobOf } from './history.ts'
 import { MAX_PRINTED_BYTES, oversized, readable } from './metadata.ts'
 
 /** The metadata of one job, however large. */
@@ -23,6 +24,8 @@ export interface JobRow {
   status: JobStatus
   reserved: number
   actual_cost: number
+  requested_cost: number
+  refunded: number
   metadata: Record<string, unknown> | null
   failure_reason: string | null
   expires_at: string
@@ -31,7 +34,8 @@ export interface JobRow {
 }
 
 /** SQL: the columns of an answered job but its metadata. */
-const JOB_COLUMNS = `id, app_slug, action, status, reserved, actual_cost, failure_reason,
+const JOB_COLUMNS = `id, app_slug, action, status, reserved, actual_cost,
+  coalesce(requested_cost, actual_cost) as requested_cost, refunded, failure_reason,
   ${isoTime('expires_at')} as expires_at, ${isoTime('created_at')} as created_at, ${isoTime('updated_at')} as updated_at`
 
 const findJob = statement<{ account_id: string; id: string }, JobRow>(
@@ -144,11 +148,14 @@ export interface EntryRow {
   job_id: string | null
   reference: string | null
   reason: string | null
+  /** The job that it refunds */
+  corrects_job_id: string | null
 }
 
 const entriesPage = statement<{ account_id: string; before: number; count: number }, EntryRow>(
   'entries_page',
-  `select seq, ${isoTime('created_at')} as created_at, kind, amount, balance_after, job_id, reference, reason
+  `select seq, ${isoTime('created_at')} as created_at, kind, amount, balance_after, job_id, reference, reason,
+    ${refundedJobOf('ledger_entries')} as corrects_job_id
   from ledger_entries where account_id = $account_id::uuid and seq < $before::bigint order by seq desc limit $count::int`,
 )
 

@@ -82,15 +82,12 @@ export function reconcile(
 ): { purchase: Purchase; movements: PurchaseMovement[]; changed: boolean } {
   const movements: PurchaseMovement[] = []
   const next = { ...purchase, ...known(payment) }
-  if (purchase.status === 'paid') {
-    next.status = 'paid'
-    next.failure_reason = null
-  } else if (payment.status === 'paid') {
+  if (purchase.status !== 'paid' && payment.status === 'paid') {
     const { reference, amount } = payment
     if (reference === null || amount === null || amount <= 0) throw new Error('a paid purchase without its payment')
     movements.push({ kind: 'topup', amount: purchase.credits, reference, reason: purchase.pack_name })
     Object.assign(next, { status: 'paid', failure_reason: null, reference, amount, paid_at: now })
-  } else {
+  } else if (purchase.status !== 'paid') {
     next.status = payment.status
     next.failure_reason = payment.failure_reason
   }

@@ -22,11 +22,31 @@ export const MAX_UNREGISTERED_APPS = 50
 /** How long a hold may live, in seconds. */
 export const TTL_SECONDS = { min: 60, max: 604_800 } as const
 
+/** Why a job failed whose account was closed. */
+const ACCOUNT_CLOSED = 'account_closed'
+
+/** The most holds that closing an account ends in one posting; where there are more, it is posted again. */
+export const MAX_CLOSED_HOLDS = 200
+
 /** How long after its expiry a job may still be completed, and is charged for it. */
 const LATE_MS = 7 * 86_400_000
 
-/** The reference under which an app's starter grant stands in an account; no other entry may use the prefix. */
-export const STARTER_REFERENCE = 'starter_grant:'
+/** The reference under which an app's starter grant stands in an account. */
+const STARTER_REFERENCE = 'starter_grant:'
+/** The reference of a job's refund: `refund:<job id>`, and `refund:<job id>:2` and so on for further parts. */
+const REFUND_REFERENCE = 'refund:'
+/** References that begin so are the service's own. */
+export const OWN_REFERENCES = [STARTER_REFERENCE, REFUND_REFERENCE, 'stripe:', 'local:']
+
+/** The most parts in which a job is refunded. */
+export const MAX_REFUND_PARTS = 100
+
+export const refundReference = (job_id: string, part: number): string =>
+  `${REFUND_REFERENCE}${job_id}${part > 1 ? `:${part}` : ''}`
+
+/** The job that an entry with this reference refunds; null: none. */
+export const refundedJob = (reference: string | null): string | null =>
+  /^refund:([0-9a-f]{8}-[0-9a-f-]{27})(:\d+)?$/.exec(reference ?? '')?.[1] ?? null
 
 /** Who posted the entries of purchases. */
 export const PAYMENTS = 'payments'
@@ -44,6 +64,7 @@ export type Request =
   | (Claim & { type: 'heartbeat'; ttl_seconds: number | null; default_seconds: number })
   | { type: 'visit'; app: string }
   | Adjust
+  | Refund
   | Reconcile
   | { type: 'close' }
 
@@ -88,6 +109,18 @@ export interface Adjust {
   reason: string
   actor: string
   allow_negative: boolean
+}
+
+/** Gives back what a job cost, or a part of it. */
+export interface Refund {
+  type: 'refund'
+  job_id: string
+  /** null: what the job cost and other parts have not given back */
+  amount: number | null
+  /** 1 and up: the same part and amount again is a repeat and moves nothing */
+  part: number
+  reason: string
+  actor: string
 }
 
 /** A payment provider was asked about a purchase. */
@@ -136,6 +169,10 @@ export interface Job {
   status: 'started' | 'completed' | 'failed'
   reserved: number
   actual_cost: number
+  /** What its completion asked for, where the app's cap charged less; null: it is the actual cost */
+  requested_cost: number | null
+  /** What administrators have given back of the actual cost */
+  refunded: number
   /** A JSON object, as text; null where it is too large to be loaded, too: then it stays as it is stored */
   metadata: string | null
   /** Its metadata was stored before there were bounds, and is too large to be loaded */
@@ -149,6 +186,9 @@ export interface Job {
   request_hash: string | null
   /** Its app has a settle key */
   keyed: boolean
+  /** How far its cost may pass what it reserves, in credits or percent of that; null: its app does not say */
+  max_overage: number | null
+  max_overage_percent: number | null
   /** What an operation's metadata makes of the job's; null: the operation has none */
   merge: Merge | null
 }
@@ -193,15 +233,10 @@ export interface Movement {
   amount: number
 }
 
-/** Something that apps may want to be told. */
-export interface Fact {
-  /** The app it concerns; null: every app that the account has used */
-  app: string | null
-  /** Credits before and after */
-  before: number
-  after: number
-  /** The job that has ended; null: the event is the account's alone */
-  job: Job | null
+/** A job that has ended, of which its app may want to be told, and the account after that. */
+export interface Ended {
+  job: Job
+  account: Account
 }
 
 export type Refusal =
@@ -213,6 +248,8 @@ export type Refusal =
   | { code: 'job_already_ended'; job: Job; other_metadata: boolean }
   | { code: 'reference_reused'; entry: Entry }
   | { code: 'would_go_negative'; available: number }
+  | { code: 'job_not_ended' }
+  | { code: 'refund_exceeds_cost'; refundable: number }
 
 export interface Outcome {
   /** Why the operation was not done; null: it is, now or before */
@@ -231,7 +268,7 @@ export interface Outcome {
   entries: Entry[]
   grant: Grant | null
   purchase: Purchase | null
-  facts: Fact[]
+  ended: Ended[]
 }
 
 /** What becomes of an operation. The state is left as it is; `follow` takes the outcome in. */
@@ -251,6 +288,8 @@ export function apply(state: State, request: Request): Outcome {
       return visit(state, request)
     case 'adjust':
       return adjust(state, request)
+    case 'refund':
+      return refundJob(state, request)
     case 'reconcile':
       return settlePurchase(state, request)
     case 'close':
@@ -290,7 +329,7 @@ function reserve(state: State, request: Reserve): Outcome {
   for (const { id } of state.overdue) {
     if (outcome.account.credits >= cost) break
     const hold = state.jobs.get(id)
-    if (hold?.status === 'started' && hold.expires_at <= state.now) expireHold(state, outcome, hold)
+    if (hold?.status === 'started' && hold.expires_at <= state.now) giveBack(state, outcome, hold, 'expired')
   }
   const available = outcome.account.credits
   // A balance below zero refuses a job that costs nothing, too.
@@ -302,7 +341,6 @@ function reserve(state: State, request: Reserve): Outcome {
 
   outcome.account.held += cost
   move(state, outcome, { kind: 'job_reserve', amount: -cost }, { job_id })
-  outcome.facts.push({ app, before: available, after: outcome.account.credits, job: null })
   outcome.job = outcome.created = {
     id: job_id,
     app_slug: app,
@@ -310,6 +348,8 @@ function reserve(state: State, request: Reserve): Outcome {
     status: 'started',
     reserved: cost,
     actual_cost: 0,
+    requested_cost: null,
+    refunded: 0,
     metadata: request.metadata,
     oversized: false,
     failure_reason: null,
@@ -320,6 +360,8 @@ function reserve(state: State, request: Reserve): Outcome {
     idempotency_key,
     request_hash: request.request_hash,
     keyed: false,
+    max_overage: null,
+    max_overage_percent: null,
     merge: null,
   }
   return outcome
@@ -333,15 +375,18 @@ function complete(state: State, request: Extract<Request, { type: 'complete' }>)
   const { job_id, key_of, actual_cost } = request
   const job = state.jobs.get(job_id)
   if (!job || (key_of !== null && key_of !== job.app_slug)) return refused(state, { code: 'job_not_found' })
-  const sameEnd = job.status === 'completed' && job.actual_cost === actual_cost
+  const sameEnd = job.status === 'completed' && (job.requested_cost ?? job.actual_cost) === actual_cost
   if (sameEnd && hasMetadata(job) && request.reposted) return repeated(state, job)
   if (key_of === null && job.keyed) return refused(state, { code: 'settle_key_required' })
 
+  if (job.failure_reason === ACCOUNT_CLOSED) return refused(state, { code: 'account_closed' })
   const late = job.status === 'failed' && job.failure_reason === 'expired' && job.expires_at + LATE_MS > state.now
   if (job.status === 'started' || late) {
     if (state.account.closed) return refused(state, { code: 'account_closed' })
     const outcome = begin(state)
-    const ended: Job = { ...job, status: 'completed', actual_cost }
+    const charged = chargedFor(job, actual_cost)
+    const requested_cost = charged < actual_cost ? actual_cost : null
+    const ended: Job = { ...job, status: 'completed', actual_cost: charged, requested_cost }
     if (!late) outcome.account.held -= job.reserved
     settle(state, outcome, ended)
     return inRange(state, outcome)
@@ -349,6 +394,12 @@ function complete(state: State, request: Extract<Request, { type: 'complete' }>)
 
   if (sameEnd && hasMetadata(job)) return repeated(state, job)
   return refused(state, { code: 'job_already_ended', job, other_metadata: sameEnd })
+}
+
+/** What a job is charged that is said to have cost so much: its app may cap what passes the reserve. */
+function chargedFor({ reserved, max_overage, max_overage_percent: percent }: Job, cost: number): number {
+  const share = percent === null ? null : Math.floor((reserved * percent) / 100)
+  return Math.min(cost, reserved + (max_overage ?? share ?? cost))
 }
 
 /** Fails a job: with a refund its hold comes back, without it the hold is what the job cost. */
@@ -363,6 +414,7 @@ function fail(state: State, request: Extract<Request, { type: 'fail' }>): Outcom
   if (sameEnd && hasMetadata(job) && request.reposted) return repeated(state, job)
   if (key_of === null && job.keyed) return refused(state, { code: 'settle_key_required' })
 
+  if (job.failure_reason === ACCOUNT_CLOSED) return refused(state, { code: 'account_closed' })
   if (job.status === 'started') {
     if (state.account.closed) return refused(state, { code: 'account_closed' })
     const outcome = begin(state)
@@ -375,13 +427,16 @@ function fail(state: State, request: Extract<Request, { type: 'fail' }>): Outcom
   return refused(state, { code: 'job_already_ended', job, other_metadata: sameEnd })
 }
 
-/** Gives an overdue hold back. Nothing happens where the job has ended, or a heartbeat was faster. */
+/**
+ * Gives an overdue hold back. Nothing happens where the job has ended, or a heartbeat was faster. The hold of a closed account, which
+ * an earlier release left behind, ends as closing would have ended it.
+ */
 function expire(state: State, { job_id }: Extract<Request, { type: 'expire' }>): Outcome {
   const job = state.jobs.get(job_id)
-  const due = job?.status === 'started' && job.expires_at <= state.now && !state.account.closed
+  const due = job?.status === 'started' && job.expires_at <= state.now
   if (!due) return repeated(state, job ?? null)
   const outcome = begin(state)
-  outcome.job = expireHold(state, outcome, job)
+  giveBack(state, outcome, job, state.account.closed ? ACCOUNT_CLOSED : 'expired')
   return outcome
 }
 
@@ -391,6 +446,7 @@ function heartbeat(state: State, request: Extract<Request, { type: 'heartbeat' }
   const job = state.jobs.get(job_id)
   if (!job || (key_of !== null && key_of !== job.app_slug)) return refused(state, { code: 'job_not_found' })
   if (key_of === null && job.keyed) return refused(state, { code: 'settle_key_required' })
+  if (job.failure_reason === ACCOUNT_CLOSED) return refused(state, { code: 'account_closed' })
   if (job.status !== 'started') return refused(state, { code: 'job_already_ended', job, other_metadata: false })
   if (state.account.closed) return refused(state, { code: 'account_closed' })
 
@@ -451,7 +507,28 @@ function adjust(state: State, request: Adjust): Outcome {
   const outcome = begin(state)
   move(state, outcome, { kind, amount }, { reference, reason, actor })
   outcome.entry = outcome.entries[0] ?? null
-  outcome.facts.push({ app: null, before: credits, after: outcome.account.credits, job: null })
+  return inRange(state, outcome)
+}
+
+/** Gives back what a job cost, in one part or several that never exceed it. The job keeps its cost: its own entries sum to it. */
+function refundJob(state: State, { job_id, amount, part, reason, actor }: Refund): Outcome {
+  const job = state.jobs.get(job_id)
+  if (!job) return refused(state, { code: 'job_not_found' })
+  const reference = refundReference(job_id, part)
+  const earlier = state.entries.get(reference)
+  const refundable = job.actual_cost - job.refunded + (earlier?.amount ?? 0)
+  const given = amount ?? refundable
+  if (earlier && earlier.amount === given) return { ...repeated(state, job), entry: earlier }
+  if (earlier) return refused(state, { code: 'reference_reused', entry: earlier })
+  if (state.account.closed) return refused(state, { code: 'account_closed' })
+  if (job.status === 'started') return refused(state, { code: 'job_not_ended' })
+  if (given === 0 || given > refundable) return refused(state, { code: 'refund_exceeds_cost', refundable })
+
+  const outcome = begin(state)
+  move(state, outcome, { kind: 'adjustment', amount: given }, { reference, reason, actor })
+  outcome.entry = outcome.entries[0] ?? null
+  outcome.job = { ...job, refunded: job.refunded + given }
+  outcome.changed.push(outcome.job)
   return inRange(state, outcome)
 }
 
@@ -464,39 +541,39 @@ function settlePurchase(state: State, { purchase_id, version, payment }: Reconci
   if (!changed) return repeated(state)
   if (movements.length > 0 && state.account.closed) return refused(state, { code: 'account_closed' })
 
-  const before = state.account.credits
   const outcome = begin(state)
   for (const { reference, reason, ...movement } of movements)
     move(state, outcome, movement, { reference, reason, actor: PAYMENTS })
-  outcome.purchase = purchase
-  if (movements.length > 0) outcome.facts.push({ app: null, before, after: outcome.account.credits, job: null })
+  // A receipt says who has paid; of somebody who was erased nothing is kept that does.
+  outcome.purchase = state.account.closed ? { ...purchase, receipt_url: known.receipt_url } : purchase
   return inRange(state, outcome)
 }
 
-/** The end of an account: nothing is posted to it any more. */
+/** The end of an account: its holds come back, and nothing is posted to it any more. */
 function close(state: State): Outcome {
-  if (state.account.closed) return repeated(state)
   const outcome = begin(state)
+  for (const job of state.jobs.values()) if (job.status === 'started') giveBack(state, outcome, job, ACCOUNT_CLOSED)
+  if (state.account.closed && outcome.changed.length === 0) return repeated(state)
+  outcome.job = null
   outcome.account.closed = true
   return outcome
 }
 
-/** The hold's time is over and nobody has said how the job ended: everything comes back. */
-function expireHold(state: State, outcome: Outcome, hold: Job): Job {
+/** Ends a job without its caller: everything comes back. */
+function giveBack(state: State, outcome: Outcome, hold: Job, failure_reason: 'expired' | typeof ACCOUNT_CLOSED): Job {
   outcome.account.held -= hold.reserved
-  return settle(state, outcome, { ...hold, status: 'failed', actual_cost: 0, failure_reason: 'expired', merge: null })
+  return settle(state, outcome, { ...hold, status: 'failed', actual_cost: 0, failure_reason, merge: null })
 }
 
 /** Writes the end of a job: its movement, its row, and what its app is told. */
 function settle(state: State, outcome: Outcome, job: Job): Job {
-  const before = outcome.account.credits
   const movement = settlement(job)
   if (movement) move(state, outcome, movement, { job_id: job.id })
   const metadata = job.merge && !job.merge.too_large ? job.merge.text : job.metadata
   const ended = { ...job, metadata, updated_at: state.now }
   outcome.job = ended
   outcome.changed.push(ended)
-  outcome.facts.push({ app: job.app_slug, before, after: outcome.account.credits, job: ended })
+  outcome.ended.push({ job: ended, account: { ...outcome.account } })
   return ended
 }
 
@@ -552,7 +629,7 @@ const begin = ({ account }: State): Outcome => ({
   entries: [],
   grant: null,
   purchase: null,
-  facts: [],
+  ended: [],
 })
 
 const refused = (state: State, refusal: Refusal): Outcome => ({ ...begin(state), refusal })

@@ -2,7 +2,17 @@ import { type Query, statement } from '../db/statement.ts'
 import { mergeMetadata, oversized, readable } from './metadata.ts'
 import type { Operation } from './operations.ts'
 import type { Purchase } from './reconcile.ts'
-import type { Account, App, Entry, Grant, Job, Outcome, State } from './rules.ts'
+import {
+  type Account,
+  type App,
+  type Entry,
+  type Grant,
+  type Job,
+  MAX_CLOSED_HOLDS,
+  type Outcome,
+  refundReference,
+  type State,
+} from './rules.ts'
 import type { Visit, Visits } from './visits.ts'
 
 /**
@@ -73,17 +83,19 @@ const lockAccounts = statement<Arrays, never>(
 )
 
 const JOB = `jobs.account_id, jobs.id, jobs.app_slug, jobs.action, jobs.status, jobs.reserved, jobs.actual_cost,
+  jobs.requested_cost, jobs.refunded,
   ${readable('jobs.metadata', '::text')} as metadata, ${oversized()} as oversized, jobs.failure_reason, ${ms('jobs.expires_at', 'expires_at')}, ${ms('jobs.created_at', 'created_at')},
   ${ms('jobs.updated_at', 'updated_at')}, jobs.ttl_seconds, jobs.idempotency_key, jobs.request_hash`
 
 const NAMED_JOBS = { account_id: 'uuid', id: 'uuid' }
 
-/** Jobs by id, and whether their app has a settle key. */
+/** Jobs by id, and what their app says of them. */
 const readJobs = forms(
   'ledger_jobs',
   ({ only }) => `select ${JOB},
-    (select apps.settle_key_hash is not null from apps where apps.slug = jobs.app_slug) as keyed
+    apps.settle_key_hash is not null as keyed, apps.max_overage, apps.max_overage_percent
   from ${rowsOf(NAMED_JOBS, 'named')} join jobs on jobs.account_id = named.account_id and jobs.id = named.id
+    left join apps on apps.slug = jobs.app_slug
     ${only('jobs.account_id', '$account_id')}`,
 )
 
@@ -139,9 +151,17 @@ const readOverdue = statement<Arrays, never>(
   ) as overdue where place <= ${MOST_OVERDUE} order by account_id, place`,
 )
 
-type JobRecord = Omit<Job, 'keyed' | 'merge'> & {
+/** Holds of an account that is closed. */
+const readHolds = statement<{ account_id: string }, never>(
+  'ledger_holds',
+  `select ${JOB} from jobs where account_id = $account_id::uuid and status = 'started' order by id limit ${MAX_CLOSED_HOLDS}`,
+)
+
+type JobRecord = Omit<Job, 'keyed' | 'max_overage' | 'max_overage_percent' | 'merge'> & {
   account_id: string
-  keyed?: boolean | null
+  keyed?: boolean
+  max_overage?: number | null
+  max_overage_percent?: number | null
 }
 
 /** How a transaction takes its locks. */
@@ -171,6 +191,7 @@ export function load(operations: Operation[], { waits, sharded }: Locking, visit
   const purchases: object[] = []
   const slugs = new Set<string>()
   const visitors = new Set<string>()
+  const closing = new Set<string>()
   const visit = ({ account_id, app }: Visit) => {
     slugs.add(app)
     visitors.add(account_id)
@@ -198,11 +219,16 @@ export function load(operations: Operation[], { waits, sharded }: Locking, visit
         break
       case 'adjust':
         references.push({ account_id, reference: operation.reference })
-        visitors.add(account_id)
+        break
+      case 'refund':
+        jobs.push({ account_id, id: operation.job_id })
+        references.push({ account_id, reference: refundReference(operation.job_id, operation.part) })
         break
       case 'reconcile':
         purchases.push({ account_id, id: operation.purchase_id })
-        visitors.add(account_id)
+        break
+      case 'close':
+        closing.add(account_id)
     }
   }
   const reads: Read[] = [{ query: lockAccounts.query({ account_ids }), take: takeAccounts }]
@@ -218,6 +244,8 @@ export function load(operations: Operation[], { waits, sharded }: Locking, visit
     })
   if (slugs.size) reads.push({ query: readApps.query({ slugs: [...slugs] }), take: takeApps })
   if (visitors.size) reads.push(loadGrants([...visitors]))
+  for (const account_id of closing)
+    reads.push({ query: readHolds.query({ account_id }), take: (rows, states) => takeJobs(rows, states) })
   if (references.length)
     reads.push({ query: readEntries(sharded).query(arraysOf(NAMED_ENTRIES, references)), take: takeEntries })
   if (purchases.length)
@@ -226,12 +254,15 @@ export function load(operations: Operation[], { waits, sharded }: Locking, visit
 }
 
 /** What accounts that are short of credits may still have: overdue holds, and starter credits. */
-export function loadReserves(reserves: Visit[]): Read[] {
-  const account_ids = [...new Set(reserves.map(({ account_id }) => account_id))]
+export function loadReserves(reserves: Visit[], visits: Visits): Read[] {
+  const reads = [loadOverdue([...new Set(reserves.map(({ account_id }) => account_id))])]
+  const due = reserves.filter((visit) => !visits.isGranted(visit))
+  if (due.length === 0) return reads
+  const slugs = [...new Set(due.map(({ app }) => app))]
   return [
-    loadOverdue(account_ids),
-    { query: readApps.query({ slugs: [...new Set(reserves.map(({ app }) => app))] }), take: takeApps },
-    loadGrants(account_ids),
+    ...reads,
+    { query: readApps.query({ slugs }), take: takeApps },
+    loadGrants(due.map(({ account_id }) => account_id)),
   ]
 }
 
@@ -279,7 +310,13 @@ export const stateOf = (account: Account, now: number): State => ({
 
 /** @param patches the metadata that operations bring, by account and job */
 function takeJobs(rows: Rows, states: Map<string, State>, patches?: Map<string, string>): void {
-  for (const { account_id, keyed, ...row } of rows as JobRecord[]) {
+  for (const {
+    account_id,
+    keyed = false,
+    max_overage = null,
+    max_overage_percent = null,
+    ...row
+  } of rows as JobRecord[]) {
     const state = states.get(account_id)
     if (!state) continue
     // Read by id already: that one knows what its operation makes of it.
@@ -287,7 +324,7 @@ function takeJobs(rows: Rows, states: Map<string, State>, patches?: Map<string, 
     const patch = patches?.get(`${account_id} ${row.id}`)
     const stored = row.oversized ? undefined : row.metadata
     const merge = patch === undefined ? null : mergeMetadata(stored, patch)
-    const job: Job = known ?? { ...row, keyed: keyed === true, merge }
+    const job: Job = known ?? { ...row, keyed, max_overage, max_overage_percent, merge }
     state.jobs.set(job.id, job)
     if (job.idempotency_key !== null) state.keys.set(job.idempotency_key, job)
   }
@@ -349,6 +386,8 @@ const JOBS = {
   id: 'uuid',
   status: 'text',
   actual_cost: 'bigint',
+  requested_cost: 'bigint',
+  refunded: 'bigint',
   metadata: 'text',
   failure_reason: 'text',
   expires_at: 'float8',
@@ -356,8 +395,11 @@ const JOBS = {
 }
 const updateJobs = forms(
   'store_jobs',
-  ({ only }) => `update jobs set status = new.status, actual_cost = new.actual_cost,
-    metadata = coalesce(new.metadata::jsonb, jobs.metadata), failure_reason = new.failure_reason, expires_at = ${time('new.expires_at')}, updated_at = ${time('new.updated_at')}
+  ({
+    only,
+  }) => `update jobs set status = new.status, actual_cost = new.actual_cost, requested_cost = new.requested_cost,
+    refunded = new.refunded, metadata = coalesce(new.metadata::jsonb, jobs.metadata),
+    failure_reason = new.failure_reason, expires_at = ${time('new.expires_at')}, updated_at = ${time('new.updated_at')}
   from ${rowsOf(JOBS, 'new')}
   where jobs.account_id = new.account_id and jobs.id = new.id ${only('jobs.account_id', '$account_id')}`,
 )

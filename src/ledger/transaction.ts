@@ -3,10 +3,18 @@ import type { Session } from '../db/pipeline.ts'
 import type { Query } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
 import { DatabaseUnavailable } from '../db/unavailable.ts'
-import { type Event, insertMessages, type Message, messagesOf, timestamp } from '../webhooks/outbox.ts'
+import {
+  type Happening,
+  hasEndpoints,
+  insertMessages,
+  isHeardBy,
+  type Message,
+  messagesOf,
+  timestamp,
+} from '../webhooks/outbox.ts'
 import type { Operation } from './operations.ts'
-import { type Account, apply, type Fact, follow, MAX_CREDITS, type Outcome, type State } from './rules.ts'
-import { type Locking, load, loadReserves, openAccounts, stateOf, store } from './sql.ts'
+import { type Account, apply, type Ended, follow, MAX_CREDITS, type Outcome, type State } from './rules.ts'
+import { type Locking, load, loadGrants, loadReserves, openAccounts, stateOf, store } from './sql.ts'
 import type { Visits } from './visits.ts'
 
 /** How long one transaction waits for a lock, in ms. */
@@ -51,7 +59,9 @@ export async function transact(
 ): Promise<(Outcome | undefined)[]> {
   try {
     const states = await read(session, operations, context)
-    const { outcomes, queries } = applyAll(context, states, operations)
+    const { outcomes, changes, rows } = applyAll(states, operations)
+    const messages = await tell(session, context, changes)
+    const queries = [...store(changes, context), ...announce(messages), ...rows]
     const opener = operations.find(({ account_id, clerk_id }) => clerk_id && states.get(account_id)?.now === UNOPENED)
     if (opener && queries.length > 0) {
       await session.send([
@@ -95,15 +105,15 @@ async function read(session: Session, operations: Operation[], context: Context)
   const isShort = (id: string) => (states.get(id)?.account.credits ?? MAX_CREDITS) < (asked.get(id) ?? 0)
   const short = reserves.filter(({ account_id }) => isShort(account_id))
   if (short.length > 0) {
-    const more = loadReserves(short)
+    const more = loadReserves(short, context.visits)
     take(more, await session.send(more.map(({ query }) => query)))
   }
   return states
 }
 
-/** Applies operations in their order. @returns what became of each, and what is to be stored */
-function applyAll(context: Context, states: Map<string, State>, operations: Operation[]) {
-  const changes = new Map<string, { state: State; loaded: Account; outcomes: Outcome[] }>()
+/** Applies operations in their order. @returns what became of each, of each account, and what is to be committed with it */
+function applyAll(states: Map<string, State>, operations: Operation[]) {
+  const changes = new Map<string, Change>()
   const rows: Query[] = []
   const outcomes = operations.map((operation) => {
     const state = states.get(operation.account_id)
@@ -120,29 +130,54 @@ function applyAll(context: Context, states: Map<string, State>, operations: Oper
     if (operation.rows && !outcome.refusal && !outcome.repeated) rows.push(...operation.rows)
     return outcome
   })
-  const messages = [...changes.values()].flatMap(({ state, outcomes }) => messagesFor(context.db, state, outcomes))
-  return { outcomes, queries: [...store(changes.values(), context), ...announce(messages), ...rows] }
+  return { outcomes, changes: [...changes.values()], rows }
 }
 
-function messagesFor(db: Db, { account, grants, now }: State, outcomes: Outcome[]): Message[] {
-  const happened = outcomes.flatMap(({ facts }) => facts.map((fact) => ({ ...fact, job: ended(fact) })))
-  return messagesOf(db, account.id, happened, new Set(grants?.keys()), now)
+/** What has become of an account in a batch. */
+interface Change {
+  state: State
+  loaded: Account
+  outcomes: Outcome[]
+}
+
+/** The messages for what happened. The apps of an account are read only where a level was crossed that somebody listens to. */
+async function tell(session: Session, { db }: Context, changes: Change[]): Promise<Message[]> {
+  if (!hasEndpoints(db)) return []
+  const happened = changes.map((change) => ({ ...change, happenings: happeningsOf(change) }))
+  const crossed = happened.filter(({ state, happenings }) => !state.grants && happenings.some(isHeardBy(db)))
+  if (crossed.length > 0) {
+    const { query, take } = loadGrants(crossed.map(({ state }) => state.account.id))
+    const [result] = await session.send([query])
+    take(result?.rows ?? [], new Map(crossed.map(({ state }) => [state.account.id, state])))
+  }
+  return happened.flatMap(({ state: { account, grants, now }, happenings }) =>
+    messagesOf(db, account.id, happenings, new Set(grants?.keys()), now),
+  )
+}
+
+function happeningsOf({ loaded, outcomes }: Change): Happening[] {
+  let before = loaded
+  return outcomes.map(({ account, ended }) => {
+    const happening = { before, after: account, ended: ended.map(endOf) }
+    before = account
+    return happening
+  })
 }
 
 /** A job that has ended, as payloads have it; its metadata is the text of the database, so that numbers keep their digits. */
-function ended({ job }: Fact): { event: Event; json: () => string } | null {
-  if (!job) return null
-  const { id, app_slug, action, status, reserved, actual_cost, metadata, failure_reason } = job
+function endOf({ job, account }: Ended): Happening['ended'][number] {
+  const { id, app_slug, action, status, reserved, actual_cost, refunded, metadata, failure_reason } = job
   const json = () => {
+    const costs = { actual_cost, requested_cost: job.requested_cost ?? actual_cost, refunded }
     const times = {
       expires_at: timestamp(job.expires_at),
       created_at: timestamp(job.created_at),
       updated_at: timestamp(job.updated_at),
     }
-    const text = JSON.stringify({ id, app_slug, action, status, reserved, actual_cost, failure_reason, ...times })
+    const text = JSON.stringify({ id, app_slug, action, status, reserved, ...costs, failure_reason, ...times })
     return `${text.slice(0, -1)},"metadata":${metadata}}`
   }
-  return { event: status === 'completed' ? 'job.completed' : 'job.failed', json }
+  return { app: app_slug, event: status === 'completed' ? 'job.completed' : 'job.failed', balance: account, json }
 }
 
 const announce = (messages: Message[]): Query[] =>

@@ -102,6 +102,18 @@ const PER_JOB = `
     (values (0, started_wrong), (1, ended_wrong), (2, kinds_wrong)) as v (nth, broken)
   where (started_wrong or ended_wrong or kinds_wrong) and broken`
 
+/** What administrators gave back of jobs. */
+const REFUND_CHECKS: Record<string, string> = {
+  "a job's refunds are the entries that name it, and never exceed its cost": `
+    select coalesce(j.account_id, e.account_id) as account_id, coalesce(j.id::text, e.job_id) as job_id, j.refunded, j.actual_cost,
+      e.total::text as entries
+    from (select account_id, id, refunded, actual_cost from jobs where refunded <> 0) j
+    full join (select account_id, substring(reference from 8 for 36) as job_id, sum(amount) as total from ledger_entries
+      where reference ~ '^refund:[0-9a-f]{8}-[0-9a-f-]{27}(:[0-9]+)?$' group by 1, 2) e
+      on e.account_id = j.account_id and e.job_id = j.id::text
+    where j.id is null or e.job_id is null or e.total <> j.refunded or j.refunded > j.actual_cost`,
+}
+
 const PURCHASE_CHECKS: Record<string, string> = {
   'each paid purchase has one equal topup, and the reverse': `
     select coalesce(p.account_id, e.account_id) as account_id, p.id as purchase_id, coalesce(p.reference, e.reference) as reference,
@@ -134,6 +146,7 @@ const QUERIES: { names: string[]; query: string }[] = [
   ...alone(CHECKS),
   { names: JOB_CHECKS, query: PER_JOB },
   ...alone(PURCHASE_CHECKS),
+  ...alone(REFUND_CHECKS),
 ]
 
 function alone(checks: Record<string, string>) {

@@ -15,15 +15,17 @@ const QUIET_MS = 15_000
  * never undone; what an app offers may change.
  */
 export function rememberVisits() {
-  const known = new LRUCache<string, true>({ max: 100_000 })
+  const known = new LRUCache<string, 'granted' | 'quiet'>({ max: 100_000 })
   const key = ({ account_id, app }: Visit) => `${account_id} ${app}`
   return {
     has: (visit: Visit): boolean => known.has(key(visit)),
+    /** Whether the app's starter credits were granted, which is for good */
+    isGranted: (visit: Visit): boolean => known.get(key(visit)) === 'granted',
     /** @param state the account's after what was committed */
     learn(visit: Visit, { grants, apps }: State): void {
       const grant = grants?.get(visit.app)
-      if (grant?.credits) known.set(key(visit), true)
-      else if (grants && (grant || !apps.has(visit.app))) known.set(key(visit), true, { ttl: QUIET_MS })
+      if (grant?.credits) known.set(key(visit), 'granted')
+      else if (grants && (grant || !apps.has(visit.app))) known.set(key(visit), 'quiet', { ttl: QUIET_MS })
     },
   }
 }

@@ -4,6 +4,7 @@ import { v7 as uuidv7 } from 'uuid'
 import { deriveToken, ENDED, hashOf, isWellFormed } from '../access/tokens.ts'
 import { statement } from '../db/statement.ts'
 import type { Scope } from '../db/tables.ts'
+import { attempt, tooManyAttempts } from '../device/attempts.ts'
 import { badCode, badRefreshToken, widerScope } from './problems.ts'
 
 /**
@@ -212,6 +213,8 @@ const rotate = statement<NewTokens & { hash: string; scopes: Scope[] }, { scopes
   ${insertAccess('$scopes::text[]')}`,
 )
 
+const countRefresh = statement<{ subject: string }, object>('count_refresh', attempt('refresh', '$subject'))
+
 const findNext = statement<
   { id: string; refresh_hash: string },
   { token_hash: string; scopes: Scope[]; expires_in: number; next_used: boolean | null }
@@ -226,7 +229,7 @@ const findNext = statement<
  * A refresh token becomes new tokens, and is used up by that. When it comes again its whole family ends, because two have it;
  * but for 10 s, while the next one is unused, the same answer is given again.
  * @param asked `scopes` narrows the new access token; `takes` as for a code
- * @throws {ApiError} 400 invalid_grant, invalid_scope, and what `takes` throws
+ * @throws {ApiError} 400 invalid_grant, invalid_scope, and what `takes` throws; 429 too_many_attempts
  * @throws {Error} where the answer to repeat was made with another TOKEN_SECRET
  */
 export async function refresh(
@@ -249,6 +252,9 @@ export async function refresh(
     asked.takes(found.resource)
     const scopes = asked.scopes ?? found.scopes
     if (!scopes.every((scope) => found.scopes.includes(scope))) throw widerScope()
+    const subject = found.authorization_id
+    const [room] = await countRefresh(app.db, { subject })
+    if (!room) throw await tooManyAttempts(app.db, 'refresh', subject)
     const { row, ...tokens } = tokensFor(secret, uuidv7(), refresh_token)
     const [issued] = await rotate(app.db, { ...row, hash, scopes })
     if (!issued) continue

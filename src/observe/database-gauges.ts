@@ -20,17 +20,24 @@ const openHolds = statement<None, Counted>(
   from (select id from jobs where status = 'started' and actual_cost = 0 limit ${MAX_COUNT}) as held`,
 )
 
-// An index on accounts.credits would prevent HOT updates, so candidates come from an index on the append-only entries.
+const overdueHolds = statement<None, Counted>(
+  'gauge_overdue',
+  `select 0 as count, extract(epoch from now() - min(expires_at)) as oldest
+  from jobs where status = 'started' and actual_cost = 0 and expires_at < now()`,
+)
+
+// Closed accounts are left out: nobody collects what they owe. An index on accounts.credits would prevent HOT updates, so candidates
+// come from an index on the append-only entries.
 const negativeAccounts = statement<None, Counted>(
   'gauge_negative',
   `select count(*), null::float8 as oldest from accounts
-  where credits < 0 and id in (select account_id from ledger_entries where balance_after < 0 limit ${MAX_COUNT})`,
+  where credits < 0 and closed_at is null and id in (select account_id from ledger_entries where balance_after < 0 limit ${MAX_COUNT})`,
 )
 
 /** For tests that EXPLAIN the statements. */
-export const GAUGES = [openHolds, negativeAccounts, ...WEBHOOK_GAUGES]
+export const GAUGES = [openHolds, overdueHolds, negativeAccounts, ...WEBHOOK_GAUGES]
 
-const READ = { holds: openHolds, negative: negativeAccounts }
+const READ = { holds: openHolds, overdue: overdueHolds, negative: negativeAccounts }
 type Read = Record<keyof typeof READ, Counted> & { webhooks: WebhookState }
 
 /** Registers the gauges. While the database does not answer in time they are absent, and `focus_database_up` is 0. */
@@ -79,6 +86,11 @@ export function databaseGauges(db: Db, registers: Registry[]): void {
   })
   gauge('focus_open_holds', `Jobs in progress (counted up to ${MAX_COUNT})`, ({ holds }) => holds.count)
   gauge('focus_oldest_hold_age_seconds', 'Age of the oldest job in progress', ({ holds }) => holds.oldest)
-  gauge('focus_negative_accounts', 'Accounts whose balance is below zero', ({ negative }) => negative.count)
+  gauge(
+    'focus_overdue_hold_seconds',
+    'How long the most overdue hold is past its time; 0: none is',
+    ({ overdue }) => overdue.oldest,
+  )
+  gauge('focus_negative_accounts', 'Open accounts whose balance is below zero', ({ negative }) => negative.count)
   webhookGauges(async () => (await values())?.webhooks, registers)
 }

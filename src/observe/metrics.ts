@@ -2,6 +2,8 @@
 export interface Metrics extends ClerkMetrics {
   /** A batch of `size` ledger operations was posted in one transaction */
   batch(size: number): void
+  /** A job of this app cost more than the app's max_overage allows */
+  overageCapped(app_slug: string): void
   /** Overdue holds were released */
   expired(holds: number): void
   /** A webhook message was posted to its endpoint */
@@ -19,6 +21,7 @@ export interface ClerkMetrics {
 /** Counts nothing. */
 export const noMetrics: Metrics = {
   batch() {},
+  overageCapped() {},
   expired() {},
   webhookAttempt() {},
   clerkCall: () => () => {},

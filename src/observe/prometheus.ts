@@ -11,13 +11,15 @@ const OPERATIONS: Record<string, string> = {
   'POST /api/jobs/fail': 'fail',
   'POST /api/jobs/:id/heartbeat': 'heartbeat',
   'POST /api/admin/credits': 'adjust',
+  'POST /api/admin/jobs/:id/refund': 'refund',
 }
 /** Statuses of requests that were refused before they reached the ledger. */
 const REFUSED_EARLY = new Set([400, 401, 413, 415, 429])
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
-/** Metrics by prom-client, in a registry per app. Label values are bounded: route patterns and error codes of this service. */
+/** Metrics by prom-client, in a registry per app. Label values are bounded: route patterns, error codes
+ * of this service, and apps that an operator registered. */
 export function prometheusMetrics(app: FastifyInstance): Metrics {
   const registry = new Registry()
   const registers = [registry]
@@ -40,6 +42,12 @@ export function prometheusMetrics(app: FastifyInstance): Metrics {
     name: 'focus_ledger_batch_size',
     help: 'How many ledger operations were posted as one statement',
     buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256],
+    registers,
+  })
+  const overages = new Counter({
+    name: 'focus_overages_capped_total',
+    help: "Jobs that asked for more than their app's max_overage allows, by app",
+    labelNames: ['app'] as const,
     registers,
   })
   const clerk = new Histogram({
@@ -106,6 +114,7 @@ export function prometheusMetrics(app: FastifyInstance): Metrics {
 
   return {
     batch: (size) => batches.observe(size),
+    overageCapped: (app) => overages.inc({ app }),
     expired: (holds) => operations.inc({ operation: 'expire', outcome: 'ok' }, holds),
     webhookAttempt: (outcome) => attempts.inc({ outcome }),
     clerkCall() {

@@ -17,9 +17,12 @@ import { NotPublic, resolvePublic } from '../public-addresses.ts'
 import { Credits, ListQuery, NextCursor, PageLimit, ref, Slug, Uuid } from '../schemas/primitives.ts'
 import { WebhookEndpoint, WebhookEvent } from '../schemas/webhooks.ts'
 import { removeMessagesOf } from '../webhooks/dead-letters.ts'
-import { readEndpoints } from '../webhooks/outbox.ts'
+import { type Event, LEVELS, readEndpoints } from '../webhooks/outbox.ts'
 
 const adminErrors = [...signedIn, notAnAdministrator, accountClosed]
+
+const isLevel = (event: Event) => LEVELS.includes(event)
+const levelMissing = () => badField('low_credits', 'is missing: account.low and account.recovered need it')
 
 /** Time limit of the look-up of a new URL's host name, in ms. Every delivery checks it again. */
 const LOOKUP_MS = 2_000
@@ -36,6 +39,7 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
     description: 'An https URL; in production its address must be public. Elsewhere http is allowed',
   })
   const events = Type.Array(WebhookEvent, { minItems: 1, maxItems: 10 })
+  const lowCredits = Credits({ description: 'Required with account.low and account.recovered' })
   const one = Type.Object(
     { endpoint: ref(WebhookEndpoint) },
     { description: 'OK', examples: [{ endpoint: WebhookEndpoint.examples[0] }] },
@@ -52,7 +56,7 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
         description: 'The requests that it receives are described under `x-webhooks`.',
         params: ofApp,
         body: Type.Object(
-          { url, events, low_credits: Type.Optional(Credits({ default: 0 })) },
+          { url, events, low_credits: Type.Optional(lowCredits) },
           { examples: [{ url: 'https://video.example.com/hooks/focus', events: ['job.completed', 'job.failed'] }] },
         ),
         response: {
@@ -66,13 +70,14 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request, reply) => {
       const { slug } = request.params
-      const { events, low_credits = 0 } = request.body
+      const { events, low_credits } = request.body
+      if (low_credits === undefined && events.some(isLevel)) throw levelMissing()
       const url = await endpointUrl(request.body.url)
       await findApp(slug)
       const [id, secret] = [uuidv7(), newSecret()]
       await app.db
         .insertInto('webhook_endpoints')
-        .values({ id, app_slug: slug, url, secret, events: [...new Set(events)], low_credits })
+        .values({ id, app_slug: slug, url, secret, events: [...new Set(events)], low_credits: low_credits ?? 0 })
         .execute()
       await readEndpoints(app.db)
       reply.header('cache-control', 'no-store')
@@ -145,7 +150,7 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
           {
             url: Type.Optional(url),
             events: Type.Optional(events),
-            low_credits: Type.Optional(Credits()),
+            low_credits: Type.Optional(lowCredits),
             paused: Type.Optional(Type.Boolean({ description: 'While it is paused, its messages wait' })),
           },
           { examples: [{ paused: true }] },
@@ -156,6 +161,10 @@ export const adminWebhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { id } = request.params
       const { url, events, low_credits, paused } = request.body
+      if (low_credits === undefined && events?.some(isLevel)) {
+        const before = await endpointOf(id)
+        if (!before.events.some(isLevel)) throw levelMissing()
+      }
       const changes = {
         id,
         ...(url !== undefined && { url: await endpointUrl(url) }),

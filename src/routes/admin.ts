@@ -6,6 +6,7 @@ import { mintSettleKey, OVERLAP_MINUTES } from '../access/settle-keys.ts'
 import { revokeTokens } from '../access/tokens.ts'
 import { accountIdOf, CLERK_USER_ID } from '../accounts/account-id.ts'
 import { ERASED, eraseAccount } from '../accounts/erase.ts'
+import { findAccount } from '../accounts/find.ts'
 import { noteAdditions, undoLateAdditions } from '../accounts/late-additions.ts'
 import { isOrigin } from '../addresses.ts'
 import {
@@ -23,18 +24,15 @@ import {
 import { jsonBytes, readPage } from '../http/pages.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
 import { adjust } from '../ledger/operations.ts'
-import { MAX_CREDITS, STARTER_REFERENCE } from '../ledger/rules.ts'
+import { MAX_CREDITS, OWN_REFERENCES } from '../ledger/rules.ts'
 import { verify } from '../ledger/verify.ts'
 import { canonicalResource } from '../oauth/clients.ts'
 import { isRedirectUri } from '../oauth/redirect-uris.ts'
 import { Account, Entry } from '../schemas/account.ts'
-import { AdjustmentKind, App } from '../schemas/admin.ts'
-import { Credits, ListQuery, NextCursor, PageLimit, ref, Slug } from '../schemas/primitives.ts'
+import { AdjustmentKind, App, MaxOverage } from '../schemas/admin.ts'
+import { Credits, ListQuery, NextCursor, nullable, PageLimit, ref, Slug } from '../schemas/primitives.ts'
 
 const ClerkId = Type.String({ pattern: CLERK_USER_ID, description: 'The Clerk user id' })
-
-/** References of the service's own entries. */
-const RESERVED = [STARTER_REFERENCE, 'stripe:', 'local:', 'refund:']
 
 const ERASED_EXAMPLE = { ...Account.examples[0], clerk_id: ERASED }
 
@@ -44,14 +42,19 @@ const adminErrors = [...signedIn, notAnAdministrator, accountClosed]
 export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
   // Routes with a `serviceScope` take a service key, too.
   app.addHook('onRequest', requireAdminOrKey)
+  /** The check of the ledger that is under way: it reads everything, so there is one at a time. */
+  let checking: ReturnType<typeof verify> | undefined
 
   const columns = [
     'slug',
     'name',
     'starter_credits',
     'origins',
+    'return_paths',
     'redirect_uris',
     'resources',
+    'max_overage',
+    'max_overage_percent',
     sql<boolean>`settle_key_hash is not null`.as('has_settle_key'),
     'created_at',
   ] as const
@@ -69,13 +72,24 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
         body: Type.Object(
           {
             name: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
-            starter_credits: Credits({
-              description: 'Granted once to each account that uses the app for the first time from now on',
-            }),
+            starter_credits: Type.Optional(
+              Credits({
+                description:
+                  'Granted once to each account that uses the app for the first time from now on; 0 for a new app',
+              }),
+            ),
+            max_overage: Type.Optional(nullable(MaxOverage)),
             origins: Type.Optional(
               Type.Array(Type.String({ maxLength: 300, documented: { format: 'uri', pattern: '^https?://[^/]+$' } }), {
                 maxItems: 50,
                 description: 'Exact web origins. A page of such an origin can use the whole account of its visitor',
+              }),
+            ),
+            return_paths: Type.Optional(
+              Type.Array(Type.String({ maxLength: 300, pattern: '^/(?!/)[^?#\\\\\\s]*$' }), {
+                maxItems: 50,
+                description:
+                  'Where a sign-in may return to at the origins: a path, or with a slash at its end all paths below it. Empty: everywhere',
               }),
             ),
             redirect_uris: Type.Optional(
@@ -127,7 +141,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      const { name, starter_credits, origins, redirect_uris, settle_key } = request.body
+      const { name, starter_credits, origins, return_paths, redirect_uris, settle_key } = request.body
       const invalid = origins?.find((origin) => !isOrigin(origin))
       if (invalid !== undefined)
         throw badField('origins', `must be exact origins such as https://app.example.com, not ${invalid}`)
@@ -142,9 +156,12 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const resources = await readResources(request.body.resources, slug)
       const minted = settle_key === 'rotate' ? mintSettleKey(slug) : undefined
       const given = {
-        starter_credits,
+        slug,
+        ...(starter_credits !== undefined && { starter_credits }),
+        ...overageColumns(request.body.max_overage),
         ...(name !== undefined && { name }),
         ...(origins && { origins }),
+        ...(return_paths && { return_paths }),
         ...(redirect_uris && { redirect_uris }),
         ...(resources && { resources }),
         ...(settle_key && { settle_key_hash: minted?.hash ?? null }),
@@ -158,7 +175,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const saved = await app.db
         .insertInto('apps')
         // Computed in VALUES because Citus refuses functions such as now() in ON CONFLICT DO UPDATE.
-        .values({ slug, ...given, ...(minted && { previous_settle_key_until: overlap }) })
+        .values({ ...given, ...(minted && { previous_settle_key_until: overlap }) })
         .onConflict((conflict) =>
           conflict.column('slug').doUpdateSet((row) => ({
             ...given,
@@ -179,7 +196,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
       })
       await app.origins.refresh()
       if (minted) reply.header('cache-control', 'no-store')
-      return { app: { ...saved, ...(minted && { settle_key: minted.key }) } }
+      return { app: { ...appOf(saved), ...(minted && { settle_key: minted.key }) } }
     },
   )
 
@@ -218,7 +235,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
           .execute()
       }
       const { rows: apps, more } = await readPage(limit, read, jsonBytes)
-      return { apps, next_cursor: more ? (apps.at(-1)?.slug ?? null) : null }
+      return { apps: apps.map(appOf), next_cursor: more ? (apps.at(-1)?.slug ?? null) : null }
     },
   )
 
@@ -238,7 +255,6 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
             amount: Type.Integer({
               minimum: -MAX_CREDITS,
               maximum: MAX_CREDITS,
-              not: { const: 0 },
               description: 'Credits, not 0; a negative amount removes credits',
             }),
             kind: AdjustmentKind,
@@ -283,15 +299,15 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const { clerk_id, allow_negative = false, create = false, ...adjustment } = request.body
       const { serviceKey } = request
       if (adjustment.amount === 0) throw badField('amount', 'must not be 0')
-      const reserved = RESERVED.find((prefix) => adjustment.reference.startsWith(prefix))
-      if (reserved) throw badField('reference', `must not begin with ${reserved}, which is reserved`)
+      const own = OWN_REFERENCES.find((prefix) => adjustment.reference.startsWith(prefix))
+      if (own !== undefined) throw badField('reference', `must not begin with ${own}, which the service itself uses`)
       if (serviceKey && adjustment.kind !== 'topup') throw badField('kind', 'must be topup with a service key')
       const owner = { id: accountIdOf(clerk_id), clerk_id }
       // A person sees whom they give credits to; a server with a wrong id would give them to nobody.
-      if (serviceKey && !create) await findAccount(owner.id)
-      const actor = serviceKey ? `service key ${serviceKey.id}` : callerOf(request).clerk_id
+      if (serviceKey && !create) await findAccount(app.db, owner.id)
+      const actor = serviceKey ? `service key ${serviceKey.id}` : callerOf(request).id
       const entry = await adjust(app.ledger, owner, { allow_negative, actor, ...adjustment })
-      return { account: await findAccount(owner.id), entry }
+      return { account: await findAccount(app.db, owner.id), entry }
     },
   )
 
@@ -313,7 +329,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
         },
       },
     },
-    async (request) => ({ account: await findAccount(accountIdOf(request.query.clerk_id)) }),
+    async (request) => ({ account: await findAccount(app.db, accountIdOf(request.query.clerk_id)) }),
   )
 
   app.post(
@@ -335,7 +351,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { id } = await findAccount(accountIdOf(request.body.clerk_id))
+      const { id } = await findAccount(app.db, accountIdOf(request.body.clerk_id))
       return { revoked: await app.pats.revoking(id, () => revokeTokens(app.db, id)) }
     },
   )
@@ -360,10 +376,10 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request) => {
       const { clerk_id } = request.body
-      const { id } = await findAccount(accountIdOf(clerk_id))
+      const { id } = await findAccount(app.db, accountIdOf(clerk_id))
       await app.pats.revoking(id, () => eraseAccount(app.db, app.ledger, id, clerk_id))
       await app.origins.refresh()
-      return { account: await findAccount(id) }
+      return { account: await findAccount(app.db, id) }
     },
   )
 
@@ -400,7 +416,12 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
         },
       },
     },
-    () => verify(app.db),
+    () => {
+      checking ??= verify(app.db).finally(() => {
+        checking = undefined
+      })
+      return checking
+    },
   )
 
   /** The resources in the form in which they are compared. @throws {ApiError} 400 for one that another app has, or is ours */
@@ -422,14 +443,14 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
     if (taken) throw badField('resources', `must be the app's own; ${taken.slug} has one of them`)
     return given && resources
   }
+}
 
-  async function findAccount(id: string) {
-    const account = await app.db
-      .selectFrom('accounts')
-      .select(['id', 'clerk_id', 'plan', 'credits', 'held'])
-      .where('id', '=', id)
-      .executeTakeFirst()
-    if (!account) throw accountNotFound()
-    return account
-  }
+/** The columns of a cap on overages; null removes it. */
+const overageColumns = (cap: (typeof MaxOverage)['static'] | null | undefined) =>
+  cap === undefined ? {} : { max_overage: cap?.credits ?? null, max_overage_percent: cap?.percent ?? null }
+
+/** An app as the API says it. */
+function appOf<T extends { max_overage: number | null; max_overage_percent: number | null }>(row: T) {
+  const { max_overage: credits, max_overage_percent: percent, ...app } = row
+  return { ...app, max_overage: credits !== null ? { credits } : percent !== null ? { percent } : null }
 }

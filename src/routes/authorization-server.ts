@@ -16,6 +16,7 @@ import {
   rateLimited,
   slowDown,
   tooManyLogins,
+  tooManyRefreshes,
   unknownDeviceCode,
 } from '../http/catalogue.ts'
 import { ANY_ORIGIN } from '../http/headers.ts'
@@ -200,6 +201,7 @@ const endpoints: FastifyPluginAsyncTypebox = async (app) => {
           ...problems(
             anyForm,
             ...[unsupportedGrantType, unknownClient, badCode, badRefreshToken, badDeviceCode, invalidTarget],
+            tooManyRefreshes,
             ...[invalidScope, widerScope, authorizationPending, pollingTooFast, approvalDenied, deviceCodeExpired],
           ),
         },

@@ -20,7 +20,7 @@ import { findPayer } from '../payments/payers.ts'
 import { beginPurchase, findPurchase } from '../payments/purchases.ts'
 import { autoTopupOf, purchaseOf } from '../payments/texts.ts'
 import { AutoTopup, Money, Purchase } from '../schemas/payments.ts'
-import { Credits, nullable, ref, Slug, Uuid } from '../schemas/primitives.ts'
+import { Credits, ListQuery, nullable, ref, Slug, Uuid } from '../schemas/primitives.ts'
 
 export const purchaseRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
@@ -94,7 +94,7 @@ export const purchaseRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['Purchases'],
         summary: 'List purchases, newest first',
         description: 'With state, amount and receipt.',
-        querystring: Type.Object({
+        querystring: ListQuery({
           limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 200, default: 50 })),
           cursor: Type.Optional({ ...Uuid, description: 'next_cursor of the previous page' }),
         }),

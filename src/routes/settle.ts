@@ -60,7 +60,16 @@ export const settleRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const { job_id, account_id, actual_cost } = request.body
       const job = { job_id, ...(await settler(request, account_id)) }
       const patch = patchText(request)
-      return answer(app.db, job.account_id, await complete(app.ledger, job, actual_cost, patch.text), patch.fault)
+      const settled = await complete(app.ledger, job, actual_cost, patch.text)
+      if (settled.capped && !settled.repeated) {
+        const { app_slug, reserved, actual_cost } = settled.job
+        request.log.warn(
+          { job_id, app_slug, reserved, requested_cost: settled.job.requested_cost, actual_cost },
+          CAPPED,
+        )
+        app.metrics.overageCapped(app_slug)
+      }
+      return answer(app.db, job.account_id, settled, patch.fault)
     },
   )
 
@@ -117,9 +126,11 @@ export const settleRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
 const heartbeatExample = { ...Job.examples[0], status: 'started', actual_cost: 0 }
 
+const CAPPED = 'a job asked for more than the max_overage of its app; it was charged up to it'
+
 /** @param fault what is wrong with the metadata that was sent, because of which it was not merged */
 async function answer(db: Db, accountId: string, settled: Settled, fault?: string) {
-  const { job, movement, balance, metadata_kept } = settled
+  const { job, movement, balance, metadata_kept, capped } = settled
   const kept = 'The job is settled. Its metadata was not changed:'
   const warning = fault
     ? `${kept} metadata ${fault}.`
@@ -128,6 +139,7 @@ async function answer(db: Db, accountId: string, settled: Settled, fault?: strin
     job: await whole(db, accountId, job),
     moved: movement,
     ...balance,
+    ...(capped && { overage_capped: true }),
     ...((fault || metadata_kept) && { warning }),
   }
 }

@@ -4,11 +4,11 @@ import type { FastifyRequest } from 'fastify'
 import { callerOf, requireAccount } from '../access/caller.ts'
 import { buyUrl } from '../access/redirects.ts'
 import { openAccount } from '../accounts/open.ts'
-import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
 import { badField, tooManyAtOnce } from '../http/catalogue.ts'
 import { readPage } from '../http/pages.ts'
 import { refusals, signedIn } from '../http/refusals.ts'
+import { balancesBefore } from '../ledger/history.ts'
 import { visit } from '../ledger/operations.ts'
 import { readEntries, readWallet, type Wallet } from '../ledger/read.ts'
 import { autoTopupOf } from '../payments/texts.ts'
@@ -100,7 +100,7 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
               },
               'text/csv': {
                 schema: Type.String(),
-                example: 'seq,created_at,kind,amount,balance_after,job_id,reference,reason\n',
+                example: `${CSV_COLUMNS.join(',')}\n`,
               },
             },
           },
@@ -134,34 +134,10 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
 const entryBytes = ({ reference, reason }: { reference: string | null; reason: string | null }): number =>
   300 + Buffer.byteLength(reference ?? '') + Buffer.byteLength(reason ?? '')
 
-// Finds the last entry before a time without an index on created_at, which every posting would have to maintain.
-// An account's entries are numbered without gaps in the order of their locks; created_at is the start of the statement,
-// which lasts less than 5 s. So numbers and times agree but for 5 s: a binary search over the numbers finds the first entry
-// that is 5 s later than the time, and the last entry before the time is a few numbers back.
-const lastUntil = statement<{ account_id: string; moment: Date }, { seq: number }>(
-  'last_entry_until',
-  `with recursive search (before, past) as (
-    select 0::bigint, seq + 1 from accounts where id = $account_id::uuid
-    union all
-    select case when late then before else seq end, case when late then seq else past end
-    from search join ledger_entries on account_id = $account_id::uuid and seq = (before + past) / 2,
-      lateral (select created_at >= $moment::timestamptz + interval '5 seconds') as at (late)
-    where before + 1 < past
-  )
-  select entry.seq from search, lateral (
-    select seq from ledger_entries
-    where account_id = $account_id::uuid and seq <= before and created_at < $moment::timestamptz
-    order by seq desc limit 1) as entry
-  where before + 1 = past`,
-)
-
-/**
- * The number of the last entry up to a time; 0 without one. Entries are selected by number and not by time, because
- * times can be out of order and a list of balances must have no gap.
- */
+/** The number of the last entry up to a time; 0 without one. */
 async function lastSeq(db: Db, account_id: string, until: Date): Promise<number> {
   // Answers show milliseconds, the database stores microseconds: include the whole millisecond.
-  const [last] = await lastUntil(db, { account_id, moment: new Date(until.getTime() + 1) })
+  const [last] = await balancesBefore(db, account_id, [new Date(until.getTime() + 1)])
   return last?.seq ?? 0
 }
 
@@ -172,11 +148,15 @@ function momentOf(until: string): Date {
   return moment
 }
 
+const CSV_COLUMNS = [
+  ...['seq', 'created_at', 'kind', 'amount', 'balance_after', 'job_id', 'reference', 'reason', 'corrects_job_id'],
+]
+
 /** RFC 4180 with a header line. Texts that a spreadsheet would evaluate as a formula are prefixed with an apostrophe. */
 const csvOf = (entries: { reference: string | null; reason: string | null }[]): string =>
   stringify(entries, {
     header: true,
-    columns: ['seq', 'created_at', 'kind', 'amount', 'balance_after', 'job_id', 'reference', 'reason'],
+    columns: [...CSV_COLUMNS],
     cast: {
       // Texts only: an amount of -5 is a number. Some spreadsheets also take full-width signs for the start of a formula.
       string: (text) => (/^[=+\-@\t\r\n＝＋－＠]/.test(text) ? `'${text}` : text),

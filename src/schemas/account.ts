@@ -87,6 +87,9 @@ export const Entry = Type.Object(
     job_id: nullable(Id),
     reference: nullable(Type.String()),
     reason: nullable(Type.String()),
+    corrects_job_id: nullable(
+      Type.String({ format: 'uuid', description: 'The job that an administrator refunded by this adjustment' }),
+    ),
     created_at: Timestamp,
   },
   {
@@ -100,6 +103,7 @@ export const Entry = Type.Object(
         job_id: EXAMPLE_ID,
         reference: null,
         reason: null,
+        corrects_job_id: null,
         created_at: EXAMPLE_TIME,
       },
     ],

@@ -3,12 +3,30 @@ import { Credits, EXAMPLE_TIME, nullable, oneOf, Timestamp } from './primitives.
 
 export const AdjustmentKind = oneOf(['topup', 'admin_grant', 'adjustment'] as const)
 
+/** Either of the two. */
+export const MaxOverage = Type.Object(
+  {
+    credits: Type.Optional(Credits({ description: 'So many credits beyond the estimate' })),
+    percent: Type.Optional(
+      Type.Integer({ minimum: 0, maximum: 100_000, description: 'So much of the estimate beyond it; 200: twice' }),
+    ),
+  },
+  {
+    minProperties: 1,
+    maxProperties: 1,
+    description:
+      'How far the cost of a job may pass its estimate; completing beyond it charges up to it. null: no limit',
+  },
+)
+
 export const App = Type.Object(
   {
     slug: Type.String(),
     name: nullable(Type.String()),
     starter_credits: Credits(),
+    max_overage: nullable(MaxOverage),
     origins: Type.Array(Type.String()),
+    return_paths: Type.Array(Type.String()),
     redirect_uris: Type.Array(Type.String()),
     resources: Type.Array(Type.String()),
     has_settle_key: Type.Boolean({
@@ -26,7 +44,9 @@ export const App = Type.Object(
         slug: 'video',
         name: 'Video',
         starter_credits: 20,
+        max_overage: { percent: 200 },
         origins: ['https://video.example.com'],
+        return_paths: [],
         redirect_uris: ['https://video.example.com/callback'],
         resources: [],
         has_settle_key: false,

@@ -104,11 +104,16 @@ export const Job = Type.Object(
     action: Type.String(),
     status: JobStatus,
     reserved: Credits(),
-    actual_cost: Credits({ description: '0 while the job is running' }),
+    actual_cost: Credits({ description: 'What was charged; 0 while the job is running' }),
+    requested_cost: Credits({
+      description: "What completing it asked for; above actual_cost where the app's max_overage capped the charge",
+    }),
+    refunded: Credits({ description: 'What an administrator gave back of actual_cost, by entries of their own' }),
     metadata: nullable(Metadata),
     failure_reason: nullable(
       Type.String({
-        description: 'expired: the hold timed out and was released; kept when the job is completed later',
+        description:
+          'expired: the hold timed out and was released; kept when the job is completed later. account_closed: it ended with its account',
       }),
     ),
     expires_at: Type.Unsafe<Date | string>({
@@ -128,6 +133,8 @@ export const Job = Type.Object(
         status: 'completed',
         reserved: 5,
         actual_cost: 3,
+        requested_cost: 3,
+        refunded: 0,
         metadata: { description: 'Render preview clip' },
         failure_reason: null,
         expires_at: '2026-11-22T12:00:00.000Z',
@@ -149,6 +156,11 @@ export const JobSettled = Type.Object(
     ),
     credits: SignedCredits({ description: 'Credits that can be spent now' }),
     held: Credits(),
+    overage_capped: Type.Optional(
+      Type.Boolean({
+        description: "true: the app's max_overage capped the charge; requested_cost is what was asked for",
+      }),
+    ),
     warning: Type.Optional(Type.String({ description: 'The job is settled, but something was not done as requested' })),
   },
   {

@@ -11,7 +11,12 @@ const SENT: Record<Event, { operationId: string; summary: string; job: 'always' 
   'account.negative': { operationId: 'onAccountNegative', summary: 'The credits fell below zero', job: 'perhaps' },
   'account.low': {
     operationId: 'onAccountLow',
-    summary: "The credits fell below the endpoint's `low_credits`",
+    summary: "What the account owns (credits and holds) fell below the endpoint's `low_credits`",
+    job: 'perhaps',
+  },
+  'account.recovered': {
+    operationId: 'onAccountRecovered',
+    summary: "What the account owns (credits and holds) came back to the endpoint's `low_credits` or above",
     job: 'perhaps',
   },
 }
@@ -30,10 +35,12 @@ export const webhookOperations = Object.fromEntries(
     const { operationId, summary, job } = SENT[event]
     const data = {
       type: 'object',
-      required: ['account_id', 'credits', ...(job === 'always' ? ['job'] : [])],
+      required: ['account_id', 'credits', 'held', 'seq', ...(job === 'always' ? ['job'] : [])],
       properties: {
         account_id: { type: 'string', format: 'uuid' },
         credits: { type: 'integer', description: 'Credits that can be spent after the event' },
+        held: { type: 'integer', description: 'Credits that jobs hold after the event' },
+        seq: { type: 'integer', description: "The number of the account's last entry: a larger one is newer" },
         job: { $ref: '#/components/schemas/Job' },
       },
     }

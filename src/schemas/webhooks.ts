@@ -21,7 +21,10 @@ export const WebhookEndpoint = Type.Object(
     app_slug: Type.String(),
     url: Type.String(),
     events: Type.Array(WebhookEvent),
-    low_credits: Credits({ description: 'account.low is sent when the spendable credits fall below this' }),
+    low_credits: Credits({
+      description:
+        'account.low is sent when credits and holds together fall below this, account.recovered when they come back to it',
+    }),
     paused: Type.Boolean({ description: 'Its messages wait until it is resumed' }),
     pause_reason: nullable(
       oneOf(['operator', 'gone'], { description: 'gone: it answered 410, so it was paused by the service' }),

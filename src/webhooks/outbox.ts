@@ -3,18 +3,26 @@ import type { Db } from '../db/tables.ts'
 
 /** The outbox: messages to apps, committed with the change of the ledger that they report. dispatcher.ts delivers them. */
 
-export const EVENTS = ['job.completed', 'job.failed', 'account.negative', 'account.low'] as const
+export const EVENTS = ['job.completed', 'job.failed', 'account.low', 'account.recovered', 'account.negative'] as const
 export type Event = (typeof EVENTS)[number]
 
-/** Something that happened to an account. */
+/** Events of a level: the endpoint says of how many credits. */
+export const LEVELS: readonly Event[] = ['account.low', 'account.recovered']
+
+/** What an account has. */
+interface Balance {
+  /** To spend: what jobs hold is deducted already */
+  credits: number
+  held: number
+  seq: number
+}
+
+/** What one operation did to an account. */
 export interface Happening {
-  /** The app it concerns; null: every app that the account has used */
-  app: string | null
-  /** Spendable credits before and after */
-  before: number
-  after: number
-  /** The job that has ended, and makes its JSON; null: none */
-  job: { event: Event; json: () => string } | null
+  before: Balance
+  after: Balance
+  /** Jobs that have ended, each with the account after it */
+  ended: { app: string; event: Event; balance: Balance; json: () => string }[]
 }
 
 interface Endpoint {
@@ -58,8 +66,18 @@ export interface Message {
   payload: string
 }
 
+/** Whether anybody subscribes to anything. */
+export const hasEndpoints = (db: Db): boolean => (endpoints.get(db) ?? []).length > 0
+
+/** Whether something happened to the account itself that an endpoint subscribes to; then the apps of the account must be known. */
+export const isHeardBy =
+  (db: Db) =>
+  (happening: Happening): boolean =>
+    (endpoints.get(db) ?? []).some((endpoint) => accountEvents(happening, endpoint).length > 0)
+
 /**
- * The messages for what happened to an account: one for each event and each endpoint that subscribes to it.
+ * The messages for what happened to an account, for the endpoints that subscribe to it: a job's end for its app, what befell the
+ * account for every app that it has used.
  * @param apps those that the account has used
  * @param now ms since 1970
  */
@@ -70,31 +88,40 @@ export function messagesOf(
   apps: Set<string>,
   now: number,
 ): Message[] {
-  const known = endpoints.get(db) ?? []
-  if (known.length === 0) return []
-  const messages = happened.flatMap(({ app, before, after, job }) =>
-    known
-      .filter(({ app_slug }) => (app === null ? apps.has(app_slug) : app === app_slug))
-      .flatMap(({ id, events, low_credits }) => {
-        const happening: Event[] = []
-        if (job) happening.push(job.event)
-        if (after < 0 && before >= 0) happening.push('account.negative')
-        if (after < low_credits && before >= low_credits) happening.push('account.low')
-        return happening
-          .filter((event) => events.includes(event))
-          .map((event) => {
-            const data = `"account_id":"${account_id}","credits":${after}${job ? `,"job":${job.json()}` : ''}`
-            const payload = `{"type":"${event}","timestamp":"${timestamp(now)}","data":{${data}}}`
-            return { account_id, endpoint_id: id, event, payload }
-          })
-      }),
+  const messages = happened.flatMap((happening) =>
+    (endpoints.get(db) ?? []).flatMap((endpoint) => {
+      const { after, ended } = happening
+      const message = (event: Event, { credits, held, seq }: Balance, job = '') => {
+        const data = `"account_id":"${account_id}","credits":${credits},"held":${held},"seq":${seq}${job}`
+        const payload = `{"type":"${event}","timestamp":"${timestamp(now)}","data":{${data}}}`
+        return { account_id, endpoint_id: endpoint.id, event, payload }
+      }
+      const jobs = ended
+        .filter(({ app, event }) => app === endpoint.app_slug && endpoint.events.includes(event))
+        .map(({ event, balance, json }) => message(event, balance, `,"job":${json()}`))
+      const own = ended.findLast(({ app }) => app === endpoint.app_slug)
+      if (!own && !apps.has(endpoint.app_slug)) return jobs
+      // The job is named to its own app alone.
+      const job = own && `,"job":${own.json()}`
+      return [...jobs, ...accountEvents(happening, endpoint).map((event) => message(event, after, job))]
+    }),
   )
   if (messages.length > 0) listeners.get(db)?.([...new Set(messages.map(({ endpoint_id }) => endpoint_id))])
   return messages
 }
 
-/** A time as payloads have it. */
-export const timestamp = (ms: number): string => new Date(ms).toISOString().replace('Z', '+00:00')
+/** A level counts what is owned: a hold that comes and goes crosses none. */
+function accountEvents({ before, after }: Happening, { events, low_credits }: Endpoint): Event[] {
+  const [had, has] = [before.credits + before.held, after.credits + after.held]
+  const happened: Event[] = []
+  if (has < low_credits && had >= low_credits) happened.push('account.low')
+  if (has >= low_credits && had < low_credits) happened.push('account.recovered')
+  if (after.credits < 0 && before.credits >= 0) happened.push('account.negative')
+  return happened.filter((event) => events.includes(event))
+}
+
+/** A time as payloads have it, and the API. */
+export const timestamp = (ms: number): string => new Date(ms).toISOString()
 
 /** Writes messages, given as arrays. */
 export const insertMessages = statement<Record<string, unknown[]>, { id: string }>(

@@ -41,6 +41,7 @@ const ROUTES: Record<string, 'person' | 'signing in or out' | 'account' | 'oauth
   'POST /buy/local/:id': 'person',
   'POST /api/admin/keys': 'admin',
   'DELETE /api/admin/keys/:id': 'admin',
+  'POST /api/admin/jobs/:id/refund': 'admin',
   'PUT /api/admin/packs/:slug': 'admin',
   'DELETE /api/admin/packs/:slug': 'admin',
   'POST /api/webhooks/clerk': 'anybody',
@@ -291,4 +292,48 @@ t.test("what a banned administrator's last minute added to apps is nobody's", as
   const keys = db.selectFrom('service_keys').select('revoked_at').where('created_by', '=', root.sub)
   t.match(await keys.execute(), [{ revoked_at: Date }], 'nor is a service key')
   t.equal(await put(root, [site('late')], [], slug), 403)
+})
+
+t.test('an app narrows where sign-ins return to at its origins', async (t) => {
+  const { app, admin } = await start(t)
+  const operator = await admin()
+  const slug = unique('app')
+  const site = `https://${slug}.example.com`
+  const put = (return_paths?: string[]) =>
+    operator.put(`/api/admin/apps/${slug}`, {
+      starter_credits: 0,
+      origins: [site],
+      ...(return_paths && { return_paths }),
+    })
+  const headers = { cookie: operator.cookie }
+  const returns = async (url: string) =>
+    (await app.inject({ url: '/signin', query: { redirect_to: url, token_in: 'fragment' }, headers })).statusCode
+  await put()
+  t.equal(await returns(`${site}/anywhere`), 303, 'everywhere at first')
+  t.strictSame((await put(['/callback', '/auth/'])).json().app.return_paths, ['/callback', '/auth/'])
+  for (const [status, path] of [
+    [303, '/callback'],
+    [303, '/callback?state=1#x'],
+    [303, '/auth/'],
+    [303, '/auth/done'],
+    [400, '/callback/more'],
+    [400, '/callbacks'],
+    [400, '/auth'],
+    [400, '/'],
+    [400, '/auth/../open?to=elsewhere'],
+    [400, '/auth/%2e%2e/open'],
+  ] as const) {
+    t.equal(await returns(site + path), status, path)
+  }
+  const unsigned = async (referer: string) =>
+    new URL((await app.inject({ url: '/api/wallet', headers: { referer } })).json().signin_url).searchParams.get(
+      'redirect_to',
+    )
+  t.equal(await unsigned(`${site}/callback`), `${site}/callback`)
+  t.equal(await unsigned(`${site}/other`), null, 'signin_url leads to no page that would be refused')
+  for (const wrong of ['callback', '//elsewhere.example.com', '/a?b', '/a b', '/a\\b']) {
+    t.equal((await put([wrong])).statusCode, 400, wrong)
+  }
+  await put([])
+  t.equal(await returns(`${site}/anywhere`), 303)
 })

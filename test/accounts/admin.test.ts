@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import t from 'tap'
 import { accountIdOf } from '../../src/accounts/account-id.ts'
 import { localClerkId } from '../../src/identity/local.ts'
-import { type Person, personWith, start, unique } from '../support/start.ts'
+import { type Person, personWith, start, startOwn, unique } from '../support/start.ts'
 
 const APP = '/api/admin/apps'
 const CREDITS = '/api/admin/credits'
@@ -74,7 +74,9 @@ t.test('an app is registered, changed, and listed; what is not given stays', asy
     name: 'Größe',
     has_settle_key: false,
     starter_credits: 6,
+    max_overage: { credits: 9 },
     origins: ['https://a.example.com', 'http://localhost:5173'],
+    return_paths: ['/callback'],
     redirect_uris: ['https://a.example.com/callback', 'http://127.0.0.1/callback'],
     resources: ['https://a.example.com/mcp', 'https://api.a.example.com'],
   }
@@ -129,8 +131,7 @@ t.test('an app needs a well-formed slug, amount, name and origins', async (t) =>
     'https://a.example.com\ud800',
   ]
   const bad: [field: string, body: object][] = [
-    ['starter_credits', {}],
-    ['starter_credits', { name: 'x' }],
+    ['starter_credits', { starter_credits: null }],
     ['name', { starter_credits: 1, name: '' }],
     ['name', { starter_credits: 1, name: 'x'.repeat(201) }],
     ['name', { starter_credits: 1, name: 'a\0' }],
@@ -207,7 +208,7 @@ t.test('who gave credits is kept', async (t) => {
   const [operator, ada] = await Promise.all([admin(), person()])
   await operator.post(CREDITS, wishFor(ada))
   const rows = await db.selectFrom('ledger_entries').select('actor').where('account_id', '=', ada.id).execute()
-  t.strictSame(rows, [{ actor: operator.clerkId }])
+  t.strictSame(rows, [{ actor: operator.id }])
 })
 
 t.test('credits may be given to somebody who was never here', async (t) => {
@@ -339,6 +340,41 @@ t.test('a ledger that is right verifies', async (t) => {
   t.equal(ok, true)
   t.ok(checks.length >= 10)
   for (const { name, violations, examples } of checks) t.strictSame([violations, examples], [0, []], name)
+})
+
+t.test('an app is registered without starter credits, which then are 0 or stay', async (t) => {
+  const { admin } = await start(t)
+  const operator = await admin()
+  const slug = unique('app')
+  const put = async (body: object) => (await operator.put(`${APP}/${slug}`, body)).json().app
+  t.match(await put({ name: 'New' }), { starter_credits: 0 })
+  t.match(await put({ starter_credits: 7 }), { starter_credits: 7 })
+  t.match(await put({ name: 'Newer' }), { starter_credits: 7, name: 'Newer' })
+  t.match(await put({}), { starter_credits: 7, name: 'Newer' })
+})
+
+t.test('an amount of 0 is refused in words', async (t) => {
+  const { admin, person } = await start(t)
+  const [operator, ada] = await Promise.all([admin(), person()])
+  const reply = await operator.post(CREDITS, wishFor(ada, { amount: 0 }))
+  t.match(reply.json(), { error: 'invalid_request', field: 'amount', message: 'amount must not be 0' })
+})
+
+t.test('the ledger is checked once at a time, and whoever asks meanwhile gets the same result', async (t) => {
+  const { admin, db } = await startOwn(t)
+  const operator = await admin()
+  let transactions = 0
+  const transaction = db.transaction.bind(db)
+  db.transaction = () => {
+    transactions++
+    return transaction()
+  }
+  const answers = await Promise.all(Array.from({ length: 8 }, () => operator.get('/api/admin/verify')))
+  t.equal(transactions, 1)
+  t.equal(new Set(answers.map(({ body }) => body)).size, 1)
+  t.match(answers[0]?.json(), { ok: true })
+  await operator.get('/api/admin/verify')
+  t.equal(transactions, 2, 'the next one is a new one')
 })
 
 t.test('lists of the operator come in pages', async (t) => {

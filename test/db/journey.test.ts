@@ -43,8 +43,9 @@ for (const [name, env] of [
       held: 0,
     })
 
-    const second = (await ada.reserve(17)).json().job_id
-    const refused = await ada.reserve(1)
+    const reserve = (cost_estimate: number) => ada.post('/api/jobs', { app: 'video', action: 'render', cost_estimate })
+    const second = (await reserve(17)).json().job_id
+    const refused = await reserve(1)
     t.equal(refused.statusCode, 402)
     t.match(refused.json(), {
       error: 'insufficient_credits',
@@ -131,7 +132,7 @@ for (const [name, env] of [
     await hal.get('/api/wallet?app=video')
     await hal.reserve(3)
     t.match((await boss.post('/api/admin/accounts/erase', { clerk_id: hal.clerkId })).json(), {
-      account: { clerk_id: 'erased', credits: 17, held: 3 },
+      account: { clerk_id: 'erased', credits: 20, held: 0 },
     })
     t.equal((await hal.reserve(0)).statusCode, 403)
   })

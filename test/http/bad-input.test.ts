@@ -102,7 +102,7 @@ t.test('integers are integers, neither coerced nor cut', async (t) => {
     await refused(
       t,
       here,
-      [...bad, undefined].map((value) => {
+      [...bad, ...(endpoint === 'register' ? [] : [undefined])].map((value) => {
         const rest = JSON.stringify({ ...request.body, [field]: undefined })
         return {
           name: `${field}: ${value}`,
@@ -171,19 +171,19 @@ t.test('every other field has its type, and says so', async (t) => {
 t.test('what is required is missed by name', async (t) => {
   const here = await world(t)
   for (const [endpoint, request] of Object.entries(here.endpoints)) {
+    // Nothing of an app is required.
+    if (endpoint === 'register') continue
     await refused(
       t,
       here,
-      Object.keys(request.body)
-        .filter((field) => !(endpoint === 'register' && field === 'name'))
-        .map((field) => ({
-          name: `${endpoint} without ${field}`,
-          request,
-          payload: JSON.stringify({ ...request.body, [field]: undefined }),
-          headers: as(here, endpoint),
-          status: 400,
-          match: { error: 'invalid_request', message: `${field} is missing`, field },
-        })),
+      Object.keys(request.body).map((field) => ({
+        name: `${endpoint} without ${field}`,
+        request,
+        payload: JSON.stringify({ ...request.body, [field]: undefined }),
+        headers: as(here, endpoint),
+        status: 400,
+        match: { error: 'invalid_request', message: `${field} is missing`, field },
+      })),
     )
   }
 })

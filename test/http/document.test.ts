@@ -27,6 +27,11 @@ const SEMANTIC: Record<string, string[]> = {
   setPack: ['price', 'stripe_price_id'],
   // At least the price of the pack.
   setAutoTopup: ['monthly_cap'],
+  // Levels need it.
+  createWebhookEndpoint: ['low_credits'],
+  updateWebhookEndpoint: ['low_credits'],
+  // Either credits or percent: the requests that are drawn do not count properties.
+  setApp: ['max_overage'],
 }
 
 /** What others need is ended after them, in this order. */
@@ -95,6 +100,11 @@ async function prepare(app: App, administrator: Person) {
   await administrator.post('/api/admin/credits', { clerk_id: administrator.clerkId, ...credits })
   const few = <T>(make: () => Promise<T>) => Promise.all(Array.from({ length: EXISTING * 2 }, make))
   const jobs = () => few(async () => (await administrator.reserve(1)).json().job_id as string)
+  const ended = async () => {
+    const ids = await jobs()
+    for (const id of ids) await administrator.complete(id, 1)
+    return ids
+  }
   const logins = () => few(() => startLogin(app))
   const endpoints = () =>
     few(async () => {
@@ -124,6 +134,7 @@ async function prepare(app: App, administrator: Person) {
       heartbeatJob: { id: running },
       completeJob: { job_id: await jobs() },
       failJob: { job_id: await jobs() },
+      refundJob: { id: await ended(), account_id: [administrator.id], amount: [1], part: [1, 2] },
       revokeToken: { id: tokens.map(({ id }: { id: string }) => id) },
       pollDeviceLogin: { device_code: waiting.map(({ device_code }) => device_code) },
       pollDeviceLoginByQuery: { device_code: (await logins()).map(({ device_code }) => device_code) },

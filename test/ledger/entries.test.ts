@@ -10,6 +10,7 @@ interface Entry {
   job_id: string | null
   reference: string | null
   reason: string | null
+  corrects_job_id: string | null
   created_at: string
 }
 interface Page {
@@ -91,7 +92,10 @@ t.test('the same as CSV, where that is asked for', async (t) => {
   t.equal(reply.headers['content-type'], 'text/csv; charset=utf-8')
   t.notOk('link' in reply.headers)
   const { entries } = await page(ada)
-  const columns = ['seq', 'created_at', 'kind', 'amount', 'balance_after', 'job_id', 'reference', 'reason'] as const
+  const columns = [
+    ...(['seq', 'created_at', 'kind', 'amount', 'balance_after', 'job_id', 'reference', 'reason'] as const),
+    'corrects_job_id' as const,
+  ]
   t.strictSame(parseCsv(reply.body), [
     columns,
     ...entries.map((entry) => columns.map((column) => String(entry[column] ?? ''))),
@@ -144,7 +148,7 @@ t.test('a page of CSV links the next one', async (t) => {
 t.test('a page without entries is a header line', async (t) => {
   const { person } = await start(t)
   const reply = await csvPage(await person())
-  t.equal(reply.body, 'seq,created_at,kind,amount,balance_after,job_id,reference,reason\n')
+  t.equal(reply.body, 'seq,created_at,kind,amount,balance_after,job_id,reference,reason,corrects_job_id\n')
 })
 
 t.test('texts are quoted, and those that a spreadsheet would run are defused', async (t) => {
@@ -286,7 +290,8 @@ t.test('what is served is the stored row byte for byte', async (t) => {
   }
   const entries = await db
     .selectFrom('ledger_entries')
-    .select(['seq', 'kind', 'amount', 'balance_after', 'job_id', 'reference', 'reason', 'created_at'])
+    .select(['seq', 'kind', 'amount', 'balance_after', 'job_id', 'reference', 'reason'])
+    .select([sql`null`.as('corrects_job_id'), 'created_at'])
     .where('account_id', '=', ada.id)
     .orderBy('seq', 'desc')
     .execute()

@@ -89,16 +89,6 @@ t.test('more overdue holds than one batch are given back in one sweep, by severa
   t.strictSame(await ada.balance(), { credits: 250, held: 0 })
 })
 
-t.test('an account that is closed keeps its holds, and does not stop the sweep of others', async (t) => {
-  const { app, db } = await start(t)
-  const [gone, ada] = [await personWith(app, 5), await personWith(app, 5)]
-  for (const person of [gone, ada]) await pass(db, (await person.reserve(5)).json().job_id, 2 * DAY)
-  await sql`update accounts set closed_at = now() where id = ${gone.id}`.execute(db)
-  t.equal(await sweepHolds(db, app.ledger), 1)
-  t.strictSame(await ada.balance(), { credits: 5, held: 0 })
-  t.strictSame(await gone.balance(), { credits: 0, held: 5 })
-})
-
 t.test('one hold that fails to expire does not stop the sweep', async (t) => {
   const { app, db } = await start(t)
   const [odd, ada] = [await personWith(app, 5), await personWith(app, 5)]

@@ -247,7 +247,8 @@ t.test('what is served is the stored row byte for byte, whether listed or read a
     from generate_series(1, 24) n, (select ${sql.val(moments)}::text[] as m) as moments`.execute(db)
   const rows = await db
     .selectFrom('jobs')
-    .select(['id', 'app_slug', 'action', 'status', 'reserved', 'actual_cost', 'metadata', 'failure_reason'])
+    .select(['id', 'app_slug', 'action', 'status', 'reserved', 'actual_cost'])
+    .select([sql<number>`actual_cost`.as('requested_cost'), 'refunded', 'metadata', 'failure_reason'])
     .select(['expires_at', 'created_at', 'updated_at'])
     .where('account_id', '=', ada.id)
     .orderBy('id', 'desc')

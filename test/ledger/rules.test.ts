@@ -23,6 +23,7 @@ const account = (credits = 20, more: Partial<Account> = {}): Account => ({
 const job = (more: Partial<Job> = {}): Job => ({
   ...{ id: 'job', app_slug: 'video', action: 'render', status: 'started', reserved: 5, actual_cost: 0, metadata: null },
   ...{ failure_reason: null, expires_at: NOW + DAY, created_at: NOW - DAY, updated_at: NOW - DAY, ttl_seconds: 600 },
+  ...{ requested_cost: null, refunded: 0, max_overage: null, max_overage_percent: null },
   ...{ idempotency_key: null, request_hash: null, keyed: false, merge: null, oversized: false },
   ...more,
 })
@@ -56,6 +57,9 @@ const adjust = (amount: number, more: object = {}): Request => ({
   ...{ type: 'adjust', amount, kind: 'topup', reference: 'r', reason: 'bought', actor: 'admin', allow_negative: false },
   ...more,
 })
+const refund = (amount: number | null, part = 1): Request => ({
+  ...{ type: 'refund', job_id: JOB, amount, part, reason: 'black', actor: 'admin' },
+})
 const entry = (more: Partial<Entry> = {}): Entry => ({
   ...{ seq: 3, job_id: null, kind: 'topup', amount: 5, balance_after: 5, reference: 'r', reason: 'bought' },
   ...{ actor: 'admin', created_at: NOW },
@@ -68,7 +72,20 @@ const said = ({ refusal, repeated, account: { credits, held, seq }, entries }: O
   [credits, held, seq],
   entries.map(({ kind, amount }) => `${kind} ${amount}`),
 ]
+const JOB = '0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f'
+const SPENT: Partial<Job> = { id: JOB, status: 'completed', actual_cost: 8 }
+const refunds = (...amounts: number[]) => ({
+  jobs: [job({ ...SPENT, refunded: amounts.reduce((sum, amount) => sum + amount, 0) })],
+  entries: new Map(
+    amounts.map((amount, n) => {
+      const reference = `refund:${JOB}${n > 0 ? `:${n + 1}` : ''}`
+      return [reference, entry({ kind: 'adjustment', amount, reference })]
+    }),
+  ),
+})
+const CAPPED: Partial<Job> = { status: 'completed', actual_cost: 8, requested_cost: 99 }
 const EXPIRED: Partial<Job> = { status: 'failed', failure_reason: 'expired', expires_at: NOW - DAY }
+const ENDED_BY_CLOSING: Partial<Job> = { status: 'failed', failure_reason: 'account_closed' }
 const CLOSED = { account: account(20, { held: 5, closed: true }) }
 const HELD = { account: account(20, { held: 5 }) }
 const KEYED_APP = { apps: new Map([['video', { starter_credits: 0, keyed: true }]]) }
@@ -347,7 +364,7 @@ const TABLE: [what: string, state: State, request: Request, said: unknown][] = [
     'expire when closed',
     state({ ...CLOSED, jobs: [job({ expires_at: NOW })] }),
     { type: 'expire', job_id: 'job' },
-    ['repeated', ...UNTOUCHED],
+    ['done', [25, 0, 8], ['job_release 5']],
   ],
   ['expire none', state(), { type: 'expire', job_id: 'job' }, ['repeated', ...NOTHING]],
 
@@ -423,7 +440,102 @@ const TABLE: [what: string, state: State, request: Request, said: unknown][] = [
     ['balance_out_of_range', [-1, 0, 7], []],
   ],
 
+  ['a refund of all', state({ jobs: [job(SPENT)] }), refund(null), ['done', [28, 0, 8], ['adjustment 8']]],
+  ['a refund of a part', state({ jobs: [job(SPENT)] }), refund(3), ['done', [23, 0, 8], ['adjustment 3']]],
+  ['a refund of more', state({ jobs: [job(SPENT)] }), refund(9), ['refund_exceeds_cost', ...NOTHING]],
+  ['a refund again', state(refunds(3)), refund(3), ['repeated', ...NOTHING]],
+  ['a refund of all again', state(refunds(8)), refund(null), ['repeated', ...NOTHING]],
+  ['another refund of the part', state(refunds(3)), refund(4), ['reference_reused', ...NOTHING]],
+  ['a further part', state(refunds(3)), refund(5, 2), ['done', [25, 0, 8], ['adjustment 5']]],
+  ['what is left', state(refunds(3)), refund(null, 2), ['done', [25, 0, 8], ['adjustment 5']]],
+  ['more than is left', state(refunds(3)), refund(6, 2), ['refund_exceeds_cost', ...NOTHING]],
+  ['what is left of nothing', state(refunds(3, 5)), refund(null, 3), ['refund_exceeds_cost', ...NOTHING]],
+  ['what was left again', state(refunds(3, 5)), refund(null, 2), ['repeated', ...NOTHING]],
+  ['a refund of no job', state(), refund(1), ['job_not_found', ...NOTHING]],
+  [
+    'a refund of a running job',
+    state({ ...HELD, jobs: [job({ id: JOB })] }),
+    refund(1),
+    ['job_not_ended', ...UNTOUCHED],
+  ],
+  [
+    'a refund of what cost nothing',
+    state({ jobs: [job({ ...SPENT, actual_cost: 0 })] }),
+    refund(null),
+    ['refund_exceeds_cost', ...NOTHING],
+  ],
+  ['a refund when closed', state({ ...CLOSED, jobs: [job(SPENT)] }), refund(3), ['account_closed', ...UNTOUCHED]],
+  ['a refund again, closed since', state({ ...CLOSED, ...refunds(3) }), refund(3), ['repeated', ...UNTOUCHED]],
+  [
+    'a refund without room',
+    state({ account: account(MAX_CREDITS), jobs: [job(SPENT)] }),
+    refund(3),
+    ['balance_out_of_range', [MAX_CREDITS, 0, 7], []],
+  ],
+
+  [
+    'within a cap',
+    state({ ...HELD, jobs: [job({ max_overage: 3 })] }),
+    complete(8),
+    ['done', [17, 0, 8], ['job_overage -3']],
+  ],
+  [
+    'beyond a cap',
+    state({ ...HELD, jobs: [job({ max_overage: 3 })] }),
+    complete(99),
+    ['done', [17, 0, 8], ['job_overage -3']],
+  ],
+  ['a cap of nothing', state({ ...HELD, jobs: [job({ max_overage: 0 })] }), complete(99), ['done', [20, 0, 7], []]],
+  [
+    'below a cap',
+    state({ ...HELD, jobs: [job({ max_overage: 0 })] }),
+    complete(3),
+    ['done', [22, 0, 8], ['job_refund 2']],
+  ],
+  [
+    'beyond a share',
+    state({ ...HELD, jobs: [job({ max_overage_percent: 50 })] }),
+    complete(99),
+    ['done', [18, 0, 8], ['job_overage -2']],
+  ],
+  [
+    'late beyond a cap',
+    state({ jobs: [job({ ...EXPIRED, max_overage: 3 })] }),
+    complete(99),
+    ['done', [12, 0, 8], ['job_late_charge -8']],
+  ],
+  ['capped again', state({ jobs: [job({ ...CAPPED, max_overage: 3 })] }), complete(99), ['repeated', ...NOTHING]],
+  ['capped again at another cap', state({ jobs: [job(CAPPED)] }), complete(99), ['repeated', ...NOTHING]],
+  ['what a cap charged', state({ jobs: [job(CAPPED)] }), complete(8), ['job_already_ended', ...NOTHING]],
+
   ['close', state(), { type: 'close' }, ['done', ...NOTHING]],
+  ['close with a hold', state({ ...HELD, jobs: [job()] }), { type: 'close' }, ['done', [25, 0, 8], ['job_release 5']]],
+  [
+    'close with an overdue hold',
+    state({ ...HELD, jobs: [job({ expires_at: NOW - 1 })] }),
+    { type: 'close' },
+    ['done', [25, 0, 8], ['job_release 5']],
+  ],
+  ['close after a job', state({ jobs: [job({ status: 'failed' })] }), { type: 'close' }, ['done', ...NOTHING]],
+  ['close further', state({ ...CLOSED, jobs: [job()] }), { type: 'close' }, ['done', [25, 0, 8], ['job_release 5']]],
+  [
+    'complete what closing ended',
+    state({ ...CLOSED, jobs: [job(ENDED_BY_CLOSING)] }),
+    complete(0),
+    ['account_closed', ...UNTOUCHED],
+  ],
+  [
+    'fail what closing ended',
+    state({ ...CLOSED, jobs: [job(ENDED_BY_CLOSING)] }),
+    fail(true),
+    ['account_closed', ...UNTOUCHED],
+  ],
+  [
+    'a heartbeat of what closing ended',
+    state({ ...CLOSED, jobs: [job(ENDED_BY_CLOSING)] }),
+    beat(60),
+    ['account_closed', ...UNTOUCHED],
+  ],
   ['close again', state(CLOSED), { type: 'close' }, ['repeated', ...UNTOUCHED]],
 ]
 
@@ -437,7 +549,7 @@ t.test('what becomes of each operation', (t) => {
       t.equal(seq, before.account.seq + 1 + n, what)
       t.equal(created_at, NOW)
       if (n === outcome.entries.length - 1) t.equal(balance_after, outcome.account.credits, what)
-      t.equal(job_id !== null, request.type !== 'adjust', what)
+      t.equal(job_id !== null, !['adjust', 'refund'].includes(request.type), what)
     }
   }
   t.end()
@@ -458,7 +570,7 @@ t.test('the row of a job', (t) => {
   const ended = (request: Request, more: Partial<Job> = {}) => {
     const { changed, job: answered } = apply(state({ ...HELD, jobs: [job(more)] }), request)
     t.equal(changed.length, 1)
-    t.equal(changed[0], answered)
+    if (request.type !== 'close') t.equal(changed[0], answered)
     return changed[0]
   }
   t.match(ended(complete(3)), {
@@ -471,6 +583,9 @@ t.test('the row of a job', (t) => {
   t.match(ended(complete(3), patch(false, false)), { metadata: '{"b":2}' })
   t.match(ended(complete(3), { metadata: '{"a":1}', ...patch(true, false) }), { metadata: '{"a":1}' })
   t.match(ended(complete(8), EXPIRED), { status: 'completed', actual_cost: 8, failure_reason: 'expired' })
+  t.match(ended(complete(99), { max_overage: 3 }), { actual_cost: 8, requested_cost: 99 })
+  t.match(ended(complete(8), { max_overage: 3 }), { actual_cost: 8, requested_cost: null })
+  t.match(ended(refund(3), { ...SPENT, refunded: 2 }), { status: 'completed', actual_cost: 8, refunded: 5 })
   t.match(ended(fail(true)), { status: 'failed', actual_cost: 0, failure_reason: null })
   t.match(ended(fail(false)), { status: 'failed', actual_cost: 5, failure_reason: null })
   const overdue = { expires_at: NOW - 1 }
@@ -479,6 +594,7 @@ t.test('the row of a job', (t) => {
     actual_cost: 0,
     failure_reason: 'expired',
   })
+  t.match(ended({ type: 'close' }), { status: 'failed', actual_cost: 0, failure_reason: 'account_closed' })
   t.match(ended(beat(60), overdue), { status: 'started', expires_at: NOW + 60_000, updated_at: NOW, reserved: 5 })
   t.match(ended(beat(null), overdue), { expires_at: NOW + 600_000 })
   t.match(ended(beat(null), { ...overdue, ttl_seconds: null }), { expires_at: NOW + 999_000 })
@@ -630,17 +746,24 @@ t.test('an app is granted once, and remembered', (t) => {
 })
 
 t.test('what apps may want to be told', (t) => {
-  const facts = (before: State, request: Request) =>
-    apply(before, request).facts.map(({ app, before, after, job }) => [app, before, after, job?.status ?? null])
+  const told = (before: State, request: Request) =>
+    apply(before, request).ended.map(({ job, account: { credits, held, seq } }) => [
+      `${job.id} ${job.status}`,
+      [credits, held, seq],
+    ])
   const jobs = [job({ expires_at: NOW - 1 })]
-  t.strictSame(facts(state(), reserve(5)), [['video', 20, 15, null]])
-  t.strictSame(facts(state({ ...HELD, jobs }), complete(8)), [['video', 20, 17, 'completed']])
-  t.strictSame(facts(state({ jobs: [job(EXPIRED)] }), complete(8)), [['video', 20, 12, 'completed']])
-  t.strictSame(facts(state({ ...HELD, jobs }), fail(true)), [['video', 20, 25, 'failed']])
-  t.strictSame(facts(state({ ...HELD, jobs }), { type: 'expire', job_id: 'job' }), [['video', 20, 25, 'failed']])
-  t.strictSame(facts(state(), adjust(-5)), [[null, 20, 15, null]])
-  for (const quiet of [reserve(50), adjust(-50), complete(1), fail(true)]) t.strictSame(facts(state(), quiet), [])
-  t.strictSame(facts(state({ ...HELD, jobs }), beat(60)), [])
+  t.strictSame(told({ ...state({ ...HELD, jobs }) }, complete(8)), [['job completed', [17, 0, 8]]])
+  t.strictSame(told(state({ jobs: [job(EXPIRED)] }), complete(8)), [['job completed', [12, 0, 8]]])
+  t.strictSame(told(state({ ...HELD, jobs }), fail(true)), [['job failed', [25, 0, 8]]])
+  t.strictSame(told(state({ ...HELD, jobs }), { type: 'expire', job_id: 'job' }), [['job failed', [25, 0, 8]]])
+  const two = [job({ id: 'a' }), job({ id: 'b', reserved: 2 })]
+  t.strictSame(told(state({ account: account(20, { held: 7 }), jobs: two }), { type: 'close' }), [
+    ['a failed', [25, 2, 8]],
+    ['b failed', [27, 0, 9]],
+  ])
+  for (const quiet of [reserve(5), reserve(50), adjust(-5), complete(1), fail(true)])
+    t.strictSame(told(state(), quiet), [])
+  t.strictSame(told(state({ ...HELD, jobs }), beat(60)), [])
   t.end()
 })
 
@@ -656,6 +779,14 @@ t.test('details of a refusal', (t) => {
   t.equal(apply(state({ entries: new Map([['r', entry()]]) }), adjust(5)).entry?.seq, 3)
   t.match(apply(state(), adjust(6)).entry, { reference: 'r', reason: 'bought', actor: 'admin', amount: 6 })
   t.equal(apply(state(), { type: 'close' }).account.closed, true)
+  t.match(apply(state(refunds(3)), refund(6, 2)).refusal, { refundable: 5 })
+  t.match(apply(state(refunds(3)), refund(5, 2)).entry, {
+    reference: `refund:${JOB}:2`,
+    reason: 'black',
+    actor: 'admin',
+  })
+  t.match(apply(state({ jobs: [job(SPENT)] }), refund(null)).entry, { reference: `refund:${JOB}`, job_id: null })
+  t.equal(apply(state(refunds(3)), refund(3)).entry?.amount, 3)
   t.end()
 })
 

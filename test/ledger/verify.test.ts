@@ -46,11 +46,13 @@ const append = (...entries: [kind: string, amount: number, job?: string, referen
     )
     .join('')
 
+const REFUND_OF_C = `'refund:${C.replaceAll("'", '')}'`
 const NO_JOB = `'0195a1f0-0000-7000-8000-0000000000ff'`
 const NO_ACCOUNT = `'00000000-0000-4000-8000-00000000dead'`
 const ORPHANS = "every job and every entry has its account, and a job's entry its job"
 
 const BOUGHT = 'each paid purchase has one equal topup, and the reverse'
+const REFUNDED = "a job's refunds are the entries that name it, and never exceed its cost"
 const GIVEN_BACK = 'a purchase has given back what its refunds took, and never more than it gave'
 
 /** Damage that one check alone can see, because everything else is made to fit. */
@@ -157,6 +159,14 @@ const DAMAGE: [check: string, how: string, sql: string, violations: number, also
     'no entry is zero, and no reference stands twice in an account',
     'a payment that counted twice',
     append(['topup', 30, 'null', `'second'`]),
+    1,
+  ],
+  [REFUNDED, 'a refund that no job knows', append(['adjustment', 2, 'null', REFUND_OF_C]), 1],
+  [REFUNDED, 'a job that knows of a refund without an entry', `update jobs set refunded = 1 where id = ${C}`, 1],
+  [
+    REFUNDED,
+    'more given back than the job cost',
+    `${append(['adjustment', 90, 'null', REFUND_OF_C])} update jobs set refunded = 90 where id = ${C}`,
     1,
   ],
   [BOUGHT, 'a purchase of more credits than its entry', 'update purchases set credits = 61', 1],

@@ -1,5 +1,7 @@
 import { sql } from 'kysely'
 import t from 'tap'
+import { cleanUp } from '../../src/background/clean-up.ts'
+import { startLogin } from '../support/device.ts'
 import { clientOf, form, registerClient, wallet } from '../support/oauth.ts'
 import { earlier, start, unique } from '../support/start.ts'
 
@@ -314,4 +316,72 @@ t.test('of one app twenty logins live; the next one ends the oldest', async (t) 
   for (let n = 0; n < 19; n++) await client.logIn(ada)
   t.match((await client.refresh(first.refresh_token)).json(), { error: 'invalid_grant' })
   t.equal((await wallet(app, second.access_token)).statusCode, 200)
+})
+
+t.test('a login refreshes sixty times an hour at most', async (t) => {
+  const { ada, client } = await approved(t)
+  let { refresh_token } = await client.logIn(ada)
+  for (let n = 0; n < 60; n++) refresh_token = (await client.refresh(refresh_token)).json().refresh_token
+  const refused = await client.refresh(refresh_token)
+  t.match(
+    [refused.statusCode, refused.json().error, refused.headers['retry-after']],
+    [429, 'too_many_attempts', /^\d+$/],
+  )
+  const other = await client.logIn(ada)
+  t.equal((await client.refresh(other.refresh_token)).statusCode, 200, 'another login is not concerned')
+})
+
+t.test('an access token is no person, and goes nowhere else', async (t) => {
+  const { app, ada, client } = await approved(t)
+  const { access_token, refresh_token } = await client.logIn(ada, { scope: 'account oauth' })
+  const login = await startLogin(app)
+  const ask = (method: 'GET' | 'POST', url: string, payload?: object, token = access_token) =>
+    app.inject({
+      method,
+      url,
+      headers: { authorization: `Bearer ${token}`, origin: 'http://localhost:3000' },
+      ...(payload && { payload }),
+    })
+  const approve = await ask('POST', '/api/device/complete', { user_code: login.user_code })
+  t.match([approve.statusCode, approve.json().error], [401, 'session_required'])
+  t.match((await ask('GET', '/api/sessionToken')).json(), { error: 'token_not_available' })
+  t.equal((await ask('POST', '/api/session', { token: access_token })).statusCode, 401)
+  for (const token of [access_token, refresh_token]) {
+    t.match((await ask('GET', '/api/xMe', undefined, token)).json(), { error: 'x_token_required' }, 'X does not see it')
+  }
+  const inQuery = await app.inject(`/api/wallet?access_token=${access_token}`)
+  t.equal(inQuery.statusCode, 401, 'not by a query, which ends up in logs')
+  const rows = await ask('GET', '/api/admin/apps')
+  t.equal(rows.statusCode, 403)
+})
+
+t.test('what has ended is cleaned away, and what was used stays until it would have expired', async (t) => {
+  const { app, ada, client, db } = await approved(t)
+  const first = await client.logIn(ada)
+  const second = (await client.refresh(first.refresh_token)).json()
+  const count = async (table: 'authorizations' | 'refresh_tokens') =>
+    (await db.selectFrom(table).selectAll().execute()).length
+  await cleanUp(db)
+  const before = [await count('authorizations'), await count('refresh_tokens')]
+  await cleanUp(db)
+  t.strictSame([await count('authorizations'), await count('refresh_tokens')], before, 'nothing that is still of use')
+  await db
+    .updateTable('tokens')
+    .set({ expires_at: earlier('expires_at', '2 days') })
+    .where('authorization_id', 'is not', null)
+    .execute()
+  await cleanUp(db)
+  t.match((await wallet(app, second.access_token)).json(), { error: 'invalid_token' }, 'an access token after a day')
+  t.equal((await client.refresh(second.refresh_token)).statusCode, 200)
+  await db
+    .updateTable('refresh_tokens')
+    .set({ expires_at: earlier('expires_at', '31 days') })
+    .execute()
+  await db
+    .updateTable('authorizations')
+    .set({ expires_at: earlier('expires_at', '32 days') })
+    .execute()
+  await cleanUp(db)
+  t.strictSame([await count('authorizations'), await count('refresh_tokens')], [0, 0])
+  t.match((await client.refresh(second.refresh_token)).json(), { error: 'invalid_grant' })
 })

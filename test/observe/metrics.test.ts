@@ -2,6 +2,8 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { sql } from 'kysely'
 import t, { type Test } from 'tap'
+import { closeAccount } from '../../src/accounts/close.ts'
+import { sweepHolds } from '../../src/background/sweep-holds.ts'
 import { GAUGES } from '../../src/observe/database-gauges.ts'
 import { listenForMetrics } from '../../src/observe/metrics-listener.ts'
 import { startClerk } from '../support/clerk-stand-in.ts'
@@ -100,6 +102,29 @@ t.test('holds and debts are read from the database', async (t) => {
   const paid = { clerk_id: ada.clerkId, amount: 60, kind: 'topup', reference: unique('paid'), reason: 'a test' }
   t.equal((await operator.post('/api/admin/credits', paid)).statusCode, 200)
   t.equal((await scrape()).focus_negative_accounts, before.focus_negative_accounts, 'whoever has paid is none of them')
+})
+
+t.test('closed accounts and long heartbeats look healthy, and a hold that nobody gives back does not', async (t) => {
+  const { app, db, scrape } = await counting(t)
+  const before = await scrape()
+  t.equal(before.focus_overdue_hold_seconds, 0)
+  const [ada, bob] = [await personWith(app, 10), await personWith(app, 10)]
+  const { job_id } = (await ada.reserve(2)).json()
+  await sql`update jobs set created_at = now() - interval '30 days' where id = ${job_id}`.execute(db)
+  await ada.post(`/api/jobs/${job_id}/heartbeat`, {})
+  await bob.reserve(1)
+  await bob.complete((await bob.reserve(1)).json().job_id, 50)
+  t.equal((await scrape()).focus_negative_accounts, Number(before.focus_negative_accounts) + 1)
+  await closeAccount(db, app.ledger, bob.id, bob.clerkId)
+  const healthy = await scrape()
+  t.equal(healthy.focus_open_holds, Number(before.focus_open_holds) + 1)
+  t.equal(healthy.focus_negative_accounts, before.focus_negative_accounts, 'nobody collects what a closed account owes')
+  t.equal(healthy.focus_overdue_hold_seconds, 0)
+  await sql`update jobs set expires_at = now() - interval '20 minutes' where id = ${job_id}`.execute(db)
+  const overdue = Number((await scrape()).focus_overdue_hold_seconds)
+  t.ok(overdue >= 1_199 && overdue < 1_300, `${overdue} s`)
+  await sweepHolds(db, app.ledger)
+  t.equal((await scrape()).focus_overdue_hold_seconds, 0)
 })
 
 t.test('the gauges of the database read indexes, not tables', async (t) => {

@@ -46,6 +46,21 @@ t.test('the chart and its table have the balance at the end of each of 30 days',
   t.match(body, new RegExp(`to ${expected[0]?.toLocaleString('en-US')} credits today\\.`))
 })
 
+t.test('the chart has the balance that until= says, also where entries waited for each other', async (t) => {
+  const { db, see, ada } = await opened(t)
+  const midnight = Math.floor(Date.now() / 86_400_000) * 86_400_000
+  // The entry with the smaller number is the later one, by the clock that gave them their times.
+  await past(db, ada.id, [
+    { at: new Date(midnight - 86_400_000), amount: 5 },
+    { at: new Date(midnight + 1_000), amount: 7 },
+    { at: new Date(midnight - 2_000), amount: 11 },
+  ])
+  const until = new Date(midnight - 1).toISOString()
+  const { entries } = (await ada.get(`/api/wallet/entries?limit=1&until=${until}`)).json()
+  const [, yesterday] = [...(await see('/account')).body.matchAll(/<tr><td>[^<]+<\/td><td>([^<]+)<\/td><\/tr>/g)]
+  t.equal(Number(yesterday?.[1]), entries[0].balance_after)
+})
+
 t.test('the chart begins with the first entry, and appears when there are several days to show', async (t) => {
   const { db, see, person } = await opened(t)
   const days = async (first: number) => {
@@ -176,4 +191,19 @@ t.test("nobody sees or revokes what is somebody else's", async (t) => {
   t.equal((await post('/account/revoke', { id }, { origin: OURS }, bob.cookie)).statusCode, 404)
   t.equal((await post('/account/revoke', { id: 'x' })).statusCode, 400)
   t.equal((await post('/account/revoke', { id })).statusCode, 303)
+})
+
+t.test('the form revokes at once, and the page says when and from where a token was last used', async (t) => {
+  const service = await opened(t)
+  const { app, see, post } = service
+  const token = await logInByPage(service, { client_name: 'laptop' })
+  const use = () =>
+    app.inject({ url: '/api/wallet', headers: { authorization: `Bearer ${token}` }, remoteAddress: '203.0.113.9' })
+  t.match((await see('/account')).body, /laptop[\s\S]*never used/)
+  t.equal((await use()).statusCode, 200)
+  t.match((await see('/account')).body, /last used \d+ \w+ \d{4}, \d\d:\d\d UTC from 203\.0\.113\.9/)
+  const { tokens } = (await see('/api/tokens')).json()
+  t.match(tokens[0], { last_used_from: '203.0.113.9', last_used_at: String })
+  t.equal((await post('/account/revoke', { id: tokens[0].id })).statusCode, 303)
+  t.equal((await use()).statusCode, 401, 'not even the instance that knows it takes it')
 })

@@ -54,12 +54,30 @@ t.test('an administrator whose token is not for that is told how to get one that
   t.match(stderr, `Log in with this scope: ${FOCUS} login --scope admin\n`)
 })
 
+t.test('an administrator gives back what a job cost', async (t) => {
+  const { done, focus, json, person: admin } = await signedIn(t, service, 'account admin')
+  await done('admin', 'grant', admin.clerkId, '9', '--reference', unique('gift'), '--reason', 'a gift')
+  const job = (await done('jobs', 'create', '--app', 'clips', '--action', 'render', '--cost', '9')).trim()
+  const refund = (...more: string[]) => ['admin', 'refund', job, '--account', admin.id, '--reason', 'black', ...more]
+  const early = await focus(refund())
+  t.match([early.code, early.stderr], [1, /has not ended/])
+  await done('jobs', 'complete', job, '--cost', '9')
+  t.match(await json(...refund('--amount', '4')), { entry: { amount: 4, corrects_job_id: job }, refunded: 4 })
+  const rest = await focus(refund('--part', '2'))
+  t.match([rest.code, rest.stderr], [0, /gave back 5 credits, 9 of this job in all\.$/m])
+  const more = await focus(refund('--part', '3', '--amount', '1'))
+  t.match([more.code, more.stderr], [1, /0 credits can still be given back/])
+  t.match(await done('entries', '--limit', '2'), new RegExp(`adjustment +5 +\\d+ +${job}`), 'beside its job')
+  t.match(await done('jobs', 'show', job), /^Refunded +9$/m)
+  t.equal((await focus(['admin', 'refund', job, '--reason', 'black'])).code, 2, 'the account is needed')
+})
+
 t.test('an administrator registers apps, moves credits and checks the ledger', async (t) => {
   const { done, focus, json, person: admin } = await signedIn(t, service, 'account admin')
   const slug = unique('podcasts')
-  const unregistered = await focus(['admin', 'apps', 'set', slug, '--name', 'Podcasts'])
-  t.equal(unregistered.code, 2)
-  t.match(unregistered.stderr, '--starter-credits')
+  t.match(await json('admin', 'apps', 'set', slug, '--name', 'Podcasts'), {
+    app: { starter_credits: 0, max_overage: null },
+  })
   const origins = ['--origin', 'https://a.example.com', 'https://b.example.com']
   await done('admin', 'apps', 'set', slug, '--name', 'Podcasts', '--starter-credits', '10', ...origins)
   t.match(await json('admin', 'apps', 'set', slug, '--settle-key', 'rotate'), {
@@ -69,6 +87,11 @@ t.test('an administrator registers apps, moves credits and checks the ledger', a
       origins: ['https://a.example.com', 'https://b.example.com'],
       settle_key: String,
     },
+  })
+  t.match(await done('admin', 'apps', 'set', slug, '--max-overage', '200%'), /^Max\. overage +200 % of the estimate$/m)
+  t.match(await json('admin', 'apps', 'set', slug, '--max-overage', '50'), { app: { max_overage: { credits: 50 } } })
+  t.match(await json('admin', 'apps', 'set', slug, '--no-max-overage'), {
+    app: { max_overage: null, starter_credits: 10 },
   })
   t.match(await json('admin', 'apps', 'set', slug, '--no-origin'), { app: { origins: [], has_settle_key: true } })
   const uris = ['--redirect-uri', 'https://a.example.com/callback', 'http://127.0.0.1/callback']

@@ -29,7 +29,11 @@ t.test('a job from its reservation to its end, and what it leaves in the wallet'
   t.match(await done('entries'), /^ *3 .* job_refund +2 +17 /m)
 
   const other = (await done('jobs', 'create', '--app', 'video', '--action', 'x', '--cost', '4')).trim()
-  t.match(await json('jobs', 'fail', other, '--no-refund'), { moved: null, credits: 13 })
+  t.match(await json('jobs', 'fail', other, '--no-refund', '--metadata', '{"error":"disk full"}'), {
+    job: { metadata: { error: 'disk full' } },
+    moved: null,
+    credits: 13,
+  })
   const again = await focus(['jobs', 'fail', other])
   t.equal(again.code, 1)
   t.match(again.stderr, /^Error: This job is already failed/)
@@ -63,10 +67,12 @@ t.test('what is missing is said with 402, 403 and 401, and each has its exit cod
   const { focus, token } = await signedIn(t, service)
   const short = await focus(['jobs', 'create', '--app', unique('unregistered'), '--action', 'x', '--cost', '5'])
   t.equal(short.code, 1)
-  t.equal(
+  t.match(
     short.stderr,
-    'Error: This needs 5 credits; you have 0 credits.\n5 more credits are needed. Buy more: https://example.com/topup\n',
+    /^Error: This needs 5 credits; you have 0 credits\.\n5 more credits are needed\. Buy more: https:\/\/example\.com\/topup, or \S.* buy\n$/,
   )
+  t.equal((await focus(['buy'])).stdout, 'https://example.com/topup\n')
+  t.strictSame(JSON.parse((await focus(['buy', '--json'])).stdout), { buy_url: 'https://example.com/topup' })
   const scope = await focus(['admin', 'verify'])
   t.equal(scope.code, 1)
   t.match(scope.stderr, 'Only an administrator may do this.')
@@ -110,11 +116,11 @@ t.test('lists go on where they end, and tell how', async (t) => {
   const { done, focus, person } = await signedIn(t, service)
   await person.get('/api/wallet?app=video')
   for (const cost of [1, 2, 3]) await person.reserve(cost)
-  const first = await focus(['jobs', 'list', '--app', 'video', '--limit', '2'])
+  const first = await focus(['jobs', 'list', '--app', 'clips', '--limit', '2'])
   t.match(first.stderr, 'Older jobs: ')
   const [, cursor = ''] =
-    /^Older jobs: node \S+focus\.js jobs list --app video --limit 2 --cursor (\S+)\n$/.exec(first.stderr) ?? []
-  t.match(await done('jobs', 'list', '--app', 'video', '--cursor', cursor), /^ID.*\n[^\n]+ 1 +\d{4}-[^\n]+\n$/)
+    /^Older jobs: node \S+focus\.js jobs list --app clips --limit 2 --cursor (\S+)\n$/.exec(first.stderr) ?? []
+  t.match(await done('jobs', 'list', '--app', 'clips', '--cursor', cursor), /^ID.*\n[^\n]+ 1 +\d{4}-[^\n]+\n$/)
   t.match(await done('entries', '--csv', '--limit', '1'), /^seq,created_at,kind,.*\r?\n4,/)
   t.match(await done('tokens', 'list'), /^[0-9a-f-]{36} \* +ada-laptop +account /m)
 })

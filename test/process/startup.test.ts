@@ -112,3 +112,25 @@ t.test('what an operator can mend is explained in a sentence, and everything els
   t.match(told({ code: 'EACCES', path: '/data' }), /^\/data .*DATA_DIR/)
   t.type(told({ code: 'E_ELSE' }), Error)
 })
+
+t.test('the package of Stripe is loaded where Stripe is configured, and nowhere else', async (t) => {
+  const watch = `import { registerHooks } from 'node:module'
+    registerHooks({ load(url, context, next) {
+      if (url.includes('/node_modules/stripe/')) console.error('stripe was loaded')
+      return next(url, context)
+    } })`
+  const nodeArgs = [`--import=data:text/javascript,${encodeURIComponent(watch)}`]
+  const DATABASE_URL = await databaseUrl()
+  const stripe = { STRIPE_SECRET_KEY: 'sk_test_1234567890', STRIPE_WEBHOOK_SECRET: 'whsec_1234567890' }
+  for (const [env, expected] of [
+    [{}, false],
+    [stripe, true],
+  ] as const) {
+    const service = await launch(t, { DATABASE_URL, ...env }, nodeArgs)
+    await service.said(LISTENING)
+    t.equal((await get(`${service.url}/api/packs`)).status, 200)
+    t.equal(service.output().includes('stripe was loaded'), expected)
+    service.kill('SIGTERM')
+    await service.closed
+  }
+})

@@ -12,6 +12,12 @@ export interface ModelJob {
   /** `completed 3`, `failed 0`; undefined: under way */
   ended?: string
   expired?: boolean
+  /** What it was charged, which a cap may have kept below what was asked for; and what was given back of that, by part */
+  cost: number
+  cap?: number
+  refunds: Map<number, number>
+  /** Ended with its account */
+  closed?: boolean
 }
 
 const LATE_SECONDS = 7 * 86_400
@@ -20,6 +26,7 @@ export class Model {
   credits = 0
   entries = 0
   now = 0
+  closed = false
   /** What apps offer, and who has granted it */
   starter = new Map<string, number>()
   granted = new Set<string>()
@@ -37,6 +44,7 @@ export class Model {
   }
 
   visit(app: string, credits = this.starter.get(app) ?? 0): number {
+    if (this.closed) return 200
     if (!this.granted.has(app)) this.move(credits)
     if (credits > 0) this.granted.add(app)
     return 200
@@ -44,20 +52,37 @@ export class Model {
 
   reserve(
     cost: number,
-    options: { app?: string; key?: string; keyed?: boolean; ttl?: number; server?: boolean } = {},
+    options: {
+      app?: string
+      key?: string
+      keyed?: boolean
+      cap?: number | undefined
+      ttl?: number
+      server?: boolean
+    } = {},
   ): number {
-    const { app = '', key, keyed = false, ttl, server = false } = options
+    const { app = '', key, keyed = false, cap, ttl, server = false } = options
     if (keyed && ttl !== undefined && !server) return 403
     const body = `${app} ${cost} ${keyed} ${ttl}`
     const earlier = key === undefined ? undefined : this.keys.get(key)
     if (earlier && earlier.body !== body) return 422
     if (earlier) return earlier.job.ended ? 409 : 200
+    if (this.closed) return 403
     this.visit(app)
     if (this.credits < cost) this.release(cost - this.credits)
     if (this.credits < cost) return 402
     this.move(-cost)
     const life = ttl ?? 86_400
-    const job = { id: '', reserved: cost, keyed, ttl: life, expires: this.now + life }
+    const job: ModelJob = {
+      id: '',
+      reserved: cost,
+      keyed,
+      ttl: life,
+      expires: this.now + life,
+      cost: 0,
+      refunds: new Map(),
+    }
+    if (cap !== undefined) job.cap = cap
     if (key !== undefined) this.keys.set(key, { body, job })
     this.jobs.push(job)
     return 200
@@ -65,21 +90,22 @@ export class Model {
 
   complete(job: ModelJob, cost: number, server = false): number {
     const late = job.expired && job.ended === 'failed 0' && this.now < job.expires + LATE_SECONDS
-    const refused = this.refusal(job, server)
+    const refused = this.refusal(job, server) ?? this.unlessEnded(job, late)
     if (refused || !late) return refused ?? this.end(job, `completed ${cost}`, cost)
     job.ended = `completed ${cost}`
-    this.move(-cost)
+    job.cost = this.charged(job, cost)
+    this.move(-job.cost)
     return 200
   }
 
   fail(job: ModelJob, refund: boolean, server = false): number {
     if (job.expired && !refund) return this.refusal(job, server) ?? 409
     const cost = refund ? 0 : job.reserved
-    return this.refusal(job, server) ?? this.end(job, `failed ${cost}`, cost)
+    return this.refusal(job, server) ?? this.unlessEnded(job) ?? this.end(job, `failed ${cost}`, cost)
   }
 
   heartbeat(job: ModelJob, ttl = job.ttl, server = false): number {
-    const refused = this.refusal(job, server)
+    const refused = this.refusal(job, server) ?? this.unlessEnded(job)
     if (refused || job.ended) return refused ?? 409
     job.expires = Math.max(job.expires, this.now + ttl)
     return 200
@@ -100,10 +126,42 @@ export class Model {
   adjust(amount: number, reference: string, allowNegative = false): number {
     const earlier = this.references.get(reference)
     if (earlier !== undefined) return earlier === amount ? 200 : 409
+    if (this.closed) return 403
     if (amount < 0 && this.credits + amount < 0 && !allowNegative) return 409
     this.references.set(reference, amount)
     this.move(amount)
     return 200
+  }
+
+  /** Gives back a part of what a job cost: all that is left of it, unless an amount is said */
+  refund(job: ModelJob, part: number, amount?: number): number {
+    const parts = [...job.refunds].reduce((sum, [n, given]) => (n === part ? sum : sum + given), 0)
+    const given = amount ?? job.cost - parts
+    const earlier = job.refunds.get(part)
+    if (earlier !== undefined) return earlier === given ? 200 : 409
+    if (this.closed) return 403
+    if (!job.ended || given < 1 || parts + given > job.cost) return 409
+    job.refunds.set(part, given)
+    this.move(given)
+    return 200
+  }
+
+  private charged({ reserved, cap = Number.MAX_SAFE_INTEGER }: ModelJob, cost: number): number {
+    return cost - reserved > cap ? reserved + cap : cost
+  }
+
+  /** Every hold comes back, and nothing moves any more */
+  close(): void {
+    for (const job of this.jobs.filter(({ ended }) => !ended)) {
+      this.end(job, 'failed 0', 0)
+      job.closed = true
+    }
+    this.closed = true
+  }
+
+  /** A closed account repeats what it has answered; nothing else. What ended with it is not even repeated */
+  private unlessEnded(job: ModelJob, late = false): number | undefined {
+    return job.closed || (this.closed && (!job.ended || late)) ? 403 : undefined
   }
 
   /** A key of another app finds no job; where the job's app has one, a person alone may not */
@@ -115,7 +173,8 @@ export class Model {
   private end(job: ModelJob, how: string, cost: number): number {
     if (job.ended) return job.ended === how ? 200 : 409
     job.ended = how
-    this.move(job.reserved - cost)
+    job.cost = this.charged(job, cost)
+    this.move(job.reserved - job.cost)
     return 200
   }
 

@@ -33,7 +33,6 @@ t.test('an app hears of its jobs, signed, once per event', async (t) => {
   const message = new Webhook(secret).verify(first.body, first.headers as Record<string, string>)
   t.match(message, {
     type: 'job.completed',
-    timestamp: /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?[+-]\d\d:\d\d$/,
     data: {
       account_id: ada.id,
       credits: 7,
@@ -45,34 +44,108 @@ t.test('an app hears of its jobs, signed, once per event', async (t) => {
   t.equal(new Set(received.map(({ headers }) => headers['webhook-id'])).size, 4)
 })
 
-t.test('account.low and account.negative are said when the credits cross the line, by whatever they do', async (t) => {
-  const { ada, operator, reserve, settle, types } = await hooked(t, undefined, {
-    events: ['account.low', 'account.negative'],
+t.test('account.low and account.recovered count what is owned: a hold that comes and goes is none of it', async (t) => {
+  const { ada, app, db, operator, received, reserve, settle, types } = await hooked(t, undefined, {
+    events: ['account.low', 'account.recovered', 'account.negative'],
   })
-  const job = await reserve(11)
-  await settle()
-  t.strictSame(types(), ['account.low'], '20 → 9')
-  await reserve(1)
-  await settle()
-  t.equal(types().length, 1, '9 → 8 crosses nothing')
-  await ada.complete(job, 40)
-  await settle()
-  t.strictSame(types(), ['account.low', 'account.negative'], '8 → -21')
-  await credit(operator, ada, 100)
-  await settle()
-  t.equal(types().length, 2)
+  const heard = async () => {
+    const before = types().length
+    await settle()
+    return types().slice(before)
+  }
+  const [job, other] = [await reserve(15), await reserve(1)]
+  t.strictSame(await heard(), [], '20 owned, 4 of them to spend')
+  await ada.fail(other)
+  await sql`update jobs set expires_at = now() where id = ${await reserve(3)}`.execute(db)
+  await sweepHolds(db, app.ledger)
+  t.strictSame(await heard(), [], 'nor a release, nor an expiry')
+  await ada.complete(job, 11)
+  t.strictSame(await heard(), ['account.low'], '20 → 9')
+  await ada.complete(await reserve(5), 5)
+  t.strictSame(await heard(), [], '9 → 4 crosses nothing')
+  await ada.complete(await reserve(4), 20)
+  t.strictSame(await heard(), ['account.negative'], '4 → -16')
+  await credit(operator, ada, 25)
+  t.strictSame(await heard(), [], '-16 → 9')
+  await credit(operator, ada, 1)
+  t.strictSame(await heard(), ['account.recovered'], '9 → 10')
+  await credit(operator, ada, -30)
+  t.strictSame((await heard()).sort(), ['account.low', 'account.negative'], '10 → -20')
+  const { seq } = await db.selectFrom('accounts').select('seq').where('id', '=', ada.id).executeTakeFirstOrThrow()
+  t.strictSame(JSON.parse(received.at(-1)?.body ?? '').data, { account_id: ada.id, credits: -20, held: 0, seq })
 })
 
-t.test('an adjustment tells the apps that the account has used', async (t) => {
-  const { ada, operator, slug, settle, types } = await hooked(t)
-  await credit(operator, ada, -15)
+t.test('times in payloads are written as in the API', async (t) => {
+  const { ada, received, reserve, settle } = await hooked(t, undefined, { events: ['job.completed'] })
+  const { job } = (await ada.complete(await reserve(5), 3)).json()
   await settle()
-  t.strictSame(types(), [], 'it has used none')
-  await ada.get(`/api/wallet?app=${slug}`)
+  const { timestamp, data } = JSON.parse(received[0]?.body ?? '')
+  t.match(timestamp, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
+  t.strictSame(data.job, job)
+  t.match(data, { credits: 17, held: 0, seq: 3 })
+})
+
+t.test('events of an account go to every app that it has used', async (t) => {
+  const { ada, app, db, operator, reserve, settle, slug, types, url } = await hooked(t, undefined, {
+    events: ['job.failed'],
+  })
+  const subscribe = async (name: string) => {
+    const other = unique(name)
+    await operator.put(`/api/admin/apps/${other}`, { starter_credits: 0 })
+    const events = ['account.low', 'account.recovered']
+    await operator.post(`/api/admin/apps/${other}/webhooks`, { url: `${url}?${name}`, events, low_credits: 10 })
+    return other
+  }
+  const [seen, used, stranger] = [await subscribe('seen'), await subscribe('used'), await subscribe('stranger')]
+  await ada.get(`/api/wallet?app=${seen}`)
+  await ada.post('/api/jobs', { app: used, action: 'a', cost_estimate: 0 })
+  const told = async () => {
+    const rows = await db
+      .selectFrom('webhook_messages')
+      .innerJoin('webhook_endpoints', 'webhook_endpoints.id', 'webhook_messages.endpoint_id')
+      .select(['app_slug', 'event'])
+      .where('account_id', '=', ada.id)
+      .execute()
+    await settle()
+    return rows.map(({ app_slug, event }) => `${app_slug} ${event}`).sort()
+  }
+  await ada.complete(await reserve(15), 15)
+  t.strictSame(await told(), [seen, used].map((name) => `${name} account.low`).sort(), 'also of a job at another app')
   await credit(operator, ada, 15)
-  await credit(operator, ada, -30)
-  await settle()
-  t.strictSame(types().sort(), ['account.low', 'account.negative'])
+  t.strictSame(await told(), [seen, used].map((name) => `${name} account.recovered`).sort())
+  await ada.complete(await reserve(15), 15)
+  await told()
+  await operator.put(`/api/admin/apps/${stranger}`, { starter_credits: 9 })
+  await ada.get(`/api/wallet?app=${stranger}`)
+  t.strictSame(
+    await told(),
+    [seen, used, stranger].map((name) => `${name} account.recovered`).sort(),
+    'starter credits count',
+  )
+  t.ok(types().length >= 7)
+  t.ok(slug && app)
+})
+
+t.test('a level needs a number of credits', async (t) => {
+  const { app, endpoint, operator, slug, url } = await hooked(t, undefined, {
+    events: ['job.failed'],
+    low_credits: undefined,
+  })
+  const path = `/api/admin/apps/${slug}/webhooks`
+  const change = (body: object) =>
+    app.inject({
+      method: 'PATCH',
+      url: `/api/admin/webhooks/${endpoint.id}`,
+      headers: { authorization: operator.authorization },
+      payload: body,
+    })
+  for (const event of ['account.low', 'account.recovered']) {
+    for (const refused of [await operator.post(path, { url, events: [event] }), await change({ events: [event] })])
+      t.match([refused.statusCode, refused.json().field], [400, 'low_credits'], event)
+    t.equal((await operator.post(path, { url, events: [event], low_credits: 0 })).statusCode, 200)
+  }
+  t.equal((await change({ events: ['account.low'], low_credits: 5 })).statusCode, 200)
+  t.match((await change({ events: ['account.low', 'account.recovered'] })).json(), { endpoint: { low_credits: 5 } })
 })
 
 t.test('nothing is written where nobody listens, nor for what moves nothing', async (t) => {

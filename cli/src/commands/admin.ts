@@ -1,7 +1,7 @@
 import type { components } from '../api-types.ts'
-import { EXIT, Failure, usage } from '../failure.ts'
+import { EXIT, Failure } from '../failure.ts'
 import type { Focus } from '../focus.ts'
-import { colours, line, print, printFields, printJson, printTable, remark } from '../output.ts'
+import { colours, creditsText, line, print, printFields, printJson, printTable, remark } from '../output.ts'
 import { everyPage } from '../pages.ts'
 
 type Account = components['schemas']['Account']
@@ -34,29 +34,24 @@ interface AppOptions {
   redirectUri?: string[] | false
   resource?: string[] | false
   settleKey?: 'rotate' | 'remove'
+  /** false: --no-max-overage */
+  maxOverage?: { credits: number } | { percent: number } | false
 }
 
 export async function setApp(focus: Focus, options: AppOptions, slug: string): Promise<void> {
-  const { name, origin, redirectUri, resource, settleKey } = options
+  const { name, origin, redirectUri, resource, settleKey, starterCredits, maxOverage } = options
   const body = {
-    starter_credits: options.starterCredits ?? (await creditsOf(focus, slug)),
+    ...(starterCredits !== undefined && { starter_credits: starterCredits }),
     ...(name !== undefined && { name }),
     ...(origin !== undefined && { origins: origin || [] }),
     ...(redirectUri !== undefined && { redirect_uris: redirectUri || [] }),
     ...(resource !== undefined && { resources: resource || [] }),
     ...(settleKey && { settle_key: settleKey }),
+    ...(maxOverage !== undefined && { max_overage: maxOverage || null }),
   }
   const answer = await focus.ask((api) => api.PUT('/api/admin/apps/{slug}', { params: { path: { slug } }, body }))
   if (focus.json) return printJson(answer)
   printApp(answer.app)
-}
-
-/** The API requires the starter credits in every request, so the current ones are read and sent again. */
-async function creditsOf(focus: Focus, slug: string): Promise<number> {
-  const { apps } = await allApps(focus)
-  const app = apps.find((registered) => registered.slug === slug)
-  if (!app) throw usage(`${slug} is a new app and needs --starter-credits, which may be 0`)
-  return app.starter_credits
 }
 
 function printApp(app: App): void {
@@ -64,6 +59,7 @@ function printApp(app: App): void {
     App: app.slug,
     Name: app.name,
     'Starter credits': app.starter_credits,
+    'Max. overage': overageText(app.max_overage),
     Origins: app.origins.join(' '),
     // A server that is older than OAuth has neither.
     'Redirect URIs': app.redirect_uris?.join(' ') || undefined,
@@ -72,6 +68,9 @@ function printApp(app: App): void {
   })
   if (app.settle_key) remark(line`The settle key is shown only once. Store it on the app's server.`)
 }
+
+const overageText = (cap: App['max_overage']): string =>
+  !cap ? 'no limit' : cap.credits !== undefined ? `${cap.credits} credits` : `${cap.percent} % of the estimate`
 
 interface CreditsOptions {
   reference: string
@@ -91,6 +90,24 @@ export const credits =
     printAccount(answer.account)
     remark(line`Entry ${entry.seq}: ${entry.kind} ${entry.amount > 0 ? '+' : ''}${entry.amount}.`)
   }
+
+interface RefundOptions {
+  account: string
+  reason: string
+  amount?: number
+  part?: number
+}
+
+export async function refund(focus: Focus, options: RefundOptions, id: string): Promise<void> {
+  const { account: account_id, reason, amount, part } = options
+  const body = { account_id, reason, ...(amount !== undefined && { amount }), ...(part !== undefined && { part }) }
+  const answer = await focus.ask((api) => api.POST('/api/admin/jobs/{id}/refund', { params: { path: { id } }, body }))
+  if (focus.json) return printJson(answer)
+  printAccount(answer.account)
+  remark(
+    line`Entry ${answer.entry.seq}: gave back ${creditsText(answer.entry.amount)}, ${answer.refunded} of this job in all.`,
+  )
+}
 
 export async function account(focus: Focus, _: object, clerk_id: string): Promise<void> {
   const answer = await focus.ask((api) => api.GET('/api/admin/accounts', { params: { query: { clerk_id } } }))

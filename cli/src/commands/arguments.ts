@@ -22,6 +22,11 @@ export function credits(given: string): number {
   return number
 }
 
+/** A cap on overages: `50` credits, or `200%` of the estimate. */
+export function maxOverage(given: string): { credits: number } | { percent: number } {
+  return given.endsWith('%') ? { percent: credits(given.slice(0, -1)) } : { credits: credits(given) }
+}
+
 /** The id of a token, or `current`. */
 export const tokenId = (given: string): string => (given === 'current' ? given : uuid(given))
 

@@ -55,6 +55,8 @@ function printJob(job: Job): void {
     Status: job.failure_reason ? `${status} (${job.failure_reason})` : status,
     Reserved: job.reserved,
     Cost: status === 'started' ? undefined : job.actual_cost,
+    'Asked for': job.requested_cost > job.actual_cost ? job.requested_cost : undefined,
+    Refunded: job.refunded || undefined,
     Created: moment(job.created_at),
     Updated: moment(job.updated_at),
     'Hold expires': status === 'started' ? moment(job.expires_at) : undefined,
@@ -142,9 +144,10 @@ function report(focus: Focus, answer: Settled): void {
     printJson(answer)
     return
   }
-  const { job, moved, credits, held, warning } = answer
+  const { job, moved, credits, held, overage_capped, warning } = answer
   const movement = moved ? `${moved.amount > 0 ? '+' : ''}${moved.amount} (${moved.kind})` : 'nothing'
   printFields({ Job: job.id, Status: job.status, Cost: job.actual_cost, Moved: movement, Credits: credits, Held: held })
+  if (overage_capped) remark(line`The app limits what a job may cost: ${job.requested_cost} was asked for.`)
   if (warning) remark(line`${warning}`)
 }
 

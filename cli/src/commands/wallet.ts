@@ -1,4 +1,7 @@
+import { webPage } from '../device-login.ts'
+import { Failure } from '../failure.ts'
 import type { Focus } from '../focus.ts'
+import { openBrowser } from '../login-screen.ts'
 import { day, line, moment, print, printFields, printJson, printTable, printText, remark } from '../output.ts'
 
 export async function wallet(focus: Focus, { app }: { app?: string }): Promise<void> {
@@ -19,6 +22,16 @@ export async function wallet(focus: Focus, { app }: { app?: string }): Promise<v
     )
   }
   if (app_grant && !app_grant.granted) remark(line`${app_grant.slug} grants no starter credits.`)
+}
+
+/** Prints where to buy credits, and opens it in a browser where this machine has one. */
+export async function buy(focus: Focus, { browser }: { browser?: boolean }): Promise<void> {
+  const { buy_url } = await focus.ask((api) => api.GET('/api/wallet'))
+  const page = webPage(buy_url)
+  if (!page) throw new Failure('not_selling', `${focus.server} sells no credits`)
+  if (focus.json) return printJson({ buy_url: page })
+  print(line`${page}`)
+  if (browser !== false) await openBrowser(page)
 }
 
 interface EntriesOptions {
@@ -46,7 +59,11 @@ export async function entries(focus: Focus, { csv, ...query }: EntriesOptions): 
       { title: 'kind', value: ({ kind }) => kind },
       { title: 'amount', value: ({ amount }) => amount },
       { title: 'balance', value: ({ balance_after }) => balance_after },
-      { title: 'for', value: ({ job_id, reason, reference }) => job_id ?? reason ?? reference, shrinks: true },
+      {
+        title: 'for',
+        value: ({ job_id, corrects_job_id, reason, reference }) => job_id ?? corrects_job_id ?? reason ?? reference,
+        shrinks: true,
+      },
     ],
     answer.entries,
   )

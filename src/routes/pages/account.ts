@@ -91,7 +91,7 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
       if (!person) return reply
       const { id } = request.body
       if (!new RegExp(Uuid.pattern ?? '').test(id)) throw badField('id', 'is not the id of a token')
-      await revokeToken(app.db, person.id, id)
+      await app.pats.revoking(person.id, () => revokeToken(app.db, person.id, id))
       return reply.redirect('/account#tokens', 303)
     },
   )
@@ -113,7 +113,7 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
   const readJobs = (accountId: string, before: string | undefined) =>
     app.db
       .selectFrom('jobs')
-      .select(['id', 'app_slug', 'action', 'status', 'reserved', 'actual_cost', 'failure_reason'])
+      .select(['id', 'app_slug', 'action', 'status', 'reserved', 'actual_cost', 'refunded', 'failure_reason'])
       .select([sql.raw<Metadata>(readable()).as('metadata'), 'created_at'])
       .where('account_id', '=', accountId)
       .$if(before !== undefined, (jobs) => jobs.where('id', '<', before ?? ''))

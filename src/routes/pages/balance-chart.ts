@@ -1,32 +1,9 @@
-import { statement } from '../../db/statement.ts'
 import type { Db } from '../../db/tables.ts'
+import { balancesBefore } from '../../ledger/history.ts'
 import { amountText, creditsText, dayText } from './words.ts'
 
 const DAYS = 30
 const DAY_MS = 86_400_000
-
-// For each day, a binary search over seq, which has no gaps and grows with created_at. It reads about 20 rows per day
-// for any number of entries, and created_at needs no index, which every posting would have to update.
-const closingBalances = statement<
-  { account_id: string; first_end: Date; days: number },
-  { day_end: Date; balance: number; begun: boolean }
->(
-  'closing_balances',
-  `with recursive search (day_end, before, past) as (
-    select $first_end::timestamptz + make_interval(hours => 24 * n), 0::bigint, seq + 1
-    from accounts, generate_series(0, $days::int - 1) as n
-    where id = $account_id::uuid
-    union all
-    select day_end, case when created_at < day_end then seq else before end,
-      case when created_at < day_end then past else seq end
-    from search join ledger_entries on account_id = $account_id::uuid and seq = (before + past) / 2
-    where before + 1 < past
-  )
-  select day_end, coalesce(balance_after, 0) as balance, before > 0 as begun
-  from search left join ledger_entries on account_id = $account_id::uuid and seq = before
-  where before + 1 = past
-  order by day_end`,
-)
 
 /** A balance at the end of a day. */
 export interface DayBalance {
@@ -41,11 +18,9 @@ export interface DayBalance {
  */
 export async function readDays(db: Db, accountId: string, now = new Date()): Promise<DayBalance[]> {
   const today = Math.floor(now.getTime() / DAY_MS) * DAY_MS
-  const first_end = new Date(today - (DAYS - 2) * DAY_MS)
-  const rows = await closingBalances(db, { account_id: accountId, first_end, days: DAYS })
-  return rows
-    .filter(({ begun }) => begun)
-    .map(({ day_end, balance }) => ({ day: new Date(day_end.getTime() - DAY_MS), credits: balance }))
+  const ends = Array.from({ length: DAYS }, (_, n) => new Date(today - (DAYS - 2 - n) * DAY_MS))
+  const rows = await balancesBefore(db, accountId, ends)
+  return rows.map(({ moment, balance }) => ({ day: new Date(moment.getTime() - DAY_MS), credits: balance }))
 }
 
 /** The size of the SVG view box; the page stretches it. */

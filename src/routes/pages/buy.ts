@@ -161,13 +161,14 @@ export const buyPages: FastifyPluginAsyncTypebox = async (app) => {
     const person = await signedIn(request, reply)
     if (!person) return reply
     const purchase = await ownLocalPurchase(person.id, request.params.id)
-    const { pack_name, credits, price, currency, id, status } = purchase
-    return page(reply, 'buy-local', {
+    const { pack_name, credits, price, currency, id, status, return_to } = purchase
+    const values = {
       title: 'Pay',
       shown_as: person.shown_as,
       pay: status === 'open' && moneyText(price, currency),
       ...{ id, name: pack_name, credits: creditsText(credits) },
-    })
+    }
+    return page(reply, 'buy-local', values, { formTarget: allowedUrl(request, return_to)?.origin })
   })
 
   app.post('/buy/local/:id', { ...form, ...local }, async (request, reply) => {

@@ -2,7 +2,9 @@ import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typ
 import { sql } from 'kysely'
 import type { EntryKind } from '../../db/tables.ts'
 import { jobNotFound } from '../../http/catalogue.ts'
+import { refundedJobOf } from '../../ledger/history.ts'
 import { readable } from '../../ledger/metadata.ts'
+import { MAX_REFUND_PARTS, refundReference } from '../../ledger/rules.ts'
 import { Uuid } from '../../schemas/primitives.ts'
 import { page, signedIn } from './page.ts'
 import { returnLink } from './return-link.ts'
@@ -50,7 +52,7 @@ export const creditHistoryPages: FastifyPluginAsyncTypebox = async (app) => {
           ...entryTexts(entry),
           job_id: entry.job_id,
           job: jobTitle(entry),
-          about: entry.app_slug ?? shortText(entry.reason, 200),
+          about: shortText(entry.reason, 200) ?? entry.app_slug,
         })),
         older: entries.length > shown.length ? shown.at(-1)?.seq : undefined,
         paged: before !== undefined,
@@ -65,8 +67,9 @@ export const creditHistoryPages: FastifyPluginAsyncTypebox = async (app) => {
       const person = await signedIn(request, reply)
       if (!person) return reply
       const { id } = request.params
-      const [job, entries] = await Promise.all([readJob(person.id, id), readEntriesOf(person.id, id)])
+      const job = await readJob(person.id, id)
       if (!job) throw jobNotFound()
+      const entries = await readEntriesOf(person.id, job)
       return page(reply, 'job', {
         title: jobTitle(job),
         wide: true,
@@ -100,20 +103,23 @@ export const creditHistoryPages: FastifyPluginAsyncTypebox = async (app) => {
     app.db
       .selectFrom('ledger_entries as entry')
       .leftJoin('jobs as job', (join) =>
-        join.onRef('job.account_id', '=', 'entry.account_id').onRef('job.id', '=', 'entry.job_id'),
+        join
+          .onRef('job.account_id', '=', 'entry.account_id')
+          .on('job.id', '=', sql<string>`coalesce(entry.job_id, ${sql.raw(refundedJobOf('entry'))})`),
       )
       .select(['entry.seq', 'entry.kind', 'entry.amount', 'entry.balance_after', 'entry.reason', 'entry.created_at'])
-      .select(['entry.job_id', 'job.app_slug', 'job.action'])
+      .select(['entry.job_id as own_job_id', 'job.id as job_id', 'job.app_slug', 'job.action'])
       .select(sql.raw<Record<string, unknown> | null>(readable('job.metadata')).as('metadata'))
       .where('entry.account_id', '=', accountId)
       .orderBy('entry.seq', 'desc')
 
-  // One condition for each partial unique index of a job's entries. There is no index on job_id alone.
-  const readEntriesOf = (accountId: string, jobId: string) =>
+  // One condition for each partial unique index of a job's entries, and one for its refunds. There is no index on job_id alone.
+  const readEntriesOf = (accountId: string, { id, refunded }: { id: string; refunded: number }) =>
     readEntries(accountId)
       .where(({ and, or, eb }) => {
-        const ofJob = eb('entry.job_id', '=', jobId)
+        const ofJob = eb('entry.job_id', '=', id)
         return or([
+          ...(refunded > 0 ? [eb('entry.reference', 'in', refundReferences(id))] : []),
           and([ofJob, eb('entry.kind', '=', 'job_reserve')]),
           and([ofJob, eb('entry.kind', 'in', ['job_refund', 'job_overage', 'job_release', 'job_expire'])]),
           and([ofJob, eb('entry.kind', '=', 'job_late_charge')]),
@@ -122,15 +128,20 @@ export const creditHistoryPages: FastifyPluginAsyncTypebox = async (app) => {
       .execute()
 }
 
+const refundReferences = (jobId: string) =>
+  Array.from({ length: MAX_REFUND_PARTS }, (_, n) => refundReference(jobId, n + 1))
+
 interface Entry {
+  own_job_id: string | null
+  job_id: string | null
   kind: EntryKind
   amount: number
   balance_after: number
   created_at: Date
 }
 
-const entryTexts = ({ kind, amount, balance_after, created_at }: Entry) => ({
-  word: ENTRY_WORDS[kind],
+const entryTexts = ({ own_job_id, job_id, kind, amount, balance_after, created_at }: Entry) => ({
+  word: job_id !== null && own_job_id === null ? 'Refund' : ENTRY_WORDS[kind],
   amount: movementText(amount),
   gain: amount > 0,
   balance: amountText(balance_after),

@@ -151,7 +151,9 @@ export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
    * @throws {ApiError} 400 invalid_request for `token_in`; for `redirect_to` where the request is JSON
    */
   function returnOf(request: FastifyRequest, { redirect_to, token_in = 'query' }: SigninForm): Return | undefined {
-    const target = allowedUrl(request, redirect_to)
+    const allowed = allowedUrl(request, redirect_to)
+    const target =
+      allowed && (app.origins.isOurs(allowed.origin) || app.origins.mayReturn(allowed)) ? allowed : undefined
     if (redirect_to && !target) {
       if (isJson(request)) throw badField('redirect_to', refusalOf(redirect_to))
       return undefined
@@ -237,7 +239,7 @@ function formTarget({ target }: Return): string | undefined {
 
 const ACCEPTABLE =
   'It must be an https URL of at most 2,048 characters, without user name, spaces or backslashes. ' +
-  'Plain http works on this machine only.'
+  'Plain http works on this machine only. An app may allow some of its paths only.'
 
 const allowing = (origin: string) => `focus admin apps set <app> --origin ${origin}`
 

@@ -60,9 +60,12 @@ export function jobState(job: { status: JobStatus; failure_reason: string | null
 export const jobTitle = (job: { action: string | null; metadata: Record<string, unknown> | null }): string =>
   shortText(job.metadata?.description, 120) ?? shortText(job.action, 120) ?? 'Untitled job'
 
-/** What a job holds or has cost. */
-export const jobCost = (job: { status: JobStatus; reserved: number; actual_cost: number }): string =>
-  job.status === 'started' ? `${creditsText(job.reserved)} held` : creditsText(job.actual_cost)
+/** What a job holds or has cost, and what was given back of that. */
+export function jobCost(job: { status: JobStatus; reserved: number; actual_cost: number; refunded: number }): string {
+  if (job.status === 'started') return `${creditsText(job.reserved)} held`
+  const cost = creditsText(job.actual_cost)
+  return job.refunded > 0 ? `${cost}, ${amountText(job.refunded)} of them refunded` : cost
+}
 
 /** A text from an app or a device, cut to this many characters; undefined where it is empty or no string. */
 export function shortText(text: unknown, characters: number): string | undefined {

@@ -20,6 +20,7 @@ Object {
     "app": Object {
       "created_at": "string",
       "has_settle_key": "boolean",
+      "max_overage": null,
       "name": null,
       "origins": Array [
         "string",
@@ -41,6 +42,7 @@ Object {
     "entry": Object {
       "amount": "number",
       "balance_after": "number",
+      "corrects_job_id": null,
       "created_at": "string",
       "job_id": null,
       "kind": "string",
@@ -75,6 +77,7 @@ Object {
       Object {
         "amount": "number",
         "balance_after": "number",
+        "corrects_job_id": null,
         "created_at": "string",
         "job_id": "string",
         "kind": "string",
@@ -99,6 +102,8 @@ Object {
       "metadata": Object {
         "a": "number",
       },
+      "refunded": "number",
+      "requested_cost": "number",
       "reserved": "number",
       "status": "string",
       "updated_at": "string",
@@ -127,6 +132,8 @@ Object {
       "metadata": Object {
         "a": "number",
       },
+      "refunded": "number",
+      "requested_cost": "number",
       "reserved": "number",
       "status": "string",
       "updated_at": "string",
@@ -145,6 +152,8 @@ Object {
         "metadata": Object {
           "a": "number",
         },
+        "refunded": "number",
+        "requested_cost": "number",
         "reserved": "number",
         "status": "string",
         "updated_at": "string",
@@ -164,6 +173,8 @@ Object {
       "metadata": Object {
         "a": "number",
       },
+      "refunded": "number",
+      "requested_cost": "number",
       "reserved": "number",
       "status": "string",
       "updated_at": "string",
@@ -175,6 +186,7 @@ Object {
     "token": "string",
   },
   "tokens list": Object {
+    "next_cursor": null,
     "tokens": Array [
       Object {
         "created_at": "string",

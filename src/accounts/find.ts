@@ -1,0 +1,13 @@
+import type { Db } from '../db/tables.ts'
+import { accountNotFound } from '../http/catalogue.ts'
+
+/** An account as administrators see it. @throws {ApiError} 404 account_not_found */
+export async function findAccount(db: Db, id: string) {
+  const account = await db
+    .selectFrom('accounts')
+    .select(['id', 'clerk_id', 'plan', 'credits', 'held'])
+    .where('id', '=', id)
+    .executeTakeFirst()
+  if (!account) throw accountNotFound()
+  return account
+}
