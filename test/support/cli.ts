@@ -34,10 +34,13 @@ export async function serve(t: Test, env: Env = {}) {
   function atBrowser(person: Person): Person {
     const headers = { cookie: person.cookie, origin: url }
     const get = (path: string) => service.app.inject({ url: path, headers })
+    const post = (path: string, payload: object | string) =>
+      service.app.inject({ method: 'POST', url: path, payload, headers })
     return {
       ...person,
       get,
-      post: (path, payload) => service.app.inject({ method: 'POST', url: path, payload, headers }),
+      post,
+      reserve: (cost_estimate) => post('/api/jobs', { app: 'video', action: 'render', cost_estimate }),
       put: (path, payload) => service.app.inject({ method: 'PUT', url: path, payload, headers }),
       async balance() {
         const { credits, held } = (await get('/api/wallet')).json().account
