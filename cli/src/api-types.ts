@@ -516,46 +516,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/admin/apps/{slug}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        /**
-         * Register an app, or change it; absent fields keep their value
-         * @description Origins are allowed within 30 seconds on every instance. The new settle key is shown in this answer only.
-         */
-        put: operations["setApp"];
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/admin/apps": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * List the registered apps
-         * @description By slug.
-         */
-        get: operations["listApps"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/admin/credits": {
         parameters: {
             query?: never;
@@ -648,6 +608,46 @@ export interface paths {
          * @description Reads the whole ledger: a large one takes up to two minutes.
          */
         get: operations["verifyLedger"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/apps/{slug}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Register an app, or change it; absent fields keep their value
+         * @description Origins are allowed within 30 seconds on every instance. The new settle key is shown in this answer only.
+         */
+        put: operations["setApp"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/apps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the registered apps
+         * @description By slug.
+         */
+        get: operations["listApps"];
         put?: never;
         post?: never;
         delete?: never;
@@ -5858,348 +5858,6 @@ export interface operations {
             };
         };
     };
-    setApp: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description Lowercase letters, digits and hyphens */
-                slug: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "name": "Video",
-                 *       "starter_credits": 20,
-                 *       "origins": [
-                 *         "https://video.example.com"
-                 *       ],
-                 *       "redirect_uris": [
-                 *         "https://video.example.com/callback"
-                 *       ]
-                 *     }
-                 */
-                "application/json": {
-                    name?: string;
-                    /** @description Granted once to each account that uses the app for the first time from now on; 0 for a new app */
-                    starter_credits?: number;
-                    /** @description How far the cost of a job may pass its estimate; completing beyond it charges up to it. null: no limit */
-                    max_overage?: {
-                        /** @description So many credits beyond the estimate */
-                        credits?: number;
-                        /** @description So much of the estimate beyond it; 200: twice */
-                        percent?: number;
-                    } | null;
-                    /** @description Exact web origins. A page of such an origin can use the whole account of its visitor */
-                    origins?: string[];
-                    /** @description Where a sign-in may return to at the origins: a path, or with a slash at its end all paths below it. Empty: everywhere */
-                    return_paths?: string[];
-                    /** @description Where OAuth sends people back to: https, or http on a loopback address, with any port there. Compared character by character */
-                    redirect_uris?: string[];
-                    /** @description URLs of the app's own APIs that OAuth tokens can be for (RFC 8707); no other app can have the same */
-                    resources?: string[];
-                    /**
-                     * @description rotate: make a new settle key and return it once; the previous one works for ten more minutes. remove: all keys stop working at once, and a user's token can settle the app's jobs again
-                     * @enum {string}
-                     */
-                    settle_key?: "rotate" | "remove";
-                };
-            };
-        };
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "app": {
-                     *         "slug": "video",
-                     *         "name": "Video",
-                     *         "starter_credits": 20,
-                     *         "max_overage": {
-                     *           "percent": 200
-                     *         },
-                     *         "origins": [
-                     *           "https://video.example.com"
-                     *         ],
-                     *         "return_paths": [],
-                     *         "redirect_uris": [
-                     *           "https://video.example.com/callback"
-                     *         ],
-                     *         "resources": [],
-                     *         "has_settle_key": false,
-                     *         "created_at": "2026-11-21T12:00:00.000Z"
-                     *       }
-                     *     }
-                     */
-                    "application/json": {
-                        app: components["schemas"]["App"];
-                    };
-                };
-            };
-            /** @description Bad request; `field` names the field that is wrong, if there is one */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @enum {string} */
-                        error: "invalid_request" | "invalid_json";
-                        /** @description The field that is wrong, as sent */
-                        field?: string;
-                    } & WithRequired<components["schemas"]["Error"], "error">;
-                };
-            };
-            /** @description Unauthorized; `signin_url` is where to sign in */
-            401: {
-                headers: {
-                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @enum {string} */
-                        error: "not_signed_in" | "invalid_token" | "token_expired" | "token_revoked" | "token_not_active_yet" | "session_pending";
-                        signin_url: string;
-                    } & WithRequired<components["schemas"]["SessionUnauthorized"], "error" | "signin_url">;
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @enum {string} */
-                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "not_an_administrator";
-                        /** @description The scope that the token lacks */
-                        scope?: string;
-                    } & WithRequired<components["schemas"]["Error"], "error">;
-                };
-            };
-            /** @description The body is too large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @enum {string} */
-                        error: "body_too_large";
-                    } & WithRequired<components["schemas"]["Error"], "error">;
-                };
-            };
-            /** @description The body is not JSON */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @enum {string} */
-                        error: "unsupported_media_type";
-                    } & WithRequired<components["schemas"]["Error"], "error">;
-                };
-            };
-            /** @description Too many requests; try again after `Retry-After` */
-            429: {
-                headers: {
-                    /** @description Seconds to wait */
-                    "Retry-After"?: number;
-                    /** @description Requests allowed in a window */
-                    "RateLimit-Limit"?: number;
-                    /** @description Requests left in this window */
-                    "RateLimit-Remaining"?: number;
-                    /** @description Seconds until the next window */
-                    "RateLimit-Reset"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @enum {string} */
-                        error: "rate_limited";
-                    } & WithRequired<components["schemas"]["Error"], "error">;
-                };
-            };
-            /** @description Something went wrong on our side */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @enum {string} */
-                        error: "internal_error";
-                    } & WithRequired<components["schemas"]["Error"], "error">;
-                };
-            };
-            /** @description Not available now; try again after `Retry-After` */
-            503: {
-                headers: {
-                    /** @description Seconds to wait */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @enum {string} */
-                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable";
-                    } & WithRequired<components["schemas"]["Error"], "error">;
-                };
-            };
-        };
-    };
-    listApps: {
-        parameters: {
-            query?: {
-                limit?: number;
-                /** @description next_cursor of the previous page */
-                cursor?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "apps": [
-                     *         {
-                     *           "slug": "video",
-                     *           "name": "Video",
-                     *           "starter_credits": 20,
-                     *           "max_overage": {
-                     *             "percent": 200
-                     *           },
-                     *           "origins": [
-                     *             "https://video.example.com"
-                     *           ],
-                     *           "return_paths": [],
-                     *           "redirect_uris": [
-                     *             "https://video.example.com/callback"
-                     *           ],
-                     *           "resources": [],
-                     *           "has_settle_key": false,
-                     *           "created_at": "2026-11-21T12:00:00.000Z"
-                     *         }
-                     *       ],
-                     *       "next_cursor": null
-                     *     }
-                     */
-                    "application/json": {
-                        apps: components["schemas"]["App"][];
-                        /** @description null on the last page */
-                        next_cursor: string | null;
-                    };
-                };
-            };
-            /** @description Bad request; `field` names the field that is wrong, if there is one */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @enum {string} */
-                        error: "invalid_request";
-                        /** @description The field that is wrong, as sent */
-                        field?: string;
-                    } & WithRequired<components["schemas"]["Error"], "error">;
-                };
-            };
-            /** @description Unauthorized; `signin_url` is where to sign in */
-            401: {
-                headers: {
-                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @enum {string} */
-                        error: "not_signed_in" | "invalid_token" | "token_expired" | "token_revoked" | "token_not_active_yet" | "session_pending";
-                        signin_url: string;
-                    } & WithRequired<components["schemas"]["SessionUnauthorized"], "error" | "signin_url">;
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @enum {string} */
-                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "not_an_administrator";
-                        /** @description The scope that the token lacks */
-                        scope?: string;
-                    } & WithRequired<components["schemas"]["Error"], "error">;
-                };
-            };
-            /** @description Too many requests; try again after `Retry-After` */
-            429: {
-                headers: {
-                    /** @description Seconds to wait */
-                    "Retry-After"?: number;
-                    /** @description Requests allowed in a window */
-                    "RateLimit-Limit"?: number;
-                    /** @description Requests left in this window */
-                    "RateLimit-Remaining"?: number;
-                    /** @description Seconds until the next window */
-                    "RateLimit-Reset"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @enum {string} */
-                        error: "rate_limited" | "too_many_at_once";
-                    } & WithRequired<components["schemas"]["Error"], "error">;
-                };
-            };
-            /** @description Something went wrong on our side */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @enum {string} */
-                        error: "internal_error";
-                    } & WithRequired<components["schemas"]["Error"], "error">;
-                };
-            };
-            /** @description Not available now; try again after `Retry-After` */
-            503: {
-                headers: {
-                    /** @description Seconds to wait */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @enum {string} */
-                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable";
-                    } & WithRequired<components["schemas"]["Error"], "error">;
-                };
-            };
-        };
-    };
     adjustCredits: {
         parameters: {
             query?: never;
@@ -6989,6 +6647,348 @@ export interface operations {
                     "application/json": {
                         /** @enum {string} */
                         error: "rate_limited";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+        };
+    };
+    setApp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Lowercase letters, digits and hyphens */
+                slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "Video",
+                 *       "starter_credits": 20,
+                 *       "origins": [
+                 *         "https://video.example.com"
+                 *       ],
+                 *       "redirect_uris": [
+                 *         "https://video.example.com/callback"
+                 *       ]
+                 *     }
+                 */
+                "application/json": {
+                    name?: string;
+                    /** @description Granted once to each account that uses the app for the first time from now on; 0 for a new app */
+                    starter_credits?: number;
+                    /** @description How far the cost of a job may pass its estimate; completing beyond it charges up to it. null: no limit */
+                    max_overage?: {
+                        /** @description So many credits beyond the estimate */
+                        credits?: number;
+                        /** @description So much of the estimate beyond it; 200: twice */
+                        percent?: number;
+                    } | null;
+                    /** @description Exact web origins. A page of such an origin can use the whole account of its visitor */
+                    origins?: string[];
+                    /** @description Where a sign-in may return to at the origins: a path, or with a slash at its end all paths below it. Empty: everywhere */
+                    return_paths?: string[];
+                    /** @description Where OAuth sends people back to: https, or http on a loopback address, with any port there. Compared character by character */
+                    redirect_uris?: string[];
+                    /** @description URLs of the app's own APIs that OAuth tokens can be for (RFC 8707); no other app can have the same */
+                    resources?: string[];
+                    /**
+                     * @description rotate: make a new settle key and return it once; the previous one works for ten more minutes. remove: all keys stop working at once, and a user's token can settle the app's jobs again
+                     * @enum {string}
+                     */
+                    settle_key?: "rotate" | "remove";
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "app": {
+                     *         "slug": "video",
+                     *         "name": "Video",
+                     *         "starter_credits": 20,
+                     *         "max_overage": {
+                     *           "percent": 200
+                     *         },
+                     *         "origins": [
+                     *           "https://video.example.com"
+                     *         ],
+                     *         "return_paths": [],
+                     *         "redirect_uris": [
+                     *           "https://video.example.com/callback"
+                     *         ],
+                     *         "resources": [],
+                     *         "has_settle_key": false,
+                     *         "created_at": "2026-11-21T12:00:00.000Z"
+                     *       }
+                     *     }
+                     */
+                    "application/json": {
+                        app: components["schemas"]["App"];
+                    };
+                };
+            };
+            /** @description Bad request; `field` names the field that is wrong, if there is one */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request" | "invalid_json";
+                        /** @description The field that is wrong, as sent */
+                        field?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Unauthorized; `signin_url` is where to sign in */
+            401: {
+                headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "not_signed_in" | "invalid_token" | "token_expired" | "token_revoked" | "token_not_active_yet" | "session_pending";
+                        signin_url: string;
+                    } & WithRequired<components["schemas"]["SessionUnauthorized"], "error" | "signin_url">;
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "not_an_administrator";
+                        /** @description The scope that the token lacks */
+                        scope?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "body_too_large";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "unsupported_media_type";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Requests allowed in a window */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests left in this window */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the next window */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+        };
+    };
+    listApps: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "apps": [
+                     *         {
+                     *           "slug": "video",
+                     *           "name": "Video",
+                     *           "starter_credits": 20,
+                     *           "max_overage": {
+                     *             "percent": 200
+                     *           },
+                     *           "origins": [
+                     *             "https://video.example.com"
+                     *           ],
+                     *           "return_paths": [],
+                     *           "redirect_uris": [
+                     *             "https://video.example.com/callback"
+                     *           ],
+                     *           "resources": [],
+                     *           "has_settle_key": false,
+                     *           "created_at": "2026-11-21T12:00:00.000Z"
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
+                    "application/json": {
+                        apps: components["schemas"]["App"][];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            /** @description Bad request; `field` names the field that is wrong, if there is one */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request";
+                        /** @description The field that is wrong, as sent */
+                        field?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Unauthorized; `signin_url` is where to sign in */
+            401: {
+                headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "not_signed_in" | "invalid_token" | "token_expired" | "token_revoked" | "token_not_active_yet" | "session_pending";
+                        signin_url: string;
+                    } & WithRequired<components["schemas"]["SessionUnauthorized"], "error" | "signin_url">;
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "not_an_administrator";
+                        /** @description The scope that the token lacks */
+                        scope?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Requests allowed in a window */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests left in this window */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the next window */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
