@@ -11,7 +11,13 @@ export async function withClerk(t: Test, { withKey = true, log = (_line: string)
   const env = { ...clerk.env, ...(withKey && { CLERK_JWT_KEY: clerk.jwtKey }) }
   const { app } = await startOwn(t, env, log)
   const somebody = clerk.signIn()
-  clerk.users.set(somebody.sub, { oauth_x: [{ external_account_id: 'eac_1', token: 'x-token', provider: 'oauth_x' }] })
+  const connection = {
+    object: 'oauth_access_token',
+    external_account_id: 'eac_1',
+    token: 'x-token',
+    provider: 'oauth_x',
+  }
+  clerk.users.set(somebody.sub, { oauth_x: [connection] })
   const bearer = async () => ({ authorization: `Bearer ${await clerk.token({ ...somebody })}` })
 
   /** The answer, and how long it took in ms */

@@ -184,7 +184,7 @@ t.test('only an administrator arranges endpoints, and the secret is shown once',
   t.match(secret, /^whsec_[A-Za-z0-9+/]{43}=$/)
   t.match(endpoint, { app_slug: slug, url, low_credits: 10 })
   const listed = await operator.get(`/api/admin/apps/${slug}/webhooks`)
-  t.strictSame(listed.json(), { endpoints: [endpoint] })
+  t.strictSame(listed.json(), { endpoints: [endpoint], next_cursor: null })
   t.notMatch(listed.body, secret)
 
   const path = `/api/admin/apps/${slug}/webhooks`
