@@ -14,6 +14,7 @@ async function logIn(page: Page, client_name: string, scope = 'account'): Promis
   const payload = { client_name, scope }
   const login = (await app.inject({ method: 'POST', url: '/api/device/start', payload })).json()
   await page.goto(login.verification_uri_complete)
+  if (scope.includes('admin')) await page.getByLabel('Code on the device').fill(login.user_code)
   await page.getByRole('button', { name: 'Approve' }).click()
   await page.getByRole('heading', { name: 'Device approved' }).waitFor()
   const { device_code } = login
@@ -119,7 +120,7 @@ t.test('a device is revoked after asking once, and is out at once', async (t) =>
 t.test('without JavaScript a device is revoked as well', async (t) => {
   const { page } = await openPage(t, browser, { javaScriptEnabled: false })
   await signInByForm(page, url, `${unique('ada')}@example.com`)
-  await page.getByRole('heading', { name: 'Your account' }).waitFor()
+  await page.getByRole('heading', { name: 'Your account', exact: true }).waitFor()
   const token = await logIn(page, 'lost')
   await page.goto(`${url}/account`)
   await page.locator('summary', { hasText: 'Revoke lost' }).click()

@@ -49,7 +49,9 @@ t.test(
     t.ok(existsSync(join(DATA_DIR, 'focus.lock')), 'a crash leaves the lock')
     const third = await launch(t, { DATA_DIR })
     await third.said(LISTENING)
-    const again = await (await get(`${third.url}/api/wallet`, { cookie })).json()
+    // The cookie's name carries the port, and this process has another one.
+    const there = cookie.replace(/_\d+=/, `_${new URL(third.url).port}=`)
+    const again = await (await get(`${third.url}/api/wallet`, { cookie: there })).json()
     t.match(again, { account: { credits: 20 } }, 'with what was there, the session included')
 
     third.kill('SIGINT')
