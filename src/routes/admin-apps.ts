@@ -1,6 +1,7 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { sql } from 'kysely'
-import { callerOf, refuseClosed, requireAdmin } from '../access/caller.ts'
+import { callerOf, refuseClosed } from '../access/caller.ts'
+import { requireAdminOrKey } from '../access/service-keys.ts'
 import { mintSettleKey, OVERLAP_MINUTES } from '../access/settle-keys.ts'
 import { noteAdditions, undoLateAdditions } from '../accounts/late-additions.ts'
 import { isOrigin } from '../addresses.ts'
@@ -13,7 +14,8 @@ import { App, MaxOverage } from '../schemas/admin.ts'
 import { Credits, ListQuery, NextCursor, nullable, PageLimit, ref, Slug } from '../schemas/primitives.ts'
 
 export const adminAppRoutes: FastifyPluginAsyncTypebox = async (app) => {
-  app.addHook('onRequest', requireAdmin)
+  // Refuses a service key by its scope.
+  app.addHook('onRequest', requireAdminOrKey)
 
   const columns = [
     'slug',

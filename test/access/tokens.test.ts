@@ -153,6 +153,7 @@ t.test('people see their own live tokens and revoke them; strangers cannot', asy
     'scopes',
     'created_at',
     'last_used_at',
+    'last_used_from',
     'expires_at',
     'current',
   ])

@@ -5,7 +5,7 @@ import { until } from '../support/until.ts'
 import { withClerk } from '../support/with-clerk.ts'
 
 // These tests mostly wait for time-outs. Each has a service and a Clerk of its own.
-t.jobs = 3
+t.jobs = 6
 
 const ALL = /./
 const OAUTH = /oauth_access_tokens/
