@@ -116,11 +116,11 @@ t.test('lists go on where they end, and tell how', async (t) => {
   const { done, focus, person } = await signedIn(t, service)
   await person.get('/api/wallet?app=video')
   for (const cost of [1, 2, 3]) await person.reserve(cost)
-  const first = await focus(['jobs', 'list', '--app', 'clips', '--limit', '2'])
+  const first = await focus(['jobs', 'list', '--app', 'video', '--limit', '2'])
   t.match(first.stderr, 'Older jobs: ')
   const [, cursor = ''] =
-    /^Older jobs: node \S+focus\.js jobs list --app clips --limit 2 --cursor (\S+)\n$/.exec(first.stderr) ?? []
-  t.match(await done('jobs', 'list', '--app', 'clips', '--cursor', cursor), /^ID.*\n[^\n]+ 1 +\d{4}-[^\n]+\n$/)
+    /^Older jobs: node \S+focus\.js jobs list --app video --limit 2 --cursor (\S+)\n$/.exec(first.stderr) ?? []
+  t.match(await done('jobs', 'list', '--app', 'video', '--cursor', cursor), /^ID.*\n[^\n]+ 1 +\d{4}-[^\n]+\n$/)
   t.match(await done('entries', '--csv', '--limit', '1'), /^seq,created_at,kind,.*\r?\n4,/)
   t.match(await done('tokens', 'list'), /^[0-9a-f-]{36} \* +ada-laptop +account /m)
 })

@@ -27,6 +27,7 @@ Object {
       ],
       "redirect_uris": Array [],
       "resources": Array [],
+      "return_paths": Array [],
       "slug": "string",
       "starter_credits": "number",
     },
@@ -195,6 +196,7 @@ Object {
         "id": "string",
         "last_four": "string",
         "last_used_at": "string",
+        "last_used_from": "string",
         "name": "string",
         "scopes": Array [
           "string",
@@ -245,6 +247,7 @@ Object {
       "id": "string",
       "last_four": "string",
       "last_used_at": "string",
+      "last_used_from": "string",
       "name": "string",
       "scopes": Array [
         "string",
