@@ -107,7 +107,7 @@ t.test('whoever signs out is signed out, and stays so', async (t) => {
 t.test('without JavaScript people sign in and out', async (t) => {
   const { page } = await openPage(t, browser, { javaScriptEnabled: false })
   await signInByForm(page, url, email())
-  await page.getByRole('heading', { name: 'Your account' }).waitFor()
+  await page.getByRole('heading', { name: 'Your account', exact: true }).waitFor()
   await page.getByRole('button', { name: 'Sign out' }).click()
   await page.getByText('You are signed out.').waitFor()
 })
