@@ -22,7 +22,7 @@ export async function handOut(
   if (!inQuery && !origins.isOurs(azp)) return
   await db
     .insertInto('handed_out_tokens')
-    .values({ token_hash: hashOf(token), expires_at: new Date(Number(exp) * 1000) })
+    .values({ token_hash: signedHash(token), expires_at: new Date(Number(exp) * 1000) })
     .onConflict((conflict) => conflict.doNothing())
     .execute()
 }
@@ -32,7 +32,13 @@ export async function wasHandedOut(db: Db, token: string): Promise<boolean> {
   const row = await db
     .selectFrom('handed_out_tokens')
     .select('token_hash')
-    .where('token_hash', '=', hashOf(token))
+    .where('token_hash', '=', signedHash(token))
     .executeTakeFirst()
   return row !== undefined
 }
+
+/**
+ * The hash of what is signed, without the signature: several spellings of one signature verify (padding, unused bits of the last
+ * base64url digit), and each would be another token.
+ */
+const signedHash = (token: string): string => hashOf(token.slice(0, token.lastIndexOf('.')))

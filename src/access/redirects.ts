@@ -104,3 +104,17 @@ function withReturn(
   if (caller) url.searchParams.set('redirect_to', caller)
   return url.href
 }
+
+/**
+ * Whether an address of our own origin is a page that a sign-in may lead to. Others would hide where a person came from: /signin leads on
+ * by itself, and /device would take what follows for a link of ours.
+ */
+export function isOwnPage({ pathname }: URL): boolean {
+  try {
+    // As the router reads it.
+    const path = decodeURIComponent(pathname)
+    return /^\/((account|device|buy)(\/.*)?|oauth\/authorize|api\/docs(\/.*)?)?$/.test(path)
+  } catch {
+    return false
+  }
+}

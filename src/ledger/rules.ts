@@ -562,14 +562,16 @@ function close(state: State): Outcome {
 /** Ends a job without its caller: everything comes back. */
 function giveBack(state: State, outcome: Outcome, hold: Job, failure_reason: 'expired' | typeof ACCOUNT_CLOSED): Job {
   outcome.account.held -= hold.reserved
-  return settle(state, outcome, { ...hold, status: 'failed', actual_cost: 0, failure_reason, merge: null })
+  // The merge that a later operation of the batch asked for stays on the job for that operation.
+  return settle(state, outcome, { ...hold, status: 'failed', actual_cost: 0, failure_reason }, hold.metadata)
 }
 
+const mergedOf = ({ merge, metadata }: Job) => (merge && !merge.too_large ? merge.text : metadata)
+
 /** Writes the end of a job: its movement, its row, and what its app is told. */
-function settle(state: State, outcome: Outcome, job: Job): Job {
+function settle(state: State, outcome: Outcome, job: Job, metadata = mergedOf(job)): Job {
   const movement = settlement(job)
   if (movement) move(state, outcome, movement, { job_id: job.id })
-  const metadata = job.merge && !job.merge.too_large ? job.merge.text : job.metadata
   const ended = { ...job, metadata, updated_at: state.now }
   outcome.job = ended
   outcome.changed.push(ended)

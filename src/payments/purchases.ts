@@ -77,7 +77,8 @@ export async function reconcilePurchase(
   for (let round = 1; ; round++) {
     const purchase = await findPurchase(db, account_id, id)
     if (!purchase) return undefined
-    const payment = await provider.look(bought(purchase), hint)
+    // Another provider sold it, before the configuration was changed: this one knows nothing of it.
+    const payment = purchase.provider === provider.kind ? await provider.look(bought(purchase), hint) : undefined
     if (!payment) {
       await touch(db, { account_id, id })
       return purchase

@@ -58,7 +58,7 @@ export const adminAppRoutes: FastifyPluginAsyncTypebox = async (app) => {
               }),
             ),
             return_paths: Type.Optional(
-              Type.Array(Type.String({ maxLength: 300, pattern: '^/(?!/)[^?#\\\\\\s]*$' }), {
+              Type.Array(Type.String({ maxLength: 300, pattern: '^/([^/?#\\\\\\s][^?#\\\\\\s]*)?$' }), {
                 maxItems: 50,
                 description:
                   'Where a sign-in may return to at the origins: a path, or with a slash at its end all paths below it. Empty: everywhere',

@@ -77,7 +77,10 @@ export const purchaseRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const { isAllowed, isOurs } = app.origins
       const loopbackHttp = isLoopback(new URL(app.config.publicUrl).hostname)
       const target = return_to === undefined ? null : safeRedirect(return_to, { isAllowed, isOurs, loopbackHttp })
-      if (target === undefined) throw badField('return_to', 'is not an address that this service may send people to')
+      // Back on our own pages only to these: /device would take the way back for a link of ours.
+      const own = target && isOurs(target.origin)
+      if (target === undefined || (own && !/^\/(account|buy)(\/|$)/.test(target.pathname)))
+        throw badField('return_to', 'is not an address that this service may send people to')
       const purchase = await beginPurchase(app.payments, account, await findPack(app.db, slug), target?.href ?? null)
       return reply
         .code(201)

@@ -214,6 +214,10 @@ t.test('a token from a query works until it expires and is never renewed', async
   const { now } = Date
   t.intercept(Date, 'now', { value: () => now() + 40_000 })
   t.match((await ask(token)).json(), { error: 'token_not_renewable' }, 'nor when it is about to expire')
+  const digits = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+  for (const spelling of [`${token}=`, `${token}==`, ...[...digits].map((last) => token.slice(0, -1) + last)]) {
+    t.equal((await ask(spelling)).statusCode, 401, `nor in another spelling of its signature: …${spelling.slice(-4)}`)
+  }
   t.equal((await ask(fragment)).statusCode, 200, 'a token of a fragment is renewed')
   t.notMatch(JSON.stringify(await db.selectFrom('handed_out_tokens').selectAll().execute()), token, 'stored as a hash')
 })

@@ -767,6 +767,21 @@ t.test('what apps may want to be told', (t) => {
   t.end()
 })
 
+t.test('a job that an earlier operation of the batch expires still takes the metadata of its own ending', (t) => {
+  const overdue = job({ expires_at: NOW - 1, metadata: '{"a":1}', ...patch(false, false) })
+  const before = state({ account: account(0, { held: 5 }), jobs: [overdue], overdue: [overdue] })
+  const expiring = apply(before, reserve(5))
+  t.match(
+    expiring.changed,
+    [{ id: 'job', failure_reason: 'expired', metadata: '{"a":1}' }],
+    'the expiry merges nothing',
+  )
+  follow(before, expiring)
+  t.match(apply(before, complete(3)).job, { status: 'completed', actual_cost: 3, metadata: '{"b":2}' })
+  t.match(apply(before, fail(true)).refusal, { other_metadata: true })
+  t.end()
+})
+
 t.test('details of a refusal', (t) => {
   t.match(apply(state(), reserve(21)).refusal, { required: 21, available: 20 })
   t.match(apply(state(), adjust(-21)).refusal, { available: 20 })

@@ -171,6 +171,12 @@ t.test('one click approves only where the person came by themselves, and never a
     const asked = await app.inject({ url, headers: { 'sec-fetch-site': 'cross-site' } })
     t.match(asked.body, /name="redirect_to" value="[^"]*must_type=1/, path)
   }
+  for (const detour of ['/signin', '/%73ignin', '/signin/']) {
+    const inner = new URLSearchParams({ redirect_to: `${OURS}${link}` })
+    const nested = new URLSearchParams({ redirect_to: `${OURS}${detour}?${inner}` })
+    const refused = await app.inject({ url: `/signin?${nested}`, headers: { 'sec-fetch-site': 'cross-site' } })
+    t.equal(refused.statusCode, 400, `a sign-in leads to no ${detour}`)
+  }
   t.ok(mustType(await open(`${link}&must_type=1`, 'same-origin')))
   t.match(
     await open(`${link}&must_type=1`, 'same-origin'),

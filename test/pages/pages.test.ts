@@ -109,7 +109,10 @@ t.test('who is not signed in comes back to where they wanted to', async (t) => {
     [await see('/account/entries?before=5', ''), '/account/entries?before=5'],
     [await see('/device?user_code=wdjb+1234', 'focus_session_3000=unknown'), '/device?user_code=wdjb+1234'],
     [await see(`/device?user_code=${'x'.repeat(5000)}`, ''), `/device?user_code=${'x'.repeat(100)}`],
-    [await post('/device', { user_code: 'WDJB-1234' }, { origin: OURS }, ''), '/device?user_code=WDJB-1234'],
+    [
+      await post('/device', { user_code: 'WDJB-1234' }, { origin: OURS }, ''),
+      '/device?user_code=WDJB-1234&must_type=1',
+    ],
   ] as const) {
     t.equal(answer.statusCode, 303)
     const location = new URL(String(answer.headers.location), OURS)

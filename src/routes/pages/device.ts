@@ -48,7 +48,7 @@ export const devicePages: FastifyPluginAsyncTypebox = async (app) => {
     async (request, reply) => {
       const { user_code, action, shown } = request.body ?? {}
       const code = text(user_code)
-      const person = await signedIn(request, reply, withCode(code || text(shown)))
+      const person = await signedIn(request, reply, withCode(code || text(shown), { mustType: true }))
       if (!person) return reply
       const decision: Decision | undefined = action === 'approve' || action === 'deny' ? action : undefined
       // Denying the request on the page needs no typed code.

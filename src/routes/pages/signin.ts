@@ -2,7 +2,7 @@ import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typ
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { bySessionCookie } from '../../access/caller.ts'
 import { handOut } from '../../access/handed-out.ts'
-import { originToAllow, type TokenIn, withToken } from '../../access/redirects.ts'
+import { isOwnPage, originToAllow, type TokenIn, withToken } from '../../access/redirects.ts'
 import { closeSession, openSession, portCookie } from '../../access/sessions.ts'
 import { clerkFrontendHost } from '../../config.ts'
 import { accountClosed, badField, localSignInOff, openOurPage } from '../../http/catalogue.ts'
@@ -153,7 +153,9 @@ export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
   function returnOf(request: FastifyRequest, { redirect_to, token_in = 'query' }: SigninForm): Return | undefined {
     const allowed = allowedUrl(request, redirect_to)
     const target =
-      allowed && (app.origins.isOurs(allowed.origin) || app.origins.mayReturn(allowed)) ? allowed : undefined
+      allowed && (app.origins.isOurs(allowed.origin) ? isOwnPage(allowed) : app.origins.mayReturn(allowed))
+        ? allowed
+        : undefined
     if (redirect_to && !target) {
       if (isJson(request)) throw badField('redirect_to', refusalOf(redirect_to))
       return undefined
