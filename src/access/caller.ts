@@ -88,6 +88,7 @@ export function requireScope(scope: Scope) {
 export async function requireCaller(request: FastifyRequest): Promise<Caller> {
   const caller = await authenticate(request)
   request.account = caller
+  await request.server.limits.caller(request)
   if (caller.via === 'cookie' && !['GET', 'HEAD'].includes(request.method)) {
     const { origin } = request.headers
     if (!origin || !request.server.origins.isAllowed(origin)) throw originNotAllowed()
@@ -104,6 +105,7 @@ export async function requireCaller(request: FastifyRequest): Promise<Caller> {
 export async function requireSession(request: FastifyRequest): Promise<void> {
   const caller = await authenticate(request)
   request.account = caller
+  await request.server.limits.caller(request)
   const { db, origins } = request.server
   const { sid, via, jwt } = caller
   if (!sid || (jwt && (!origins.isOurs(jwt.claims.azp) || (await wasHandedOut(db, jwt.token))))) throw sessionRequired()

@@ -46,6 +46,8 @@ const COUNTERS = 20_000
 const STATIC = /^\/(assets|api\/docs\/static)\//
 
 export interface Limits {
+  /** Counts a request as soon as its caller is known, so that refusals of a route's own hooks count. @throws {ApiError} 429 rate_limited */
+  caller(request: FastifyRequest): Promise<void>
   /**
    * Verifies a credential within the budget of failures that the request's address has: see failures.ts.
    * @throws {ApiError} 429 rate_limited, and whatever `verify` throws
@@ -85,6 +87,8 @@ export async function registerLimits(app: FastifyInstance): Promise<void> {
     (seconds) => rateLimited(seconds, max),
   )
   type Limiter = typeof accounts
+  /** What a request was counted as: each counts once, where it is first known who is asking */
+  const results = new WeakMap<FastifyRequest, Awaited<ReturnType<Limiter>>>()
 
   function limiterOf(request: FastifyRequest): Limiter {
     const { limit } = request.routeOptions.config
@@ -97,12 +101,13 @@ export async function registerLimits(app: FastifyInstance): Promise<void> {
   }
 
   async function count(limiter: Limiter, request: FastifyRequest, reply?: FastifyReply): Promise<void> {
-    const counted = await limiter(request)
-    if (counted.isAllowed) return
-    const { isExceeded, remaining, ttlInSeconds } = counted
-    if (isExceeded) throw limited(counted)
+    const result = results.get(request) ?? (await limiter(request))
+    results.set(request, result)
+    if (result.isAllowed) return
+    const { isExceeded, remaining, ttlInSeconds } = result
+    if (isExceeded) throw limited(result)
     reply?.headers({
-      'ratelimit-limit': counted.max,
+      'ratelimit-limit': result.max,
       'ratelimit-remaining': remaining,
       'ratelimit-reset': ttlInSeconds,
     })
@@ -117,6 +122,7 @@ export async function registerLimits(app: FastifyInstance): Promise<void> {
   })
 
   app.decorate('limits', {
+    caller: (request) => count(limiterOf(request), request),
     async verifying(request, credential, verify) {
       try {
         return await failures.verify(byAddress(request), credential, verify)

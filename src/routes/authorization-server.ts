@@ -141,9 +141,12 @@ const endpoints: FastifyPluginAsyncTypebox = async (app) => {
   app.setErrorHandler(sendProblem)
   // The schemas are for the document: what is wrong is said with the errors of the RFCs.
   app.setValidatorCompiler(() => () => true)
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', async (_request, reply) => {
     reply.header('cache-control', 'no-store')
-    if (request.headers.authorization !== undefined) throw publicClientsOnly()
+  })
+  // Behind the limit, so that refusals count.
+  app.addHook('preValidation', async ({ headers }) => {
+    if (headers.authorization !== undefined) throw publicClientsOnly()
   })
 
   app.post(

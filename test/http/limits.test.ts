@@ -66,6 +66,25 @@ t.test('a person and their token share one limit', async (t) => {
   t.equal(Number(after.headers['ratelimit-remaining']), Number(headers['ratelimit-remaining']) - 1)
 })
 
+t.test('what a hook of the route refuses counts as well', async (t) => {
+  const { app, person } = await startOwn(t, LIMITED)
+  const [ada, bob] = [await person(), await person()]
+  const token = bearer(app, await logIn(app, ada))
+  const left = Number((await token.get('/api/wallet')).headers['ratelimit-remaining'])
+  t.strictSame(await times(left + 2, () => token.get('/api/oauthToken/x')), { 403: left, 429: 2 })
+  const remaining = Number((await bob.get('/api/wallet')).headers['ratelimit-remaining'])
+  t.strictSame(await times(remaining + 1, () => bob.get('/api/admin/apps')), { 403: remaining, 429: 1 })
+  const withHeader = () =>
+    app.inject({
+      method: 'POST',
+      url: '/oauth/token',
+      remoteAddress: '192.0.2.77',
+      headers: { authorization: 'Basic eDp5', 'content-type': 'application/x-www-form-urlencoded' },
+      payload: 'grant_type=refresh_token',
+    })
+  t.strictSame(await times(MAX + 1, withHeader), { 401: MAX, 429: 1 })
+})
+
 t.test('requests without an account are limited by address: one of IPv4, a /64 of IPv6', async (t) => {
   const { app } = await startOwn(t, LIMITED)
   t.strictSame(await times(MAX + 2, () => from(app, '192.0.2.1')), { 200: MAX, 429: 2 })
