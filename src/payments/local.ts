@@ -28,6 +28,7 @@ export function localProvider(publicUrl: string): Provider {
     cardPage: async () => null,
     card: async () => ({ id: 'local', name: 'No card, for trying out' }),
     charge: async ({ id }) => localPayment(id),
+    findCharge: async () => undefined,
     giveUp: async () => {},
   }
 }

@@ -78,7 +78,13 @@ export async function reconcilePurchase(
     const purchase = await findPurchase(db, account_id, id)
     if (!purchase) return undefined
     // Another provider sold it, before the configuration was changed: this one knows nothing of it.
-    const payment = purchase.provider === provider.kind ? await provider.look(bought(purchase), hint) : undefined
+    const payment =
+      purchase.provider === provider.kind
+        ? await provider.look(
+            bought(purchase),
+            hint.payment_id ? hint : { ...hint, ...(await lostCharge(payments, purchase)) },
+          )
+        : undefined
     if (!payment) {
       await touch(db, { account_id, id })
       return purchase
@@ -138,6 +144,21 @@ const countOpen = statement<{ account_id: string }, { count: number }>(
   'count_open_purchases',
   `select count(*) from purchases where account_id = $account_id::uuid and status = 'open' and origin = 'checkout'`,
 )
+
+/**
+ * An automatic charge whose answer was lost. The person may have turned automatic top-ups off since, so that nobody repeats the charge and
+ * learns of it.
+ */
+async function lostCharge({ db, provider }: Payments, purchase: PurchaseRow): Promise<Hint> {
+  if (purchase.origin !== 'auto' || purchase.payment_id !== null || purchase.status !== 'open') return {}
+  const payer = await db
+    .selectFrom('payers')
+    .select('customer_id')
+    .where('account_id', '=', purchase.account_id)
+    .executeTakeFirst()
+  const payment_id = payer?.customer_id && (await provider.findCharge(payer.customer_id, bought(purchase)))
+  return payment_id ? { payment_id } : {}
+}
 
 /** The provider was asked, and said nothing new. */
 const touch = statement<{ account_id: string; id: string }, never>(

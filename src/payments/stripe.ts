@@ -179,6 +179,7 @@ export async function stripeProvider(config: StripeConfig, log: FastifyBaseLogge
     find,
     look,
     charge,
+    findCharge: async (customer, purchase) => (await findCharge(customer, purchase))?.id,
 
     createCustomer: (account_id) =>
       ask(async () => {

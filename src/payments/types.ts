@@ -62,6 +62,8 @@ export interface Provider {
     purchase: Bought & { stripe_price_id: string | null; back_to: string },
     customer_id: string | null,
   ): Promise<{ checkout_id: string | null; url: string }>
+  /** The payment of an automatic charge whose answer was lost; undefined: there is none */
+  findCharge(customer: string, purchase: Bought): Promise<string | undefined>
   /** What is true of the purchase's payment now; undefined: the provider knows of none */
   look(purchase: Bought, hint: Hint): Promise<Payment | undefined>
   /** Where the person gives a card for later; null: none is needed */

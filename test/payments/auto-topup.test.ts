@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import t from 'tap'
+import { sweepPurchases } from '../../src/background/sweep-purchases.ts'
 import { topUpDue } from '../../src/payments/auto-topup.ts'
 import { PACK, selling, send } from '../support/selling.ts'
 import { type App, earlier, type Person, personWith, start, startOwn } from '../support/start.ts'
@@ -196,6 +197,26 @@ t.test('an answer that is lost is not charged again, whether the charge came to 
     t.strictSame(await ada.balance(), { credits: 100, held: 0 })
     t.match(await autoOf(ada), { status: 'on' })
   }
+})
+
+t.test('a charge whose answer was lost is found by the sweep, though top-ups were turned off since', async (t) => {
+  const all = await selling(t)
+  const { app, ada, stripe } = all
+  await agreed(all)
+  stripe.fail(CHARGES, 'cut after')
+  await t.rejects(async () => topUp(app), { code: 'payments_unavailable' })
+  stripe.heal()
+  await app.inject({
+    method: 'DELETE',
+    url: '/api/wallet/auto-topup',
+    headers: { cookie: ada.cookie, origin: app.config.publicUrl },
+  })
+  await topUp(app)
+  const [{ id }] = (await ada.get('/api/purchases')).json().purchases
+  await all.asleep(id, '11 minutes')
+  await sweepPurchases(app.payments)
+  t.strictSame(await ada.balance(), { credits: 100, held: 0 })
+  t.match((await ada.get('/api/purchases')).json(), { purchases: [{ status: 'paid' }] })
 })
 
 t.test('a charge that nobody knows of after a day was none', async (t) => {
