@@ -7,7 +7,7 @@ import type { Target } from './clients.ts'
 /** What people have approved, and the codes that clients get for it. All times are the database's. */
 
 /** What a grant can be for. `admin` exists for devices alone. */
-export const GRANT_SCOPES = ['account', 'oauth'] as const satisfies Scope[]
+export const GRANT_SCOPES = ['account', 'oauth', 'spend'] as const satisfies Scope[]
 
 const CODE_SECONDS = 60
 

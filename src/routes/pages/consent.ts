@@ -65,8 +65,8 @@ export const consentPages: FastifyPluginAsyncTypebox = async (app) => {
       return answering(request.query, reply, async (wanted) => {
         const person = await signedIn(request, reply, wanted.path)
         if (!person) return reply
-        // On this machine any program could be the one that comes by: it asks each time.
-        if (!isOnThisMachine(wanted.redirect_uri)) {
+        // On this machine any program could be the one that comes by, and a document may have changed since: they ask each time.
+        if (wanted.client.app_slug !== null && !isOnThisMachine(wanted.redirect_uri)) {
           const code = newCode()
           if (await grantAgain(app.db, approval(person, wanted), code)) return send(reply, wanted, { code })
         }
@@ -100,12 +100,12 @@ export const consentPages: FastifyPluginAsyncTypebox = async (app) => {
   async function answering(given: unknown, reply: FastifyReply, answer: (wanted: Request) => Promise<FastifyReply>) {
     let recipient: Recipient
     try {
-      recipient = await readRecipient(app, given)
+      recipient = await readRecipient(app, given, reply.request.address)
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
-      const { message } = error
+      const { message, statusCode, headers } = error
       const values = { title: 'This link does not work', message, request_id: reply.request.id }
-      return page(reply.code(400), 'consent-refused', values)
+      return page(reply.code(statusCode).headers(headers), 'consent-refused', values)
     }
     try {
       const asked = await readAsked(app, recipient.client, given)
