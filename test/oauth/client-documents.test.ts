@@ -168,29 +168,36 @@ t.test('a client with a document logs people in; it is named by its host, and as
   )
 })
 
-t.test('a document that has changed is noticed when it is read again: by the page, the button and the exchange', async (t) => {
-  const before = await start(t)
-  const registered = await serveDocument(t)
-  const ada = await before.person()
-  const first = clientOf(before.app, registered)
-  const code = await first.code(ada)
-  const { code_verifier } = first
-  registered.state.document.redirect_uris = ['https://attacker.example.com/callback']
-  // An instance that has read nothing yet.
-  const { app } = await startOwn(t)
-  const client = clientOf(app, registered)
-  t.match([(await client.visit(ada)).statusCode, (await client.press(ada, 'approve')).statusCode], [400, 400])
-  t.match((await client.redeem(code, { code_verifier })).json(), {
-    error: 'invalid_request',
-    error_description: /redirect_uri/,
-  })
-  const moved = clientOf(app, { ...registered, redirect_uri: 'https://attacker.example.com/callback' })
-  t.match((await moved.redeem(code, { code_verifier })).json(), { error: 'invalid_grant' }, 'a code stays at its address')
-  registered.state.document.client_id = 'https://else.example.com/client.json'
-  const last = await startOwn(t)
-  const refused = await clientOf(last.app, registered).visit(ada)
-  t.match([refused.statusCode, refused.headers.location, refused.body], [400, undefined, /same client_id/])
-})
+t.test(
+  'a document that has changed is noticed when it is read again: by the page, the button and the exchange',
+  async (t) => {
+    const before = await start(t)
+    const registered = await serveDocument(t)
+    const ada = await before.person()
+    const first = clientOf(before.app, registered)
+    const code = await first.code(ada)
+    const { code_verifier } = first
+    registered.state.document.redirect_uris = ['https://attacker.example.com/callback']
+    // An instance that has read nothing yet.
+    const { app } = await startOwn(t)
+    const client = clientOf(app, registered)
+    t.match([(await client.visit(ada)).statusCode, (await client.press(ada, 'approve')).statusCode], [400, 400])
+    t.match((await client.redeem(code, { code_verifier })).json(), {
+      error: 'invalid_request',
+      error_description: /redirect_uri/,
+    })
+    const moved = clientOf(app, { ...registered, redirect_uri: 'https://attacker.example.com/callback' })
+    t.match(
+      (await moved.redeem(code, { code_verifier })).json(),
+      { error: 'invalid_grant' },
+      'a code stays at its address',
+    )
+    registered.state.document.client_id = 'https://else.example.com/client.json'
+    const last = await startOwn(t)
+    const refused = await clientOf(last.app, registered).visit(ada)
+    t.match([refused.statusCode, refused.headers.location, refused.body], [400, undefined, /same client_id/])
+  },
+)
 
 t.test(
   'one address makes us fetch thirty documents a minute, two at once; one that was refused is not asked for again at once',
