@@ -15,17 +15,13 @@ import {
   settleKeyRequired,
   tooManyAtOnce,
 } from '../http/catalogue.ts'
-import { readPage } from '../http/pages.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
 import { metadataText } from '../http/validation.ts'
-import { MAX_PRINTED_BYTES } from '../ledger/metadata.ts'
+import { jobsPage } from '../ledger/lists.ts'
 import { reserve } from '../ledger/operations.ts'
-import { readJob, readJobs, readMetadata } from '../ledger/read.ts'
+import { readJob } from '../ledger/read.ts'
 import { Job, JobStartRequest, JobStartResponse, JobStatus } from '../schemas/jobs.ts'
 import { ListQuery, ref, Slug, Uuid } from '../schemas/primitives.ts'
-
-/** About how long a job is as JSON, but for its metadata. */
-const JOB_BYTES = 600
 
 /** JSON with sorted keys, so that equal requests have equal hashes. */
 const canonicalJson = configure({ deterministic: true })
@@ -142,18 +138,8 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { app: slug, status, limit = 50, cursor } = request.query
-      const account_id = callerOf(request).id
-
-      const read = (after: { id: string } | undefined, count: number) =>
-        readJobs(app.db, account_id, { app: slug, status }, after?.id ?? cursor, count)
-      const { rows, more } = await readPage(limit, read, ({ bytes }) => JOB_BYTES + bytes)
-      const jobs = []
-      for (const { bytes, ...job } of rows) {
-        if (bytes > MAX_PRINTED_BYTES) job.metadata = await readMetadata(app.db, account_id, job.id)
-        jobs.push(job)
-      }
-      return { jobs, next_cursor: more ? (jobs.at(-1)?.id ?? null) : null }
+      const { app: slug, status, ...page } = request.query
+      return jobsPage(app.db, callerOf(request).id, { app: slug, status }, page)
     },
   )
 
