@@ -11,6 +11,7 @@ export const PLACES: Record<string, { by: string } | 'everywhere' | 'coordinator
   accounts: { by: 'id' },
   admin_actions: { by: 'account_id' },
   app_grants: { by: 'account_id' },
+  budgets: { by: 'account_id' },
   jobs: { by: 'account_id' },
   ledger_entries: { by: 'account_id' },
   payers: { by: 'account_id' },
