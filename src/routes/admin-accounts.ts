@@ -1,9 +1,9 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
-import { requireAdmin } from '../access/caller.ts'
+import { requireAdminOrKey } from '../access/service-keys.ts'
 import { listTokens, MAX_TOKENS } from '../access/tokens.ts'
 import { accountIdOf, CLERK_USER_ID } from '../accounts/account-id.ts'
 import { findAccount } from '../accounts/find.ts'
-import { accountNotFound, tooManyAtOnce } from '../http/catalogue.ts'
+import { accountNotFound, badField, tooManyAtOnce } from '../http/catalogue.ts'
 import { administrator, refusals } from '../http/refusals.ts'
 import { entriesPage, jobsPage } from '../ledger/lists.ts'
 import { listGrants } from '../oauth/grants.ts'
@@ -19,7 +19,7 @@ import { Token } from '../schemas/tokens.ts'
 
 /** Accounts of others, and what belongs to each, in the shapes in which people see their own. */
 export const adminAccountRoutes: FastifyPluginAsyncTypebox = async (app) => {
-  app.addHook('onRequest', requireAdmin)
+  app.addHook('onRequest', requireAdminOrKey)
 
   const byId = Type.Object({ id: { ...Uuid, description: 'The account id' } })
   const cursor = Type.Optional({ ...Uuid, description: 'next_cursor of the previous page' })
@@ -63,6 +63,8 @@ export const adminAccountRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request) => {
       const { clerk_id, limit, cursor, ...filter } = request.query
+      const others = Object.keys(request.query).filter((name) => name !== 'clerk_id' && !name.startsWith('_'))
+      if (clerk_id !== undefined && others.length) throw badField('clerk_id', `cannot be given with ${others[0]}`)
       if (clerk_id !== undefined) return { account: await findAccount(app.db, accountIdOf(clerk_id)) }
       return listAccounts(app.db, filter, { limit, cursor })
     },

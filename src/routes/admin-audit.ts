@@ -1,5 +1,5 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
-import { requireAdmin } from '../access/caller.ts'
+import { requireAdminOrKey } from '../access/service-keys.ts'
 import { tooManyAtOnce } from '../http/catalogue.ts'
 import { administrator, refusals } from '../http/refusals.ts'
 import { listActions } from '../operator/actions.ts'
@@ -8,7 +8,7 @@ import { ListQuery, NextCursor, PageLimit, ref, Uuid } from '../schemas/primitiv
 
 /** What administrators have changed. */
 export const adminAuditRoutes: FastifyPluginAsyncTypebox = async (app) => {
-  app.addHook('onRequest', requireAdmin)
+  app.addHook('onRequest', requireAdminOrKey)
 
   app.get(
     '/api/admin/audit',
