@@ -8209,7 +8209,7 @@ export interface operations {
                 "application/json": {
                     /** @description Lowercase letters, digits and hyphens */
                     pack: string;
-                    /** @description Where the person goes on when it is paid: an address that a sign-in could return to */
+                    /** @description Where the person goes on when it is paid: an address of an allowed origin, or a page of this service */
                     return_to?: string;
                 };
             };

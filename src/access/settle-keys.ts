@@ -33,7 +33,7 @@ export async function readAppKey(request: FastifyRequest): Promise<void> {
   if (request.headers.origin !== undefined) throw settleKeyInBrowser()
   const { db, limits } = request.server
   const secret = String(shown)
-  const credential = { secret, plausible: KEY.test(secret) }
+  const credential = { kind: 'settle_key', secret, plausible: KEY.test(secret) } as const
   request.appOfKey = await limits.verifying(request, credential, () => ownerOf(db, secret))
 }
 
