@@ -32,6 +32,8 @@ const SEMANTIC: Record<string, string[]> = {
   updateWebhookEndpoint: ['low_credits'],
   // Either credits or percent: the requests that are drawn do not count properties.
   setApp: ['max_overage'],
+  // Not 0.
+  adjustCredits: ['amount'],
 }
 
 /** What others need is ended after them, in this order. */
