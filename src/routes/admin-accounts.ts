@@ -63,8 +63,8 @@ export const adminAccountRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request) => {
       const { clerk_id, limit, cursor, ...filter } = request.query
-      const others = Object.keys(request.query).filter((name) => name !== 'clerk_id' && !name.startsWith('_'))
-      if (clerk_id !== undefined && others.length) throw badField('clerk_id', `cannot be given with ${others[0]}`)
+      const other = Object.keys({ ...filter, ...(cursor && { cursor }) }).find((name) => !name.startsWith('_'))
+      if (clerk_id !== undefined && other) throw badField('clerk_id', `cannot be given with ${other}`)
       if (clerk_id !== undefined) return { account: await findAccount(app.db, accountIdOf(clerk_id)) }
       return listAccounts(app.db, filter, { limit, cursor })
     },
