@@ -174,7 +174,7 @@ export interface paths {
         };
         /**
          * List user's jobs with optional filters
-         * @description Newest first. `next_cursor` continues the list.
+         * @description Newest first. `next_cursor` continues the list. With `X-App-Key`, those of the account's jobs that are the app's own.
          */
         get: operations["listJobs"];
         put?: never;
@@ -198,7 +198,7 @@ export interface paths {
         };
         /**
          * Get one job
-         * @description One of your own jobs; those of others are not found.
+         * @description One of your own jobs; those of others are not found. With `X-App-Key`, one of the app's own: `account_id` says whose.
          */
         get: operations["getJob"];
         put?: never;
@@ -533,26 +533,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/admin/accounts": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Find an account by its Clerk id
-         * @description Its id, plan and balance.
-         */
-        get: operations["getAccount"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/admin/accounts/revoke-tokens": {
         parameters: {
             query?: never;
@@ -605,6 +585,146 @@ export interface paths {
          * @description Reads the whole ledger: a large one takes up to two minutes.
          */
         get: operations["verifyLedger"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/accounts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List accounts; with clerk_id, show the account of one person
+         * @description Newest first. With `clerk_id` the answer has `account`, else `accounts` and `next_cursor`. Filters can be combined; a page can be shorter than `limit` while `next_cursor` is not null.
+         */
+        get: operations["listAccounts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/accounts/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show an account
+         * @description Its balance, and when it was opened and closed.
+         */
+        get: operations["getAccount"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/accounts/{id}/entries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List an account's ledger entries, newest first
+         * @description As the person sees them by `GET /api/wallet/entries`.
+         */
+        get: operations["listAccountEntries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/accounts/{id}/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List an account's jobs, newest first
+         * @description As the person sees them by `GET /api/jobs`.
+         */
+        get: operations["listAccountJobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/accounts/{id}/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List an account's valid personal access tokens, newest first
+         * @description As the person sees them by `GET /api/tokens`: by name and last four characters.
+         */
+        get: operations["listAccountTokens"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/accounts/{id}/grants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the programs that the person has approved, newest first
+         * @description Live grants of OAuth.
+         */
+        get: operations["listAccountGrants"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/accounts/{id}/purchases": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List an account's purchases, newest first
+         * @description As the person sees them by `GET /api/purchases`.
+         */
+        get: operations["listAccountPurchases"];
         put?: never;
         post?: never;
         delete?: never;
@@ -712,6 +832,26 @@ export interface paths {
          * @description It stops working at once, on every replica.
          */
         delete: operations["revokeServiceKey"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what administrators have changed, newest first
+         * @description Every change by the API, the command line or the console has a line, which never changes.
+         */
+        get: operations["listActions"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1787,6 +1927,100 @@ export interface components {
             /** @description The key, returned only when it is made; keep it on a server */
             key?: string;
         };
+        /**
+         * @example {
+         *       "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+         *       "clerk_id": "user_2abc",
+         *       "plan": "free",
+         *       "credits": 15,
+         *       "held": 5,
+         *       "created_at": "2026-11-21T12:00:00.000Z",
+         *       "closed_at": null
+         *     }
+         */
+        AdminAccount: {
+            /** Format: uuid */
+            id: string;
+            clerk_id: string;
+            plan: string;
+            /** @description Credits that can be spent; what jobs hold is already deducted. Below zero after an overage */
+            credits: number;
+            /** @description Credits reserved by running jobs */
+            held: number;
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description null: the account is open
+             */
+            closed_at: string | null;
+            /**
+             * @description Which of its properties a search has found
+             * @enum {string}
+             */
+            found_by?: "account_id" | "clerk_id" | "email" | "job_id" | "token" | "reference" | "purchase_id";
+        };
+        /**
+         * @example {
+         *       "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+         *       "created_at": "2026-11-21T12:00:00.000Z",
+         *       "action": "setApp",
+         *       "target": "app video",
+         *       "account_id": null,
+         *       "administrator": {
+         *         "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+         *         "clerk_id": "user_2abc"
+         *       },
+         *       "via": "console",
+         *       "token_id": null,
+         *       "reason": null,
+         *       "before": {
+         *         "starter_credits": 20
+         *       },
+         *       "after": {
+         *         "starter_credits": 50
+         *       }
+         *     }
+         */
+        AdminAction: {
+            /** Format: uuid */
+            id: string;
+            /** Format: date-time */
+            created_at: string;
+            /** @description The operation id of what was done */
+            action: string;
+            /** @description What it was done to, such as `app video` */
+            target: string | null;
+            /**
+             * Format: uuid
+             * @description The account that it concerns
+             */
+            account_id: string | null;
+            administrator: {
+                /**
+                 * Format: uuid
+                 * @description The administrator's account
+                 */
+                id: string;
+                clerk_id: string | null;
+            };
+            /** @enum {string} */
+            via: "api" | "cli" | "console";
+            /**
+             * Format: uuid
+             * @description The personal access token that was used
+             */
+            token_id: string | null;
+            reason: string | null;
+            /** @description What was changed, as it was; null: nothing was there */
+            before: {
+                [key: string]: unknown;
+            } | null;
+            /** @description What was changed, as it is since. Secrets are left out */
+            after: {
+                [key: string]: unknown;
+            } | null;
+        };
     };
     responses: never;
     parameters: never;
@@ -2052,6 +2286,8 @@ export interface operations {
     listJobs: {
         parameters: {
             query?: {
+                /** @description With X-App-Key: whose jobs, as POST /api/jobs returned it. Then no user token is needed */
+                account_id?: string;
                 /** @description Filter by app slug */
                 app?: string;
                 status?: "started" | "completed" | "failed";
@@ -2112,7 +2348,10 @@ export interface operations {
     };
     getJob: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description With X-App-Key: whose jobs, as POST /api/jobs returned it. Then no user token is needed */
+                account_id?: string;
+            };
             header?: never;
             path: {
                 id: string;
@@ -2786,31 +3025,6 @@ export interface operations {
             };
         };
     };
-    getAccount: {
-        parameters: {
-            query: {
-                /** @description The Clerk user id */
-                clerk_id: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        account: components["schemas"]["Account"];
-                    };
-                };
-            };
-        };
-    };
     revokeAccountTokens: {
         parameters: {
             query?: never;
@@ -2905,6 +3119,257 @@ export interface operations {
                                 [key: string]: unknown;
                             }[];
                         }[];
+                    };
+                };
+            };
+        };
+    };
+    listAccounts: {
+        parameters: {
+            query?: {
+                /** @description The Clerk user id: answers one account */
+                clerk_id?: string;
+                /** @description true: only those below zero, by account id */
+                negative?: boolean;
+                /** @description true: only closed ones; false: only open ones */
+                closed?: boolean;
+                /** @description By when they were opened; with `closed=true`, by when they were closed */
+                sort?: "newest" | "oldest";
+                limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        account?: components["schemas"]["Account"];
+                        accounts?: components["schemas"]["AdminAccount"][];
+                        /** @description null on the last page */
+                        next_cursor?: string | null;
+                    };
+                };
+            };
+        };
+    };
+    getAccount: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The account id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        account: components["schemas"]["AdminAccount"];
+                    };
+                };
+            };
+        };
+    };
+    listAccountEntries: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The account id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        entries: components["schemas"]["Entry"][];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
+                    };
+                };
+            };
+        };
+    };
+    listAccountJobs: {
+        parameters: {
+            query?: {
+                /** @description Lowercase letters, digits and hyphens */
+                app?: string;
+                status?: "started" | "completed" | "failed";
+                limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The account id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        jobs: components["schemas"]["Job"][];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
+                    };
+                };
+            };
+        };
+    };
+    listAccountTokens: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The account id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        tokens: {
+                            /** Format: uuid */
+                            id: string;
+                            /** @description The name that the device gave at login */
+                            name: string;
+                            /** @description The last four characters of the token, to recognise it by */
+                            last_four: string;
+                            scopes: ("account" | "oauth" | "admin")[];
+                            /** Format: date-time */
+                            created_at: string;
+                            /**
+                             * Format: date-time
+                             * @description When the token was last used, to the minute; null: never
+                             */
+                            last_used_at: string | null;
+                            /** @description The address that the token was last used from, noted with last_used_at; null: unknown */
+                            last_used_from: string | null;
+                            /** Format: date-time */
+                            expires_at: string;
+                            /** @description Whether this request was made with the token */
+                            current: boolean;
+                        }[];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
+                    };
+                };
+            };
+        };
+    };
+    listAccountGrants: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The account id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        grants: {
+                            /** Format: uuid */
+                            id: string;
+                            /** @description The program that the person approved */
+                            client_id: string;
+                            /** @description What the operator calls it; null: it is not a registered app */
+                            name: string | null;
+                            /** @description The API that its tokens are for; null: this service */
+                            resource: string | null;
+                            scopes: ("account" | "oauth" | "admin")[];
+                            /** Format: date-time */
+                            created_at: string;
+                            /** Format: date-time */
+                            last_used_at: string | null;
+                        }[];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
+                    };
+                };
+            };
+        };
+    };
+    listAccountPurchases: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The account id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        purchases: components["schemas"]["Purchase"][];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
                     };
                 };
             };
@@ -3133,6 +3598,42 @@ export interface operations {
             };
         };
     };
+    listActions: {
+        parameters: {
+            query?: {
+                /** @description Only what concerns this account */
+                account_id?: string;
+                /** @description Only what the administrator with this account did */
+                administrator?: string;
+                /** @description Only this operation id */
+                action?: string;
+                /** @description Only this target, such as `app video` */
+                target?: string;
+                limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. A page ends at 1 MiB */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        actions: components["schemas"]["AdminAction"][];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
+                    };
+                };
+            };
+        };
+    };
     listPacks: {
         parameters: {
             query?: never;
@@ -3267,7 +3768,7 @@ export interface operations {
                 "application/json": {
                     /** @description Lowercase letters, digits and hyphens */
                     pack: string;
-                    /** @description Where the person goes on when it is paid: an address that a sign-in could return to */
+                    /** @description Where the person goes on when it is paid: an address of an allowed origin, or a page of this service */
                     return_to?: string;
                 };
             };
@@ -3832,8 +4333,8 @@ export interface ErrorCodes {
     getWallet: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked';
     listEntries: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
     createJob: 'account_closed' | 'body_too_large' | 'database_unavailable' | 'idempotency_key_reused' | 'identity_provider_unavailable' | 'insufficient_credits' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'job_already_ended' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'settle_key_in_browser' | 'settle_key_invalid' | 'settle_key_required' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
-    listJobs: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
-    getJob: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'job_not_found' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked';
+    listJobs: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'settle_key_in_browser' | 'settle_key_invalid' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
+    getJob: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'job_not_found' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'settle_key_in_browser' | 'settle_key_invalid' | 'token_expired' | 'token_not_active_yet' | 'token_revoked';
     startDeviceLogin: 'body_too_large' | 'database_unavailable' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'local_identity' | 'overloaded' | 'rate_limited' | 'too_many_attempts' | 'unsupported_media_type';
     pollDeviceLoginByQuery: 'access_denied' | 'already_used' | 'database_unavailable' | 'expired_token' | 'internal_error' | 'invalid_request' | 'local_identity' | 'overloaded' | 'rate_limited' | 'slow_down' | 'unknown_device_code';
     pollDeviceLogin: 'access_denied' | 'already_used' | 'body_too_large' | 'database_unavailable' | 'expired_token' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'local_identity' | 'overloaded' | 'rate_limited' | 'slow_down' | 'unknown_device_code' | 'unsupported_media_type';
@@ -3851,16 +4352,23 @@ export interface ErrorCodes {
     failJob: 'account_closed' | 'balance_out_of_range' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'job_already_ended' | 'job_not_found' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'settle_key_in_browser' | 'settle_key_invalid' | 'settle_key_required' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
     heartbeatJob: 'account_closed' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'job_already_ended' | 'job_not_found' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'settle_key_in_browser' | 'settle_key_invalid' | 'settle_key_required' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
     adjustCredits: 'account_closed' | 'account_not_found' | 'balance_out_of_range' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_service_key' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'reference_reused' | 'service_key_in_browser' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type' | 'would_go_negative';
-    getAccount: 'account_closed' | 'account_not_found' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked';
     revokeAccountTokens: 'account_closed' | 'account_not_found' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
     eraseAccount: 'account_closed' | 'account_not_found' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
     verifyLedger: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked';
+    listAccounts: 'account_closed' | 'account_not_found' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
+    getAccount: 'account_closed' | 'account_not_found' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked';
+    listAccountEntries: 'account_closed' | 'account_not_found' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
+    listAccountJobs: 'account_closed' | 'account_not_found' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
+    listAccountTokens: 'account_closed' | 'account_not_found' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
+    listAccountGrants: 'account_closed' | 'account_not_found' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked';
+    listAccountPurchases: 'account_closed' | 'account_not_found' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
     setApp: 'account_closed' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
     listApps: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
     refundJob: 'account_closed' | 'balance_out_of_range' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'job_not_ended' | 'job_not_found' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'reference_reused' | 'refund_exceeds_cost' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
     createServiceKey: 'account_closed' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
     listServiceKeys: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked';
     revokeServiceKey: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'service_key_not_found' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked';
+    listActions: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
     listPacks: 'database_unavailable' | 'internal_error' | 'invalid_request' | 'local_identity' | 'overloaded' | 'rate_limited';
     setPack: 'account_closed' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'payments_unavailable' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
     removePack: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'pack_not_found' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked';
@@ -3885,4 +4393,4 @@ export interface ErrorCodes {
     authorize: never;
 }
 /** Operations of administrators. */
-export type AdminOperationId = 'adjustCredits' | 'getAccount' | 'revokeAccountTokens' | 'eraseAccount' | 'verifyLedger' | 'setApp' | 'listApps' | 'refundJob' | 'createServiceKey' | 'listServiceKeys' | 'revokeServiceKey' | 'setPack' | 'removePack' | 'createWebhookEndpoint' | 'listWebhookEndpoints' | 'getWebhookEndpoint' | 'updateWebhookEndpoint' | 'deleteWebhookEndpoint' | 'rotateWebhookSecret' | 'sendTestWebhook' | 'listWebhookDeliveries' | 'listDeadWebhookMessages' | 'replayWebhookMessages' | 'dismissDeadWebhookMessages';
+export type AdminOperationId = 'adjustCredits' | 'revokeAccountTokens' | 'eraseAccount' | 'verifyLedger' | 'listAccounts' | 'getAccount' | 'listAccountEntries' | 'listAccountJobs' | 'listAccountTokens' | 'listAccountGrants' | 'listAccountPurchases' | 'setApp' | 'listApps' | 'refundJob' | 'createServiceKey' | 'listServiceKeys' | 'revokeServiceKey' | 'listActions' | 'setPack' | 'removePack' | 'createWebhookEndpoint' | 'listWebhookEndpoints' | 'getWebhookEndpoint' | 'updateWebhookEndpoint' | 'deleteWebhookEndpoint' | 'rotateWebhookSecret' | 'sendTestWebhook' | 'listWebhookDeliveries' | 'listDeadWebhookMessages' | 'replayWebhookMessages' | 'dismissDeadWebhookMessages';

@@ -14,8 +14,8 @@ revokeToken D /api/tokens/{id}
 getWallet G /api/wallet
 listEntries G /api/wallet/entries
 createJob Prk /api/jobs
-listJobs Gk /api/jobs
-getJob Gk /api/jobs/{id}
+listJobs Gka /api/jobs
+getJob Gka /api/jobs/{id}
 startDeviceLogin P /api/device/start
 pollDeviceLoginByQuery G /api/device/poll
 pollDeviceLogin Pr /api/device/poll
