@@ -6,6 +6,8 @@ import { callerOf, requireAccount } from '../access/caller.ts'
 import { appOfKey, readAppKey } from '../access/settle-keys.ts'
 import {
   accountClosed,
+  appNotAllowed,
+  budgetExceeded,
   idempotencyKeyReused,
   insufficientCredits,
   jobNotFound,
@@ -75,6 +77,8 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
             keyOfEndedJob,
             idempotencyKeyReused,
             accountClosed,
+            appNotAllowed,
+            budgetExceeded,
             settleKeyRequired,
             settleKeyInvalid,
             settleKeyInBrowser,
