@@ -36,8 +36,12 @@ const expire: Request = { type: 'expire', job_id: 'job' }
 function play(on: State, ...requests: (Request | { at: number })[]): Outcome {
   let last: Outcome | undefined
   for (const request of requests) {
-    if ('at' in request) on.now = request.at
-    else follow(on, (last = apply(on, request)))
+    if ('at' in request) {
+      on.now = request.at
+      continue
+    }
+    last = apply(on, request)
+    follow(on, last)
   }
   if (!last) throw new Error('nothing was done')
   return last
