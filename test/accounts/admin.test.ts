@@ -3,7 +3,7 @@ import t from 'tap'
 import { accountIdOf } from '../../src/accounts/account-id.ts'
 import { localClerkId } from '../../src/identity/local.ts'
 import { holdAccounts } from '../support/hold.ts'
-import { databaseUrl, type Person, personWith, start, startOwn, unique } from '../support/start.ts'
+import { databaseUrl, personWith, start, startOwn, unique } from '../support/start.ts'
 import { until } from '../support/until.ts'
 
 const APP = '/api/admin/apps'
