@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Argument, Command, Help, Option } from 'commander'
 import { run } from './command-line.ts'
-import { credits, integer, maxOverage, slug, tokenId, uuid } from './commands/arguments.ts'
+import { credits, days, integer, maxOverage, slug, slugs, tokenId, uuid } from './commands/arguments.ts'
 import type { Focus, GlobalOptions } from './focus.ts'
 import { colours, line } from './output.ts'
 import { DEFAULT_SERVER } from './server.ts'
@@ -150,7 +150,35 @@ export function buildProgram(): Command {
   add(token, 'list', 'list your active tokens; * marks the one in use', ['tokens list']).action(
     runs(async () => (await tokens()).list),
   )
-  add(token, 'revoke', 'revoke one of your tokens', ['tokens revoke 0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f'])
+  const period = () =>
+    new Option('--period <period>', 'when the budget begins anew, in UTC').choices(['day', 'week', 'month'])
+  add(token, 'create', 'make a token, such as for a server, and print it once', [
+    'tokens create --name render-server --budget 50 --period day --app video --expires 30',
+    'tokens create --name render-server | docker secret create focus_token -',
+  ])
+    .requiredOption('--name <name>', 'what it is for')
+    .addOption(new Option('--scope <scope...>', 'default: account').choices(['account', 'oauth', 'admin']))
+    .option('--budget <credits>', 'credits that it may spend', credits)
+    .addOption(period())
+    .option('--app <slug>', 'an app that it may spend at, may be repeated (default: all)', slugs)
+    .option('--expires <days>', "1 to 365; no later than the token that makes it (default: the server's setting)", days)
+    .action(runs(async () => (await tokens()).create))
+  add(token, 'change', 'rename a token, or change what it may spend', [
+    'tokens change 0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f --budget 100 --period week',
+    'tokens change 0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f --no-budget',
+  ])
+    .argument('<id>', 'id of the token, or current', tokenId)
+    .option('--name <name>', 'what it is for')
+    .option('--budget <credits>', 'credits that it may spend', credits)
+    .option('--no-budget', 'any number of credits')
+    .addOption(period())
+    .option('--no-period', 'the budget never begins anew')
+    .option('--app <slug>', 'an app that it may spend at, may be repeated', slugs)
+    .option('--no-app', 'any app')
+    .action(runs(async () => (await tokens()).change))
+  add(token, 'revoke', 'revoke one of your tokens, and those that it made', [
+    'tokens revoke 0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f',
+  ])
     .argument('<id>', 'id of the token, or current', tokenId)
     .action(runs(async () => (await tokens()).revoke))
 

@@ -10,6 +10,8 @@ getSessionToken G /api/sessionToken
 createSession P /api/session
 deleteSession D /api/session
 listTokens G /api/tokens
+createToken P /api/tokens
+changeToken A /api/tokens/{id}
 revokeToken D /api/tokens/{id}
 getWallet G /api/wallet
 listEntries G /api/wallet/entries

@@ -120,6 +120,17 @@ export async function requireSession(request: FastifyRequest): Promise<void> {
   await refuseClosed(request, caller)
 }
 
+/**
+ * Who may make and change personal access tokens: a person on a page of our own, or such a token of scope `account`. No token or JWT
+ * of an app may: what it made would outlive it.
+ * @throws {ApiError} as requireSession or requireOpenAccount
+ */
+export async function requireTokenMaker(request: FastifyRequest): Promise<void> {
+  if (!/^bearer +focus_/i.test(request.headers.authorization ?? '')) return requireSession(request)
+  await requireOpenAccount(request)
+  if (callerOf(request).grant_id !== null) throw sessionRequired()
+}
+
 /** A JWT outlives the account that it is for by up to its life. @throws {ApiError} 403 account_closed */
 export async function refuseClosed({ server }: FastifyRequest, { id }: Caller): Promise<void> {
   const row = await server.db.selectFrom('accounts').select('closed_at').where('id', '=', id).executeTakeFirst()

@@ -3,7 +3,7 @@ import { LOOK_EVERY_MS } from '../http/overload.ts'
 import { topUpDue } from '../payments/auto-topup.ts'
 import type { Payments } from '../payments/types.ts'
 import { cleanUpWebhooks } from '../webhooks/retention.ts'
-import { cleanUp } from './clean-up.ts'
+import { cleanUp, cleanUpBudgets } from './clean-up.ts'
 import { webhookDelivery } from './deliver-webhooks.ts'
 import { repeat } from './repeat.ts'
 import { type JobKey, sweepHolds } from './sweep-holds.ts'
@@ -46,7 +46,10 @@ function tasks(app: FastifyInstance): Task[] {
     {
       everyMs: 600_000,
       failure: 'could not delete old rows',
-      run: (signal) => cleanUp(db, signal),
+      run: async (signal) => {
+        await cleanUp(db, signal)
+        if (!signal.aborted) await cleanUpBudgets(db)
+      },
     },
     {
       everyMs: 600_000,
