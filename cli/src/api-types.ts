@@ -1757,7 +1757,7 @@ export interface components {
             id: string;
             app_slug: string;
             url: string;
-            events: ("job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative")[];
+            events: ("job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative" | "budget.low" | "budget.exceeded")[];
             /** @description account.low is sent when credits and holds together fall below this, account.recovered when they come back to it */
             low_credits: number;
             /** @description Its messages wait until it is resumed */
@@ -1815,7 +1815,7 @@ export interface components {
             /** Format: uuid */
             endpoint_id: string;
             /** @enum {string} */
-            event: "job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative";
+            event: "job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative" | "budget.low" | "budget.exceeded";
             payload: {
                 [key: string]: unknown;
             };
@@ -1865,7 +1865,7 @@ export interface components {
             /** Format: uuid */
             account_id: string;
             /** @enum {string} */
-            event: "job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative" | "test";
+            event: "job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative" | "budget.low" | "budget.exceeded" | "test";
             /** @description Which attempt at the message this was */
             attempt: number;
             /** Format: date-time */
@@ -3367,9 +3367,20 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "settle_key_required" | "settle_key_invalid" | "settle_key_in_browser";
+                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "app_not_allowed" | "budget_exceeded" | "settle_key_required" | "settle_key_invalid" | "settle_key_in_browser";
                         /** @description The scope that the token lacks */
                         scope?: string;
+                        /** @description The apps that the token may spend at */
+                        apps?: string[];
+                        /** @description Credits that the token or grant may spend */
+                        budget?: number;
+                        /** @description What its jobs hold and cost, in the period where it has one */
+                        spent?: number;
+                        /**
+                         * Format: date-time
+                         * @description When the budget begins anew; null: never
+                         */
+                        resets_at?: string | null;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -11190,7 +11201,7 @@ export interface operations {
                      * @description An https URL; in production its address must be public. Elsewhere http is allowed
                      */
                     url: string;
-                    events: ("job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative")[];
+                    events: ("job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative" | "budget.low" | "budget.exceeded")[];
                     /** @description Required with account.low and account.recovered */
                     low_credits?: number;
                 };
@@ -11650,7 +11661,7 @@ export interface operations {
                      * @description An https URL; in production its address must be public. Elsewhere http is allowed
                      */
                     url?: string;
-                    events?: ("job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative")[];
+                    events?: ("job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative" | "budget.low" | "budget.exceeded")[];
                     /** @description Required with account.low and account.recovered */
                     low_credits?: number;
                     /** @description While it is paused, its messages wait */
