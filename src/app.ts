@@ -33,12 +33,15 @@ import { onlyThisMachine } from './identity/local-fence.ts'
 import type { Identity } from './identity/types.ts'
 import type { Ledger } from './ledger/operations.ts'
 import { createPoster } from './ledger/poster.ts'
+import { type ClientDocuments, rememberDocuments } from './oauth/client-documents.ts'
 import { type Metrics, noMetrics } from './observe/metrics.ts'
 import type { Tracing } from './observe/tracing.ts'
 import { createPayments } from './payments/create.ts'
 import type { Payments } from './payments/types.ts'
 import { adminRoutes } from './routes/admin.ts'
+import { adminAccountRoutes } from './routes/admin-accounts.ts'
 import { adminAppRoutes } from './routes/admin-apps.ts'
+import { adminAuditRoutes } from './routes/admin-audit.ts'
 import { adminKeyRoutes } from './routes/admin-keys.ts'
 import { adminRefundRoutes } from './routes/admin-refunds.ts'
 import { adminWebhookMessageRoutes } from './routes/admin-webhook-messages.ts'
@@ -68,6 +71,7 @@ declare module 'fastify' {
     pats: Pats
     sessionSeal: SessionSeal
     origins: Origins
+    clientDocuments: ClientDocuments
     metrics: Metrics
     /** undefined: this service sells no credits */
     payments: Payments | undefined
@@ -148,6 +152,7 @@ export async function buildApp(
   app.decorate('sessionSeal', sessionSeal(await tokenSecret(config, db)))
   app.decorate('origins', createOrigins(config, db))
   await app.origins.refresh()
+  app.decorate('clientDocuments', rememberDocuments(config, db, app.log))
   registerClientAddress(app)
   registerKnownPaths(app)
   app.decorateRequest('account')
@@ -205,9 +210,11 @@ export async function buildApp(
   await app.register(oauthRoutes)
   await app.register(settleRoutes)
   await app.register(adminRoutes)
+  await app.register(adminAccountRoutes)
   await app.register(adminAppRoutes)
   await app.register(adminRefundRoutes)
   await app.register(adminKeyRoutes)
+  await app.register(adminAuditRoutes)
   await app.register(packRoutes)
   await app.register(purchaseRoutes)
   await app.register(webhookRoutes)

@@ -66,6 +66,10 @@ export interface Pat {
   account_id: string
   clerk_id: string
   scopes: Scope[]
+  /** Of an access token: the grant that it is by; null: a personal access token */
+  grant_id: string | null
+  /** Budgets that what it spends counts against: its own, those of what made it, its grant's */
+  budget_ids: string[]
 }
 
 interface FoundToken extends Pat {
@@ -90,11 +94,13 @@ const findPat = gatherRows<FoundToken>(
     floor(extract(epoch from t.expires_at - now()) * 1000)::bigint as ms_left,
     t.revoked_at is not null or a.closed_at is not null or (t.authorization_id is not null and ${ENDED}) as revoked,
     coalesce(t.last_used_at <= now() - interval '1 minute', true) as use_unnoted,
-    t.authorization_id is not null as oauth, g.resource,
+    t.authorization_id is not null as oauth, g.resource, g.id as grant_id,
+    coalesce(array_agg(b.id) filter (where b.id is not null), '{}') as budget_ids,
     exists (select from local_accounts l where l.account_id = t.account_id) as local
   from tokens t join accounts a on a.id = t.account_id
     left join authorizations z on z.id = t.authorization_id left join grants g on g.id = z.grant_id
-  where t.token_hash ${is}`,
+    left join budgets b on b.account_id = a.id and b.id = any(t.makers || t.id || g.id)
+  where t.token_hash ${is} group by t.id, a.id, z.id, g.id`,
 )
 
 // The condition is checked again, so that only one of many concurrent requests writes.
@@ -119,7 +125,7 @@ export interface Pats {
    * @throws {ApiError} 401 invalid_token, token_revoked or token_expired
    */
   lookUp(token: string, from: string): Promise<Pat>
-  /** Runs what revokes tokens of an account: meanwhile, and for a while after it, they are looked up every time. */
+  /** Runs what revokes or limits tokens of an account: meanwhile, and for a while after it, they are looked up every time. */
   revoking<T>(accountId: string, revoke: () => Promise<T>): Promise<T>
 }
 
@@ -177,17 +183,21 @@ export function listTokens(
   accountId: string,
   { limit, before }: { limit: number; before?: string | undefined },
 ) {
-  return db
-    .selectFrom('tokens')
-    .select(['id', 'name', 'last_four', 'scopes', 'created_at', 'last_used_at', 'last_used_from', 'expires_at'])
-    .where('account_id', '=', accountId)
-    .where('authorization_id', 'is', null)
-    .where('revoked_at', 'is', null)
-    .where(({ eb, fn }) => eb('expires_at', '>', fn<Date>('now')))
-    .$if(before !== undefined, (tokens) => tokens.where('id', '<', before ?? ''))
-    .orderBy('id', 'desc')
-    .limit(limit)
-    .execute()
+  return (
+    db
+      .selectFrom('tokens')
+      .select(['id', 'name', 'last_four', 'scopes', 'created_at', 'last_used_at', 'last_used_from', 'expires_at'])
+      .where('account_id', '=', accountId)
+      .where('authorization_id', 'is', null)
+      .where('revoked_at', 'is', null)
+      .where(({ eb, fn }) => eb('expires_at', '>', fn<Date>('now')))
+      .$if(before !== undefined, (tokens) => tokens.where('id', '<', before ?? ''))
+      .orderBy('id', 'desc')
+      .limit(limit)
+      // A grant's scope; these are none of a grant.
+      .$narrowType<{ scopes: Exclude<Scope, 'spend'>[] }>()
+      .execute()
+  )
 }
 
 /**

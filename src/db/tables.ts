@@ -21,8 +21,13 @@ export type EntryKind =
   | 'topup_refund'
   | 'topup_reinstated'
 
-/** What a personal access token permits. A session permits everything. */
-export type Scope = 'account' | 'oauth' | 'admin'
+/**
+ * What a token permits. A session permits everything. `spend` is of grants: the app's server may reserve credits without the person's
+ * token.
+ */
+export type Scope = 'account' | 'oauth' | 'spend' | 'admin'
+/** After how long a budget begins anew, in UTC. */
+export type BudgetPeriod = 'day' | 'week' | 'month'
 /** State of a device login: `approved`: the device has not fetched its token yet; `delivered`: it has. */
 export type DeviceStatus = 'pending' | 'approved' | 'denied' | 'delivered'
 
@@ -77,8 +82,32 @@ export interface Tables {
     failure_reason: string | null
     expires_at: Date
     ttl_seconds: number | null
+    /** The token and the grant that made it; null: a person, or a job of an earlier release */
+    token_id: string | null
+    grant_id: string | null
+    /** The budgets that it counts against; null: none */
+    budget_ids: string[] | null
     created_at: Timestamp
     updated_at: Timestamp
+  }
+  /** What a token or a grant may spend. A row exists only where there has been a limit. */
+  budgets: {
+    account_id: string
+    /** Of the token or grant */
+    id: string
+    /** null: only the apps are limited */
+    amount: number | null
+    /** null: for good */
+    period: BudgetPeriod | null
+    /** null: any */
+    apps: string[] | null
+    /** What jobs hold and cost that were reserved since `period_start` */
+    spent: Generated<number>
+    period_start: Timestamp
+    /** Which webhooks were sent in the period */
+    low_told: Generated<boolean>
+    exceeded_told: Generated<boolean>
+    created_at: Timestamp
   }
   ledger_entries: {
     account_id: string
@@ -90,6 +119,24 @@ export interface Tables {
     reference: string | null
     reason: string | null
     actor: string | null
+    created_at: Timestamp
+  }
+  admin_actions: {
+    /** The account that it concerns, else the administrator's own */
+    account_id: string
+    id: string
+    concerns_account: boolean
+    actor_id: string
+    via: 'api' | 'cli' | 'console'
+    /** The personal access token that it was done with */
+    token_id: string | null
+    /** The operation id */
+    action: string
+    /** What it was done to, such as `app video` or `job 0195…` */
+    target: string | null
+    reason: string | null
+    before: Json
+    after: Json
     created_at: Timestamp
   }
   app_additions: {
@@ -127,6 +174,8 @@ export interface Tables {
     revoked_at: Date | null
     /** Of an OAuth access token; null: a personal access token */
     authorization_id: string | null
+    /** The tokens that it comes from, the first one first: they limit it, and it ends with each of them */
+    makers: Generated<string[]>
   }
   grants: {
     id: string
