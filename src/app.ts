@@ -56,6 +56,7 @@ import { purchaseRoutes } from './routes/purchases.ts'
 import { settleRoutes } from './routes/settle.ts'
 import { tokenRoutes } from './routes/tokens.ts'
 import { walletRoutes } from './routes/wallet.ts'
+import { usageRoutes } from './routes/usage.ts'
 import { webhookRoutes } from './routes/webhooks.ts'
 import { components } from './schemas/components.ts'
 
@@ -200,6 +201,7 @@ export async function buildApp(
   await app.register(tokenRoutes)
   await app.register(walletRoutes)
   await app.register(jobRoutes)
+  await app.register(usageRoutes)
   await app.register(deviceRoutes)
   await app.register(authorizationServerRoutes)
   await app.register(oauthRoutes)

@@ -12,6 +12,7 @@ import {
   JobStartResponse,
 } from './jobs.ts'
 import { AutoTopup, Pack, Purchase, ServiceKey } from './payments.ts'
+import { UsageResponse, UsageRow, UsageSums } from './usage.ts'
 import { WebhookDelivery, WebhookEndpoint, WebhookMessage } from './webhooks.ts'
 
 /** The named components of the document, in its order. */
@@ -38,4 +39,7 @@ export const components = [
   Pack,
   Purchase,
   ServiceKey,
+  UsageSums,
+  UsageRow,
+  UsageResponse,
 ]
