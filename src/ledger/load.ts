@@ -35,7 +35,8 @@ const lockAccounts = statement<Arrays, never>(
 const JOB = `jobs.account_id, jobs.id, jobs.app_slug, jobs.action, jobs.status, jobs.reserved, jobs.actual_cost,
   jobs.requested_cost, jobs.refunded,
   ${readable('jobs.metadata', '::text')} as metadata, ${oversized()} as oversized, jobs.failure_reason, ${ms('jobs.expires_at', 'expires_at')}, ${ms('jobs.created_at', 'created_at')},
-  ${ms('jobs.updated_at', 'updated_at')}, jobs.ttl_seconds, jobs.idempotency_key, jobs.request_hash`
+  ${ms('jobs.updated_at', 'updated_at')}, jobs.ttl_seconds, jobs.idempotency_key, jobs.request_hash,
+  jobs.budget_ids`
 
 const NAMED_JOBS = { account_id: 'uuid', id: 'uuid' }
 

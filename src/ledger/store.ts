@@ -1,5 +1,5 @@
 import { type Query, statement } from '../db/statement.ts'
-import type { Account, Outcome, State } from './rules.ts'
+import type { Account, NewJob, Outcome, State } from './rules.ts'
 import { type Arrays, arraysOf, forms, type Locking, rowsOf, time } from './sets.ts'
 
 /** The second half of a posting: writes what became of a batch, each table by one statement. It decides nothing: rules.ts does. */
@@ -26,15 +26,18 @@ const NEW_JOBS = {
   idempotency_key: 'text',
   request_hash: 'text',
   ttl_seconds: 'int',
+  token_id: 'uuid',
+  grant_id: 'uuid',
+  budget_ids: 'text',
   expires_at: 'float8',
   created_at: 'float8',
 }
 const insertJobs = forms(
   'store_new_jobs',
   ({ account, join }) => `insert into jobs as made (account_id, id, app_slug, action, reserved, metadata,
-    idempotency_key, request_hash, ttl_seconds, expires_at, created_at, updated_at)
+    idempotency_key, request_hash, ttl_seconds, token_id, grant_id, budget_ids, expires_at, created_at, updated_at)
   select ${account}, new.id, new.app_slug, new.action, new.reserved, new.metadata::jsonb, new.idempotency_key, new.request_hash,
-    new.ttl_seconds, ${time('new.expires_at')}, ${time('new.created_at')}, ${time('new.created_at')}
+    new.ttl_seconds, new.token_id, new.grant_id, new.budget_ids::uuid[], ${time('new.expires_at')}, ${time('new.created_at')}, ${time('new.created_at')}
   from ${rowsOf(NEW_JOBS, 'new')} ${join} returning made.id`,
 )
 
@@ -117,6 +120,13 @@ const updatePurchases = forms(
   where purchases.account_id = new.account_id and purchases.id = new.id ${only('purchases.account_id', '$account_id')}`,
 )
 
+/** A row of `NEW_JOBS`: a list as the text of an array, because arrays of arrays do not unnest. */
+const newJob = (account_id: string, job: NewJob) => ({
+  account_id,
+  ...job,
+  budget_ids: job.budget_ids && `{${job.budget_ids}}`,
+})
+
 /**
  * What is to be written for a batch, all of it in one round trip.
  * @param outcomes of each account, in order; `state` is the account's after them, and `loaded` what it was before
@@ -143,7 +153,7 @@ export function store(
     const bought = new Set<string>()
     for (const outcome of outcomes) {
       if (outcome.purchase) bought.add(outcome.purchase.id)
-      if (outcome.created) created.push({ account_id, ...outcome.created })
+      if (outcome.created) created.push(newJob(account_id, outcome.created))
       for (const entry of outcome.entries) entries.push({ account_id, ...entry })
       for (const { id } of outcome.changed) ids.add(id)
       const { grant } = outcome

@@ -99,6 +99,9 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
           idempotency_key && hashOf({ app: slug, action, cost_estimate, metadata: metadata ?? null, ttl_seconds }),
         ttl_seconds: ttl_seconds ?? app.config.jobTtlSeconds,
         ttl_without_key: ttl_seconds !== undefined && keyed === null,
+        token_id: caller.token_id,
+        grant_id: caller.grant_id,
+        budget_ids: caller.budget_ids,
       })
       if (replayed) reply.header('idempotency-replayed', 'true')
       return { job_id, account_id: caller.id, status, expires_at }
