@@ -1,5 +1,5 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
 import { stringify } from 'csv-stringify/sync'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 
 /** CSV by RFC 4180, with a header line and a byte order mark, by which spreadsheets know that it is UTF-8. */
 

@@ -24,9 +24,11 @@ export const dayOf = (time: Date): string => time.toISOString().slice(0, 10)
 export function periodOfDays({ from, to }: { from?: string; to?: string }, now = new Date()): Period {
   const end = to === undefined ? new Date(Math.floor(now.getTime() / DAY_MS) * DAY_MS + DAY_MS) : timeOf('to', to)
   const begin = from === undefined ? new Date(end.getTime() - DEFAULT_DAYS * DAY_MS) : timeOf('from', from)
-  if (begin >= end) throw badField(to === undefined ? 'from' : 'to', 'must leave a period: `to` is the day after its last')
+  if (begin >= end) {
+    throw to === undefined ? badField('from', 'must not be in the future') : badField('to', 'must be after `from`')
+  }
   if (end.getTime() - begin.getTime() > MAX_DAYS * DAY_MS) {
-    throw badField(from === undefined ? 'to' : 'from', `must be at most ${MAX_DAYS} days before \`to\``)
+    throw badField('from', `must be at most ${MAX_DAYS} days before \`to\``)
   }
   return { from: begin, to: end }
 }

@@ -95,7 +95,7 @@ const searchOf = (name: keyof typeof JOBS) =>
     listedJobs(
       `select * from (
         select *, token_id = $token::uuid or grant_id = $token::uuid as found, row_number() over (order by id desc) as place
-        from (${JOBS[name]('$search')}) as some order by id desc limit $search::int) as searched
+        from (${JOBS[name]('$search')}) as candidates order by id desc limit $search::int) as searched
       where found or place = $search::int`,
       'place, coalesce(found, false) as matches,',
     ),
@@ -125,7 +125,7 @@ export async function listJobs(
   const end = to ? lastJobId(to) : LAST_ID
   const query = {
     ...{ account_id, app: app ?? '', status: status ?? '', count },
-    ...{ from: from ?? '-infinity', to: to ?? 'infinity' } as const,
+    ...({ from: from ?? '-infinity', to: to ?? 'infinity' } as const),
     first: from ? firstJobId(from) : FIRST_ID,
     before: before !== undefined && before.toLowerCase() < end ? before : end,
   }

@@ -16,13 +16,15 @@ import {
   tooManyAtOnce,
 } from '../http/catalogue.ts'
 import { readPage } from '../http/pages.ts'
+import { optionalTime } from '../http/periods.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
 import { metadataText } from '../http/validation.ts'
+import { listJobs } from '../ledger/lists.ts'
 import { MAX_PRINTED_BYTES } from '../ledger/metadata.ts'
 import { reserve } from '../ledger/operations.ts'
-import { readJob, readJobs, readMetadata } from '../ledger/read.ts'
+import { readJob, readMetadata } from '../ledger/read.ts'
 import { Job, JobStartRequest, JobStartResponse, JobStatus } from '../schemas/jobs.ts'
-import { ListQuery, ref, Slug, Uuid } from '../schemas/primitives.ts'
+import { ListQuery, periodFilter, ref, Slug, Uuid } from '../schemas/primitives.ts'
 
 /** About how long a job is as JSON, but for its metadata. */
 const JOB_BYTES = 600
@@ -116,10 +118,16 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['Jobs'],
         operationId: 'listJobs',
         summary: "List user's jobs with optional filters",
-        description: 'Newest first. `next_cursor` continues the list.',
+        description:
+          'Newest first. `next_cursor` continues the list. A page may be shorter than `limit`, or empty: the list ends where `next_cursor` is null.',
         querystring: ListQuery({
           app: Type.Optional({ ...Slug, description: 'Filter by app slug' }),
           status: Type.Optional(JobStatus),
+          token: Type.Optional({
+            ...Uuid,
+            description: 'Jobs that this token made, or the tokens of this grant',
+          }),
+          ...periodFilter('Created'),
           limit: Type.Optional(
             Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'Max results (default 50)' }),
           ),
@@ -136,7 +144,8 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
               }),
             },
             {
-              description: 'A page of jobs, newest first. It may be shorter than `limit`: it ends at 1 MiB',
+              description:
+                'A page of jobs, newest first. It ends at 1 MiB; with `token`, also after some 500 jobs that others made',
               examples: [{ jobs: Job.examples, next_cursor: null }],
             },
           ),
@@ -145,18 +154,19 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { app: slug, status, limit = 50, cursor } = request.query
+      const { app: slug, status, token, from, to, limit = 50, cursor } = request.query
       const account_id = callerOf(request).id
+      const filter = { app: slug, status, token, from: optionalTime('from', from), to: optionalTime('to', to) }
 
       const read = (after: { id: string } | undefined, count: number) =>
-        readJobs(app.db, account_id, { app: slug, status }, after?.id ?? cursor, count)
-      const { rows, more } = await readPage(limit, read, ({ bytes }) => JOB_BYTES + bytes)
+        listJobs(app.db, account_id, filter, after?.id ?? cursor, count)
+      const { rows, more, stoppedAt } = await readPage(limit, read, ({ bytes }) => JOB_BYTES + bytes)
       const jobs = []
       for (const { bytes, ...job } of rows) {
         if (bytes > MAX_PRINTED_BYTES) job.metadata = await readMetadata(app.db, account_id, job.id)
         jobs.push(job)
       }
-      return { jobs, next_cursor: more ? (jobs.at(-1)?.id ?? null) : null }
+      return { jobs, next_cursor: more ? (stoppedAt ?? jobs.at(-1)?.id ?? null) : null }
     },
   )
 

@@ -6,7 +6,8 @@ const sums = {
   completed: Type.Integer({ minimum: 0 }),
   failed: Type.Integer({ minimum: 0, description: 'Expired ones too' }),
   credits: Credits({
-    description: 'What the ended ones cost, with overages and late charges. What an administrator refunded is not subtracted',
+    description:
+      'What the ended ones cost, with overages and late charges. What an administrator refunded is not subtracted',
   }),
   held: Credits({ description: 'What the started ones hold' }),
 }
@@ -72,8 +73,8 @@ export const usageQuery = (groups: readonly string[]) => {
     from: Type.Optional({ ...Day, description: 'First day, UTC. Default: 30 days before `to`' }),
     to: Type.Optional({
       ...Day,
-      description: 'The day after the last, at most 400 days after `from`. Default: tomorrow, so that today is included',
+      description:
+        'The day after the last, at most 400 days after `from`. Default: tomorrow, so that today is included',
     }),
   }
 }
-

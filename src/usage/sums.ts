@@ -47,7 +47,9 @@ const SUMS = ['jobs', 'completed', 'failed', 'credits', 'held'] as const
 /** SQL: the groups of some jobs, and before them the row of their total, in which `is_total` is true. */
 function grouped(groups: readonly Group[], jobs: string): string {
   const names = groups.join(', ')
-  const shown = groups.map((group) => (group === 'day' ? `to_char(day, 'YYYY-MM-DD') as day` : `${group}::text`)).join(', ')
+  const shown = groups
+    .map((group) => (group === 'day' ? `to_char(day, 'YYYY-MM-DD') as day` : `${group}::text`))
+    .join(', ')
   const order = [...(groups.includes('day') ? ['day desc'] : []), 'credits desc', 'held desc', ...groups].join(', ')
   return `with groups as (
     select ${groups.map((group) => `${VALUES[group]} as ${group}`).join(', ')}, count(*) as jobs,
@@ -129,7 +131,11 @@ function usageOf(found: Row[]): Usage {
 /** The first rows, as many as an answer may hold. */
 function withinBytes(rows: SumRow[]): SumRow[] {
   let bytes = 0
-  const over = rows.findIndex((row) => (bytes += 60 + jsonBytes(row)) > PAGE_BYTES)
+  const over = rows.findIndex((row) => {
+    // With its key and its name.
+    bytes += 2 * jsonBytes(row)
+    return bytes > PAGE_BYTES
+  })
   return over < 0 ? rows : rows.slice(0, over)
 }
 

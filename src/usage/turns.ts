@@ -30,7 +30,11 @@ export function takeTurns() {
 
   function turn(caller: string): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const waiting = { caller, start: () => (clearTimeout(timer), resolve()) }
+    const start = () => {
+      clearTimeout(timer)
+      resolve()
+    }
+    const waiting = { caller, start }
     const timer = setTimeout(() => {
       if (line.delete(waiting)) reject(overloaded())
     }, PATIENCE_MS)
