@@ -125,7 +125,7 @@ export interface Pats {
    * @throws {ApiError} 401 invalid_token, token_revoked or token_expired
    */
   lookUp(token: string, from: string): Promise<Pat>
-  /** Runs what revokes tokens of an account: meanwhile, and for a while after it, they are looked up every time. */
+  /** Runs what revokes or limits tokens of an account: meanwhile, and for a while after it, they are looked up every time. */
   revoking<T>(accountId: string, revoke: () => Promise<T>): Promise<T>
 }
 

@@ -54,7 +54,14 @@ export const wrongContentLength = apiError(
 export const invalidPath = apiError(400, 'invalid_request', 'The path is not valid percent-encoding.')
 export const invalidHttp = apiError(400, 'bad_request', 'The request is not valid HTTP.')
 export const severalHosts = apiError(400, 'bad_request', 'The request has more than one Host header.')
-export const bodyTooLarge = apiError(413, 'body_too_large', 'The body is larger than 64 KiB.')
+/** @param bytes the most that the route takes: a power of two, at least a KiB */
+export const bodyTooLarge = apiError(
+  413,
+  'body_too_large',
+  (bytes: number) =>
+    `The body is larger than ${bytes < 1_048_576 ? `${bytes / 1024} KiB` : `${bytes / 1_048_576} MiB`}.`,
+  { example: [65_536] },
+)
 export const unsupportedMediaType = apiError(
   415,
   'unsupported_media_type',
@@ -385,6 +392,38 @@ export const settleKeyRequired = apiError(
   'settle_key_required',
   "Only the app's server may settle this app's jobs, with its key in X-App-Key. Nothing was changed.",
 )
+export const appNotAllowed = apiError(
+  403,
+  'app_not_allowed',
+  (apps: string[]) => `This token may spend at ${apps.join(', ') || 'no app'} only. Nothing was reserved.`,
+  {
+    example: [['video']],
+    fields: { apps: Type.Array(Type.String(), { description: 'The apps that the token may spend at' }) },
+    details: (apps) => ({ apps }),
+  },
+)
+export const budgetExceeded = apiError(
+  403,
+  'budget_exceeded',
+  ({ budget, spent, resets_at }: { budget: number; spent: number; resets_at: Date | null }) =>
+    `The budget of this token is ${creditsText(budget)}, of which ${spent} ${spent === 1 ? 'is' : 'are'} spent. ${
+      resets_at ? `It begins anew at ${resets_at.toISOString()}.` : 'Change it on your account page.'
+    }`,
+  {
+    example: [{ budget: 50, spent: 48, resets_at: new Date('2026-11-22T00:00:00.000Z') }],
+    fields: {
+      budget: Type.Integer({ description: 'Credits that the token or grant may spend' }),
+      spent: Type.Integer({ description: 'What its jobs hold and cost, in the period where it has one' }),
+      resets_at: Type.Unsafe<Date | string | null>({
+        type: 'string',
+        format: 'date-time',
+        nullable: true,
+        description: 'When the budget begins anew; null: never',
+      }),
+    },
+    details: (budget) => ({ budget: budget.budget, spent: budget.spent, resets_at: budget.resets_at }),
+  },
+)
 export const settleKeyInvalid = apiError(
   403,
   'settle_key_invalid',
@@ -529,4 +568,3 @@ export const stripeWebhookOff = apiError(
   'not_found',
   'Stripe is not set up here. Set STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET.',
 )
-export const eventTooLarge = apiError(413, 'body_too_large', 'The event is larger than 1 MiB.')

@@ -3,9 +3,12 @@ import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typ
 import { configure } from 'safe-stable-stringify'
 import { v7 as uuidv7 } from 'uuid'
 import { callerOf, requireAccount } from '../access/caller.ts'
-import { appOfKey, readAppKey } from '../access/settle-keys.ts'
+import { appOfKey, readAppKey, requireAccountOrKey, settler } from '../access/settle-keys.ts'
 import {
   accountClosed,
+  appNotAllowed,
+  badField,
+  budgetExceeded,
   idempotencyKeyReused,
   insufficientCredits,
   jobNotFound,
@@ -15,19 +18,14 @@ import {
   settleKeyRequired,
   tooManyAtOnce,
 } from '../http/catalogue.ts'
-import { readPage } from '../http/pages.ts'
 import { optionalTime } from '../http/periods.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
 import { metadataText } from '../http/validation.ts'
-import { listJobs } from '../ledger/lists.ts'
-import { MAX_PRINTED_BYTES } from '../ledger/metadata.ts'
+import { jobsPage } from '../ledger/lists.ts'
 import { reserve } from '../ledger/operations.ts'
-import { readJob, readMetadata } from '../ledger/read.ts'
-import { Job, JobStartRequest, JobStartResponse, JobStatus } from '../schemas/jobs.ts'
+import { readJob } from '../ledger/read.ts'
+import { Job, JobStartRequest, JobStartResponse, JobStatus, readAccount, settleSecurity } from '../schemas/jobs.ts'
 import { ListQuery, periodFilter, ref, Slug, Uuid } from '../schemas/primitives.ts'
-
-/** About how long a job is as JSON, but for its metadata. */
-const JOB_BYTES = 600
 
 /** JSON with sorted keys, so that equal requests have equal hashes. */
 const canonicalJson = configure({ deterministic: true })
@@ -37,12 +35,10 @@ const hashOf = (body: object): string =>
     .digest('base64url')
 
 export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
-  app.addHook('onRequest', requireAccount)
-
   app.post(
     '/api/jobs',
     {
-      onRequest: readAppKey,
+      onRequest: [requireAccount, readAppKey],
       schema: {
         tags: ['Jobs'],
         operationId: 'createJob',
@@ -77,6 +73,8 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
             keyOfEndedJob,
             idempotencyKeyReused,
             accountClosed,
+            appNotAllowed,
+            budgetExceeded,
             settleKeyRequired,
             settleKeyInvalid,
             settleKeyInBrowser,
@@ -113,14 +111,17 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/api/jobs',
     {
+      onRequest: requireAccountOrKey,
       config: { large: true },
       schema: {
         tags: ['Jobs'],
+        security: settleSecurity,
         operationId: 'listJobs',
         summary: "List user's jobs with optional filters",
         description:
-          'Newest first. `next_cursor` continues the list. A page may be shorter than `limit`, or empty: the list ends where `next_cursor` is null.',
+          "Newest first. `next_cursor` continues the list. A page may be shorter than `limit`, or empty: the list ends where `next_cursor` is null. With `X-App-Key`, those of the account's jobs that are the app's own.",
         querystring: ListQuery({
+          account_id: readAccount,
           app: Type.Optional({ ...Slug, description: 'Filter by app slug' }),
           status: Type.Optional(JobStatus),
           token: Type.Optional({
@@ -149,45 +150,44 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
               examples: [{ jobs: Job.examples, next_cursor: null }],
             },
           ),
-          ...refusals(signedIn, tooManyAtOnce),
+          ...refusals(signedIn, tooManyAtOnce, settleKeyInvalid, settleKeyInBrowser),
         },
       },
     },
     async (request) => {
-      const { app: slug, status, token, from, to, limit = 50, cursor } = request.query
-      const account_id = callerOf(request).id
-      const filter = { app: slug, status, token, from: optionalTime('from', from), to: optionalTime('to', to) }
-
-      const read = (after: { id: string } | undefined, count: number) =>
-        listJobs(app.db, account_id, filter, after?.id ?? cursor, count)
-      const { rows, more, stoppedAt } = await readPage(limit, read, ({ bytes }) => JOB_BYTES + bytes)
-      const jobs = []
-      for (const { bytes, ...job } of rows) {
-        if (bytes > MAX_PRINTED_BYTES) job.metadata = await readMetadata(app.db, account_id, job.id)
-        jobs.push(job)
-      }
-      return { jobs, next_cursor: more ? (stoppedAt ?? jobs.at(-1)?.id ?? null) : null }
+      const { app: slug, status, token, from, to, limit, cursor } = request.query
+      const { account_id, key_of } = await settler(request, request.query.account_id)
+      if (key_of === null && account_id !== (request.query.account_id ?? account_id))
+        throw badField('account_id', "is not your account. An app's server reads its jobs with X-App-Key")
+      if (key_of !== null && slug !== undefined && slug !== key_of) throw settleKeyInvalid()
+      const period = { from: optionalTime('from', from), to: optionalTime('to', to) }
+      return jobsPage(app.db, account_id, { app: key_of ?? slug, status, token, ...period }, { limit, cursor })
     },
   )
 
   app.get(
     '/api/jobs/:id',
     {
+      onRequest: requireAccountOrKey,
       schema: {
         tags: ['Jobs'],
+        security: settleSecurity,
         operationId: 'getJob',
         summary: 'Get one job',
-        description: 'One of your own jobs; those of others are not found.',
+        description:
+          "One of your own jobs; those of others are not found. With `X-App-Key`, one of the app's own: `account_id` says whose.",
         params: Type.Object({ id: Uuid }),
+        querystring: Type.Object({ account_id: readAccount }),
         response: {
           200: Type.Object({ job: ref(Job) }, { description: 'OK', examples: [{ job: Job.examples[0] }] }),
-          ...refusals(signedIn, jobNotFound),
+          ...refusals(signedIn, jobNotFound, settleKeyInvalid, settleKeyInBrowser),
         },
       },
     },
     async (request) => {
-      const job = await readJob(app.db, callerOf(request).id, request.params.id)
-      if (!job) throw jobNotFound()
+      const { account_id, key_of } = await settler(request, request.query.account_id)
+      const job = await readJob(app.db, account_id, request.params.id)
+      if (!job || (key_of !== null && job.app_slug !== key_of)) throw jobNotFound()
       return { job }
     },
   )

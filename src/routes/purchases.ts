@@ -1,7 +1,5 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { callerOf, requireAccount, requireOpenAccount, requireSession } from '../access/caller.ts'
-import { safeRedirect } from '../access/redirects.ts'
-import { isLoopback } from '../addresses.ts'
 import {
   accountClosed,
   autoTopupNotFound,
@@ -17,10 +15,11 @@ import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
 import { enable, resume, turnOff } from '../payments/auto-topup.ts'
 import { findPack } from '../payments/packs.ts'
 import { findPayer } from '../payments/payers.ts'
-import { beginPurchase, findPurchase } from '../payments/purchases.ts'
+import { beginPurchase, findPurchase, purchasesPage } from '../payments/purchases.ts'
 import { autoTopupOf, purchaseOf } from '../payments/texts.ts'
 import { AutoTopup, Money, Purchase } from '../schemas/payments.ts'
 import { Credits, ListQuery, nullable, ref, Slug, Uuid } from '../schemas/primitives.ts'
+import { purchaseReturn } from './pages/return-link.ts'
 
 export const purchaseRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
@@ -39,7 +38,8 @@ export const purchaseRoutes: FastifyPluginAsyncTypebox = async (app) => {
             return_to: Type.Optional(
               Type.String({
                 maxLength: 2048,
-                description: 'Where the person goes on when it is paid: an address that a sign-in could return to',
+                description:
+                  'Where the person goes on when it is paid: an address of an allowed origin, or a page of this service',
               }),
             ),
           },
@@ -74,13 +74,8 @@ export const purchaseRoutes: FastifyPluginAsyncTypebox = async (app) => {
       if (!app.payments) throw notSelling()
       const { pack: slug, return_to } = request.body
       const account = callerOf(request)
-      const { isAllowed, isOurs } = app.origins
-      const loopbackHttp = isLoopback(new URL(app.config.publicUrl).hostname)
-      const target = return_to === undefined ? null : safeRedirect(return_to, { isAllowed, isOurs, loopbackHttp })
-      // Back on our own pages only to these: /device would take the way back for a link of ours.
-      const own = target && isOurs(target.origin)
-      if (target === undefined || (own && !/^\/(account|buy)(\/|$)/.test(target.pathname)))
-        throw badField('return_to', 'is not an address that this service may send people to')
+      const target = return_to === undefined ? null : purchaseReturn(request, return_to)
+      if (target === undefined) throw badField('return_to', 'is not an address that this service may send people to')
       const purchase = await beginPurchase(app.payments, account, await findPack(app.db, slug), target?.href ?? null)
       return reply
         .code(201)
@@ -111,20 +106,8 @@ export const purchaseRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { limit = 50, cursor } = request.query
-      const rows = await app.db
-        .selectFrom('purchases')
-        .selectAll()
-        .where('account_id', '=', callerOf(request).id)
-        .$if(cursor !== undefined, (purchases) => purchases.where('id', '<', cursor ?? ''))
-        .orderBy('id', 'desc')
-        .limit(limit + 1)
-        .execute()
-      const page = rows.slice(0, limit)
-      return {
-        purchases: page.map(purchaseOf),
-        next_cursor: rows.length > limit ? (page.at(-1)?.id ?? null) : null,
-      }
+      const { purchases, next_cursor } = await purchasesPage(app.db, callerOf(request).id, request.query)
+      return { purchases: purchases.map(purchaseOf), next_cursor }
     },
   )
 

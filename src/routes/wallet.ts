@@ -5,10 +5,9 @@ import { buyUrl } from '../access/redirects.ts'
 import { openAccount } from '../accounts/open.ts'
 import { tooManyAtOnce } from '../http/catalogue.ts'
 import { CSV_TYPE, csvOf, wantsCsv } from '../http/csv.ts'
-import { readPage } from '../http/pages.ts'
 import { optionalTime, timeOf } from '../http/periods.ts'
 import { refusals, signedIn } from '../http/refusals.ts'
-import { type EntryRow, listEntries, numbersOf, SEARCH_ROWS, searchEntries } from '../ledger/lists.ts'
+import { entriesOfJobsPage, entriesPage, numbersAfter } from '../ledger/lists.ts'
 import { visit } from '../ledger/operations.ts'
 import { readWallet, type Wallet } from '../ledger/read.ts'
 import { autoTopupOf } from '../payments/texts.ts'
@@ -126,28 +125,17 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request, reply) => {
       const { limit, cursor, until, from, to, kind, app: slug, token } = request.query
       const account_id = callerOf(request).id
-      const filter = { kind, app: slug, token }
       // Answers show milliseconds, the database stores microseconds: `until` includes its whole millisecond.
-      const ends = [
-        optionalTime('to', to),
-        until === undefined ? undefined : new Date(timeOf('until', until).getTime() + 1),
-      ]
-      const end = ends.filter((time) => time !== undefined).sort((one, other) => one.getTime() - other.getTime())[0]
-      const { first, before } = await numbersOf(app.db, account_id, { from: optionalTime('from', from), to: end })
-      const numbers = { first, before: Math.min(before, Number(cursor ?? before)) }
-      const isCsv = wantsCsv(request, reply)
-      if (isCsv && limit === undefined) return sendEntries(request, reply, account_id, filter, numbers)
+      const past = until === undefined ? undefined : new Date(timeOf('until', until).getTime() + 1)
+      const end = optionalTime('to', to)
+      const period = { from: optionalTime('from', from), to: past && end && end < past ? end : (past ?? end) }
+      const filter = { kind, app: slug, token, ...period }
+      if (!wantsCsv(request, reply)) return entriesPage(app.db, account_id, filter, { limit, cursor })
 
-      const below = (last: { seq: number } | undefined) => ({ first, before: last?.seq ?? numbers.before })
-      // In CSV with the apps and actions of jobs, hence by a search.
-      const read = (last: { seq: number } | undefined, count: number) =>
-        isCsv
-          ? searchEntries(app.db, account_id, filter, below(last), { count, search: SEARCH_ROWS })
-          : listEntries(app.db, account_id, filter, below(last), count)
-      const { rows: entries, more, stoppedAt } = await readPage<EntryRow>(limit ?? 50, read, entryBytes)
-      const next_cursor = more ? (stoppedAt ?? String(entries.at(-1)?.seq)) : null
-      if (!isCsv) return { entries, next_cursor }
-
+      if (limit === undefined) {
+        return sendEntries(request, reply, account_id, filter, await numbersAfter(app.db, account_id, filter, cursor))
+      }
+      const { entries, next_cursor } = await entriesOfJobsPage(app.db, account_id, filter, { limit, cursor })
       if (next_cursor) {
         const query = new URLSearchParams({ ...(request.query as Record<string, string>), cursor: next_cursor })
         const next = new URL(`/api/wallet/entries?${query}`, app.config.publicUrl)
@@ -157,10 +145,6 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
   )
 }
-
-/** About how long an entry is as JSON. */
-const entryBytes = ({ reference, reason }: { reference: string | null; reason: string | null }): number =>
-  300 + Buffer.byteLength(reference ?? '') + Buffer.byteLength(reason ?? '')
 
 /** Whether a visit may be stored: not for HEAD, nor for a cookie that another site's page made the browser send. */
 function mayStore(request: FastifyRequest): boolean {

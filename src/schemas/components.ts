@@ -11,6 +11,7 @@ import {
   JobStartRequest,
   JobStartResponse,
 } from './jobs.ts'
+import { AdminAccount, AdminAction } from './operator.ts'
 import { AutoTopup, Pack, Purchase, ServiceKey } from './payments.ts'
 import { UsageResponse, UsageRow, UsageSums } from './usage.ts'
 import { WebhookDelivery, WebhookEndpoint, WebhookMessage } from './webhooks.ts'
@@ -39,6 +40,8 @@ export const components = [
   Pack,
   Purchase,
   ServiceKey,
+  AdminAccount,
+  AdminAction,
   UsageSums,
   UsageRow,
   UsageResponse,

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { BOM, CSV_TYPE, csvLines } from '../http/csv.ts'
-import { type EntryFilter, type EntryOfJob, type Numbers, searchEntries } from '../ledger/lists.ts'
+import { type EntryFilter, type EntryOfJob, type Numbers, searchEntries } from '../ledger/selection.ts'
 
 /** The columns of entries in CSV. Later ones were added at the end. */
 export const ENTRY_COLUMNS = [
