@@ -353,26 +353,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/oauth/device_authorization": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Start a device login (RFC 8628)
-         * @description The same logins as /api/device/start: either endpoint answers the token of the other.
-         */
-        post: operations["startDeviceAuthorization"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/oauth/token": {
         parameters: {
             query?: never;
@@ -407,6 +387,46 @@ export interface paths {
          * @description Answers 200 for a token that does not exist, too.
          */
         post: operations["revokeOAuthToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/oauth/device_authorization": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Start a device login (RFC 8628)
+         * @description The same logins as /api/device/start: either endpoint answers the token of the other.
+         */
+        post: operations["startDeviceAuthorization"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/oauth/introspect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask about an access token for a resource of your app (RFC 7662)
+         * @description Only the app whose resource a token is for, or that is its client, is told about it; to every other app no token is active. An ended token is inactive at once. Authenticate with the settle key of the app, in `X-App-Key` or by HTTP Basic with the slug as user.
+         */
+        post: operations["introspectToken"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2615,7 +2635,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
-                        /** @description A secret of the device, to poll with */
+                        /** @description A secret of the device, to ask for the token with */
                         device_code: string;
                         /** @description The code that the person types or compares */
                         user_code: string;
@@ -2625,7 +2645,7 @@ export interface operations {
                         verification_uri_complete: string;
                         /** @description Seconds until the code expires */
                         expires_in: number;
-                        /** @description Seconds to wait between polls */
+                        /** @description Seconds to wait between two requests for the token */
                         interval: number;
                     };
                 };
@@ -2790,14 +2810,18 @@ export interface operations {
                         token_endpoint: string;
                         device_authorization_endpoint: string;
                         revocation_endpoint: string;
+                        introspection_endpoint: string;
                         scopes_supported: string[];
                         response_types_supported: string[];
                         response_modes_supported: string[];
                         grant_types_supported: string[];
                         token_endpoint_auth_methods_supported: string[];
                         revocation_endpoint_auth_methods_supported: string[];
+                        introspection_endpoint_auth_methods_supported: string[];
                         code_challenge_methods_supported: string[];
                         authorization_response_iss_parameter_supported: boolean;
+                        /** @description A client_id may be the https URL of a document that describes the client */
+                        client_id_metadata_document_supported: boolean;
                         protected_resources: string[];
                         service_documentation: string;
                     };
@@ -2832,56 +2856,6 @@ export interface operations {
             };
         };
     };
-    startDeviceAuthorization: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "client_id": "focus-cli",
-                 *       "scope": "account"
-                 *     }
-                 */
-                "application/x-www-form-urlencoded": {
-                    /** @description Any name of the program; shown to the person */
-                    client_id: string;
-                    /** @description account (the default), oauth and admin, separated by spaces */
-                    scope?: string;
-                    /** @description Shown instead of client_id, such as the program and the machine */
-                    client_name?: string;
-                };
-            };
-        };
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @description A secret of the device, to ask for the token with */
-                        device_code: string;
-                        /** @description The code that the person types or compares */
-                        user_code: string;
-                        /** @description The page where the person types the code */
-                        verification_uri: string;
-                        /** @description The same page with the code filled in */
-                        verification_uri_complete: string;
-                        /** @description Seconds until the code expires */
-                        expires_in: number;
-                        /** @description Seconds to wait between two requests for the token */
-                        interval: number;
-                    };
-                };
-            };
-        };
-    };
     requestToken: {
         parameters: {
             query?: never;
@@ -2903,7 +2877,7 @@ export interface operations {
                 "application/x-www-form-urlencoded": {
                     /** @description authorization_code, refresh_token or urn:ietf:params:oauth:grant-type:device_code */
                     grant_type: string;
-                    /** @description The slug of a registered app */
+                    /** @description The slug of a registered app, or the https URL of a client metadata document */
                     client_id: string;
                     /** @description The code that /oauth/authorize sent to redirect_uri */
                     code?: string;
@@ -2963,7 +2937,7 @@ export interface operations {
                 "application/x-www-form-urlencoded": {
                     /** @description A refresh token ends everything that came of its code; an access token, itself */
                     token: string;
-                    /** @description The slug of a registered app */
+                    /** @description The slug of a registered app, or the https URL of a client metadata document */
                     client_id: string;
                     /** @description Not needed: our tokens say what they are */
                     token_type_hint?: string;
@@ -2978,6 +2952,117 @@ export interface operations {
                 };
                 content: {
                     "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    startDeviceAuthorization: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "client_id": "focus-cli",
+                 *       "scope": "account"
+                 *     }
+                 */
+                "application/x-www-form-urlencoded": {
+                    /** @description Any name of the program; shown to the person */
+                    client_id: string;
+                    /** @description account (the default), oauth and admin, separated by spaces */
+                    scope?: string;
+                    /** @description Shown instead of client_id, such as the program and the machine */
+                    client_name?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description A secret of the device, to ask for the token with */
+                        device_code: string;
+                        /** @description The code that the person types or compares */
+                        user_code: string;
+                        /** @description The page where the person types the code */
+                        verification_uri: string;
+                        /** @description The same page with the code filled in */
+                        verification_uri_complete: string;
+                        /** @description Seconds until the code expires */
+                        expires_in: number;
+                        /** @description Seconds to wait between two requests for the token */
+                        interval: number;
+                    };
+                };
+            };
+        };
+    };
+    introspectToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "token": "focus_at_2Nf8…"
+                 *     }
+                 */
+                "application/x-www-form-urlencoded": {
+                    /** @description An access token that a client has sent you */
+                    token: string;
+                    /** @description Not needed: our tokens say what they are */
+                    token_type_hint?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description false: the token is none of a grant for your app, or has ended. Nothing else is said then */
+                        active: boolean;
+                        /**
+                         * Format: uuid
+                         * @description The account id of the person
+                         */
+                        sub?: string;
+                        /** @description With scope account: what the account page calls the person, such as an e-mail address; absent if unknown */
+                        username?: string;
+                        /** @description The program that the token was issued to */
+                        client_id?: string;
+                        /** @description Separated by spaces */
+                        scope?: string;
+                        /** @description What the token is for. Refuse one that is for another resource than yours */
+                        aud?: string;
+                        iss?: string;
+                        /** @description Seconds since 1970 */
+                        iat?: number;
+                        /** @description Seconds since 1970 */
+                        exp?: number;
+                        token_type?: string;
+                        /**
+                         * Format: uuid
+                         * @description What the person has approved; POST /api/jobs takes it
+                         */
+                        grant_id?: string;
+                    };
                 };
             };
         };
@@ -3542,7 +3627,7 @@ export interface operations {
                             name: string | null;
                             /** @description The API that its tokens are for; null: this service */
                             resource: string | null;
-                            scopes: ("account" | "oauth" | "admin")[];
+                            scopes: ("account" | "oauth" | "spend")[];
                             /** Format: date-time */
                             created_at: string;
                             /** Format: date-time */
@@ -4498,7 +4583,7 @@ export interface operations {
             query: {
                 /** @description code */
                 response_type: string;
-                /** @description The slug of a registered app */
+                /** @description The slug of a registered app, or the https URL of a client metadata document */
                 client_id: string;
                 /** @description One of those that are registered; on the loopback interface with any port */
                 redirect_uri: string;
@@ -4554,9 +4639,10 @@ export interface ErrorCodes {
     completeDeviceLogin: 'account_closed' | 'already_used' | 'body_too_large' | 'database_unavailable' | 'expired_token' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_code' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'session_required' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_attempts' | 'too_many_tokens' | 'unsupported_media_type';
     getAuthorizationServerMetadata: 'database_unavailable' | 'internal_error' | 'invalid_request' | 'local_identity' | 'overloaded' | 'rate_limited';
     getProtectedResourceMetadata: 'database_unavailable' | 'internal_error' | 'invalid_request' | 'local_identity' | 'overloaded' | 'rate_limited';
-    startDeviceAuthorization: 'body_too_large' | 'database_unavailable' | 'internal_error' | 'invalid_client' | 'invalid_request' | 'invalid_scope' | 'local_identity' | 'overloaded' | 'rate_limited' | 'too_many_attempts';
     requestToken: 'access_denied' | 'authorization_pending' | 'body_too_large' | 'database_unavailable' | 'expired_token' | 'internal_error' | 'invalid_client' | 'invalid_grant' | 'invalid_request' | 'invalid_scope' | 'invalid_target' | 'local_identity' | 'overloaded' | 'rate_limited' | 'slow_down' | 'too_many_attempts' | 'unsupported_grant_type';
     revokeOAuthToken: 'body_too_large' | 'database_unavailable' | 'internal_error' | 'invalid_client' | 'invalid_grant' | 'invalid_request' | 'local_identity' | 'overloaded' | 'rate_limited';
+    startDeviceAuthorization: 'body_too_large' | 'database_unavailable' | 'internal_error' | 'invalid_client' | 'invalid_request' | 'invalid_scope' | 'local_identity' | 'overloaded' | 'rate_limited' | 'too_many_attempts';
+    introspectToken: 'body_too_large' | 'database_unavailable' | 'internal_error' | 'invalid_client' | 'invalid_request' | 'local_identity' | 'overloaded' | 'rate_limited' | 'settle_key_in_browser';
     listOAuthConnections: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'user_not_found';
     getOAuthToken: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_connected' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'reconnect_required' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unknown_provider' | 'user_not_found';
     getXToken: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_connected' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'reconnect_required' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unknown_provider' | 'user_not_found';

@@ -23,9 +23,10 @@ pollDeviceLogin Pr /api/device/poll
 completeDeviceLogin Pr /api/device/complete
 getAuthorizationServerMetadata G /.well-known/oauth-authorization-server
 getProtectedResourceMetadata G /.well-known/oauth-protected-resource
-startDeviceAuthorization Pf /oauth/device_authorization
 requestToken Pf /oauth/token
 revokeOAuthToken Prf /oauth/revoke
+startDeviceAuthorization Pf /oauth/device_authorization
+introspectToken Pf /oauth/introspect
 listOAuthConnections G /api/oauthToken
 getOAuthToken G /api/oauthToken/{provider}
 getXToken G /api/xToken
