@@ -33,6 +33,7 @@ import { onlyThisMachine } from './identity/local-fence.ts'
 import type { Identity } from './identity/types.ts'
 import type { Ledger } from './ledger/operations.ts'
 import { createPoster } from './ledger/poster.ts'
+import { type ClientDocuments, rememberDocuments } from './oauth/client-documents.ts'
 import { type Metrics, noMetrics } from './observe/metrics.ts'
 import type { Tracing } from './observe/tracing.ts'
 import { createPayments } from './payments/create.ts'
@@ -57,6 +58,7 @@ import { paymentEventRoutes } from './routes/payment-events.ts'
 import { purchaseRoutes } from './routes/purchases.ts'
 import { settleRoutes } from './routes/settle.ts'
 import { tokenRoutes } from './routes/tokens.ts'
+import { usageRoutes } from './routes/usage.ts'
 import { walletRoutes } from './routes/wallet.ts'
 import { webhookRoutes } from './routes/webhooks.ts'
 import { components } from './schemas/components.ts'
@@ -70,6 +72,7 @@ declare module 'fastify' {
     pats: Pats
     sessionSeal: SessionSeal
     origins: Origins
+    clientDocuments: ClientDocuments
     metrics: Metrics
     /** undefined: this service sells no credits */
     payments: Payments | undefined
@@ -150,6 +153,7 @@ export async function buildApp(
   app.decorate('sessionSeal', sessionSeal(await tokenSecret(config, db)))
   app.decorate('origins', createOrigins(config, db))
   await app.origins.refresh()
+  app.decorate('clientDocuments', rememberDocuments(config, db, app.log))
   registerClientAddress(app)
   registerKnownPaths(app)
   app.decorateRequest('account')
@@ -202,6 +206,7 @@ export async function buildApp(
   await app.register(tokenRoutes)
   await app.register(walletRoutes)
   await app.register(jobRoutes)
+  await app.register(usageRoutes)
   await app.register(deviceRoutes)
   await app.register(authorizationServerRoutes)
   await app.register(oauthRoutes)

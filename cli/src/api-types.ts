@@ -157,7 +157,7 @@ export interface paths {
         };
         /**
          * List ledger entries, newest first; as CSV with Accept: text/csv
-         * @description Every change of the balance is one entry. Entries are numbered without gaps and never change.
+         * @description Every change of the balance is one entry. Entries are numbered without gaps and never change. A page may be shorter than `limit`, or empty: the list ends where `next_cursor` is null. As CSV without `limit`, all of them are sent, however many: without filters the last line is entry 1; where the connection breaks off before, the export is incomplete.
          */
         get: operations["listEntries"];
         put?: never;
@@ -177,7 +177,7 @@ export interface paths {
         };
         /**
          * List user's jobs with optional filters
-         * @description Newest first. `next_cursor` continues the list. With `X-App-Key`, those of the account's jobs that are the app's own.
+         * @description Newest first. `next_cursor` continues the list. A page may be shorter than `limit`, or empty: the list ends where `next_cursor` is null. With `X-App-Key`, those of the account's jobs that are the app's own.
          */
         get: operations["listJobs"];
         put?: never;
@@ -204,6 +204,46 @@ export interface paths {
          * @description One of your own jobs; those of others are not found. With `X-App-Key`, one of the app's own: `account_id` says whose.
          */
         get: operations["getJob"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sum up what your jobs cost, by app, action, token or day; as CSV with Accept: text/csv
+         * @description A job counts on the day on which it was created (UTC), with what it has cost by now; while it runs, with what it holds. The sums agree with the ledger.
+         */
+        get: operations["getUsage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sum up what all accounts' jobs cost, by app, day or plan; as CSV with Accept: text/csv
+         * @description As GET /api/usage. It reads the jobs of all accounts: where that takes more than 4.5 s, it is answered 503; ask for fewer days.
+         */
+        get: operations["getTotalUsage"];
         put?: never;
         post?: never;
         delete?: never;
@@ -316,26 +356,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/oauth/device_authorization": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Start a device login (RFC 8628)
-         * @description The same logins as /api/device/start: either endpoint answers the token of the other.
-         */
-        post: operations["startDeviceAuthorization"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/oauth/token": {
         parameters: {
             query?: never;
@@ -370,6 +390,46 @@ export interface paths {
          * @description Answers 200 for a token that does not exist, too.
          */
         post: operations["revokeOAuthToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/oauth/device_authorization": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Start a device login (RFC 8628)
+         * @description The same logins as /api/device/start: either endpoint answers the token of the other.
+         */
+        post: operations["startDeviceAuthorization"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/oauth/introspect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask about an access token for a resource of your app (RFC 7662)
+         * @description Only the app whose resource a token is for, or that is its client, is told about it; to every other app no token is active. An ended token is inactive at once. Authenticate with the settle key of the app, in `X-App-Key` or by HTTP Basic with the slug as user.
+         */
+        post: operations["introspectToken"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2076,6 +2136,104 @@ export interface components {
                 [key: string]: unknown;
             } | null;
         };
+        /**
+         * @example {
+         *       "jobs": 12,
+         *       "completed": 9,
+         *       "failed": 2,
+         *       "credits": 41,
+         *       "held": 5
+         *     }
+         */
+        UsageSums: {
+            /** @description Jobs that were created in the period */
+            jobs: number;
+            completed: number;
+            /** @description Expired ones too */
+            failed: number;
+            /** @description What the ended ones cost, with overages and late charges. What an administrator refunded is not subtracted */
+            credits: number;
+            /** @description What the started ones hold */
+            held: number;
+        };
+        /**
+         * @example {
+         *       "key": "video",
+         *       "app": "video",
+         *       "jobs": 12,
+         *       "completed": 9,
+         *       "failed": 2,
+         *       "credits": 41,
+         *       "held": 5
+         *     }
+         */
+        UsageRow: {
+            /** @description What the row is for: the value that it is grouped by; of several groupings all of their values, with a slash between them. null: jobs that were made without a token */
+            key: string | null;
+            /** @description With this grouping */
+            app?: string | null;
+            /** @description With this grouping */
+            action?: string | null;
+            /** @description With this grouping: id of the token that made the jobs, or of the grant that it belongs to */
+            token?: string | null;
+            /** @description With this grouping: a date, UTC */
+            day?: string | null;
+            /** @description With this grouping */
+            plan?: string | null;
+            /** @description With the grouping by token: what the token is called, as long as that is known */
+            name?: string | null;
+            /** @description Jobs that were created in the period */
+            jobs: number;
+            completed: number;
+            /** @description Expired ones too */
+            failed: number;
+            /** @description What the ended ones cost, with overages and late charges. What an administrator refunded is not subtracted */
+            credits: number;
+            /** @description What the started ones hold */
+            held: number;
+        };
+        /**
+         * @example {
+         *       "from": "2026-10-28",
+         *       "to": "2026-11-27",
+         *       "rows": [
+         *         {
+         *           "key": "video",
+         *           "app": "video",
+         *           "jobs": 12,
+         *           "completed": 9,
+         *           "failed": 2,
+         *           "credits": 41,
+         *           "held": 5
+         *         }
+         *       ],
+         *       "total": {
+         *         "jobs": 12,
+         *         "completed": 9,
+         *         "failed": 2,
+         *         "credits": 41,
+         *         "held": 5
+         *       },
+         *       "more": false
+         *     }
+         */
+        UsageResponse: {
+            /**
+             * Format: date
+             * @description First day of the period, UTC
+             */
+            from: string;
+            /**
+             * Format: date
+             * @description The day after its last
+             */
+            to: string;
+            /** @description By day, newest first; without days by credits, most first */
+            rows: components["schemas"]["UsageRow"][];
+            total: components["schemas"]["UsageSums"];
+            /** @description true: there are more rows than these; the total has them all */
+            more: boolean;
+        };
     };
     responses: never;
     parameters: never;
@@ -2993,10 +3151,20 @@ export interface operations {
     listEntries: {
         parameters: {
             query?: {
+                /** @description Max results (default 50). In CSV the default is all of them */
                 limit?: number;
                 /** @description next_cursor of the previous page */
                 cursor?: string;
-                /** @description Only entries up to this time. The balance at that time is balance_after of the first one; 0 without entries */
+                kind?: "starter_grant" | "admin_grant" | "topup" | "adjustment" | "job_reserve" | "job_refund" | "job_overage" | "job_release" | "job_expire" | "job_late_charge" | "topup_refund" | "topup_reinstated";
+                /** @description Entries of the jobs of this app, and of its starter credits */
+                app?: string;
+                /** @description Entries of the jobs that this token made, or the tokens of this grant */
+                token?: string;
+                /** @description Posted at this time or later: a date (UTC) or a time */
+                from?: string;
+                /** @description Posted before this time: a date (UTC) or a time */
+                to?: string;
+                /** @description Only entries up to this time. Without other filters, the balance at that time is balance_after of the first one; 0 without entries */
                 until?: string;
             };
             header?: never;
@@ -3005,7 +3173,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A page of entries. In CSV, a Link header leads to the next page */
+            /** @description Entries. In CSV with `limit`, a Link header leads to the next page */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3031,9 +3199,10 @@ export interface operations {
                      */
                     "application/json": {
                         entries: components["schemas"]["Entry"][];
+                        /** @description null on the last page */
                         next_cursor: string | null;
                     };
-                    /** @example seq,created_at,kind,amount,balance_after,job_id,reference,reason,corrects_job_id */
+                    /** @example seq,created_at,kind,amount,balance_after,job_id,reference,reason,corrects_job_id,app,action */
                     "text/csv": string;
                 };
             };
@@ -3136,6 +3305,12 @@ export interface operations {
                 /** @description Filter by app slug */
                 app?: string;
                 status?: "started" | "completed" | "failed";
+                /** @description Jobs that this token made, or the tokens of this grant */
+                token?: string;
+                /** @description Created at this time or later: a date (UTC) or a time */
+                from?: string;
+                /** @description Created before this time: a date (UTC) or a time */
+                to?: string;
                 /** @description Max results (default 50) */
                 limit?: number;
                 /** @description next_cursor of the previous page */
@@ -3147,7 +3322,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A page of jobs, newest first. It may be shorter than `limit`: it ends at 1 MiB */
+            /** @description A page of jobs, newest first. It ends at 1 MiB; with `token`, also after some 500 jobs that others made */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3636,6 +3811,292 @@ export interface operations {
             };
         };
     };
+    getUsage: {
+        parameters: {
+            query?: {
+                /** @description One or several of app, action, token, day, with commas: rows for each combination */
+                group_by?: string;
+                /** @description First day, UTC. Default: 30 days before `to` */
+                from?: string;
+                /** @description The day after the last, at most 400 days after `from`. Default: tomorrow, so that today is included */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. The total counts every job of the period once */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "from": "2026-10-28",
+                     *       "to": "2026-11-27",
+                     *       "rows": [
+                     *         {
+                     *           "key": "video",
+                     *           "app": "video",
+                     *           "jobs": 12,
+                     *           "completed": 9,
+                     *           "failed": 2,
+                     *           "credits": 41,
+                     *           "held": 5
+                     *         }
+                     *       ],
+                     *       "total": {
+                     *         "jobs": 12,
+                     *         "completed": 9,
+                     *         "failed": 2,
+                     *         "credits": 41,
+                     *         "held": 5
+                     *       },
+                     *       "more": false
+                     *     }
+                     */
+                    "application/json": components["schemas"]["UsageResponse"];
+                    /** @example app,jobs,completed,failed,credits,held */
+                    "text/csv": string;
+                };
+            };
+            /** @description Bad request; `field` names the field that is wrong, if there is one */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request";
+                        /** @description The field that is wrong, as sent */
+                        field?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Unauthorized; `signin_url` is where to sign in */
+            401: {
+                headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "not_signed_in" | "invalid_token" | "token_expired" | "token_revoked" | "token_not_active_yet" | "session_pending";
+                        signin_url: string;
+                    } & WithRequired<components["schemas"]["SessionUnauthorized"], "error" | "signin_url">;
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity";
+                        /** @description The scope that the token lacks */
+                        scope?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Requests allowed in a window */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests left in this window */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the next window */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited" | "too_many_at_once";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+        };
+    };
+    getTotalUsage: {
+        parameters: {
+            query?: {
+                /** @description One or several of app, day, plan, with commas: rows for each combination */
+                group_by?: string;
+                /** @description First day, UTC. Default: 30 days before `to` */
+                from?: string;
+                /** @description The day after the last, at most 400 days after `from`. Default: tomorrow, so that today is included */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. The total counts every job of the period once */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "from": "2026-10-28",
+                     *       "to": "2026-11-27",
+                     *       "rows": [
+                     *         {
+                     *           "key": "video",
+                     *           "app": "video",
+                     *           "jobs": 12,
+                     *           "completed": 9,
+                     *           "failed": 2,
+                     *           "credits": 41,
+                     *           "held": 5
+                     *         }
+                     *       ],
+                     *       "total": {
+                     *         "jobs": 12,
+                     *         "completed": 9,
+                     *         "failed": 2,
+                     *         "credits": 41,
+                     *         "held": 5
+                     *       },
+                     *       "more": false
+                     *     }
+                     */
+                    "application/json": components["schemas"]["UsageResponse"];
+                    /** @example app,jobs,completed,failed,credits,held */
+                    "text/csv": string;
+                };
+            };
+            /** @description Bad request; `field` names the field that is wrong, if there is one */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request";
+                        /** @description The field that is wrong, as sent */
+                        field?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Unauthorized; `signin_url` is where to sign in */
+            401: {
+                headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "not_signed_in" | "invalid_token" | "token_expired" | "token_revoked" | "token_not_active_yet" | "session_pending";
+                        signin_url: string;
+                    } & WithRequired<components["schemas"]["SessionUnauthorized"], "error" | "signin_url">;
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "not_an_administrator";
+                        /** @description The scope that the token lacks */
+                        scope?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Requests allowed in a window */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests left in this window */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the next window */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited" | "too_many_at_once";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+        };
+    };
     startDeviceLogin: {
         parameters: {
             query?: never;
@@ -3677,7 +4138,7 @@ export interface operations {
                      *     }
                      */
                     "application/json": {
-                        /** @description A secret of the device, to poll with */
+                        /** @description A secret of the device, to ask for the token with */
                         device_code: string;
                         /** @description The code that the person types or compares */
                         user_code: string;
@@ -3687,7 +4148,7 @@ export interface operations {
                         verification_uri_complete: string;
                         /** @description Seconds until the code expires */
                         expires_in: number;
-                        /** @description Seconds to wait between polls */
+                        /** @description Seconds to wait between two requests for the token */
                         interval: number;
                     };
                 };
@@ -4339,6 +4800,7 @@ export interface operations {
                      *       "token_endpoint": "https://account.thefocus.ai/oauth/token",
                      *       "device_authorization_endpoint": "https://account.thefocus.ai/oauth/device_authorization",
                      *       "revocation_endpoint": "https://account.thefocus.ai/oauth/revoke",
+                     *       "introspection_endpoint": "https://account.thefocus.ai/oauth/introspect",
                      *       "scopes_supported": [
                      *         "account",
                      *         "oauth"
@@ -4360,10 +4822,14 @@ export interface operations {
                      *       "revocation_endpoint_auth_methods_supported": [
                      *         "none"
                      *       ],
+                     *       "introspection_endpoint_auth_methods_supported": [
+                     *         "client_secret_basic"
+                     *       ],
                      *       "code_challenge_methods_supported": [
                      *         "S256"
                      *       ],
                      *       "authorization_response_iss_parameter_supported": true,
+                     *       "client_id_metadata_document_supported": true,
                      *       "protected_resources": [
                      *         "https://account.thefocus.ai"
                      *       ],
@@ -4376,14 +4842,18 @@ export interface operations {
                         token_endpoint: string;
                         device_authorization_endpoint: string;
                         revocation_endpoint: string;
+                        introspection_endpoint: string;
                         scopes_supported: string[];
                         response_types_supported: string[];
                         response_modes_supported: string[];
                         grant_types_supported: string[];
                         token_endpoint_auth_methods_supported: string[];
                         revocation_endpoint_auth_methods_supported: string[];
+                        introspection_endpoint_auth_methods_supported: string[];
                         code_challenge_methods_supported: string[];
                         authorization_response_iss_parameter_supported: boolean;
+                        /** @description A client_id may be the https URL of a document that describes the client */
+                        client_id_metadata_document_supported: boolean;
                         protected_resources: string[];
                         service_documentation: string;
                     };
@@ -4579,154 +5049,6 @@ export interface operations {
             };
         };
     };
-    startDeviceAuthorization: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "client_id": "focus-cli",
-                 *       "scope": "account"
-                 *     }
-                 */
-                "application/x-www-form-urlencoded": {
-                    /** @description Any name of the program; shown to the person */
-                    client_id: string;
-                    /** @description account (the default), oauth and admin, separated by spaces */
-                    scope?: string;
-                    /** @description Shown instead of client_id, such as the program and the machine */
-                    client_name?: string;
-                };
-            };
-        };
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "device_code": "GmRhmhcxhwAzkoEqiMEg_DnyEysNkuNhszIySk9eS_4",
-                     *       "user_code": "WDJB-1234",
-                     *       "verification_uri": "https://account.thefocus.ai/device",
-                     *       "verification_uri_complete": "https://account.thefocus.ai/device?user_code=WDJB-1234",
-                     *       "expires_in": 900,
-                     *       "interval": 5
-                     *     }
-                     */
-                    "application/json": {
-                        /** @description A secret of the device, to ask for the token with */
-                        device_code: string;
-                        /** @description The code that the person types or compares */
-                        user_code: string;
-                        /** @description The page where the person types the code */
-                        verification_uri: string;
-                        /** @description The same page with the code filled in */
-                        verification_uri_complete: string;
-                        /** @description Seconds until the code expires */
-                        expires_in: number;
-                        /** @description Seconds to wait between two requests for the token */
-                        interval: number;
-                    };
-                };
-            };
-            /** @description Refused, with the error of the RFC */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @enum {string} */
-                        error: "invalid_request" | "invalid_client" | "invalid_scope";
-                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
-                };
-            };
-            /** @description The client tried to authenticate; clients of this service are public */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @enum {string} */
-                        error: "invalid_client";
-                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
-                };
-            };
-            /** @description Refused by the local identity */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @enum {string} */
-                        error: "local_identity";
-                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
-                };
-            };
-            /** @description The form is larger than 64 KiB */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @enum {string} */
-                        error: "body_too_large";
-                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
-                };
-            };
-            /** @description Too many requests; try again after `Retry-After` */
-            429: {
-                headers: {
-                    /** @description Seconds to wait */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @enum {string} */
-                        error: "rate_limited" | "too_many_attempts";
-                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
-                };
-            };
-            /** @description Something went wrong on our side */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @enum {string} */
-                        error: "internal_error";
-                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
-                };
-            };
-            /** @description Not available now; try again after `Retry-After` */
-            503: {
-                headers: {
-                    /** @description Seconds to wait */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @enum {string} */
-                        error: "database_unavailable" | "overloaded";
-                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
-                };
-            };
-        };
-    };
     requestToken: {
         parameters: {
             query?: never;
@@ -4748,7 +5070,7 @@ export interface operations {
                 "application/x-www-form-urlencoded": {
                     /** @description authorization_code, refresh_token or urn:ietf:params:oauth:grant-type:device_code */
                     grant_type: string;
-                    /** @description The slug of a registered app */
+                    /** @description The slug of a registered app, or the https URL of a client metadata document */
                     client_id: string;
                     /** @description The code that /oauth/authorize sent to redirect_uri */
                     code?: string;
@@ -4811,7 +5133,7 @@ export interface operations {
                     } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
                 };
             };
-            /** @description The client tried to authenticate; clients of this service are public */
+            /** @description The credentials are wrong, or there should be none */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4907,7 +5229,7 @@ export interface operations {
                 "application/x-www-form-urlencoded": {
                     /** @description A refresh token ends everything that came of its code; an access token, itself */
                     token: string;
-                    /** @description The slug of a registered app */
+                    /** @description The slug of a registered app, or the https URL of a client metadata document */
                     client_id: string;
                     /** @description Not needed: our tokens say what they are */
                     token_type_hint?: string;
@@ -4937,7 +5259,7 @@ export interface operations {
                     } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
                 };
             };
-            /** @description The client tried to authenticate; clients of this service are public */
+            /** @description The credentials are wrong, or there should be none */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4958,6 +5280,305 @@ export interface operations {
                     "application/json": {
                         /** @enum {string} */
                         error: "local_identity";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description The form is larger than 64 KiB */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "body_too_large";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+        };
+    };
+    startDeviceAuthorization: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "client_id": "focus-cli",
+                 *       "scope": "account"
+                 *     }
+                 */
+                "application/x-www-form-urlencoded": {
+                    /** @description Any name of the program; shown to the person */
+                    client_id: string;
+                    /** @description account (the default), oauth and admin, separated by spaces */
+                    scope?: string;
+                    /** @description Shown instead of client_id, such as the program and the machine */
+                    client_name?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "device_code": "GmRhmhcxhwAzkoEqiMEg_DnyEysNkuNhszIySk9eS_4",
+                     *       "user_code": "WDJB-1234",
+                     *       "verification_uri": "https://account.thefocus.ai/device",
+                     *       "verification_uri_complete": "https://account.thefocus.ai/device?user_code=WDJB-1234",
+                     *       "expires_in": 900,
+                     *       "interval": 5
+                     *     }
+                     */
+                    "application/json": {
+                        /** @description A secret of the device, to ask for the token with */
+                        device_code: string;
+                        /** @description The code that the person types or compares */
+                        user_code: string;
+                        /** @description The page where the person types the code */
+                        verification_uri: string;
+                        /** @description The same page with the code filled in */
+                        verification_uri_complete: string;
+                        /** @description Seconds until the code expires */
+                        expires_in: number;
+                        /** @description Seconds to wait between two requests for the token */
+                        interval: number;
+                    };
+                };
+            };
+            /** @description Refused, with the error of the RFC */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request" | "invalid_client" | "invalid_scope";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description The credentials are wrong, or there should be none */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_client";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description Refused by the local identity */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "local_identity";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description The form is larger than 64 KiB */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "body_too_large";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited" | "too_many_attempts";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+        };
+    };
+    introspectToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "token": "focus_at_2Nf8…"
+                 *     }
+                 */
+                "application/x-www-form-urlencoded": {
+                    /** @description An access token that a client has sent you */
+                    token: string;
+                    /** @description Not needed: our tokens say what they are */
+                    token_type_hint?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description false: the token is none of a grant for your app, or has ended. Nothing else is said then */
+                        active: boolean;
+                        /**
+                         * Format: uuid
+                         * @description The account id of the person
+                         */
+                        sub?: string;
+                        /** @description With scope account: what the account page calls the person, such as an e-mail address; absent if unknown */
+                        username?: string;
+                        /** @description The program that the token was issued to */
+                        client_id?: string;
+                        /** @description Separated by spaces */
+                        scope?: string;
+                        /** @description What the token is for. Refuse one that is for another resource than yours */
+                        aud?: string;
+                        iss?: string;
+                        /** @description Seconds since 1970 */
+                        iat?: number;
+                        /** @description Seconds since 1970 */
+                        exp?: number;
+                        token_type?: string;
+                        /**
+                         * Format: uuid
+                         * @description What the person has approved; POST /api/jobs takes it
+                         */
+                        grant_id?: string;
+                    };
+                };
+            };
+            /** @description Refused, with the error of the RFC */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request" | "invalid_client";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description The credentials are wrong, or there should be none */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_client";
+                        /** @description false */
+                        active?: boolean;
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description Refused by the local identity */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "local_identity" | "settle_key_in_browser";
                     } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
                 };
             };
@@ -7828,7 +8449,7 @@ export interface operations {
                             name: string | null;
                             /** @description The API that its tokens are for; null: this service */
                             resource: string | null;
-                            scopes: ("account" | "oauth" | "admin")[];
+                            scopes: ("account" | "oauth" | "spend")[];
                             /** Format: date-time */
                             created_at: string;
                             /** Format: date-time */
@@ -12989,7 +13610,7 @@ export interface operations {
             query: {
                 /** @description code */
                 response_type: string;
-                /** @description The slug of a registered app */
+                /** @description The slug of a registered app, or the https URL of a client metadata document */
                 client_id: string;
                 /** @description One of those that are registered; on the loopback interface with any port */
                 redirect_uri: string;

@@ -154,7 +154,7 @@ export interface paths {
         };
         /**
          * List ledger entries, newest first; as CSV with Accept: text/csv
-         * @description Every change of the balance is one entry. Entries are numbered without gaps and never change.
+         * @description Every change of the balance is one entry. Entries are numbered without gaps and never change. A page may be shorter than `limit`, or empty: the list ends where `next_cursor` is null. As CSV without `limit`, all of them are sent, however many: without filters the last line is entry 1; where the connection breaks off before, the export is incomplete.
          */
         get: operations["listEntries"];
         put?: never;
@@ -174,7 +174,7 @@ export interface paths {
         };
         /**
          * List user's jobs with optional filters
-         * @description Newest first. `next_cursor` continues the list. With `X-App-Key`, those of the account's jobs that are the app's own.
+         * @description Newest first. `next_cursor` continues the list. A page may be shorter than `limit`, or empty: the list ends where `next_cursor` is null. With `X-App-Key`, those of the account's jobs that are the app's own.
          */
         get: operations["listJobs"];
         put?: never;
@@ -201,6 +201,46 @@ export interface paths {
          * @description One of your own jobs; those of others are not found. With `X-App-Key`, one of the app's own: `account_id` says whose.
          */
         get: operations["getJob"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sum up what your jobs cost, by app, action, token or day; as CSV with Accept: text/csv
+         * @description A job counts on the day on which it was created (UTC), with what it has cost by now; while it runs, with what it holds. The sums agree with the ledger.
+         */
+        get: operations["getUsage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sum up what all accounts' jobs cost, by app, day or plan; as CSV with Accept: text/csv
+         * @description As GET /api/usage. It reads the jobs of all accounts: where that takes more than 4.5 s, it is answered 503; ask for fewer days.
+         */
+        get: operations["getTotalUsage"];
         put?: never;
         post?: never;
         delete?: never;
@@ -313,26 +353,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/oauth/device_authorization": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Start a device login (RFC 8628)
-         * @description The same logins as /api/device/start: either endpoint answers the token of the other.
-         */
-        post: operations["startDeviceAuthorization"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/oauth/token": {
         parameters: {
             query?: never;
@@ -367,6 +387,46 @@ export interface paths {
          * @description Answers 200 for a token that does not exist, too.
          */
         post: operations["revokeOAuthToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/oauth/device_authorization": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Start a device login (RFC 8628)
+         * @description The same logins as /api/device/start: either endpoint answers the token of the other.
+         */
+        post: operations["startDeviceAuthorization"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/oauth/introspect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask about an access token for a resource of your app (RFC 7662)
+         * @description Only the app whose resource a token is for, or that is its client, is told about it; to every other app no token is active. An ended token is inactive at once. Authenticate with the settle key of the app, in `X-App-Key` or by HTTP Basic with the slug as user.
+         */
+        post: operations["introspectToken"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2061,6 +2121,104 @@ export interface components {
                 [key: string]: unknown;
             } | null;
         };
+        /**
+         * @example {
+         *       "jobs": 12,
+         *       "completed": 9,
+         *       "failed": 2,
+         *       "credits": 41,
+         *       "held": 5
+         *     }
+         */
+        UsageSums: {
+            /** @description Jobs that were created in the period */
+            jobs: number;
+            completed: number;
+            /** @description Expired ones too */
+            failed: number;
+            /** @description What the ended ones cost, with overages and late charges. What an administrator refunded is not subtracted */
+            credits: number;
+            /** @description What the started ones hold */
+            held: number;
+        };
+        /**
+         * @example {
+         *       "key": "video",
+         *       "app": "video",
+         *       "jobs": 12,
+         *       "completed": 9,
+         *       "failed": 2,
+         *       "credits": 41,
+         *       "held": 5
+         *     }
+         */
+        UsageRow: {
+            /** @description What the row is for: the value that it is grouped by; of several groupings all of their values, with a slash between them. null: jobs that were made without a token */
+            key: string | null;
+            /** @description With this grouping */
+            app?: string | null;
+            /** @description With this grouping */
+            action?: string | null;
+            /** @description With this grouping: id of the token that made the jobs, or of the grant that it belongs to */
+            token?: string | null;
+            /** @description With this grouping: a date, UTC */
+            day?: string | null;
+            /** @description With this grouping */
+            plan?: string | null;
+            /** @description With the grouping by token: what the token is called, as long as that is known */
+            name?: string | null;
+            /** @description Jobs that were created in the period */
+            jobs: number;
+            completed: number;
+            /** @description Expired ones too */
+            failed: number;
+            /** @description What the ended ones cost, with overages and late charges. What an administrator refunded is not subtracted */
+            credits: number;
+            /** @description What the started ones hold */
+            held: number;
+        };
+        /**
+         * @example {
+         *       "from": "2026-10-28",
+         *       "to": "2026-11-27",
+         *       "rows": [
+         *         {
+         *           "key": "video",
+         *           "app": "video",
+         *           "jobs": 12,
+         *           "completed": 9,
+         *           "failed": 2,
+         *           "credits": 41,
+         *           "held": 5
+         *         }
+         *       ],
+         *       "total": {
+         *         "jobs": 12,
+         *         "completed": 9,
+         *         "failed": 2,
+         *         "credits": 41,
+         *         "held": 5
+         *       },
+         *       "more": false
+         *     }
+         */
+        UsageResponse: {
+            /**
+             * Format: date
+             * @description First day of the period, UTC
+             */
+            from: string;
+            /**
+             * Format: date
+             * @description The day after its last
+             */
+            to: string;
+            /** @description By day, newest first; without days by credits, most first */
+            rows: components["schemas"]["UsageRow"][];
+            total: components["schemas"]["UsageSums"];
+            /** @description true: there are more rows than these; the total has them all */
+            more: boolean;
+        };
     };
     responses: never;
     parameters: never;
@@ -2296,10 +2454,20 @@ export interface operations {
     listEntries: {
         parameters: {
             query?: {
+                /** @description Max results (default 50). In CSV the default is all of them */
                 limit?: number;
                 /** @description next_cursor of the previous page */
                 cursor?: string;
-                /** @description Only entries up to this time. The balance at that time is balance_after of the first one; 0 without entries */
+                kind?: "starter_grant" | "admin_grant" | "topup" | "adjustment" | "job_reserve" | "job_refund" | "job_overage" | "job_release" | "job_expire" | "job_late_charge" | "topup_refund" | "topup_reinstated";
+                /** @description Entries of the jobs of this app, and of its starter credits */
+                app?: string;
+                /** @description Entries of the jobs that this token made, or the tokens of this grant */
+                token?: string;
+                /** @description Posted at this time or later: a date (UTC) or a time */
+                from?: string;
+                /** @description Posted before this time: a date (UTC) or a time */
+                to?: string;
+                /** @description Only entries up to this time. Without other filters, the balance at that time is balance_after of the first one; 0 without entries */
                 until?: string;
             };
             header?: never;
@@ -2308,7 +2476,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A page of entries. In CSV, a Link header leads to the next page */
+            /** @description Entries. In CSV with `limit`, a Link header leads to the next page */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2316,6 +2484,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         entries: components["schemas"]["Entry"][];
+                        /** @description null on the last page */
                         next_cursor: string | null;
                     };
                     "text/csv": string;
@@ -2331,6 +2500,12 @@ export interface operations {
                 /** @description Filter by app slug */
                 app?: string;
                 status?: "started" | "completed" | "failed";
+                /** @description Jobs that this token made, or the tokens of this grant */
+                token?: string;
+                /** @description Created at this time or later: a date (UTC) or a time */
+                from?: string;
+                /** @description Created before this time: a date (UTC) or a time */
+                to?: string;
                 /** @description Max results (default 50) */
                 limit?: number;
                 /** @description next_cursor of the previous page */
@@ -2342,7 +2517,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A page of jobs, newest first. It may be shorter than `limit`: it ends at 1 MiB */
+            /** @description A page of jobs, newest first. It ends at 1 MiB; with `token`, also after some 500 jobs that others made */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2413,6 +2588,62 @@ export interface operations {
             };
         };
     };
+    getUsage: {
+        parameters: {
+            query?: {
+                /** @description One or several of app, action, token, day, with commas: rows for each combination */
+                group_by?: string;
+                /** @description First day, UTC. Default: 30 days before `to` */
+                from?: string;
+                /** @description The day after the last, at most 400 days after `from`. Default: tomorrow, so that today is included */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. The total counts every job of the period once */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageResponse"];
+                    "text/csv": string;
+                };
+            };
+        };
+    };
+    getTotalUsage: {
+        parameters: {
+            query?: {
+                /** @description One or several of app, day, plan, with commas: rows for each combination */
+                group_by?: string;
+                /** @description First day, UTC. Default: 30 days before `to` */
+                from?: string;
+                /** @description The day after the last, at most 400 days after `from`. Default: tomorrow, so that today is included */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. The total counts every job of the period once */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageResponse"];
+                    "text/csv": string;
+                };
+            };
+        };
+    };
     startDeviceLogin: {
         parameters: {
             query?: never;
@@ -2444,7 +2675,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
-                        /** @description A secret of the device, to poll with */
+                        /** @description A secret of the device, to ask for the token with */
                         device_code: string;
                         /** @description The code that the person types or compares */
                         user_code: string;
@@ -2454,7 +2685,7 @@ export interface operations {
                         verification_uri_complete: string;
                         /** @description Seconds until the code expires */
                         expires_in: number;
-                        /** @description Seconds to wait between polls */
+                        /** @description Seconds to wait between two requests for the token */
                         interval: number;
                     };
                 };
@@ -2619,14 +2850,18 @@ export interface operations {
                         token_endpoint: string;
                         device_authorization_endpoint: string;
                         revocation_endpoint: string;
+                        introspection_endpoint: string;
                         scopes_supported: string[];
                         response_types_supported: string[];
                         response_modes_supported: string[];
                         grant_types_supported: string[];
                         token_endpoint_auth_methods_supported: string[];
                         revocation_endpoint_auth_methods_supported: string[];
+                        introspection_endpoint_auth_methods_supported: string[];
                         code_challenge_methods_supported: string[];
                         authorization_response_iss_parameter_supported: boolean;
+                        /** @description A client_id may be the https URL of a document that describes the client */
+                        client_id_metadata_document_supported: boolean;
                         protected_resources: string[];
                         service_documentation: string;
                     };
@@ -2661,56 +2896,6 @@ export interface operations {
             };
         };
     };
-    startDeviceAuthorization: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "client_id": "focus-cli",
-                 *       "scope": "account"
-                 *     }
-                 */
-                "application/x-www-form-urlencoded": {
-                    /** @description Any name of the program; shown to the person */
-                    client_id: string;
-                    /** @description account (the default), oauth and admin, separated by spaces */
-                    scope?: string;
-                    /** @description Shown instead of client_id, such as the program and the machine */
-                    client_name?: string;
-                };
-            };
-        };
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @description A secret of the device, to ask for the token with */
-                        device_code: string;
-                        /** @description The code that the person types or compares */
-                        user_code: string;
-                        /** @description The page where the person types the code */
-                        verification_uri: string;
-                        /** @description The same page with the code filled in */
-                        verification_uri_complete: string;
-                        /** @description Seconds until the code expires */
-                        expires_in: number;
-                        /** @description Seconds to wait between two requests for the token */
-                        interval: number;
-                    };
-                };
-            };
-        };
-    };
     requestToken: {
         parameters: {
             query?: never;
@@ -2732,7 +2917,7 @@ export interface operations {
                 "application/x-www-form-urlencoded": {
                     /** @description authorization_code, refresh_token or urn:ietf:params:oauth:grant-type:device_code */
                     grant_type: string;
-                    /** @description The slug of a registered app */
+                    /** @description The slug of a registered app, or the https URL of a client metadata document */
                     client_id: string;
                     /** @description The code that /oauth/authorize sent to redirect_uri */
                     code?: string;
@@ -2792,7 +2977,7 @@ export interface operations {
                 "application/x-www-form-urlencoded": {
                     /** @description A refresh token ends everything that came of its code; an access token, itself */
                     token: string;
-                    /** @description The slug of a registered app */
+                    /** @description The slug of a registered app, or the https URL of a client metadata document */
                     client_id: string;
                     /** @description Not needed: our tokens say what they are */
                     token_type_hint?: string;
@@ -2807,6 +2992,117 @@ export interface operations {
                 };
                 content: {
                     "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    startDeviceAuthorization: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "client_id": "focus-cli",
+                 *       "scope": "account"
+                 *     }
+                 */
+                "application/x-www-form-urlencoded": {
+                    /** @description Any name of the program; shown to the person */
+                    client_id: string;
+                    /** @description account (the default), oauth and admin, separated by spaces */
+                    scope?: string;
+                    /** @description Shown instead of client_id, such as the program and the machine */
+                    client_name?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description A secret of the device, to ask for the token with */
+                        device_code: string;
+                        /** @description The code that the person types or compares */
+                        user_code: string;
+                        /** @description The page where the person types the code */
+                        verification_uri: string;
+                        /** @description The same page with the code filled in */
+                        verification_uri_complete: string;
+                        /** @description Seconds until the code expires */
+                        expires_in: number;
+                        /** @description Seconds to wait between two requests for the token */
+                        interval: number;
+                    };
+                };
+            };
+        };
+    };
+    introspectToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "token": "focus_at_2Nf8…"
+                 *     }
+                 */
+                "application/x-www-form-urlencoded": {
+                    /** @description An access token that a client has sent you */
+                    token: string;
+                    /** @description Not needed: our tokens say what they are */
+                    token_type_hint?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description false: the token is none of a grant for your app, or has ended. Nothing else is said then */
+                        active: boolean;
+                        /**
+                         * Format: uuid
+                         * @description The account id of the person
+                         */
+                        sub?: string;
+                        /** @description With scope account: what the account page calls the person, such as an e-mail address; absent if unknown */
+                        username?: string;
+                        /** @description The program that the token was issued to */
+                        client_id?: string;
+                        /** @description Separated by spaces */
+                        scope?: string;
+                        /** @description What the token is for. Refuse one that is for another resource than yours */
+                        aud?: string;
+                        iss?: string;
+                        /** @description Seconds since 1970 */
+                        iat?: number;
+                        /** @description Seconds since 1970 */
+                        exp?: number;
+                        token_type?: string;
+                        /**
+                         * Format: uuid
+                         * @description What the person has approved; POST /api/jobs takes it
+                         */
+                        grant_id?: string;
+                    };
                 };
             };
         };
@@ -3411,7 +3707,7 @@ export interface operations {
                             name: string | null;
                             /** @description The API that its tokens are for; null: this service */
                             resource: string | null;
-                            scopes: ("account" | "oauth" | "admin")[];
+                            scopes: ("account" | "oauth" | "spend")[];
                             /** Format: date-time */
                             created_at: string;
                             /** Format: date-time */
@@ -4415,7 +4711,7 @@ export interface operations {
             query: {
                 /** @description code */
                 response_type: string;
-                /** @description The slug of a registered app */
+                /** @description The slug of a registered app, or the https URL of a client metadata document */
                 client_id: string;
                 /** @description One of those that are registered; on the loopback interface with any port */
                 redirect_uri: string;
@@ -4463,15 +4759,18 @@ export interface ErrorCodes {
     createJob: 'account_closed' | 'app_not_allowed' | 'body_too_large' | 'budget_exceeded' | 'database_unavailable' | 'idempotency_key_reused' | 'identity_provider_unavailable' | 'insufficient_credits' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'job_already_ended' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'settle_key_in_browser' | 'settle_key_invalid' | 'settle_key_required' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
     listJobs: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'settle_key_in_browser' | 'settle_key_invalid' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
     getJob: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'job_not_found' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'settle_key_in_browser' | 'settle_key_invalid' | 'token_expired' | 'token_not_active_yet' | 'token_revoked';
+    getUsage: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
+    getTotalUsage: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
     startDeviceLogin: 'body_too_large' | 'database_unavailable' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'local_identity' | 'overloaded' | 'rate_limited' | 'too_many_attempts' | 'unsupported_media_type';
     pollDeviceLoginByQuery: 'access_denied' | 'already_used' | 'database_unavailable' | 'expired_token' | 'internal_error' | 'invalid_request' | 'local_identity' | 'overloaded' | 'rate_limited' | 'slow_down' | 'unknown_device_code';
     pollDeviceLogin: 'access_denied' | 'already_used' | 'body_too_large' | 'database_unavailable' | 'expired_token' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'local_identity' | 'overloaded' | 'rate_limited' | 'slow_down' | 'unknown_device_code' | 'unsupported_media_type';
     completeDeviceLogin: 'account_closed' | 'already_used' | 'body_too_large' | 'database_unavailable' | 'expired_token' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_code' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'session_required' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_attempts' | 'too_many_tokens' | 'unsupported_media_type';
     getAuthorizationServerMetadata: 'database_unavailable' | 'internal_error' | 'invalid_request' | 'local_identity' | 'overloaded' | 'rate_limited';
     getProtectedResourceMetadata: 'database_unavailable' | 'internal_error' | 'invalid_request' | 'local_identity' | 'overloaded' | 'rate_limited';
-    startDeviceAuthorization: 'body_too_large' | 'database_unavailable' | 'internal_error' | 'invalid_client' | 'invalid_request' | 'invalid_scope' | 'local_identity' | 'overloaded' | 'rate_limited' | 'too_many_attempts';
     requestToken: 'access_denied' | 'authorization_pending' | 'body_too_large' | 'database_unavailable' | 'expired_token' | 'internal_error' | 'invalid_client' | 'invalid_grant' | 'invalid_request' | 'invalid_scope' | 'invalid_target' | 'local_identity' | 'overloaded' | 'rate_limited' | 'slow_down' | 'too_many_attempts' | 'unsupported_grant_type';
     revokeOAuthToken: 'body_too_large' | 'database_unavailable' | 'internal_error' | 'invalid_client' | 'invalid_grant' | 'invalid_request' | 'local_identity' | 'overloaded' | 'rate_limited';
+    startDeviceAuthorization: 'body_too_large' | 'database_unavailable' | 'internal_error' | 'invalid_client' | 'invalid_request' | 'invalid_scope' | 'local_identity' | 'overloaded' | 'rate_limited' | 'too_many_attempts';
+    introspectToken: 'body_too_large' | 'database_unavailable' | 'internal_error' | 'invalid_client' | 'invalid_request' | 'local_identity' | 'overloaded' | 'rate_limited' | 'settle_key_in_browser';
     listOAuthConnections: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'user_not_found';
     getOAuthToken: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_connected' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'reconnect_required' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unknown_provider' | 'user_not_found';
     getXToken: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_connected' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'reconnect_required' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unknown_provider' | 'user_not_found';
@@ -4523,4 +4822,4 @@ export interface ErrorCodes {
     authorize: never;
 }
 /** Operations of administrators. */
-export type AdminOperationId = 'adjustCredits' | 'revokeAccountTokens' | 'closeAccount' | 'eraseAccount' | 'verifyLedger' | 'listAccounts' | 'getAccount' | 'listAccountEntries' | 'listAccountJobs' | 'listAccountTokens' | 'listAccountGrants' | 'listAccountPurchases' | 'setApp' | 'listApps' | 'refundJob' | 'endJob' | 'createServiceKey' | 'listServiceKeys' | 'revokeServiceKey' | 'listActions' | 'setPack' | 'removePack' | 'createWebhookEndpoint' | 'listWebhookEndpoints' | 'getWebhookEndpoint' | 'updateWebhookEndpoint' | 'deleteWebhookEndpoint' | 'rotateWebhookSecret' | 'sendTestWebhook' | 'listWebhookDeliveries' | 'listDeadWebhookMessages' | 'replayWebhookMessages' | 'dismissDeadWebhookMessages';
+export type AdminOperationId = 'getTotalUsage' | 'adjustCredits' | 'revokeAccountTokens' | 'closeAccount' | 'eraseAccount' | 'verifyLedger' | 'listAccounts' | 'getAccount' | 'listAccountEntries' | 'listAccountJobs' | 'listAccountTokens' | 'listAccountGrants' | 'listAccountPurchases' | 'setApp' | 'listApps' | 'refundJob' | 'endJob' | 'createServiceKey' | 'listServiceKeys' | 'revokeServiceKey' | 'listActions' | 'setPack' | 'removePack' | 'createWebhookEndpoint' | 'listWebhookEndpoints' | 'getWebhookEndpoint' | 'updateWebhookEndpoint' | 'deleteWebhookEndpoint' | 'rotateWebhookSecret' | 'sendTestWebhook' | 'listWebhookDeliveries' | 'listDeadWebhookMessages' | 'replayWebhookMessages' | 'dismissDeadWebhookMessages';

@@ -183,17 +183,21 @@ export function listTokens(
   accountId: string,
   { limit, before }: { limit: number; before?: string | undefined },
 ) {
-  return db
-    .selectFrom('tokens')
-    .select(['id', 'name', 'last_four', 'scopes', 'created_at', 'last_used_at', 'last_used_from', 'expires_at'])
-    .where('account_id', '=', accountId)
-    .where('authorization_id', 'is', null)
-    .where('revoked_at', 'is', null)
-    .where(({ eb, fn }) => eb('expires_at', '>', fn<Date>('now')))
-    .$if(before !== undefined, (tokens) => tokens.where('id', '<', before ?? ''))
-    .orderBy('id', 'desc')
-    .limit(limit)
-    .execute()
+  return (
+    db
+      .selectFrom('tokens')
+      .select(['id', 'name', 'last_four', 'scopes', 'created_at', 'last_used_at', 'last_used_from', 'expires_at'])
+      .where('account_id', '=', accountId)
+      .where('authorization_id', 'is', null)
+      .where('revoked_at', 'is', null)
+      .where(({ eb, fn }) => eb('expires_at', '>', fn<Date>('now')))
+      .$if(before !== undefined, (tokens) => tokens.where('id', '<', before ?? ''))
+      .orderBy('id', 'desc')
+      .limit(limit)
+      // A grant's scope; these are none of a grant.
+      .$narrowType<{ scopes: Exclude<Scope, 'spend'>[] }>()
+      .execute()
+  )
 }
 
 /**

@@ -308,6 +308,14 @@ export const tooManyRefreshes = apiError(
   { example: [720, 60], headers: limitHeaders },
 )
 /** @param seconds until the next try; @param limit tries in a window */
+export const tooManyClientDocuments = apiError(
+  429,
+  'too_many_attempts',
+  (seconds: number, _limit: number) =>
+    `Too many apps that are new here were opened from this address. Try again in ${waitText(seconds)}.`,
+  { example: [30, 30], headers: limitHeaders },
+)
+/** @param seconds until the next try; @param limit tries in a window */
 export const tooManyWrongCodes = apiError(
   429,
   'too_many_attempts',
