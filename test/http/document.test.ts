@@ -32,6 +32,9 @@ const SEMANTIC: Record<string, string[]> = {
   // Levels need it.
   createWebhookEndpoint: ['low_credits'],
   updateWebhookEndpoint: ['low_credits'],
+  // At most 400 days, in order.
+  getUsage: ['from', 'to'],
+  getTotalUsage: ['from', 'to'],
   // Either credits or percent: the requests that are drawn do not count properties.
   setApp: ['max_overage'],
   // Without a key, the caller's own.
@@ -147,6 +150,8 @@ async function prepare(app: App, administrator: Person) {
       heartbeatJob: { id: running },
       completeJob: { job_id: await jobs() },
       failJob: { job_id: await jobs() },
+      endJob: { id: await jobs(), account_id: [administrator.id] },
+      closeAccount: { clerk_id: [bob.clerkId] },
       refundJob: { id: await ended(), account_id: [administrator.id], amount: [1], part: [1, 2] },
       revokeToken: { id: tokens.map(({ id }: { id: string }) => id) },
       pollDeviceLogin: { device_code: waiting.map(({ device_code }) => device_code) },
