@@ -267,15 +267,11 @@ const revoke = statement<{ account_id: string; id: string }, { id: string }>(
 )
 
 /**
- * Ends a grant and all its tokens: at once here, on other instances within 5 s. Jobs that hold credits go on. Again is no fault.
+ * Ends a grant and all its tokens; within `Pats.revoking` at once here, on other instances within 5 s. Jobs that hold credits go on.
+ * Again is no fault.
  * @param id a UUID
  * @throws {ApiError} 404 grant_not_found, also for somebody else's
  */
-export async function revokeGrant(
-  { db, pats }: Omit<Granting, 'ledger'>,
-  account_id: string,
-  id: string,
-): Promise<void> {
-  const revoked = await pats.revoking(account_id, () => revoke(db, { account_id, id }))
-  if (!revoked.length) throw grantNotFound()
+export async function revokeGrant(db: Db, account_id: string, id: string): Promise<void> {
+  if (!(await revoke(db, { account_id, id })).length) throw grantNotFound()
 }

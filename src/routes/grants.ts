@@ -97,7 +97,8 @@ export const grantRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      await revokeGrant(app, callerOf(request).id, request.params.id)
+      const { id } = callerOf(request)
+      await app.pats.revoking(id, () => revokeGrant(app.db, id, request.params.id))
       return reply.code(204).send(null)
     },
   )

@@ -33,7 +33,7 @@ export const allowedAppPages: FastifyPluginAsyncTypebox = async (app) => {
     async (request, reply) => {
       const person = await signedIn(request, reply, '/account')
       if (!person) return reply
-      await revokeGrant(app, person.id, request.body.id).catch(unlessGone)
+      await app.pats.revoking(person.id, () => revokeGrant(app.db, person.id, request.body.id)).catch(unlessGone)
       return reply.redirect('/account#apps', 303)
     },
   )
