@@ -11,8 +11,9 @@ import { ACCOUNT_CURSOR, listAccounts, readAccount, SORTS } from '../operator/fi
 import { purchasesPage } from '../payments/purchases.ts'
 import { purchaseOf } from '../payments/texts.ts'
 import { Account, Entry } from '../schemas/account.ts'
+import { Grant } from '../schemas/grants.ts'
 import { Job, JobStatus } from '../schemas/jobs.ts'
-import { AdminAccount, Grant } from '../schemas/operator.ts'
+import { AdminAccount } from '../schemas/operator.ts'
 import { Purchase } from '../schemas/payments.ts'
 import { ListQuery, NextCursor, oneOf, PageLimit, ref, Slug, Uuid } from '../schemas/primitives.ts'
 import { Token } from '../schemas/tokens.ts'
@@ -194,7 +195,7 @@ export const adminAccountRoutes: FastifyPluginAsyncTypebox = async (app) => {
         params: byId,
         response: {
           200: Type.Object(
-            { grants: Type.Array(Grant), next_cursor: NextCursor },
+            { grants: Type.Array(ref(Grant)), next_cursor: NextCursor },
             { description: 'OK', examples: [{ grants: Grant.examples, next_cursor: null }] },
           ),
           ...refusals(administrator, accountNotFound),

@@ -2,6 +2,7 @@ import { Account, AppEntry, Entry, WalletResponse } from './account.ts'
 import { App } from './admin.ts'
 import { OAuthError } from './authorization-server.ts'
 import { ErrorBody, SessionUnauthorized } from './errors.ts'
+import { Grant } from './grants.ts'
 import {
   HeartbeatRequest,
   Job,
@@ -42,6 +43,7 @@ export const components = [
   ServiceKey,
   AdminAccount,
   AdminAction,
+  Grant,
   UsageSums,
   UsageRow,
   UsageResponse,

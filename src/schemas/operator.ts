@@ -1,6 +1,5 @@
 import { Type } from '@sinclair/typebox'
 import { Account } from './account.ts'
-import { GrantScopes } from './grants.ts'
 import { EXAMPLE_ID, EXAMPLE_TIME, Id, NullableTimestamp, nullable, oneOf, Timestamp } from './primitives.ts'
 
 /** What an operator reads across accounts. */
@@ -19,26 +18,6 @@ export const AdminAccount = Type.Object(
   {
     $id: 'AdminAccount',
     examples: [{ ...Account.examples[0], created_at: EXAMPLE_TIME, closed_at: null }],
-  },
-)
-
-export const Grant = Type.Object(
-  {
-    id: Id,
-    client_id: Type.String({ description: 'The program that the person approved' }),
-    name: nullable(Type.String({ description: 'What the operator calls it; null: it is not a registered app' })),
-    resource: nullable(Type.String({ description: 'The API that its tokens are for; null: this service' })),
-    scopes: GrantScopes,
-    created_at: Timestamp,
-    last_used_at: NullableTimestamp,
-  },
-  {
-    examples: [
-      {
-        ...{ id: EXAMPLE_ID, client_id: 'video', name: 'Video', resource: null, scopes: ['account'] },
-        ...{ created_at: EXAMPLE_TIME, last_used_at: null },
-      },
-    ],
   },
 )
 
