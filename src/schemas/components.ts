@@ -11,7 +11,7 @@ import {
   JobStartRequest,
   JobStartResponse,
 } from './jobs.ts'
-import { AdminAccount, AdminAction } from './operator.ts'
+import { AdminAccount, AdminAction, AdminJob } from './operator.ts'
 import { AutoTopup, Pack, Purchase, ServiceKey } from './payments.ts'
 import { UsageResponse, UsageRow, UsageSums } from './usage.ts'
 import { WebhookDelivery, WebhookEndpoint, WebhookMessage } from './webhooks.ts'
@@ -42,6 +42,7 @@ export const components = [
   ServiceKey,
   AdminAccount,
   AdminAction,
+  AdminJob,
   UsageSums,
   UsageRow,
   UsageResponse,
