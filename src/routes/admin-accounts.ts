@@ -12,8 +12,9 @@ import { searchAccounts } from '../operator/search.ts'
 import { purchasesPage } from '../payments/purchases.ts'
 import { purchaseOf } from '../payments/texts.ts'
 import { Account, Entry } from '../schemas/account.ts'
+import { Grant } from '../schemas/grants.ts'
 import { Job, JobStatus } from '../schemas/jobs.ts'
-import { AdminAccount, Grant } from '../schemas/operator.ts'
+import { AdminAccount } from '../schemas/operator.ts'
 import { Purchase } from '../schemas/payments.ts'
 import { ListQuery, NextCursor, oneOf, PageLimit, ref, Slug, Uuid } from '../schemas/primitives.ts'
 import { Token } from '../schemas/tokens.ts'
@@ -207,7 +208,7 @@ export const adminAccountRoutes: FastifyPluginAsyncTypebox = async (app) => {
         params: byId,
         response: {
           200: Type.Object(
-            { grants: Type.Array(Grant), next_cursor: NextCursor },
+            { grants: Type.Array(ref(Grant)), next_cursor: NextCursor },
             { description: 'OK', examples: [{ grants: Grant.examples, next_cursor: null }] },
           ),
           ...refusals(administrator, accountNotFound),

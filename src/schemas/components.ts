@@ -2,6 +2,7 @@ import { Account, AppEntry, Entry, WalletResponse } from './account.ts'
 import { App } from './admin.ts'
 import { OAuthError } from './authorization-server.ts'
 import { ErrorBody, SessionUnauthorized } from './errors.ts'
+import { Grant } from './grants.ts'
 import {
   HeartbeatRequest,
   Job,
@@ -43,6 +44,7 @@ export const components = [
   AdminAccount,
   AdminAction,
   AdminJob,
+  Grant,
   UsageSums,
   UsageRow,
   UsageResponse,
