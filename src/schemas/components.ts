@@ -12,7 +12,7 @@ import {
   JobStartRequest,
   JobStartResponse,
 } from './jobs.ts'
-import { AdminAccount, AdminAction } from './operator.ts'
+import { AdminAccount, AdminAction, AdminJob } from './operator.ts'
 import { AutoTopup, Pack, Purchase, ServiceKey } from './payments.ts'
 import { UsageResponse, UsageRow, UsageSums } from './usage.ts'
 import { WebhookDelivery, WebhookEndpoint, WebhookMessage } from './webhooks.ts'
@@ -43,6 +43,7 @@ export const components = [
   ServiceKey,
   AdminAccount,
   AdminAction,
+  AdminJob,
   Grant,
   UsageSums,
   UsageRow,

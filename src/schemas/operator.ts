@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import { Account } from './account.ts'
+import { Job } from './jobs.ts'
 import { EXAMPLE_ID, EXAMPLE_TIME, Id, NullableTimestamp, nullable, oneOf, Timestamp } from './primitives.ts'
 
 /** What an operator reads across accounts. */
@@ -19,6 +20,11 @@ export const AdminAccount = Type.Object(
     $id: 'AdminAccount',
     examples: [{ ...Account.examples[0], created_at: EXAMPLE_TIME, closed_at: null }],
   },
+)
+
+export const AdminJob = Type.Object(
+  { account_id: Id, ...Job.properties },
+  { $id: 'AdminJob', examples: [{ account_id: EXAMPLE_ID, ...(Job.examples[0] as (typeof Job)['static']) }] },
 )
 
 const State = nullable(Type.Unsafe<Record<string, unknown>>({ type: 'object', additionalProperties: true }))
