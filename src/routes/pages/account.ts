@@ -1,17 +1,15 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
-import { sql } from 'kysely'
 import { listTokens, MAX_TOKENS, revokeToken } from '../../access/tokens.ts'
 import { badField } from '../../http/catalogue.ts'
-import { readable } from '../../ledger/metadata.ts'
+import { jobsPage } from '../../ledger/lists.ts'
 import { readWallet } from '../../ledger/read.ts'
 import { listGrants, revokeGrant } from '../../oauth/grants.ts'
 import { Uuid } from '../../schemas/primitives.ts'
 import { balanceChart, readDays } from './balance-chart.ts'
 import { fromOurPages, page, signedIn } from './page.ts'
 import { returnLink } from './return-link.ts'
-import { amountText, creditsText, jobCost, jobState, jobTitle, shortText, timeText, webLink } from './words.ts'
-
-type Metadata = Record<string, unknown> | null
+import { recentUsage } from './usage.ts'
+import { amountText, creditsText, jobLine, shortText, timeText } from './words.ts'
 
 const JOBS_ON_A_PAGE = 10
 
@@ -22,17 +20,18 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         hide: true,
-        querystring: Type.Object({ before: Type.Optional(Uuid), tokens_before: Type.Optional(Uuid) }),
+        querystring: Type.Object({ tokens_before: Type.Optional(Uuid) }),
       },
     },
     async (request, reply) => {
       const back = returnLink(request)
       const person = await signedIn(request, reply, back ? `/account?${back.query}` : request.url)
       if (!person) return reply
-      const { before, tokens_before } = request.query
-      const [{ account }, jobs, days, tokens, grants] = await Promise.all([
+      const { tokens_before } = request.query
+      const [{ account }, { jobs, next_cursor }, usage, days, tokens, grants] = await Promise.all([
         readWallet(app.db, person.id),
-        readJobs(person.id, before),
+        jobsPage(app.db, person.id, {}, { limit: JOBS_ON_A_PAGE }),
+        recentUsage(app.db, person.id),
         readDays(app.db, person.id),
         listTokens(app.db, person.id, { limit: MAX_TOKENS + 1, before: tokens_before }),
         listGrants(app.db, person.id),
@@ -50,16 +49,9 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
         held: held > 0 ? `${creditsText(held)} ${held === 1 ? 'is' : 'are'} held by running jobs.` : '',
         buy_url: app.config.topupUrl ?? (app.payments && `/buy${back ? `?${back.query}` : ''}`),
         chart: balanceChart(days),
-        jobs: jobs.slice(0, JOBS_ON_A_PAGE).map((job) => ({
-          ...job,
-          text: jobTitle(job),
-          preview: webLink(job.metadata?.previewUrl),
-          state: jobState(job),
-          cost: jobCost(job),
-          at: timeText(job.created_at),
-        })),
-        older: jobs.length > JOBS_ON_A_PAGE ? jobs[JOBS_ON_A_PAGE - 1]?.id : undefined,
-        paged: before !== undefined,
+        usage,
+        jobs: jobs.map(jobLine),
+        more_jobs: next_cursor !== null,
         grants: grants.map((grant) => ({
           ...grant,
           name: shortText(grant.name, 100) ?? grant.client_id,
@@ -109,15 +101,4 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
       return reply.redirect('/account#apps', 303)
     },
   )
-
-  const readJobs = (accountId: string, before: string | undefined) =>
-    app.db
-      .selectFrom('jobs')
-      .select(['id', 'app_slug', 'action', 'status', 'reserved', 'actual_cost', 'refunded', 'failure_reason'])
-      .select([sql.raw<Metadata>(readable()).as('metadata'), 'created_at'])
-      .where('account_id', '=', accountId)
-      .$if(before !== undefined, (jobs) => jobs.where('id', '<', before ?? ''))
-      .orderBy('id', 'desc')
-      .limit(JOBS_ON_A_PAGE + 1)
-      .execute()
 }

@@ -11,6 +11,7 @@ import { creditHistoryPages } from './credit-history.ts'
 import { devicePages } from './device.ts'
 import { answerUnknown, sendErrorPage } from './page.ts'
 import { signinPages } from './signin.ts'
+import { usagePages } from './usage.ts'
 
 const VIEWS = fileURLToPath(new URL('../../../views', import.meta.url))
 
@@ -32,6 +33,7 @@ export const pageRoutes: FastifyPluginAsyncTypebox = async (app) => {
   await app.register(accountPages)
   await app.register(buyPages)
   await app.register(creditHistoryPages)
+  await app.register(usagePages)
   await app.register(devicePages)
   await app.register(consentPages)
 }
