@@ -7,6 +7,7 @@ import { DatabaseUnavailable } from '../db/unavailable.ts'
 import {
   badField,
   bodyTooLarge,
+  budgetExceeded,
   databaseUnavailable,
   emptyJson,
   headersTooLarge,
@@ -59,7 +60,7 @@ export function toApiError(error: FastifyError | Error, { body, routeOptions }: 
   return internalError()
 }
 
-/** Sends what was thrown. Adds what clients expect with its status (`signin_url`, `buy_url`, WWW-Authenticate), and logs every 5xx. */
+/** Sends what was thrown. Adds what clients expect with it (`signin_url`, `buy_url`, `change_url`, WWW-Authenticate), and logs every 5xx. */
 export function sendError(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply) {
   const answer = toApiError(error, request)
   request.failure = answer.code
@@ -74,6 +75,10 @@ export function sendError(error: FastifyError | Error, request: FastifyRequest, 
     const missing = Number(details.required) - Number(details.available)
     const buy_url = buyUrl(config, [referer, origin], origins.isAllowed, missing)
     if (buy_url) Object.assign(details, { topup_url: buy_url, buy_url })
+  }
+  if (answer.code === budgetExceeded.code) {
+    const isGrant = Boolean(request.appOfKey ?? request.account?.grant_id)
+    details.change_url = `${config.publicUrl}/account#${isGrant ? 'apps' : 'tokens'}`
   }
   return reply
     .code(answer.statusCode)

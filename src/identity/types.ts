@@ -90,6 +90,11 @@ export interface Identity {
    */
   oauthConnections(clerkId: string, deadline?: number): Promise<OauthConnection[]>
   /**
+   * The Clerk ids of people with this e-mail address; the local identity derives one from it, whether or not somebody has signed in.
+   * @throws {ApiError} 429 rate_limited; 503 identity_provider_unavailable
+   */
+  peopleByEmail(email: string, deadline?: number): Promise<string[]>
+  /**
    * Verifies and parses a webhook delivery. Absent: no webhook secret is configured.
    * @param body the raw body
    * @throws {ApiError} 400 invalid_signature, also when the signature is too old

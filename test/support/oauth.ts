@@ -55,7 +55,14 @@ export function clientOf(app: App, { client_id, redirect_uri }: { client_id: str
     press: (person: Person, action: string, more: Fields = {}, headers: Fields = { origin: OURS }) =>
       app.inject({
         url: '/oauth/authorize',
-        ...form({ ...asked, account: person.id, in_front: 'yes', action, ...more }),
+        ...form({
+          ...asked,
+          account: person.id,
+          in_front: 'yes',
+          action,
+          ...(more.scope?.includes('spend') && { budget: '100' }),
+          ...more,
+        }),
         headers: { cookie: person.cookie, 'content-type': 'application/x-www-form-urlencoded', ...headers },
       }),
     async code(person: Person, more: Fields = {}): Promise<string> {
