@@ -33,7 +33,7 @@ const FRAMEWORK_ERRORS: Record<string, ErrorKind<[]>> = {
   FST_ERR_BAD_URL: invalidPath,
 }
 
-/** The error to send for anything that was thrown. An unknown one becomes a 500 without detail. */
+/** Maps anything that was thrown to the error to send. An unknown one becomes a 500 without details. */
 export function toApiError(error: FastifyError | Error, { body, routeOptions }: FastifyRequest): ApiError {
   if (error instanceof ApiError) return error
   if (error instanceof DatabaseUnavailable) return databaseUnavailable()
@@ -88,8 +88,8 @@ export function sendError(error: FastifyError | Error, request: FastifyRequest, 
 }
 
 /**
- * The WWW-Authenticate header of an error (RFC 6750, section 3): how to authenticate, and what was wrong with the token that was
- * shown. None for errors that no other token would avoid.
+ * The WWW-Authenticate header of an error (RFC 6750, section 3): how to authenticate, and what was wrong with the token of the request.
+ * None for errors that another token would not avoid.
  */
 function challenge({ statusCode, code, message, details }: ApiError, { server, headers }: FastifyRequest) {
   const isScope = code === insufficientScope.code

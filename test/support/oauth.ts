@@ -52,7 +52,7 @@ export function clientOf(app: App, { client_id, redirect_uri }: { client_id: str
         headers: { ...(person && { cookie: person.cookie }) },
       }),
     /** Presses a button of the consent page, which has been in front for a while */
-    press: (person: Person, action: string, more: Fields = {}, headers: Fields = { origin: OURS }) =>
+    press: (person: Person, action: string, more: Fields = {}, headers: Fields = { origin: app.config.publicUrl }) =>
       app.inject({
         url: '/oauth/authorize',
         ...form({

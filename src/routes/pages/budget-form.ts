@@ -54,7 +54,7 @@ export function budgetField({
     budget_id: id,
     budget_label: required ? 'Credits it may spend' : 'Credits it may spend (optional)',
     budget_hint: required
-      ? 'It can never reserve more than that. You can change it on your account page.'
+      ? 'It can never reserve more than that. You can change it at any time.'
       : 'Empty: no limit but your balance.',
     budget_required: required,
     budget_value: given.budget ?? '',
