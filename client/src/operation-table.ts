@@ -13,11 +13,15 @@ listTokens G /api/tokens
 createToken P /api/tokens
 changeToken A /api/tokens/{id}
 revokeToken D /api/tokens/{id}
+listGrants G /api/grants
+changeGrant A /api/grants/{id}
+revokeGrant D /api/grants/{id}
 getWallet G /api/wallet
 listEntries G /api/wallet/entries
-createJob Prk /api/jobs
+createJob Prka /api/jobs
 listJobs Gka /api/jobs
 getJob Gka /api/jobs/{id}
+getUsage G /api/usage
 startDeviceLogin P /api/device/start
 pollDeviceLoginByQuery G /api/device/poll
 pollDeviceLogin Pr /api/device/poll

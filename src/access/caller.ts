@@ -121,14 +121,12 @@ export async function requireSession(request: FastifyRequest): Promise<void> {
 }
 
 /**
- * Who may make and change personal access tokens: a person on a page of our own, or such a token of scope `account`. No token or JWT
- * of an app may: what it made would outlive it.
- * @throws {ApiError} as requireSession or requireOpenAccount
+ * A person on a page of our own, or a personal access token of scope account: for what gives others access. No token that an app holds
+ * will do. @throws {ApiError} as requireSession and requireOpenAccount
  */
-export async function requireTokenMaker(request: FastifyRequest): Promise<void> {
-  if (!/^bearer +focus_/i.test(request.headers.authorization ?? '')) return requireSession(request)
-  await requireOpenAccount(request)
-  if (callerOf(request).grant_id !== null) throw sessionRequired()
+export async function requirePersonOrPat(request: FastifyRequest): Promise<void> {
+  const isPat = /^bearer +focus_pat_/i.test(request.headers.authorization ?? '')
+  await (isPat ? requireOpenAccount(request) : requireSession(request))
 }
 
 /** A JWT outlives the account that it is for by up to its life. @throws {ApiError} 403 account_closed */

@@ -93,7 +93,7 @@ const dropBudget = statement<{ account_id: string; id: string }, never>(
  * Makes a token.
  * @param days how long it lives; no longer than the token that makes it
  * @returns it, in clear for the only time
- * @throws {ApiError} 400; 401 token_revoked; 403 insufficient_scope, limits_too_wide, account_closed; 409 too_many_tokens
+ * @throws {ApiError} 400; 401 token_revoked; 403 insufficient_scope, budget_too_wide, account_closed; 409 too_many_tokens
  */
 export async function makeToken(
   server: Server,
@@ -147,7 +147,7 @@ const renameToken = statement<{ account_id: string; id: string; name: string }, 
 
 /**
  * Changes the name of a token or what it may spend. A token gives another, or itself, no more than it has.
- * @throws {ApiError} 400; 403 limits_too_wide, account_closed; 404 token_not_found
+ * @throws {ApiError} 400; 403 budget_too_wide, account_closed; 404 token_not_found
  */
 export async function changeToken(
   { db, ledger, pats }: Server,
@@ -186,7 +186,7 @@ function withAsked(limits: Limits, { budget, period, apps }: AskedLimits): Limit
   }
 }
 
-/** Of a token, what it may spend is within its own budget and those of what made it. @throws {ApiError} 403 limits_too_wide */
+/** Of a token, what it may spend is within its own budget and those of what made it. @throws {ApiError} 403 budget_too_wide */
 async function checkWidth(db: Db, { id: account_id, budget_ids }: Caller, limits: Limits): Promise<void> {
   const budgets = await budgetsOf(db, account_id, budget_ids)
   for (const id of budget_ids) {

@@ -1,5 +1,5 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
-import { type Caller, callerOf, requireAccount, requireCaller, requireTokenMaker } from '../access/caller.ts'
+import { type Caller, callerOf, requireAccount, requireCaller, requirePersonOrPat } from '../access/caller.ts'
 import { changeToken, makeToken, tokensWithBudgets } from '../access/made-tokens.ts'
 import { MAX_TOKENS, revokeToken } from '../access/tokens.ts'
 import { cleanName } from '../device/approval.ts'
@@ -54,7 +54,7 @@ export const tokenRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/api/tokens',
     {
-      onRequest: requireTokenMaker,
+      onRequest: requirePersonOrPat,
       schema: {
         tags: ['Auth'],
         operationId: 'createToken',
@@ -104,7 +104,7 @@ export const tokenRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.patch(
     '/api/tokens/:id',
     {
-      onRequest: requireTokenMaker,
+      onRequest: requirePersonOrPat,
       schema: {
         tags: ['Auth'],
         operationId: 'changeToken',

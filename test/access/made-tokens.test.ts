@@ -100,7 +100,7 @@ t.test('a token makes none that is wider than itself, and what it makes counts a
   ]
   for (const change of tooWide) {
     const reply = await parent.post('/api/tokens', { ...narrow, ...change })
-    t.strictSame(refusal(reply), [403, 'limits_too_wide'], JSON.stringify(change))
+    t.strictSame(refusal(reply), [403, 'budget_too_wide'], JSON.stringify(change))
     t.match(reply.json().message, /50 credits a week and the apps clips, video/)
   }
   t.strictSame(refusal(await parent.post('/api/tokens', { ...narrow, scopes: ['admin'] })), [403, 'insufficient_scope'])
@@ -110,7 +110,7 @@ t.test('a token makes none that is wider than itself, and what it makes counts a
   t.ok(Date.parse(reply.json().expires_at) < Date.now() + 3.01 * 86_400_000, 'it expires no later')
   const child = bearer(app, reply.json().token)
   const grandchild = bearer(app, (await child.post('/api/tokens', { ...narrow, budget: 40 })).json().token)
-  t.strictSame(refusal(await grandchild.post('/api/tokens', narrow)), [403, 'limits_too_wide'])
+  t.strictSame(refusal(await grandchild.post('/api/tokens', narrow)), [403, 'budget_too_wide'])
 
   t.equal((await parent.post('/api/jobs', job(20))).statusCode, 200)
   t.equal((await grandchild.post('/api/jobs', job(25))).statusCode, 200)
@@ -182,12 +182,12 @@ t.test('a token changes: name, budget and apps, never wider than who changes it'
   t.match((await change({ period: null, budget: 30, apps: ['clips'] })).json().token, { period: null, left: 10 })
   t.equal((await server.post('/api/jobs', job(1))).statusCode, 200)
 
-  t.strictSame(refusal(await server.patch('/api/tokens/current', { budget: 31 })), [403, 'limits_too_wide'])
-  t.strictSame(refusal(await server.patch('/api/tokens/current', { budget: null })), [403, 'limits_too_wide'])
-  t.strictSame(refusal(await server.patch('/api/tokens/current', { apps: null })), [403, 'limits_too_wide'])
+  t.strictSame(refusal(await server.patch('/api/tokens/current', { budget: 31 })), [403, 'budget_too_wide'])
+  t.strictSame(refusal(await server.patch('/api/tokens/current', { budget: null })), [403, 'budget_too_wide'])
+  t.strictSame(refusal(await server.patch('/api/tokens/current', { apps: null })), [403, 'budget_too_wide'])
   t.match((await server.patch('/api/tokens/current', { budget: 29 })).json().token, { budget: 29, current: true })
   const other = await made({})
-  t.strictSame(refusal(await server.patch(`/api/tokens/${other.id}`, { budget: 29 })), [403, 'limits_too_wide'])
+  t.strictSame(refusal(await server.patch(`/api/tokens/${other.id}`, { budget: 29 })), [403, 'budget_too_wide'])
   t.strictSame(refusal(await change({ budget: null, period: 'day' })), [400, 'invalid_request'])
   t.match((await change({ budget: null, apps: null })).json().token, { budget: null, apps: null, spent: 21 })
   t.equal((await server.post('/api/jobs', job(500, 'audio'))).statusCode, 200)
