@@ -33,6 +33,7 @@ import { onlyThisMachine } from './identity/local-fence.ts'
 import type { Identity } from './identity/types.ts'
 import type { Ledger } from './ledger/operations.ts'
 import { createPoster } from './ledger/poster.ts'
+import { type ClientDocuments, rememberDocuments } from './oauth/client-documents.ts'
 import { type Metrics, noMetrics } from './observe/metrics.ts'
 import type { Tracing } from './observe/tracing.ts'
 import { createPayments } from './payments/create.ts'
@@ -40,14 +41,15 @@ import type { Payments } from './payments/types.ts'
 import { adminRoutes } from './routes/admin.ts'
 import { adminAccountRoutes } from './routes/admin-accounts.ts'
 import { adminAppRoutes } from './routes/admin-apps.ts'
-import { adminAuditRoutes } from './routes/admin-audit.ts'
+import { adminJobRoutes } from './routes/admin-jobs.ts'
 import { adminKeyRoutes } from './routes/admin-keys.ts'
-import { adminRefundRoutes } from './routes/admin-refunds.ts'
+import { adminOverviewRoutes } from './routes/admin-overview.ts'
 import { adminWebhookMessageRoutes } from './routes/admin-webhook-messages.ts'
 import { adminWebhookRoutes } from './routes/admin-webhooks.ts'
 import { authRoutes } from './routes/auth.ts'
 import { authorizationServerRoutes } from './routes/authorization-server.ts'
 import { deviceRoutes } from './routes/device.ts'
+import { grantRoutes } from './routes/grants.ts'
 import { healthRoutes } from './routes/health.ts'
 import { jobRoutes } from './routes/jobs.ts'
 import { oauthRoutes } from './routes/oauth.ts'
@@ -57,6 +59,7 @@ import { paymentEventRoutes } from './routes/payment-events.ts'
 import { purchaseRoutes } from './routes/purchases.ts'
 import { settleRoutes } from './routes/settle.ts'
 import { tokenRoutes } from './routes/tokens.ts'
+import { usageRoutes } from './routes/usage.ts'
 import { walletRoutes } from './routes/wallet.ts'
 import { webhookRoutes } from './routes/webhooks.ts'
 import { components } from './schemas/components.ts'
@@ -70,6 +73,7 @@ declare module 'fastify' {
     pats: Pats
     sessionSeal: SessionSeal
     origins: Origins
+    clientDocuments: ClientDocuments
     metrics: Metrics
     /** undefined: this service sells no credits */
     payments: Payments | undefined
@@ -150,6 +154,7 @@ export async function buildApp(
   app.decorate('sessionSeal', sessionSeal(await tokenSecret(config, db)))
   app.decorate('origins', createOrigins(config, db))
   await app.origins.refresh()
+  app.decorate('clientDocuments', rememberDocuments(config, db, app.log))
   registerClientAddress(app)
   registerKnownPaths(app)
   app.decorateRequest('account')
@@ -200,8 +205,10 @@ export async function buildApp(
   await app.register(healthRoutes)
   await app.register(authRoutes)
   await app.register(tokenRoutes)
+  await app.register(grantRoutes)
   await app.register(walletRoutes)
   await app.register(jobRoutes)
+  await app.register(usageRoutes)
   await app.register(deviceRoutes)
   await app.register(authorizationServerRoutes)
   await app.register(oauthRoutes)
@@ -209,9 +216,9 @@ export async function buildApp(
   await app.register(adminRoutes)
   await app.register(adminAccountRoutes)
   await app.register(adminAppRoutes)
-  await app.register(adminRefundRoutes)
+  await app.register(adminJobRoutes)
   await app.register(adminKeyRoutes)
-  await app.register(adminAuditRoutes)
+  await app.register(adminOverviewRoutes)
   await app.register(packRoutes)
   await app.register(purchaseRoutes)
   await app.register(webhookRoutes)

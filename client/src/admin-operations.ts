@@ -1,8 +1,10 @@
 /* Made of openapi.snapshot.json by `npm run openapi`. Do not edit. */
 
 /** The operations of administrators, as in operation-table.ts. */
-export const ADMIN_OPERATIONS = `adjustCredits Pr /api/admin/credits
+export const ADMIN_OPERATIONS = `getTotalUsage G /api/admin/usage
+adjustCredits Pr /api/admin/credits
 revokeAccountTokens Pr /api/admin/accounts/revoke-tokens
+closeAccount P /api/admin/accounts/close
 eraseAccount P /api/admin/accounts/erase
 verifyLedger Gs /api/admin/verify
 listAccounts G /api/admin/accounts
@@ -14,10 +16,14 @@ listAccountGrants G /api/admin/accounts/{id}/grants
 listAccountPurchases G /api/admin/accounts/{id}/purchases
 setApp U /api/admin/apps/{slug}
 listApps G /api/admin/apps
+listAllJobs G /api/admin/jobs
+getAnyJob G /api/admin/jobs/{id}
 refundJob Pr /api/admin/jobs/{id}/refund
+endJob P /api/admin/jobs/{id}/end
 createServiceKey P /api/admin/keys
 listServiceKeys G /api/admin/keys
 revokeServiceKey D /api/admin/keys/{id}
+getOverview G /api/admin/overview
 listActions G /api/admin/audit
 setPack Ur /api/admin/packs/{slug}
 removePack D /api/admin/packs/{slug}

@@ -125,6 +125,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/grants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what you have allowed programs to do, newest first
+         * @description Live grants: OAuth clients, and apps that may spend your credits. Revoked ones are not listed.
+         */
+        get: operations["listGrants"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/grants/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke something that you have allowed
+         * @description Its tokens stop working at once on the instance that answers, and within 5 seconds on the others. Jobs that hold credits go on and are settled.
+         */
+        delete: operations["revokeGrant"];
+        options?: never;
+        head?: never;
+        /**
+         * Change the budget of something that you have allowed
+         * @description What is spent stays, and counts against the new budget. For a person on our own pages, or a personal access token, which may not allow more than it may spend itself. Access tokens and session tokens of apps may not.
+         */
+        patch: operations["changeGrant"];
+        trace?: never;
+    };
     "/api/wallet": {
         parameters: {
             query?: never;
@@ -154,7 +198,7 @@ export interface paths {
         };
         /**
          * List ledger entries, newest first; as CSV with Accept: text/csv
-         * @description Every change of the balance is one entry. Entries are numbered without gaps and never change.
+         * @description Every change of the balance is one entry. Entries are numbered without gaps and never change. A page may be shorter than `limit`, or empty: the list ends where `next_cursor` is null. As CSV without `limit`, all of them are sent, however many: without filters the last line is entry 1; where the connection breaks off before, the export is incomplete.
          */
         get: operations["listEntries"];
         put?: never;
@@ -174,13 +218,13 @@ export interface paths {
         };
         /**
          * List user's jobs with optional filters
-         * @description Newest first. `next_cursor` continues the list. With `X-App-Key`, those of the account's jobs that are the app's own.
+         * @description Newest first. `next_cursor` continues the list. A page may be shorter than `limit`, or empty: the list ends where `next_cursor` is null. With `X-App-Key`, those of the account's jobs that are the app's own.
          */
         get: operations["listJobs"];
         put?: never;
         /**
          * Create job (reserve credits)
-         * @description Reserves `cost_estimate` credits until the job is completed or failed, or until `expires_at`. With too few credits the answer is 402 and nothing is stored. Send an `Idempotency-Key` to repeat the request safely.
+         * @description Reserves `cost_estimate` credits until the job is completed or failed, or until `expires_at`. With too few credits the answer is 402 and nothing is stored. Send an `Idempotency-Key` to repeat the request safely. The app's server may reserve without the person's token, with `X-App-Key` and `account_id`, where the person has allowed it to spend.
          */
         post: operations["createJob"];
         delete?: never;
@@ -201,6 +245,46 @@ export interface paths {
          * @description One of your own jobs; those of others are not found. With `X-App-Key`, one of the app's own: `account_id` says whose.
          */
         get: operations["getJob"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sum up what your jobs cost, by app, action, token or day; as CSV with Accept: text/csv
+         * @description A job counts on the day on which it was created (UTC), with what it has cost by now; while it runs, with what it holds. The sums agree with the ledger.
+         */
+        get: operations["getUsage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sum up what all accounts' jobs cost, by app, day or plan; as CSV with Accept: text/csv
+         * @description As GET /api/usage. It reads the jobs of all accounts: where that takes more than 4.5 s, it is answered 503; ask for fewer days.
+         */
+        get: operations["getTotalUsage"];
         put?: never;
         post?: never;
         delete?: never;
@@ -313,26 +397,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/oauth/device_authorization": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Start a device login (RFC 8628)
-         * @description The same logins as /api/device/start: either endpoint answers the token of the other.
-         */
-        post: operations["startDeviceAuthorization"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/oauth/token": {
         parameters: {
             query?: never;
@@ -367,6 +431,46 @@ export interface paths {
          * @description Answers 200 for a token that does not exist, too.
          */
         post: operations["revokeOAuthToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/oauth/device_authorization": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Start a device login (RFC 8628)
+         * @description The same logins as /api/device/start: either endpoint answers the token of the other.
+         */
+        post: operations["startDeviceAuthorization"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/oauth/introspect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask about an access token for a resource of your app (RFC 7662)
+         * @description Only the app whose resource a token is for, or that is its client, is told about it; to every other app no token is active. An ended token is inactive at once. Authenticate with the settle key of the app, in `X-App-Key` or by HTTP Basic with the slug as user.
+         */
+        post: operations["introspectToken"];
         delete?: never;
         options?: never;
         head?: never;
@@ -547,6 +651,26 @@ export interface paths {
          * @description They stop working at once on the instance that answers, and within 5 seconds on the others.
          */
         post: operations["revokeAccountTokens"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/accounts/close": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Close an account for good: its holds come back, its tokens end, and nothing is posted to it any more
+         * @description Its credits and its history stay.
+         */
+        post: operations["closeAccount"];
         delete?: never;
         options?: never;
         head?: never;
@@ -773,6 +897,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the jobs of all accounts, or of one
+         * @description Newest first; jobs in progress (`status=started`, `overdue=true`) of all accounts by when their holds expire, the earliest first. A page can be shorter than `limit` while `next_cursor` is not null.
+         */
+        get: operations["listAllJobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/jobs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a job of any account, and the entries that refund it
+         * @description The entries name the job as `corrects_job_id`.
+         */
+        get: operations["getAnyJob"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/jobs/{id}/refund": {
         parameters: {
             query?: never;
@@ -787,6 +951,26 @@ export interface paths {
          * @description Writes an adjustment whose reference names the job; the job itself stays as it is. The same part and amount again changes nothing.
          */
         post: operations["refundJob"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/jobs/{id}/end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End a job that its app does not end
+         * @description The job fails with `failure_reason` `ended_by_operator`, and its app is told by webhook. Its hold comes back, or is what the job costs. Completing it later answers 409.
+         */
+        post: operations["endJob"];
         delete?: never;
         options?: never;
         head?: never;
@@ -832,6 +1016,26 @@ export interface paths {
          * @description It stops working at once, on every replica.
          */
         delete: operations["revokeServiceKey"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show credits and holds of all accounts, what needs attention, and the last thirty days
+         * @description Sums over all accounts are gathered every minute, on a large database less often; `gathered_at` says when.
+         */
+        get: operations["getOverview"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1396,6 +1600,16 @@ export interface components {
             };
             /** @description How long the hold lasts unless the job ends or sends a heartbeat; default: the operator's setting (a day) */
             ttl_seconds?: number;
+            /**
+             * Format: uuid
+             * @description With X-App-Key: whose credits, where the person has allowed the app to spend them. Then no user token is needed
+             */
+            account_id?: string;
+            /**
+             * Format: uuid
+             * @description With account_id: by which grant, as introspection said; needed only where there are several
+             */
+            grant_id?: string;
         };
         /**
          * @example {
@@ -1549,7 +1763,7 @@ export interface components {
             metadata: {
                 [key: string]: unknown;
             } | null;
-            /** @description expired: the hold timed out and was released; kept when the job is completed later. account_closed: it ended with its account */
+            /** @description expired: the hold timed out and was released; kept when the job is completed later. account_closed: it ended with its account. ended_by_operator: an administrator ended it */
             failure_reason: string | null;
             /**
              * Format: date-time
@@ -1702,7 +1916,7 @@ export interface components {
             id: string;
             app_slug: string;
             url: string;
-            events: ("job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative")[];
+            events: ("job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative" | "budget.low" | "budget.exceeded")[];
             /** @description account.low is sent when credits and holds together fall below this, account.recovered when they come back to it */
             low_credits: number;
             /** @description Its messages wait until it is resumed */
@@ -1760,7 +1974,7 @@ export interface components {
             /** Format: uuid */
             endpoint_id: string;
             /** @enum {string} */
-            event: "job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative";
+            event: "job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative" | "budget.low" | "budget.exceeded";
             payload: {
                 [key: string]: unknown;
             };
@@ -1810,7 +2024,7 @@ export interface components {
             /** Format: uuid */
             account_id: string;
             /** @enum {string} */
-            event: "job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative" | "test";
+            event: "job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative" | "budget.low" | "budget.exceeded" | "test";
             /** @description Which attempt at the message this was */
             attempt: number;
             /** Format: date-time */
@@ -2021,6 +2235,322 @@ export interface components {
                 [key: string]: unknown;
             } | null;
         };
+        /**
+         * @example {
+         *       "account_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+         *       "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+         *       "app_slug": "video",
+         *       "action": "render",
+         *       "status": "completed",
+         *       "reserved": 5,
+         *       "actual_cost": 3,
+         *       "requested_cost": 3,
+         *       "refunded": 0,
+         *       "metadata": {
+         *         "description": "Render preview clip"
+         *       },
+         *       "failure_reason": null,
+         *       "expires_at": "2026-11-22T12:00:00.000Z",
+         *       "created_at": "2026-11-21T12:00:00.000Z",
+         *       "updated_at": "2026-11-21T12:00:00.000Z"
+         *     }
+         */
+        AdminJob: {
+            /** Format: uuid */
+            account_id: string;
+            /** Format: uuid */
+            id: string;
+            app_slug: string | null;
+            action: string;
+            /** @enum {string} */
+            status: "started" | "completed" | "failed";
+            reserved: number;
+            /** @description What was charged; 0 while the job is running */
+            actual_cost: number;
+            /** @description What completing it asked for; above actual_cost where the app's max_overage capped the charge */
+            requested_cost: number;
+            /** @description What an administrator gave back of actual_cost, by entries of their own */
+            refunded: number;
+            metadata: {
+                [key: string]: unknown;
+            } | null;
+            /** @description expired: the hold timed out and was released; kept when the job is completed later. account_closed: it ended with its account. ended_by_operator: an administrator ended it */
+            failure_reason: string | null;
+            /**
+             * Format: date-time
+             * @description When the hold is released unless the job has ended
+             */
+            expires_at: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        /**
+         * @example {
+         *       "gathered_at": "2026-11-21T12:00:00.000Z",
+         *       "accounts": 120,
+         *       "closed_accounts": 2,
+         *       "credits": 4200,
+         *       "held": 35,
+         *       "negative_accounts": 1,
+         *       "overdue_holds": 0,
+         *       "overdue_seconds": 0,
+         *       "webhooks": {
+         *         "waiting": 0,
+         *         "dead": 0,
+         *         "late_endpoints": 0,
+         *         "oldest_seconds": 0
+         *       },
+         *       "purchases": [
+         *         {
+         *           "currency": "usd",
+         *           "count": 12,
+         *           "credits": 1200,
+         *           "amount": 6000
+         *         }
+         *       ],
+         *       "last_verify": {
+         *         "at": "2026-11-21T12:00:00.000Z",
+         *         "ok": true,
+         *         "checks": 15,
+         *         "broken": []
+         *       },
+         *       "days": [
+         *         {
+         *           "day": "2026-11-21",
+         *           "granted": 120,
+         *           "taken": 0,
+         *           "held": 80,
+         *           "spent": 61,
+         *           "started": 3,
+         *           "completed": 20,
+         *           "failed": 1,
+         *           "expired": 0,
+         *           "purchases": 1,
+         *           "credits_bought": 100
+         *         }
+         *       ]
+         *     }
+         */
+        Overview: {
+            /**
+             * Format: date-time
+             * @description Of `accounts`, `closed_accounts`, `credits`, `held` and today; the rest is of now
+             */
+            gathered_at: string;
+            accounts: number;
+            closed_accounts: number;
+            /** @description Spendable credits of all accounts */
+            credits: number;
+            /** @description What jobs in progress hold */
+            held: number;
+            /** @description Open accounts below zero; counted up to 100,000 */
+            negative_accounts: number;
+            /** @description Jobs in progress past their time; counted up to 100,000 */
+            overdue_holds: number;
+            /** @description How long the most overdue of them is past its time */
+            overdue_seconds: number;
+            webhooks: {
+                /** @description Messages that are not delivered yet */
+                waiting: number;
+                /** @description Messages that were given up */
+                dead: number;
+                /** @description Endpoints whose oldest message has been waiting for more than five minutes */
+                late_endpoints: number;
+                /** @description How long the oldest message has been waiting */
+                oldest_seconds: number;
+            };
+            /** @description Paid within thirty days, by currency */
+            purchases: {
+                currency: string;
+                count: number;
+                credits: number;
+                /** @description In the currency's minor unit: 500 is $5.00, and ¥500 */
+                amount: number;
+            }[];
+            /** @description The last check of the ledger; null: none */
+            last_verify: {
+                /** Format: date-time */
+                at: string;
+                ok: boolean;
+                checks: number;
+                broken: string[];
+            } | null;
+            /** @description Thirty days, the last one is today */
+            days: {
+                /**
+                 * Format: date
+                 * @description UTC
+                 */
+                day: string;
+                /** @description Given to accounts: starter credits, top-ups, grants, adjustments, refunds */
+                granted: number;
+                /** @description Taken from accounts by adjustments and refunds of purchases */
+                taken: number;
+                /** @description What the jobs created that day reserved */
+                held: number;
+                /** @description What they have cost so far */
+                spent: number;
+                /** @description Jobs created that day that are in progress */
+                started: number;
+                completed: number;
+                /** @description But for those that expired */
+                failed: number;
+                expired: number;
+                /** @description Paid that day */
+                purchases: number;
+                credits_bought: number;
+            }[];
+        };
+        /**
+         * @example {
+         *       "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+         *       "client_id": "https://assistant.example.com/client.json",
+         *       "name": null,
+         *       "app": "maps",
+         *       "resource": "https://mcp.example.com/mcp",
+         *       "scopes": [
+         *         "account",
+         *         "spend"
+         *       ],
+         *       "budget": 100,
+         *       "period": "month",
+         *       "spent": 40,
+         *       "resets_at": "2026-12-01T00:00:00.000Z",
+         *       "created_at": "2026-11-21T12:00:00.000Z",
+         *       "last_used_at": null
+         *     }
+         */
+        Grant: {
+            /** Format: uuid */
+            id: string;
+            /** @description The program: the slug of an app, or the URL of its metadata document */
+            client_id: string;
+            /** @description What the operator calls it; null: it is not a registered app */
+            name: string | null;
+            /** @description The app that it is for: the owner of the resource, else the program itself */
+            app: string | null;
+            /** @description The API that its tokens are for; null: this service */
+            resource: string | null;
+            scopes: ("account" | "oauth" | "spend")[];
+            /** @description Credits that it may spend in a period; null: no limit but the balance */
+            budget: number | null;
+            /**
+             * @description After how long the budget begins anew, in UTC; weeks begin on Monday; null: never
+             * @enum {string|null}
+             */
+            period: "day" | "week" | "month" | null;
+            /** @description What its jobs hold and cost in the period that is open now; null without a budget */
+            spent: number | null;
+            /**
+             * Format: date-time
+             * @description When the budget begins anew; null: never
+             */
+            resets_at: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            last_used_at: string | null;
+        };
+        /**
+         * @example {
+         *       "jobs": 12,
+         *       "completed": 9,
+         *       "failed": 2,
+         *       "credits": 41,
+         *       "held": 5
+         *     }
+         */
+        UsageSums: {
+            /** @description Jobs that were created in the period */
+            jobs: number;
+            completed: number;
+            /** @description Expired ones too */
+            failed: number;
+            /** @description What the ended ones cost, with overages and late charges. What an administrator refunded is not subtracted */
+            credits: number;
+            /** @description What the started ones hold */
+            held: number;
+        };
+        /**
+         * @example {
+         *       "key": "video",
+         *       "app": "video",
+         *       "jobs": 12,
+         *       "completed": 9,
+         *       "failed": 2,
+         *       "credits": 41,
+         *       "held": 5
+         *     }
+         */
+        UsageRow: {
+            /** @description What the row is for: the value that it is grouped by; of several groupings all of their values, with a slash between them. null: jobs that were made without a token */
+            key: string | null;
+            /** @description With this grouping */
+            app?: string | null;
+            /** @description With this grouping */
+            action?: string | null;
+            /** @description With this grouping: id of the token that made the jobs, or of the grant that it belongs to */
+            token?: string | null;
+            /** @description With this grouping: a date, UTC */
+            day?: string | null;
+            /** @description With this grouping */
+            plan?: string | null;
+            /** @description With the grouping by token: what the token is called, as long as that is known */
+            name?: string | null;
+            /** @description Jobs that were created in the period */
+            jobs: number;
+            completed: number;
+            /** @description Expired ones too */
+            failed: number;
+            /** @description What the ended ones cost, with overages and late charges. What an administrator refunded is not subtracted */
+            credits: number;
+            /** @description What the started ones hold */
+            held: number;
+        };
+        /**
+         * @example {
+         *       "from": "2026-10-28",
+         *       "to": "2026-11-27",
+         *       "rows": [
+         *         {
+         *           "key": "video",
+         *           "app": "video",
+         *           "jobs": 12,
+         *           "completed": 9,
+         *           "failed": 2,
+         *           "credits": 41,
+         *           "held": 5
+         *         }
+         *       ],
+         *       "total": {
+         *         "jobs": 12,
+         *         "completed": 9,
+         *         "failed": 2,
+         *         "credits": 41,
+         *         "held": 5
+         *       },
+         *       "more": false
+         *     }
+         */
+        UsageResponse: {
+            /**
+             * Format: date
+             * @description First day of the period, UTC
+             */
+            from: string;
+            /**
+             * Format: date
+             * @description The day after its last
+             */
+            to: string;
+            /** @description By day, newest first; without days by credits, most first */
+            rows: components["schemas"]["UsageRow"][];
+            total: components["schemas"]["UsageSums"];
+            /** @description true: there are more rows than these; the total has them all */
+            more: boolean;
+        };
     };
     responses: never;
     parameters: never;
@@ -2230,6 +2760,96 @@ export interface operations {
             };
         };
     };
+    listGrants: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        grants: components["schemas"]["Grant"][];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
+                    };
+                };
+            };
+        };
+    };
+    revokeGrant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Revoked, now or before */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    changeGrant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "budget": 200,
+                 *       "period": "month"
+                 *     }
+                 */
+                "application/json": {
+                    /** @description Credits that it may spend in a period; null: no limit but the balance */
+                    budget?: number | null;
+                    /**
+                     * @description After how long the budget begins anew, in UTC; weeks begin on Monday; null: never
+                     * @enum {string|null}
+                     */
+                    period?: "day" | "week" | "month" | null;
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        grant: components["schemas"]["Grant"];
+                    };
+                };
+            };
+        };
+    };
     getWallet: {
         parameters: {
             query?: {
@@ -2256,10 +2876,20 @@ export interface operations {
     listEntries: {
         parameters: {
             query?: {
+                /** @description Max results (default 50). In CSV the default is all of them */
                 limit?: number;
                 /** @description next_cursor of the previous page */
                 cursor?: string;
-                /** @description Only entries up to this time. The balance at that time is balance_after of the first one; 0 without entries */
+                kind?: "starter_grant" | "admin_grant" | "topup" | "adjustment" | "job_reserve" | "job_refund" | "job_overage" | "job_release" | "job_expire" | "job_late_charge" | "topup_refund" | "topup_reinstated";
+                /** @description Entries of the jobs of this app, and of its starter credits */
+                app?: string;
+                /** @description Entries of the jobs that this token made, or the tokens of this grant */
+                token?: string;
+                /** @description Posted at this time or later: a date (UTC) or a time */
+                from?: string;
+                /** @description Posted before this time: a date (UTC) or a time */
+                to?: string;
+                /** @description Only entries up to this time. Without other filters, the balance at that time is balance_after of the first one; 0 without entries */
                 until?: string;
             };
             header?: never;
@@ -2268,7 +2898,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A page of entries. In CSV, a Link header leads to the next page */
+            /** @description Entries. In CSV with `limit`, a Link header leads to the next page */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2276,6 +2906,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         entries: components["schemas"]["Entry"][];
+                        /** @description null on the last page */
                         next_cursor: string | null;
                     };
                     "text/csv": string;
@@ -2291,6 +2922,12 @@ export interface operations {
                 /** @description Filter by app slug */
                 app?: string;
                 status?: "started" | "completed" | "failed";
+                /** @description Jobs that this token made, or the tokens of this grant */
+                token?: string;
+                /** @description Created at this time or later: a date (UTC) or a time */
+                from?: string;
+                /** @description Created before this time: a date (UTC) or a time */
+                to?: string;
                 /** @description Max results (default 50) */
                 limit?: number;
                 /** @description next_cursor of the previous page */
@@ -2302,7 +2939,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A page of jobs, newest first. It may be shorter than `limit`: it ends at 1 MiB */
+            /** @description A page of jobs, newest first. It ends at 1 MiB; with `token`, also after some 500 jobs that others made */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2373,6 +3010,62 @@ export interface operations {
             };
         };
     };
+    getUsage: {
+        parameters: {
+            query?: {
+                /** @description One or several of app, action, token, day, with commas: rows for each combination */
+                group_by?: string;
+                /** @description First day, UTC. Default: 30 days before `to` */
+                from?: string;
+                /** @description The day after the last, at most 400 days after `from`. Default: tomorrow, so that today is included */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. The total counts every job of the period once */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageResponse"];
+                    "text/csv": string;
+                };
+            };
+        };
+    };
+    getTotalUsage: {
+        parameters: {
+            query?: {
+                /** @description One or several of app, day, plan, with commas: rows for each combination */
+                group_by?: string;
+                /** @description First day, UTC. Default: 30 days before `to` */
+                from?: string;
+                /** @description The day after the last, at most 400 days after `from`. Default: tomorrow, so that today is included */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. The total counts every job of the period once */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageResponse"];
+                    "text/csv": string;
+                };
+            };
+        };
+    };
     startDeviceLogin: {
         parameters: {
             query?: never;
@@ -2404,7 +3097,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
-                        /** @description A secret of the device, to poll with */
+                        /** @description A secret of the device, to ask for the token with */
                         device_code: string;
                         /** @description The code that the person types or compares */
                         user_code: string;
@@ -2414,7 +3107,7 @@ export interface operations {
                         verification_uri_complete: string;
                         /** @description Seconds until the code expires */
                         expires_in: number;
-                        /** @description Seconds to wait between polls */
+                        /** @description Seconds to wait between two requests for the token */
                         interval: number;
                     };
                 };
@@ -2579,14 +3272,18 @@ export interface operations {
                         token_endpoint: string;
                         device_authorization_endpoint: string;
                         revocation_endpoint: string;
+                        introspection_endpoint: string;
                         scopes_supported: string[];
                         response_types_supported: string[];
                         response_modes_supported: string[];
                         grant_types_supported: string[];
                         token_endpoint_auth_methods_supported: string[];
                         revocation_endpoint_auth_methods_supported: string[];
+                        introspection_endpoint_auth_methods_supported: string[];
                         code_challenge_methods_supported: string[];
                         authorization_response_iss_parameter_supported: boolean;
+                        /** @description A client_id may be the https URL of a document that describes the client */
+                        client_id_metadata_document_supported: boolean;
                         protected_resources: string[];
                         service_documentation: string;
                     };
@@ -2621,56 +3318,6 @@ export interface operations {
             };
         };
     };
-    startDeviceAuthorization: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "client_id": "focus-cli",
-                 *       "scope": "account"
-                 *     }
-                 */
-                "application/x-www-form-urlencoded": {
-                    /** @description Any name of the program; shown to the person */
-                    client_id: string;
-                    /** @description account (the default), oauth and admin, separated by spaces */
-                    scope?: string;
-                    /** @description Shown instead of client_id, such as the program and the machine */
-                    client_name?: string;
-                };
-            };
-        };
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @description A secret of the device, to ask for the token with */
-                        device_code: string;
-                        /** @description The code that the person types or compares */
-                        user_code: string;
-                        /** @description The page where the person types the code */
-                        verification_uri: string;
-                        /** @description The same page with the code filled in */
-                        verification_uri_complete: string;
-                        /** @description Seconds until the code expires */
-                        expires_in: number;
-                        /** @description Seconds to wait between two requests for the token */
-                        interval: number;
-                    };
-                };
-            };
-        };
-    };
     requestToken: {
         parameters: {
             query?: never;
@@ -2692,7 +3339,7 @@ export interface operations {
                 "application/x-www-form-urlencoded": {
                     /** @description authorization_code, refresh_token or urn:ietf:params:oauth:grant-type:device_code */
                     grant_type: string;
-                    /** @description The slug of a registered app */
+                    /** @description The slug of a registered app, or the https URL of a client metadata document */
                     client_id: string;
                     /** @description The code that /oauth/authorize sent to redirect_uri */
                     code?: string;
@@ -2752,7 +3399,7 @@ export interface operations {
                 "application/x-www-form-urlencoded": {
                     /** @description A refresh token ends everything that came of its code; an access token, itself */
                     token: string;
-                    /** @description The slug of a registered app */
+                    /** @description The slug of a registered app, or the https URL of a client metadata document */
                     client_id: string;
                     /** @description Not needed: our tokens say what they are */
                     token_type_hint?: string;
@@ -2767,6 +3414,117 @@ export interface operations {
                 };
                 content: {
                     "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    startDeviceAuthorization: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "client_id": "focus-cli",
+                 *       "scope": "account"
+                 *     }
+                 */
+                "application/x-www-form-urlencoded": {
+                    /** @description Any name of the program; shown to the person */
+                    client_id: string;
+                    /** @description account (the default), oauth and admin, separated by spaces */
+                    scope?: string;
+                    /** @description Shown instead of client_id, such as the program and the machine */
+                    client_name?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description A secret of the device, to ask for the token with */
+                        device_code: string;
+                        /** @description The code that the person types or compares */
+                        user_code: string;
+                        /** @description The page where the person types the code */
+                        verification_uri: string;
+                        /** @description The same page with the code filled in */
+                        verification_uri_complete: string;
+                        /** @description Seconds until the code expires */
+                        expires_in: number;
+                        /** @description Seconds to wait between two requests for the token */
+                        interval: number;
+                    };
+                };
+            };
+        };
+    };
+    introspectToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "token": "focus_at_2Nf8…"
+                 *     }
+                 */
+                "application/x-www-form-urlencoded": {
+                    /** @description An access token that a client has sent you */
+                    token: string;
+                    /** @description Not needed: our tokens say what they are */
+                    token_type_hint?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description false: the token is none of a grant for your app, or has ended. Nothing else is said then */
+                        active: boolean;
+                        /**
+                         * Format: uuid
+                         * @description The account id of the person
+                         */
+                        sub?: string;
+                        /** @description With scope account: what the account page calls the person, such as an e-mail address; absent if unknown */
+                        username?: string;
+                        /** @description The program that the token was issued to */
+                        client_id?: string;
+                        /** @description Separated by spaces */
+                        scope?: string;
+                        /** @description What the token is for. Refuse one that is for another resource than yours */
+                        aud?: string;
+                        iss?: string;
+                        /** @description Seconds since 1970 */
+                        iat?: number;
+                        /** @description Seconds since 1970 */
+                        exp?: number;
+                        token_type?: string;
+                        /**
+                         * Format: uuid
+                         * @description What the person has approved; POST /api/jobs takes it
+                         */
+                        grant_id?: string;
+                    };
                 };
             };
         };
@@ -3042,6 +3800,8 @@ export interface operations {
                 "application/json": {
                     /** @description The Clerk user id */
                     clerk_id: string;
+                    /** @description For the audit log */
+                    reason?: string;
                 };
             };
         };
@@ -3055,6 +3815,42 @@ export interface operations {
                     "application/json": {
                         /** @description How many tokens stopped working */
                         revoked: number;
+                    };
+                };
+            };
+        };
+    };
+    closeAccount: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "clerk_id": "user_2abc"
+                 *     }
+                 */
+                "application/json": {
+                    /** @description The Clerk user id */
+                    clerk_id: string;
+                    /** @description For the audit log */
+                    reason?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Closed; repeating the request changes nothing */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        account: components["schemas"]["Account"];
                     };
                 };
             };
@@ -3077,6 +3873,8 @@ export interface operations {
                 "application/json": {
                     /** @description The Clerk user id */
                     clerk_id: string;
+                    /** @description For the audit log */
+                    reason?: string;
                 };
             };
         };
@@ -3118,6 +3916,10 @@ export interface operations {
                             examples: {
                                 [key: string]: unknown;
                             }[];
+                            /** @description What it means where it does not hold */
+                            meaning: string;
+                            /** @description What to do then */
+                            remedy: string;
                         }[];
                     };
                 };
@@ -3129,6 +3931,8 @@ export interface operations {
             query?: {
                 /** @description The Clerk user id: answers one account */
                 clerk_id?: string;
+                /** @description Finds by Clerk id, account id, job id, id of a purchase or payment, reference of an entry, the last four characters of a token, or e-mail address. At most 50 accounts, without a cursor */
+                q?: string;
                 /** @description true: only those below zero, by account id */
                 negative?: boolean;
                 /** @description true: only closed ones; false: only open ones */
@@ -3322,21 +4126,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
-                        grants: {
-                            /** Format: uuid */
-                            id: string;
-                            /** @description The program that the person approved */
-                            client_id: string;
-                            /** @description What the operator calls it; null: it is not a registered app */
-                            name: string | null;
-                            /** @description The API that its tokens are for; null: this service */
-                            resource: string | null;
-                            scopes: ("account" | "oauth" | "admin")[];
-                            /** Format: date-time */
-                            created_at: string;
-                            /** Format: date-time */
-                            last_used_at: string | null;
-                        }[];
+                        grants: components["schemas"]["Grant"][];
                         /** @description null on the last page */
                         next_cursor: string | null;
                     };
@@ -3468,6 +4258,66 @@ export interface operations {
             };
         };
     };
+    listAllJobs: {
+        parameters: {
+            query?: {
+                status?: "started" | "completed" | "failed";
+                /** @description true: only jobs in progress whose hold is past its time */
+                overdue?: boolean;
+                /** @description Only jobs of this app */
+                app?: string;
+                /** @description Only jobs of this account */
+                account?: string;
+                limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. A page ends at 1 MiB */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        jobs: components["schemas"]["AdminJob"][];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
+                    };
+                };
+            };
+        };
+    };
+    getAnyJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        job: components["schemas"]["AdminJob"];
+                        refunds: components["schemas"]["Entry"][];
+                    };
+                };
+            };
+        };
+    };
     refundJob: {
         parameters: {
             query?: never;
@@ -3514,6 +4364,54 @@ export interface operations {
                         entry: components["schemas"]["Entry"];
                         /** @description What was given back of the job in all */
                         refunded: number;
+                    };
+                };
+            };
+        };
+    };
+    endJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "account_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                 *       "reason": "The worker is gone"
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The job's account
+                     */
+                    account_id: string;
+                    /**
+                     * @description false: the job costs what it reserved, instead of nothing
+                     * @default true
+                     */
+                    refund?: boolean;
+                    /** @description For the audit log */
+                    reason: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Ended, now or before */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        account: components["schemas"]["Account"];
+                        job: components["schemas"]["Job"];
                     };
                 };
             };
@@ -3595,6 +4493,28 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    getOverview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        overview: components["schemas"]["Overview"];
+                    };
+                };
             };
         };
     };
@@ -3951,7 +4871,7 @@ export interface operations {
                      * @description An https URL; in production its address must be public. Elsewhere http is allowed
                      */
                     url: string;
-                    events: ("job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative")[];
+                    events: ("job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative" | "budget.low" | "budget.exceeded")[];
                     /** @description Required with account.low and account.recovered */
                     low_credits?: number;
                 };
@@ -4039,7 +4959,7 @@ export interface operations {
                      * @description An https URL; in production its address must be public. Elsewhere http is allowed
                      */
                     url?: string;
-                    events?: ("job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative")[];
+                    events?: ("job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative" | "budget.low" | "budget.exceeded")[];
                     /** @description Required with account.low and account.recovered */
                     low_credits?: number;
                     /** @description While it is paused, its messages wait */
@@ -4287,7 +5207,7 @@ export interface operations {
             query: {
                 /** @description code */
                 response_type: string;
-                /** @description The slug of a registered app */
+                /** @description The slug of a registered app, or the https URL of a client metadata document */
                 client_id: string;
                 /** @description One of those that are registered; on the loopback interface with any port */
                 redirect_uri: string;
@@ -4330,20 +5250,26 @@ export interface ErrorCodes {
     deleteSession: 'database_unavailable' | 'internal_error' | 'invalid_request' | 'local_identity' | 'origin_not_allowed' | 'overloaded' | 'rate_limited';
     listTokens: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
     revokeToken: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_not_found' | 'token_revoked';
+    listGrants: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
+    changeGrant: 'account_closed' | 'body_too_large' | 'budget_too_wide' | 'database_unavailable' | 'grant_not_found' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'session_required' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
+    revokeGrant: 'account_closed' | 'database_unavailable' | 'grant_not_found' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked';
     getWallet: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked';
     listEntries: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
-    createJob: 'account_closed' | 'body_too_large' | 'database_unavailable' | 'idempotency_key_reused' | 'identity_provider_unavailable' | 'insufficient_credits' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'job_already_ended' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'settle_key_in_browser' | 'settle_key_invalid' | 'settle_key_required' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
+    createJob: 'account_closed' | 'app_not_allowed' | 'body_too_large' | 'budget_exceeded' | 'database_unavailable' | 'grant_ambiguous' | 'grant_required' | 'idempotency_key_reused' | 'identity_provider_unavailable' | 'insufficient_credits' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'job_already_ended' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'settle_key_in_browser' | 'settle_key_invalid' | 'settle_key_required' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
     listJobs: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'settle_key_in_browser' | 'settle_key_invalid' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
     getJob: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'job_not_found' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'settle_key_in_browser' | 'settle_key_invalid' | 'token_expired' | 'token_not_active_yet' | 'token_revoked';
+    getUsage: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
+    getTotalUsage: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
     startDeviceLogin: 'body_too_large' | 'database_unavailable' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'local_identity' | 'overloaded' | 'rate_limited' | 'too_many_attempts' | 'unsupported_media_type';
     pollDeviceLoginByQuery: 'access_denied' | 'already_used' | 'database_unavailable' | 'expired_token' | 'internal_error' | 'invalid_request' | 'local_identity' | 'overloaded' | 'rate_limited' | 'slow_down' | 'unknown_device_code';
     pollDeviceLogin: 'access_denied' | 'already_used' | 'body_too_large' | 'database_unavailable' | 'expired_token' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'local_identity' | 'overloaded' | 'rate_limited' | 'slow_down' | 'unknown_device_code' | 'unsupported_media_type';
     completeDeviceLogin: 'account_closed' | 'already_used' | 'body_too_large' | 'database_unavailable' | 'expired_token' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_code' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'session_required' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_attempts' | 'too_many_tokens' | 'unsupported_media_type';
     getAuthorizationServerMetadata: 'database_unavailable' | 'internal_error' | 'invalid_request' | 'local_identity' | 'overloaded' | 'rate_limited';
     getProtectedResourceMetadata: 'database_unavailable' | 'internal_error' | 'invalid_request' | 'local_identity' | 'overloaded' | 'rate_limited';
-    startDeviceAuthorization: 'body_too_large' | 'database_unavailable' | 'internal_error' | 'invalid_client' | 'invalid_request' | 'invalid_scope' | 'local_identity' | 'overloaded' | 'rate_limited' | 'too_many_attempts';
     requestToken: 'access_denied' | 'authorization_pending' | 'body_too_large' | 'database_unavailable' | 'expired_token' | 'internal_error' | 'invalid_client' | 'invalid_grant' | 'invalid_request' | 'invalid_scope' | 'invalid_target' | 'local_identity' | 'overloaded' | 'rate_limited' | 'slow_down' | 'too_many_attempts' | 'unsupported_grant_type';
     revokeOAuthToken: 'body_too_large' | 'database_unavailable' | 'internal_error' | 'invalid_client' | 'invalid_grant' | 'invalid_request' | 'local_identity' | 'overloaded' | 'rate_limited';
+    startDeviceAuthorization: 'body_too_large' | 'database_unavailable' | 'internal_error' | 'invalid_client' | 'invalid_request' | 'invalid_scope' | 'local_identity' | 'overloaded' | 'rate_limited' | 'too_many_attempts';
+    introspectToken: 'body_too_large' | 'database_unavailable' | 'internal_error' | 'invalid_client' | 'invalid_request' | 'local_identity' | 'overloaded' | 'rate_limited' | 'settle_key_in_browser';
     listOAuthConnections: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'user_not_found';
     getOAuthToken: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_connected' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'reconnect_required' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unknown_provider' | 'user_not_found';
     getXToken: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_connected' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'reconnect_required' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unknown_provider' | 'user_not_found';
@@ -4353,6 +5279,7 @@ export interface ErrorCodes {
     heartbeatJob: 'account_closed' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'job_already_ended' | 'job_not_found' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'settle_key_in_browser' | 'settle_key_invalid' | 'settle_key_required' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
     adjustCredits: 'account_closed' | 'account_not_found' | 'balance_out_of_range' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_service_key' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'reference_reused' | 'service_key_in_browser' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type' | 'would_go_negative';
     revokeAccountTokens: 'account_closed' | 'account_not_found' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
+    closeAccount: 'account_closed' | 'account_not_found' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
     eraseAccount: 'account_closed' | 'account_not_found' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
     verifyLedger: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked';
     listAccounts: 'account_closed' | 'account_not_found' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
@@ -4364,10 +5291,14 @@ export interface ErrorCodes {
     listAccountPurchases: 'account_closed' | 'account_not_found' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
     setApp: 'account_closed' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
     listApps: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
+    listAllJobs: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
+    getAnyJob: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'job_not_found' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked';
     refundJob: 'account_closed' | 'balance_out_of_range' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'job_not_ended' | 'job_not_found' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'reference_reused' | 'refund_exceeds_cost' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
+    endJob: 'account_closed' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'job_already_ended' | 'job_not_found' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
     createServiceKey: 'account_closed' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
     listServiceKeys: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked';
     revokeServiceKey: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'service_key_not_found' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked';
+    getOverview: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked';
     listActions: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
     listPacks: 'database_unavailable' | 'internal_error' | 'invalid_request' | 'local_identity' | 'overloaded' | 'rate_limited';
     setPack: 'account_closed' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'payments_unavailable' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
@@ -4393,4 +5324,4 @@ export interface ErrorCodes {
     authorize: never;
 }
 /** Operations of administrators. */
-export type AdminOperationId = 'adjustCredits' | 'revokeAccountTokens' | 'eraseAccount' | 'verifyLedger' | 'listAccounts' | 'getAccount' | 'listAccountEntries' | 'listAccountJobs' | 'listAccountTokens' | 'listAccountGrants' | 'listAccountPurchases' | 'setApp' | 'listApps' | 'refundJob' | 'createServiceKey' | 'listServiceKeys' | 'revokeServiceKey' | 'listActions' | 'setPack' | 'removePack' | 'createWebhookEndpoint' | 'listWebhookEndpoints' | 'getWebhookEndpoint' | 'updateWebhookEndpoint' | 'deleteWebhookEndpoint' | 'rotateWebhookSecret' | 'sendTestWebhook' | 'listWebhookDeliveries' | 'listDeadWebhookMessages' | 'replayWebhookMessages' | 'dismissDeadWebhookMessages';
+export type AdminOperationId = 'getTotalUsage' | 'adjustCredits' | 'revokeAccountTokens' | 'closeAccount' | 'eraseAccount' | 'verifyLedger' | 'listAccounts' | 'getAccount' | 'listAccountEntries' | 'listAccountJobs' | 'listAccountTokens' | 'listAccountGrants' | 'listAccountPurchases' | 'setApp' | 'listApps' | 'listAllJobs' | 'getAnyJob' | 'refundJob' | 'endJob' | 'createServiceKey' | 'listServiceKeys' | 'revokeServiceKey' | 'getOverview' | 'listActions' | 'setPack' | 'removePack' | 'createWebhookEndpoint' | 'listWebhookEndpoints' | 'getWebhookEndpoint' | 'updateWebhookEndpoint' | 'deleteWebhookEndpoint' | 'rotateWebhookSecret' | 'sendTestWebhook' | 'listWebhookDeliveries' | 'listDeadWebhookMessages' | 'replayWebhookMessages' | 'dismissDeadWebhookMessages';

@@ -308,6 +308,14 @@ export const tooManyRefreshes = apiError(
   { example: [720, 60], headers: limitHeaders },
 )
 /** @param seconds until the next try; @param limit tries in a window */
+export const tooManyClientDocuments = apiError(
+  429,
+  'too_many_attempts',
+  (seconds: number, _limit: number) =>
+    `Too many apps that are new here were opened from this address. Try again in ${waitText(seconds)}.`,
+  { example: [30, 30], headers: limitHeaders },
+)
+/** @param seconds until the next try; @param limit tries in a window */
 export const tooManyWrongCodes = apiError(
   429,
   'too_many_attempts',
@@ -391,6 +399,69 @@ export const settleKeyRequired = apiError(
   403,
   'settle_key_required',
   "Only the app's server may settle this app's jobs, with its key in X-App-Key. Nothing was changed.",
+)
+export const appNotAllowed = apiError(
+  403,
+  'app_not_allowed',
+  (apps: string[]) => `This token may spend at ${apps.join(', ') || 'no app'} only. Nothing was reserved.`,
+  {
+    example: [['video']],
+    fields: { apps: Type.Array(Type.String(), { description: 'The apps that the token may spend at' }) },
+    details: (apps) => ({ apps }),
+  },
+)
+export const budgetExceeded = apiError(
+  403,
+  'budget_exceeded',
+  ({ budget, spent, resets_at }: { budget: number; spent: number; resets_at: Date | null }) =>
+    `The budget is ${creditsText(budget)}, of which ${spent} ${spent === 1 ? 'is' : 'are'} spent. ${
+      resets_at ? `It begins anew at ${resets_at.toISOString()}.` : 'Change it on your account page.'
+    }`,
+  {
+    example: [{ budget: 50, spent: 48, resets_at: new Date('2026-11-22T00:00:00.000Z') }],
+    fields: {
+      budget: Type.Integer({ description: 'Credits that the token or grant may spend' }),
+      spent: Type.Integer({ description: 'What its jobs hold and cost, in the period where it has one' }),
+      resets_at: Type.Unsafe<Date | string | null>({
+        type: 'string',
+        format: 'date-time',
+        nullable: true,
+        description: 'When the budget begins anew; null: never',
+      }),
+      change_url: Type.Unsafe<string | undefined>({ type: 'string', description: 'Where the person changes it' }),
+    },
+    // error-handler.ts adds the address.
+    details: ({ budget, spent, resets_at }) => ({ budget, spent, resets_at, change_url: undefined }),
+  },
+)
+/** @param grant_url where the person lets the app spend */
+export const grantRequired = apiError(
+  403,
+  'grant_required',
+  (_grant_url: string) => 'The person has not allowed this app to spend their credits. Send them to grant_url.',
+  {
+    example: ['https://account.thefocus.ai/grant?app=video'],
+    fields: { grant_url: Type.String({ description: 'The page where the person allows it, with a budget' }) },
+    details: (grant_url) => ({ grant_url }),
+  },
+)
+export const grantAmbiguous = apiError(
+  409,
+  'grant_ambiguous',
+  (_ids: string[]) =>
+    'The person has allowed this app to spend more than once. Say by grant_id which of them is meant.',
+  {
+    example: [[EXAMPLE_ID]],
+    fields: { grant_ids: Type.Array(Type.String({ format: 'uuid' })) },
+    details: (grant_ids) => ({ grant_ids }),
+  },
+)
+export const grantNotFound = apiError(404, 'grant_not_found', 'You have allowed no program with this id.')
+/** What is wider than what asks for it */
+export const budgetTooWide = apiError(
+  403,
+  'budget_too_wide',
+  'This token may not allow more than it may spend itself. Use the account page.',
 )
 export const settleKeyInvalid = apiError(
   403,

@@ -3,33 +3,43 @@
 /** The most that a page holds, in bytes of JSON. The page ends before the row that would pass it; a single row is always answered. */
 export const PAGE_BYTES = 1_048_576
 
-/** The most rows that are read by one query: a page of the default length and one more, which says whether there is another page. */
+/** Rows per query: a page of the default length and one more, which tells whether another page follows. */
 const PORTION = 51
 
 /**
- * Reads a page of a list in portions, until it has enough rows or bytes.
+ * A part of a list. `stoppedAt`: the search stopped here after examining many rows; more may follow.
+ */
+export interface Portion<Row> {
+  rows: Row[]
+  stoppedAt?: string | undefined
+}
+
+/**
+ * Reads a page of a list in portions, until it has enough rows or bytes, or until the search for rows has stopped.
  * @param read reads up to `count` rows that follow `after`; undefined: the first ones of the page
  * @param bytesOf about how long a row is as JSON
- * @returns `more`: rows follow this page
+ * @returns `more`: rows follow this page, or may follow; `stoppedAt`: the place where the search goes on
  */
 export async function readPage<Row>(
   limit: number,
-  read: (after: Row | undefined, count: number) => Promise<Row[]>,
+  read: (after: Row | undefined, count: number) => Promise<Row[] | Portion<Row>>,
   bytesOf: (row: Row) => number,
-): Promise<{ rows: Row[]; more: boolean }> {
+): Promise<{ rows: Row[]; more: boolean; stoppedAt?: string }> {
   const rows: Row[] = []
   let bytes = 0
   for (;;) {
     const count = Math.min(limit + 1 - rows.length, PORTION)
-    const portion = await read(rows.at(-1), count)
-    for (const row of portion) {
+    const found = await read(rows.at(-1), count)
+    const portion = Array.isArray(found) ? { rows: found, stoppedAt: undefined } : found
+    for (const row of portion.rows) {
       bytes += bytesOf(row)
       if (rows.length === limit || (rows.length > 0 && bytes > PAGE_BYTES)) return { rows, more: true }
       rows.push(row)
     }
-    if (portion.length < count) return { rows, more: false }
+    if (portion.stoppedAt !== undefined) return { rows, more: true, stoppedAt: portion.stoppedAt }
+    if (portion.rows.length < count) return { rows, more: false }
   }
 }
 
-/** About how long a row is as JSON, for lists that are short or seldom read. */
+/** The size of a row as JSON, for lists that are short or rarely read. */
 export const jsonBytes = (row: object): number => Buffer.byteLength(JSON.stringify(row))

@@ -1,11 +1,12 @@
 import dns, { type LookupAddress } from 'node:dns'
+import type { RequestOptions } from 'node:https'
 import { isIP, type LookupFunction } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import ipaddr from 'ipaddr.js'
 
-/** Which addresses a URL that somebody gave us may lead to. */
+/** Protection against SSRF: which addresses we connect to for a URL that a caller gave us. */
 
-/** How long an answer about IPv6 is waited for once the IPv4 addresses are known, in ms: some name servers never send one. */
+/** How long to wait for IPv6 addresses once the IPv4 addresses are known, in ms: some name servers never answer. */
 const IPV6_MS = 1_000
 
 /** The address or name is not on the public internet. The message is shown to the operator. */
@@ -15,7 +16,7 @@ export class NotPublic extends Error {
   }
 }
 
-/** Public as far as its range says, and yet served by the cloud's own network: Azure's metadata and Oracle's. */
+/** In public ranges, but served by the cloud's own network: metadata services of Azure and Oracle. */
 const INTERNAL = new Set(['168.63.129.16', '192.0.0.192'])
 
 /**
@@ -69,4 +70,19 @@ export const lookupPublic: LookupFunction = (hostname, { all }, callback) => {
       all ? callback(null, addresses) : callback(null, addresses[0]?.address ?? '', addresses[0]?.family),
     (error) => callback(error, ''),
   )
+}
+
+/**
+ * How to connect to a URL that somebody gave us, with Node's `request`: by a connection of its own, because each one checks the
+ * address.
+ * @param publicOnly allow only https and public addresses, against SSRF
+ * @throws {NotPublic} for an address that is none; {Error} where the URL is not https
+ */
+export function connectionTo(target: URL, publicOnly: boolean): RequestOptions {
+  if (!publicOnly) return { agent: false }
+  if (target.protocol !== 'https:') throw new Error('The URL is not https.')
+  // Node connects to a literal address without a look-up.
+  const host = target.hostname.replace(/^\[|\]$/g, '')
+  if (isIP(host) && !isPublic(host)) throw new NotPublic(host)
+  return { agent: false, lookup: lookupPublic }
 }

@@ -1,7 +1,9 @@
 import type { Query } from '../db/statement.ts'
 import {
   accountClosed,
+  appNotAllowed,
   balanceOutOfRange,
+  budgetExceeded,
   idempotencyKeyReused,
   insufficientCredits,
   jobAlreadyEnded,
@@ -13,7 +15,9 @@ import {
   settleKeyRequired,
   wouldGoNegative,
 } from '../http/catalogue.ts'
+import type { Limits } from './budgets.ts'
 import {
+  type Account,
   type Adjust,
   type Entry,
   type Job,
@@ -41,10 +45,13 @@ export type Operation = Request & {
   /** Opens the account, of this Clerk user, where it does not exist; absent: nothing is done then */
   clerk_id?: string
   /** Statements that are committed with the operation, where it moves or changes something */
-  rows?: Query[]
+  rows?: Rows | undefined
   /** It was posted before and its answer was lost */
   reposted?: boolean
 }
+
+/** @param before the account as the operation found it */
+export type Rows = (before: Account, outcome: Outcome) => Query[]
 
 /** The one way to post: see poster.ts. */
 export interface Ledger {
@@ -106,7 +113,8 @@ export interface Settled {
 
 /**
  * Reserves credits for a new job.
- * @throws {ApiError} 402 insufficient_credits with `required` and `available`, 403 settle_key_required, 403 account_closed,
+ * @throws {ApiError} 402 insufficient_credits with `required` and `available`, 403 settle_key_required, 403 account_closed, 403
+ *   app_not_allowed and budget_exceeded by the budgets of the token or grant,
  *   409 job_already_ended where the key is that of a job which has ended, 422 idempotency_key_reused
  */
 export async function reserve(
@@ -132,6 +140,17 @@ export async function complete(ledger: Ledger, claim: Claim, actual_cost: number
 /** Fails a job, with its hold given back or kept. @throws as complete */
 export async function fail(ledger: Ledger, claim: Claim, refund: boolean, metadata: string | null = null) {
   return settled(await ledger.post({ type: 'fail', ...named(claim), refund, metadata }))
+}
+
+/** Fails a job that its app does not end. @param app_slug the job's app, for which the operator speaks @throws as complete */
+export async function endForOperator(
+  ledger: Ledger,
+  { account_id, job_id, app_slug }: { account_id: string; job_id: string; app_slug: string },
+  refund: boolean,
+  rows: Rows,
+) {
+  const claim = named({ account_id, job_id, key_of: app_slug })
+  return settled(await ledger.post({ type: 'fail', ...claim, refund, metadata: null, by_operator: true, rows }))
 }
 
 /** Gives an overdue hold back. @returns whether this call did; false where the job has ended or a heartbeat was faster */
@@ -169,7 +188,7 @@ export async function adjust(
   ledger: Ledger,
   owner: { id: string; clerk_id: string },
   adjustment: Omit<Adjust, 'type'>,
-  rows: Query[] = [],
+  rows?: Rows,
 ): Promise<EntryRow> {
   const operation: Operation = { type: 'adjust', account_id: owner.id, clerk_id: owner.clerk_id, rows, ...adjustment }
   const { entry } = done(await ledger.post(operation))
@@ -201,8 +220,9 @@ export async function refund(
   ledger: Ledger,
   job: { account_id: string; job_id: string },
   part: Pick<Refund, 'amount' | 'part' | 'reason' | 'actor'>,
+  rows?: Rows,
 ): Promise<{ entry: EntryRow; refunded: number }> {
-  const outcome = done(await ledger.post({ type: 'refund', ...named({ ...job, key_of: null }), ...part }))
+  const outcome = done(await ledger.post({ type: 'refund', ...named({ ...job, key_of: null }), ...part, rows }))
   const { entry } = outcome
   if (!entry) throw new Error('a refund without an entry')
   return { entry: entryRow(entry), refunded: jobOf(outcome).refunded }
@@ -212,11 +232,22 @@ export async function refund(
  * Closes an account for good: its holds come back, and nothing is posted to it any more. It is opened for that where need be: a token of the last minute
  * would open it otherwise, with starter credits.
  */
-export async function close(ledger: Ledger, account_id: string, clerk_id: string): Promise<void> {
-  for (;;) {
-    const { changed } = done(await ledger.post({ type: 'close', account_id, clerk_id }))
+export async function close(ledger: Ledger, account_id: string, clerk_id: string, rows?: Rows): Promise<void> {
+  // The first posting closes the account; the others only give back more holds.
+  for (let first = true; ; first = false) {
+    const { changed } = done(await ledger.post({ type: 'close', account_id, clerk_id, rows: first ? rows : undefined }))
     if (changed.length < MAX_CLOSED_HOLDS) return
   }
+}
+
+/**
+ * Limits what a token or a grant may spend, under the account's lock; what is not given stays. The account must exist. Without a limit
+ * until now, what it spends counts from now on. Set it before the token or grant works.
+ * @param id of the token or grant
+ * @throws {ApiError} 403 account_closed
+ */
+export async function limit(ledger: Ledger, account_id: string, id: string, limits: Partial<Limits>): Promise<void> {
+  done(await ledger.post({ type: 'limit', account_id, id, ...limits }))
 }
 
 /** Ids as the database writes them: what it returns is matched with operations by them. */
@@ -255,6 +286,10 @@ function done(outcome: Outcome): Outcome {
       throw jobNotEnded()
     case 'refund_exceeds_cost':
       throw refundExceedsCost(refusal.refundable)
+    case 'app_not_allowed':
+      throw appNotAllowed(refusal.apps)
+    case 'budget_exceeded':
+      throw budgetExceeded({ ...refusal, resets_at: dateOf(refusal.resets_at) })
     case 'purchase_not_found':
     case 'purchase_changed':
       throw new Error(refusal.code)
@@ -291,6 +326,8 @@ function jobRow(job: Job): JobRow {
     updated_at: new Date(job.updated_at),
   }
 }
+
+const dateOf = (ms: number | null): Date | null => (ms === null ? null : new Date(ms))
 
 const entryRow = (entry: Entry): EntryRow => ({
   ...entry,

@@ -12,6 +12,7 @@ import {
   messagesOf,
   timestamp,
 } from '../webhooks/outbox.ts'
+import { type BudgetEvent, resetsAt } from './budgets.ts'
 import { load, loadGrants, loadReserves, stateOf } from './load.ts'
 import type { Operation } from './operations.ts'
 import { type Account, apply, type Ended, follow, MAX_CREDITS, type Outcome, type State } from './rules.ts'
@@ -41,10 +42,12 @@ const ROLLBACK = utility('rollback', 'rollback')
 const FROZEN = utility('set_idle_timeout', `set local idle_in_transaction_session_timeout = '1s'`)
 const PATIENT = utility('set_lock_timeout', `set local lock_timeout = '${LOCK_MS}ms'`)
 const PROPAGATE = utility('set_propagate', `set local citus.propagate_set_commands = 'local'`)
+/** Citus cannot plan without the values. */
+const PLAN_ANEW = utility('set_plan_anew', 'set local plan_cache_mode = auto')
 
 const begin = ({ waits, sharded }: Locking): Query[] => [
   BEGIN,
-  ...(sharded ? [PROPAGATE] : []),
+  ...(sharded ? [PLAN_ANEW, PROPAGATE] : []),
   FROZEN,
   ...(waits ? [PATIENT] : []),
 ]
@@ -68,7 +71,9 @@ export async function transact(
     if (opener && queries.length > 0) {
       await session.send([
         ROLLBACK,
+        ...begin(context),
         openAccounts.query({ ids: [opener.account_id], clerk_ids: [opener.clerk_id ?? ''] }),
+        COMMIT,
       ])
       return await transact(session, operations, context)
     }
@@ -107,7 +112,7 @@ async function read(session: Session, operations: Operation[], context: Context)
   const isShort = (id: string) => (states.get(id)?.account.credits ?? MAX_CREDITS) < (asked.get(id) ?? 0)
   const short = reserves.filter(({ account_id }) => isShort(account_id))
   if (short.length > 0) {
-    const more = loadReserves(short, context.visits)
+    const more = loadReserves(short, context.visits, context)
     take(more, await session.send(more.map(({ query }) => query)))
   }
   return states
@@ -126,10 +131,11 @@ function applyAll(states: Map<string, State>, operations: Operation[]) {
       change = { state, loaded: state.account, outcomes: [] }
       changes.set(id, change)
     }
+    const before = state.account
     const outcome = apply(state, operation)
     follow(state, outcome)
     change.outcomes.push(outcome)
-    if (operation.rows && !outcome.refusal && !outcome.repeated) rows.push(...operation.rows)
+    if (operation.rows && !outcome.refusal && !outcome.repeated) rows.push(...operation.rows(before, outcome))
     return outcome
   })
   return { outcomes, changes: [...changes.values()], rows }
@@ -157,13 +163,26 @@ async function tell(session: Session, { db }: Context, changes: Change[]): Promi
   )
 }
 
-function happeningsOf({ loaded, outcomes }: Change): Happening[] {
+function happeningsOf({ state, loaded, outcomes }: Change): Happening[] {
   let before = loaded
-  return outcomes.map(({ account, ended }) => {
-    const happening = { before, after: account, ended: ended.map(endOf) }
+  return outcomes.map(({ account, ended, told }) => {
+    const happening = {
+      before,
+      after: account,
+      ended: ended.map(endOf),
+      budgets: told.map((event) => budgetTold(event, state.now)),
+    }
     before = account
     return happening
   })
+}
+
+/** A budget that is low or exceeded, as payloads have it. */
+function budgetTold({ event, app, budget }: BudgetEvent, now: number): Happening['budgets'][number] {
+  const { id, amount, spent, period, apps } = budget
+  const reset = resetsAt(budget, now)
+  const json = () => JSON.stringify({ id, amount, spent, period, resets_at: reset && timestamp(reset) })
+  return { app, event, apps, json }
 }
 
 /** A job that has ended, as payloads have it; its metadata is the text of the database, so that numbers keep their digits. */

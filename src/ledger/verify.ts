@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Db } from '../db/tables.ts'
+import { EXPLANATIONS, type Explanation } from './explanations.ts'
 import { PAYMENTS } from './rules.ts'
 
 /** What a check looks at may take minutes on a large ledger; requests have 5 s. In ms. */
@@ -141,12 +142,23 @@ const PURCHASE_CHECKS: Record<string, string> = {
     where taken_back <> total or taken_back not between 0 and credits`,
 }
 
+const BUDGET_CHECKS: Record<string, string> = {
+  'what a budget has spent in its period is what the jobs of that hold and cost': `
+    select b.account_id, b.id as budget_id, b.spent, coalesce(sum(j.counted), 0)::text as jobs
+    from budgets b left join (
+      select account_id, budget_id, created_at, case status when 'started' then reserved else actual_cost end as counted
+      from jobs, unnest(budget_ids) as budget_id) j
+      on j.account_id = b.account_id and j.budget_id = b.id and j.created_at >= b.period_start
+    group by b.account_id, b.id, b.spent having b.spent <> coalesce(sum(j.counted), 0)`,
+}
+
 /** Names of checks, and a query that returns a row `(nth, row)` for whatever breaks the nth of them. */
 const QUERIES: { names: string[]; query: string }[] = [
   ...alone(CHECKS),
   { names: JOB_CHECKS, query: PER_JOB },
   ...alone(PURCHASE_CHECKS),
   ...alone(REFUND_CHECKS),
+  ...alone(BUDGET_CHECKS),
 ]
 
 function alone(checks: Record<string, string>) {
@@ -164,6 +176,9 @@ export interface Verification {
     violations: number
     /** The first of them */
     examples: Record<string, unknown>[]
+    /** What it means where it is broken, and what to do */
+    meaning: string
+    remedy: string
   }[]
 }
 
@@ -192,7 +207,11 @@ export async function verify(db: Db): Promise<Verification> {
           .execute(trx)
         for (const [nth, name] of names.entries()) {
           const mine = rows.filter((row) => row.nth === nth)
-          results.push({ name, violations: mine[0]?.total ?? 0, examples: mine.map(({ row }) => row) })
+          const { meaning, remedy } = EXPLANATIONS[name] as Explanation
+          results.push({
+            ...{ name, violations: mine[0]?.total ?? 0, examples: mine.map(({ row }) => row) },
+            ...{ meaning, remedy },
+          })
         }
       }
       return results

@@ -1,12 +1,18 @@
 import { createHash } from 'node:crypto'
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
+import type { Static } from '@sinclair/typebox'
+import type { FastifyRequest } from 'fastify'
 import { configure } from 'safe-stable-stringify'
 import { v7 as uuidv7 } from 'uuid'
-import { callerOf, requireAccount } from '../access/caller.ts'
-import { appOfKey, readAppKey, requireAccountOrKey, settler } from '../access/settle-keys.ts'
+import { callerOf } from '../access/caller.ts'
+import { appOfKey, requireAccountOrKey, settler } from '../access/settle-keys.ts'
 import {
   accountClosed,
+  appNotAllowed,
   badField,
+  budgetExceeded,
+  grantAmbiguous,
+  grantRequired,
   idempotencyKeyReused,
   insufficientCredits,
   jobNotFound,
@@ -16,13 +22,15 @@ import {
   settleKeyRequired,
   tooManyAtOnce,
 } from '../http/catalogue.ts'
+import { optionalTime } from '../http/periods.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
 import { metadataText } from '../http/validation.ts'
 import { jobsPage } from '../ledger/lists.ts'
 import { reserve } from '../ledger/operations.ts'
 import { readJob } from '../ledger/read.ts'
+import { spendingGrant } from '../oauth/grants.ts'
 import { Job, JobStartRequest, JobStartResponse, JobStatus, readAccount, settleSecurity } from '../schemas/jobs.ts'
-import { ListQuery, ref, Slug, Uuid } from '../schemas/primitives.ts'
+import { ListQuery, periodFilter, ref, Slug, Uuid } from '../schemas/primitives.ts'
 
 /** JSON with sorted keys, so that equal requests have equal hashes. */
 const canonicalJson = configure({ deterministic: true })
@@ -35,13 +43,14 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/api/jobs',
     {
-      onRequest: [requireAccount, readAppKey],
+      onRequest: requireAccountOrKey,
       schema: {
         tags: ['Jobs'],
+        security: settleSecurity,
         operationId: 'createJob',
         summary: 'Create job (reserve credits)',
         description:
-          'Reserves `cost_estimate` credits until the job is completed or failed, or until `expires_at`. With too few credits the answer is 402 and nothing is stored. Send an `Idempotency-Key` to repeat the request safely.',
+          "Reserves `cost_estimate` credits until the job is completed or failed, or until `expires_at`. With too few credits the answer is 402 and nothing is stored. Send an `Idempotency-Key` to repeat the request safely. The app's server may reserve without the person's token, with `X-App-Key` and `account_id`, where the person has allowed it to spend.",
         headers: Type.Object({
           'idempotency-key': Type.Optional(
             Type.String({
@@ -70,18 +79,22 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
             keyOfEndedJob,
             idempotencyKeyReused,
             accountClosed,
+            appNotAllowed,
+            budgetExceeded,
             settleKeyRequired,
             settleKeyInvalid,
             settleKeyInBrowser,
+            grantRequired,
+            grantAmbiguous,
           ),
         },
       },
     },
     async (request, reply) => {
       const { app: slug, action, cost_estimate, metadata, ttl_seconds } = request.body
-      const caller = callerOf(request)
       const keyed = appOfKey(request)
       if (keyed !== null && keyed !== slug) throw settleKeyInvalid()
+      const caller = await spenderOf(request, request.body)
       const idempotency_key = request.headers['idempotency-key'] ?? null
       const { job_id, expires_at, status, replayed } = await reserve(app.ledger, caller, {
         job_id: uuidv7(),
@@ -114,11 +127,16 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'listJobs',
         summary: "List user's jobs with optional filters",
         description:
-          "Newest first. `next_cursor` continues the list. With `X-App-Key`, those of the account's jobs that are the app's own.",
+          "Newest first. `next_cursor` continues the list. A page may be shorter than `limit`, or empty: the list ends where `next_cursor` is null. With `X-App-Key`, those of the account's jobs that are the app's own.",
         querystring: ListQuery({
           account_id: readAccount,
           app: Type.Optional({ ...Slug, description: 'Filter by app slug' }),
           status: Type.Optional(JobStatus),
+          token: Type.Optional({
+            ...Uuid,
+            description: 'Jobs that this token made, or the tokens of this grant',
+          }),
+          ...periodFilter('Created'),
           limit: Type.Optional(
             Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'Max results (default 50)' }),
           ),
@@ -135,7 +153,8 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
               }),
             },
             {
-              description: 'A page of jobs, newest first. It may be shorter than `limit`: it ends at 1 MiB',
+              description:
+                'A page of jobs, newest first. It ends at 1 MiB; with `token`, also after some 500 jobs that others made',
               examples: [{ jobs: Job.examples, next_cursor: null }],
             },
           ),
@@ -144,12 +163,13 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { app: slug, status, limit, cursor } = request.query
+      const { app: slug, status, token, from, to, limit, cursor } = request.query
       const { account_id, key_of } = await settler(request, request.query.account_id)
       if (key_of === null && account_id !== (request.query.account_id ?? account_id))
         throw badField('account_id', "is not your account. An app's server reads its jobs with X-App-Key")
       if (key_of !== null && slug !== undefined && slug !== key_of) throw settleKeyInvalid()
-      return jobsPage(app.db, account_id, { app: key_of ?? slug, status }, { limit, cursor })
+      const period = { from: optionalTime('from', from), to: optionalTime('to', to) }
+      return jobsPage(app.db, account_id, { app: key_of ?? slug, status, token, ...period }, { limit, cursor })
     },
   )
 
@@ -179,4 +199,24 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
       return { job }
     },
   )
+
+  /**
+   * Whose credits are reserved: those of the person who asks, or of the person who has allowed the app to spend.
+   * @throws {ApiError} 400, 401, 403 grant_required, 409 grant_ambiguous
+   */
+  async function spenderOf(request: FastifyRequest, { account_id, grant_id }: Static<typeof JobStartRequest>) {
+    const { account_id: owner, key_of } = await settler(request, account_id)
+    if (key_of !== null && account_id !== undefined) {
+      const found = await spendingGrant(
+        { db: app.db, publicUrl: app.config.publicUrl },
+        { account_id, app: key_of, grant_id },
+      )
+      return { ...found, token_id: null, budget_ids: [found.grant_id] }
+    }
+    if (account_id !== undefined && account_id.toLowerCase() !== owner) {
+      throw badField('account_id', "is somebody else's: only an app's server may name it, with X-App-Key")
+    }
+    if (grant_id !== undefined) throw badField('grant_id', 'belongs beside X-App-Key and account_id')
+    return callerOf(request)
+  }
 }

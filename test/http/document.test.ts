@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
+import { allow } from '../../src/oauth/grants.ts'
 import { logIn, newAddress, startLogin } from '../support/device.ts'
 import { operations } from '../support/document.ts'
 import { allowedRequest, type Drawn, forbiddenRequests } from '../support/requests.ts'
@@ -13,10 +14,10 @@ import { type App, type Person, personWith, start, unique } from '../support/sta
 const EXISTING = 2
 const ANY = 5
 
-/** These succeed with more than the local identity has: a provider, X, Clerk, Stripe, an OAuth client, our own sign-in page. */
+/** These succeed with more than the local identity has: a provider, X, Clerk, Stripe, an OAuth client, an app's server, our own sign-in page. */
 const ELSEWHERE = new Set([
   ...['getOAuthToken', 'getXToken', 'getXMe', 'receiveClerkWebhook', 'createSession'],
-  ...['requestToken', 'startDeviceAuthorization', 'authorize', 'receiveStripeEvent'],
+  ...['requestToken', 'startDeviceAuthorization', 'authorize', 'introspectToken', 'receiveStripeEvent'],
 ])
 
 /** What no schema can say: a redirect must be registered, for one. */
@@ -24,7 +25,9 @@ const SEMANTIC: Record<string, string[]> = {
   signInLocally: ['redirect_to'],
   createPurchase: ['return_to'],
   // One account, or a list; a list has its own cursors, and that of accounts below zero one order.
-  listAccounts: ['clerk_id', 'cursor', 'sort'],
+  listAccounts: ['clerk_id', 'q', 'cursor', 'sort'],
+  // Overdue is a state of jobs in progress, whose list has other cursors.
+  listAllJobs: ['overdue', 'cursor'],
   // What Stripe charges of a currency, and its prices.
   setPack: ['price', 'stripe_price_id'],
   // At least the price of the pack.
@@ -32,6 +35,12 @@ const SEMANTIC: Record<string, string[]> = {
   // Levels need it.
   createWebhookEndpoint: ['low_credits'],
   updateWebhookEndpoint: ['low_credits'],
+  // At most 400 days, in order.
+  getUsage: ['from', 'to'],
+  getTotalUsage: ['from', 'to'],
+  // Beside an app's key; a period needs a budget.
+  createJob: ['account_id', 'grant_id'],
+  changeGrant: ['period'],
   // Either credits or percent: the requests that are drawn do not count properties.
   setApp: ['max_overage'],
   // Without a key, the caller's own.
@@ -129,6 +138,11 @@ async function prepare(app: App, administrator: Person) {
       const key = { name: 'Payment server', scopes: ['topup'] }
       return (await administrator.post('/api/admin/keys', key)).json().key.id as string
     })
+  const grants = () =>
+    few(() => {
+      const asked = { account_id: administrator.id, client_id: unique('client'), app_slug: slug, resource: null }
+      return allow(app, { ...asked, scopes: ['spend'] }, { amount: 5, period: 'day' })
+    })
   await logIn(app, administrator)
   const { tokens } = (await administrator.get('/api/tokens')).json()
   const [running, waiting, kept] = await Promise.all([jobs(), logins(), endpoints()])
@@ -138,6 +152,7 @@ async function prepare(app: App, administrator: Person) {
     everywhere: { slug: [slug], app: [slug], clerk_id: [ada.clerkId], cost_estimate: [1, 5], actual_cost: [0, 1, 3] },
     of: {
       getJob: { id: running },
+      getAnyJob: { id: running },
       getAccount: ofAccount,
       listAccountEntries: ofAccount,
       listAccountJobs: ofAccount,
@@ -147,7 +162,11 @@ async function prepare(app: App, administrator: Person) {
       heartbeatJob: { id: running },
       completeJob: { job_id: await jobs() },
       failJob: { job_id: await jobs() },
+      endJob: { id: await jobs(), account_id: [administrator.id] },
+      closeAccount: { clerk_id: [bob.clerkId] },
       refundJob: { id: await ended(), account_id: [administrator.id], amount: [1], part: [1, 2] },
+      changeGrant: { id: await grants() },
+      revokeGrant: { id: await grants() },
       revokeToken: { id: tokens.map(({ id }: { id: string }) => id) },
       pollDeviceLogin: { device_code: waiting.map(({ device_code }) => device_code) },
       pollDeviceLoginByQuery: { device_code: (await logins()).map(({ device_code }) => device_code) },
