@@ -29,6 +29,8 @@ const ROUTES: Record<
   'POST /api/jobs/fail': 'account',
   'POST /api/jobs/:id/heartbeat': 'account',
   'DELETE /api/tokens/:id': 'account',
+  'POST /api/tokens': 'person or PAT',
+  'PATCH /api/tokens/:id': 'person or PAT',
   'DELETE /api/grants/:id': 'account',
   'PATCH /api/grants/:id': 'person or PAT',
   'POST /api/device/start': 'anybody',
