@@ -113,7 +113,7 @@ export function isOwnPage({ pathname }: URL): boolean {
   try {
     // As the router reads it.
     const path = decodeURIComponent(pathname)
-    return /^\/((account|device|buy)(\/.*)?|oauth\/authorize|api\/docs(\/.*)?)?$/.test(path)
+    return /^\/((account|device|buy|console|docs)(\/.*)?|oauth\/authorize|api\/docs(\/.*)?)?$/.test(path)
   } catch {
     return false
   }

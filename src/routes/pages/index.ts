@@ -7,8 +7,10 @@ import { Eta } from 'eta'
 import { accountPages } from './account.ts'
 import { buyPages } from './buy.ts'
 import { consentPages } from './consent.ts'
+import { consolePages } from './console/index.ts'
 import { creditHistoryPages } from './credit-history.ts'
 import { devicePages } from './device.ts'
+import { docPages } from './doc-pages.ts'
 import { answerUnknown, sendErrorPage } from './page.ts'
 import { signinPages } from './signin.ts'
 
@@ -34,4 +36,6 @@ export const pageRoutes: FastifyPluginAsyncTypebox = async (app) => {
   await app.register(creditHistoryPages)
   await app.register(devicePages)
   await app.register(consentPages)
+  await app.register(docPages)
+  await app.register(consolePages)
 }
