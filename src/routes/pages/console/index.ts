@@ -3,6 +3,12 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { pageNotFound } from '../../../http/catalogue.ts'
 import { pathOf, toApiError } from '../../../http/error-handler.ts'
 import { sendErrorPage } from '../page.ts'
+import { appPages } from './app-pages.ts'
+import { keyPages } from './key-pages.ts'
+import { packPages } from './pack-pages.ts'
+import { purchasePages } from './purchase-pages.ts'
+import { verifyPages } from './verify-pages.ts'
+import { webhookPages } from './webhook-pages.ts'
 import { consolePage } from './frame.ts'
 import { onlyAdministrators } from './gate.ts'
 import { overviewPages } from './overview-pages.ts'
@@ -12,6 +18,12 @@ export const consolePages: FastifyPluginAsyncTypebox = async (app) => {
   app.addHook('onRequest', onlyAdministrators)
   app.setErrorHandler(sendFault)
   await app.register(overviewPages)
+  await app.register(appPages)
+  await app.register(keyPages)
+  await app.register(packPages)
+  await app.register(purchasePages)
+  await app.register(verifyPages)
+  await app.register(webhookPages)
 
   // For everybody else too, so that an unknown page of the console is told from a known one by administrators alone.
   app.get('/console/*', { schema: { hide: true } }, (request, reply) => {

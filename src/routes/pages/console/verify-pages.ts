@@ -1,0 +1,49 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Verification } from '../../../ledger/verify.ts'
+import { callApi } from './call-api.ts'
+import { amount, state, text } from './cells.ts'
+import { countText } from './console-words.ts'
+import { consolePage } from './frame.ts'
+import { HELP } from './help.ts'
+import { wordsOf } from './invariant-words.ts'
+import { table } from './table.ts'
+
+/** The check of every invariant, with what each means. */
+export const verifyPages: FastifyPluginAsyncTypebox = async (app) => {
+  app.get('/console/verify', { schema: { hide: true } }, (request, reply) => verifyPage(request, reply))
+
+  // A check reads the whole ledger, so it needs a click and not only a link.
+  app.post('/console/verify', { schema: { hide: true } }, async (request, reply) => {
+    const began = performance.now()
+    const result = await callApi<Verification>(request, { method: 'GET', url: '/api/admin/verify' })
+    return verifyPage(request, reply, result, performance.now() - began)
+  })
+
+  function verifyPage(request: FastifyRequest, reply: FastifyReply, result?: Verification, ms = 0) {
+    const broken = result?.checks.filter(({ violations }) => violations > 0) ?? []
+    return consolePage(request, reply, 'verify', {
+      title: 'Verify the ledger',
+      section: 'verify',
+      help: HELP.verify,
+      seconds: (ms / 1000).toFixed(1),
+      result: result && { ok: result.ok, text: countText(broken.length, 'check fails', 'checks fail') },
+      broken: broken.map(({ name, violations, examples }) => ({
+        ...{ name, ...wordsOf(name) },
+        count: countText(violations, 'row'),
+        accounts: [...new Set(examples.map(({ account_id }) => account_id).filter(Boolean))],
+        examples: examples.map((example) => JSON.stringify(example)),
+      })),
+      table: result && table(request, {
+        caption: 'Checks',
+        columns: ['Check', 'Result', { text: 'Rows', number: true }],
+        empty: '',
+        rows: result.checks.map(({ name, violations }, i) => [
+          text(`${i + 1}. ${name}`),
+          state(violations ? { word: 'Fails', style: 'failed' } : { word: 'Holds', style: 'done-well' }),
+          amount(violations),
+        ]),
+      }),
+    })
+  }
+}
