@@ -177,7 +177,7 @@ export interface paths {
         };
         /**
          * List user's jobs with optional filters
-         * @description Newest first. `next_cursor` continues the list.
+         * @description Newest first. `next_cursor` continues the list. With `X-App-Key`, those of the account's jobs that are the app's own.
          */
         get: operations["listJobs"];
         put?: never;
@@ -201,7 +201,7 @@ export interface paths {
         };
         /**
          * Get one job
-         * @description One of your own jobs; those of others are not found.
+         * @description One of your own jobs; those of others are not found. With `X-App-Key`, one of the app's own: `account_id` says whose.
          */
         get: operations["getJob"];
         put?: never;
@@ -2857,6 +2857,8 @@ export interface operations {
     listJobs: {
         parameters: {
             query?: {
+                /** @description With X-App-Key: whose jobs, as POST /api/jobs returned it. Then no user token is needed */
+                account_id?: string;
                 /** @description Filter by app slug */
                 app?: string;
                 status?: "started" | "completed" | "failed";
@@ -2945,7 +2947,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity";
+                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "settle_key_invalid" | "settle_key_in_browser";
                         /** @description The scope that the token lacks */
                         scope?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
@@ -3202,7 +3204,10 @@ export interface operations {
     };
     getJob: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description With X-App-Key: whose jobs, as POST /api/jobs returned it. Then no user token is needed */
+                account_id?: string;
+            };
             header?: never;
             path: {
                 id: string;
@@ -3280,7 +3285,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity";
+                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "settle_key_invalid" | "settle_key_in_browser";
                         /** @description The scope that the token lacks */
                         scope?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
@@ -8209,7 +8214,7 @@ export interface operations {
                 "application/json": {
                     /** @description Lowercase letters, digits and hyphens */
                     pack: string;
-                    /** @description Where the person goes on when it is paid: an address that a sign-in could return to */
+                    /** @description Where the person goes on when it is paid: an address of an allowed origin, or a page of this service */
                     return_to?: string;
                 };
             };

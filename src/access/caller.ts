@@ -38,6 +38,10 @@ export interface Caller {
   /** With a PAT its id and what it may be used for; null for a person, who may do everything */
   token_id: string | null
   scopes: Scope[] | null
+  /** With an access token: the grant that it is by */
+  grant_id: string | null
+  /** Budgets that what the token spends counts against */
+  budget_ids: string[]
 }
 
 /** The caller of a request whose route has one of the hooks below. @throws {Error} where it has none, which is a bug */
@@ -46,7 +50,7 @@ export function callerOf({ account, routeOptions }: FastifyRequest): Caller {
   return account
 }
 
-const person = { token_id: null, scopes: null } as const
+const person = { token_id: null, scopes: null, grant_id: null, budget_ids: [] as string[] }
 
 /** Any signed-in caller, by a PAT only with scope `account`. @throws {ApiError} as requireScope */
 export const requireAccount = requireScope('account')
@@ -154,18 +158,18 @@ async function findCaller(request: FastifyRequest): Promise<Caller> {
 
 async function byPat(request: FastifyRequest, token: string): Promise<Caller> {
   const { limits, pats } = request.server
-  const credential = { secret: token, plausible: isWellFormed(token) }
+  const credential = { kind: 'token', secret: token, plausible: isWellFormed(token) } as const
   const pat =
     pats.known(token) ?? (await limits.verifying(request, credential, () => pats.lookUp(token, request.address)))
-  const { id, account_id, clerk_id, scopes } = pat
-  return { id: account_id, clerk_id, sid: null, jwt: null, via: 'header', token_id: id, scopes }
+  const { id: token_id, account_id: id, clerk_id, scopes, grant_id, budget_ids } = pat
+  return { id, clerk_id, sid: null, jwt: null, via: 'header', token_id, scopes, grant_id, budget_ids }
 }
 
 /** A caller by a session JWT, its party, audience and status checked. @throws {ApiError} 401, 429 */
 export async function bySessionJwt(request: FastifyRequest, token: string, via: Caller['via']): Promise<Caller> {
   const { config, identity, limits, origins } = request.server
   const verify = () => identity.verify(token, request.deadline)
-  const credential = { secret: token, plausible: identity.plausible(token) }
+  const credential = { kind: 'token', secret: token, plausible: identity.plausible(token) } as const
   const claims = identity.known(token) ?? (await limits.verifying(request, credential, verify))
   if (claims.azp === undefined ? via === 'cookie' : !origins.isAllowed(claims.azp)) throw invalidToken()
   const audiences = [claims.aud ?? []].flat()

@@ -105,16 +105,24 @@ function withReturn(
   return url.href
 }
 
-/**
- * Whether an address of our own origin is a page that a sign-in may lead to. Others would hide where a person came from: /signin leads on
- * by itself, and /device would take what follows for a link of ours.
- */
-export function isOwnPage({ pathname }: URL): boolean {
+/** Our own pages that lead nowhere by themselves. /signin does, which would hide where a person came from. */
+const PAGES = ['', 'account(/.*)?', 'buy(/.*)?', 'oauth/authorize', 'api/docs(/.*)?', 'docs(/.*)?']
+const OWN_PAGES = {
+  purchase: pattern(PAGES),
+  // /device approves links of ours by one click. Only the sign-in tells it that a person came from elsewhere (`must_type`).
+  sign_in: pattern([...PAGES, 'device(/.*)?', 'console(/.*)?']),
+}
+
+/** Whether an address of our own origin is a page that a person may be sent to after a sign-in or a purchase. */
+export function isOwnPage({ pathname }: URL, after: keyof typeof OWN_PAGES): boolean {
   try {
     // As the router reads it.
-    const path = decodeURIComponent(pathname)
-    return /^\/((account|device|buy|console|docs)(\/.*)?|oauth\/authorize|api\/docs(\/.*)?)?$/.test(path)
+    return OWN_PAGES[after].test(decodeURIComponent(pathname))
   } catch {
     return false
   }
+}
+
+function pattern(pages: string[]): RegExp {
+  return new RegExp(`^/(${pages.join('|')})$`)
 }

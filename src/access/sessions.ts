@@ -54,15 +54,24 @@ export function sessionSeal(tokenSecret: string, purpose = 'session'): SessionSe
 /** 132 bits. */
 const MAC_LENGTH = 22
 
+/** The session of each request: the rate limit asks for it, and then the route. */
+const found = new WeakMap<FastifyRequest, Promise<Session | undefined>>()
+
 /**
  * The live session of our cookie, and whose it is; undefined without one. A cookie without our MAC, of an earlier release or
- * TOKEN_SECRET, is looked up only while the address's budget of failures lasts.
+ * TOKEN_SECRET, is looked up only while the address's budget of failures lasts. A request looks once.
  */
-export async function findSession(request: FastifyRequest): Promise<Session | undefined> {
+export function findSession(request: FastifyRequest): Promise<Session | undefined> {
+  const session = found.get(request) ?? lookUp(request)
+  found.set(request, session)
+  return session
+}
+
+async function lookUp(request: FastifyRequest): Promise<Session | undefined> {
   const { config, limits, sessionSeal } = request.server
   const cookie = request.cookies[sessionCookie(config.publicUrl)]
   if (!cookie) return undefined
-  const credential = { secret: cookie, plausible: sessionSeal.isSealed(cookie) }
+  const credential = { kind: 'session', secret: cookie, plausible: sessionSeal.isSealed(cookie) } as const
   try {
     return await limits.verifying(request, credential, () => readSession(request, cookie))
   } catch (error) {
@@ -70,12 +79,6 @@ export async function findSession(request: FastifyRequest): Promise<Session | un
     if (error instanceof ApiError && [sessionEnded.code, rateLimited.code].includes(error.code)) return undefined
     throw error
   }
-}
-
-/** The cookie of a request, where we have issued it; whether its session lives is not known. */
-export function sealedCookie({ cookies, server }: FastifyRequest): string | undefined {
-  const cookie = cookies[sessionCookie(server.config.publicUrl)]
-  return cookie !== undefined && server.sessionSeal.isSealed(cookie) ? cookie : undefined
 }
 
 // Clerk may have ended its session before ours was stored: a session JWT outlives its session by up to a minute.

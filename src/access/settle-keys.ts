@@ -6,9 +6,9 @@ import { badField, settleKeyInBrowser, settleKeyInvalid } from '../http/catalogu
 import { callerOf, requireAccount } from './caller.ts'
 
 /**
- * Settle keys: an app's server says by `X-App-Key` that it is the app. Where an app has one, a person's token alone does
- * not settle its jobs. Keys are looked up at every use, so that a removed one is gone on every replica at once; a request
- * without a key costs no query, because the ledger's statements look for the app's key by themselves.
+ * Settle keys: an app's server says by `X-App-Key` that it is the app. It settles and reads the app's jobs. Where an app has a key, a
+ * person's token alone does not settle its jobs. Keys are looked up at every use, so that a removed one is gone on every replica at
+ * once; a request without a key costs no query, because the ledger's statements look for the app's key by themselves.
  */
 
 /** How long the key before stays good after a rotation, in minutes. */
@@ -33,7 +33,7 @@ export async function readAppKey(request: FastifyRequest): Promise<void> {
   if (request.headers.origin !== undefined) throw settleKeyInBrowser()
   const { db, limits } = request.server
   const secret = String(shown)
-  const credential = { secret, plausible: KEY.test(secret) }
+  const credential = { kind: 'settle_key', secret, plausible: KEY.test(secret) } as const
   request.appOfKey = await limits.verifying(request, credential, () => ownerOf(db, secret))
 }
 
@@ -62,7 +62,7 @@ export async function requireAccountOrKey(request: FastifyRequest): Promise<void
 }
 
 /**
- * Whose job a request behind `requireAccountOrKey` means: the person's own, or that of the `account_id` beside a key.
+ * Whose jobs a request behind `requireAccountOrKey` means: the person's own, or those of the `account_id` beside a key.
  * @throws {ApiError} 400 where a key came with neither, 401
  */
 export async function settler(request: FastifyRequest, accountId: string | undefined) {

@@ -66,6 +66,10 @@ export interface Pat {
   account_id: string
   clerk_id: string
   scopes: Scope[]
+  /** Of an access token: the grant that it is by; null: a personal access token */
+  grant_id: string | null
+  /** Budgets that what it spends counts against: its own, those of what made it, its grant's */
+  budget_ids: string[]
 }
 
 interface FoundToken extends Pat {
@@ -90,11 +94,13 @@ const findPat = gatherRows<FoundToken>(
     floor(extract(epoch from t.expires_at - now()) * 1000)::bigint as ms_left,
     t.revoked_at is not null or a.closed_at is not null or (t.authorization_id is not null and ${ENDED}) as revoked,
     coalesce(t.last_used_at <= now() - interval '1 minute', true) as use_unnoted,
-    t.authorization_id is not null as oauth, g.resource,
+    t.authorization_id is not null as oauth, g.resource, g.id as grant_id,
+    coalesce(array_agg(b.id) filter (where b.id is not null), '{}') as budget_ids,
     exists (select from local_accounts l where l.account_id = t.account_id) as local
   from tokens t join accounts a on a.id = t.account_id
     left join authorizations z on z.id = t.authorization_id left join grants g on g.id = z.grant_id
-  where t.token_hash ${is}`,
+    left join budgets b on b.account_id = a.id and b.id = any(t.makers || t.id || g.id)
+  where t.token_hash ${is} group by t.id, a.id, z.id, g.id`,
 )
 
 // The condition is checked again, so that only one of many concurrent requests writes.

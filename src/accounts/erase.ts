@@ -28,6 +28,8 @@ export async function eraseAccount(db: Db, ledger: Ledger, accountId: string, cl
     await sql`update purchases set checkout_url = null, receipt_url = null, return_to = null
       where account_id = ${accountId}`.execute(trx)
     await sql`delete from payers where account_id = ${accountId}`.execute(trx)
+    // Which apps the person let their tokens spend at.
+    await sql`delete from budgets where account_id = ${accountId}`.execute(trx)
   })
   await eraseMessages(db, accountId)
   for (let after = NIL_ID; ; ) {

@@ -10,6 +10,7 @@ import type { Db } from './tables.ts'
 export const PLACES: Record<string, { by: string } | 'everywhere' | 'coordinator'> = {
   accounts: { by: 'id' },
   app_grants: { by: 'account_id' },
+  budgets: { by: 'account_id' },
   jobs: { by: 'account_id' },
   ledger_entries: { by: 'account_id' },
   payers: { by: 'account_id' },

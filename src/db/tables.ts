@@ -23,6 +23,8 @@ export type EntryKind =
 
 /** What a personal access token permits. A session permits everything. */
 export type Scope = 'account' | 'oauth' | 'admin'
+/** After how long a budget begins anew, in UTC. */
+export type BudgetPeriod = 'day' | 'week' | 'month'
 /** State of a device login: `approved`: the device has not fetched its token yet; `delivered`: it has. */
 export type DeviceStatus = 'pending' | 'approved' | 'denied' | 'delivered'
 
@@ -77,8 +79,32 @@ export interface Tables {
     failure_reason: string | null
     expires_at: Date
     ttl_seconds: number | null
+    /** The token and the grant that made it; null: a person, or a job of an earlier release */
+    token_id: string | null
+    grant_id: string | null
+    /** The budgets that it counts against; null: none */
+    budget_ids: string[] | null
     created_at: Timestamp
     updated_at: Timestamp
+  }
+  /** What a token or a grant may spend. A row exists only where there has been a limit. */
+  budgets: {
+    account_id: string
+    /** Of the token or grant */
+    id: string
+    /** null: only the apps are limited */
+    amount: number | null
+    /** null: for good */
+    period: BudgetPeriod | null
+    /** null: any */
+    apps: string[] | null
+    /** What jobs hold and cost that were reserved since `period_start` */
+    spent: Generated<number>
+    period_start: Timestamp
+    /** Which webhooks were sent in the period */
+    low_told: Generated<boolean>
+    exceeded_told: Generated<boolean>
+    created_at: Timestamp
   }
   ledger_entries: {
     account_id: string
@@ -127,6 +153,8 @@ export interface Tables {
     revoked_at: Date | null
     /** Of an OAuth access token; null: a personal access token */
     authorization_id: string | null
+    /** The tokens that it comes from, the first one first: they limit it, and it ends with each of them */
+    makers: Generated<string[]>
   }
   grants: {
     id: string

@@ -54,7 +54,14 @@ export const wrongContentLength = apiError(
 export const invalidPath = apiError(400, 'invalid_request', 'The path is not valid percent-encoding.')
 export const invalidHttp = apiError(400, 'bad_request', 'The request is not valid HTTP.')
 export const severalHosts = apiError(400, 'bad_request', 'The request has more than one Host header.')
-export const bodyTooLarge = apiError(413, 'body_too_large', 'The body is larger than 64 KiB.')
+/** @param bytes the most that the route takes: a power of two, at least a KiB */
+export const bodyTooLarge = apiError(
+  413,
+  'body_too_large',
+  (bytes: number) =>
+    `The body is larger than ${bytes < 1_048_576 ? `${bytes / 1024} KiB` : `${bytes / 1_048_576} MiB`}.`,
+  { example: [65_536] },
+)
 export const unsupportedMediaType = apiError(
   415,
   'unsupported_media_type',
@@ -529,4 +536,3 @@ export const stripeWebhookOff = apiError(
   'not_found',
   'Stripe is not set up here. Set STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET.',
 )
-export const eventTooLarge = apiError(413, 'body_too_large', 'The event is larger than 1 MiB.')

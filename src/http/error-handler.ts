@@ -28,13 +28,12 @@ import { corsHeaders, safetyHeaders, setCommonHeaders } from './headers.ts'
 const FRAMEWORK_ERRORS: Record<string, ErrorKind<[]>> = {
   FST_ERR_CTP_INVALID_JSON_BODY: invalidJson,
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: wrongContentLength,
-  FST_ERR_CTP_BODY_TOO_LARGE: bodyTooLarge,
   FST_ERR_CTP_INVALID_MEDIA_TYPE: unsupportedMediaType,
   FST_ERR_BAD_URL: invalidPath,
 }
 
 /** The error to send for anything that was thrown. An unknown one becomes a 500 without detail. */
-export function toApiError(error: FastifyError | Error, { body }: FastifyRequest): ApiError {
+export function toApiError(error: FastifyError | Error, { body, routeOptions }: FastifyRequest): ApiError {
   if (error instanceof ApiError) return error
   if (error instanceof DatabaseUnavailable) return databaseUnavailable()
   const { validation, validationContext, code = '', statusCode = 500 } = error as FastifyError
@@ -53,6 +52,7 @@ export function toApiError(error: FastifyError | Error, { body }: FastifyRequest
       allowedValues ? `must be one of ${allowedValues.join(', ')}` : (fault.message ?? 'is not valid'),
     )
   }
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return bodyTooLarge(routeOptions.bodyLimit)
   const known = FRAMEWORK_ERRORS[code]
   if (known) return known()
   if (statusCode >= 400 && statusCode < 500) return otherRefusal(statusCode, error.message)

@@ -19,6 +19,8 @@ const MAX_WAITING = 500
 
 /** What somebody shows of themselves. */
 export interface Credential {
+  /** What it is shown as: a secret that is wrong as one kind may be right as another */
+  kind: 'session' | 'token' | 'settle_key' | 'service_key' | 'webhook'
   /** As it was sent */
   secret: string
   /** As far as can be told without a look-up or a signature check, it can be genuine */
@@ -75,9 +77,9 @@ export function countFailures(
   }
 
   return {
-    async verify(address, { secret, plausible }, verify) {
+    async verify(address, { kind, secret, plausible }, verify) {
       const budget = budgetOf(address)
-      const key = hash('sha256', secret, 'base64')
+      const key = hash('sha256', `${kind} ${secret}`, 'base64')
       const before = failed.get(key)
       if (before) throw fail(budget, before)
       // What is under way may fail, so it counts until it is known.

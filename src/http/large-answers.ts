@@ -3,7 +3,7 @@ import { addressOwner } from '../addresses.ts'
 import { databaseUnavailable, tooManyAtOnce } from './catalogue.ts'
 
 /**
- * Lists and exports are large: an account (without one, an address) may have so many under way, from the request to the last byte
+ * Lists and exports are large: an account (or an app by its key; without either, an address) may have so many under way, from the request to the last byte
  * that is taken, and only some of them are read from the database at the same time. So one caller can fill neither the memory nor
  * the pool of connections.
  */
@@ -36,7 +36,7 @@ export function registerLargeAnswers(app: FastifyInstance): void {
   app.decorateRequest('endTurn')
 
   async function takeTurn(request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    const key = request.account?.id ?? addressOwner(request.address)
+    const key = request.account?.id ?? request.appOfKey ?? addressOwner(request.address)
     const caller = callers.get(key) ?? { underWay: 0, turns: 0, line: [] }
     if (caller.underWay >= MAX_UNDER_WAY) throw tooManyAtOnce(MAX_UNDER_WAY)
     caller.underWay++

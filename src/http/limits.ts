@@ -1,7 +1,6 @@
-import { hash } from 'node:crypto'
 import rateLimit, { type RateLimitOptions } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { sealedCookie } from '../access/sessions.ts'
+import { findSession } from '../access/sessions.ts'
 import { addressOwner } from '../addresses.ts'
 import {
   invalidSignature,
@@ -20,7 +19,7 @@ import { type Credential, countFailures } from './failures.ts'
 
 /**
  * Requests per minute of an account; of an app or a server of the operator, by its key; or, if a request carries none, of an
- * address (of IPv6 its /64). Each replica counts for itself. Guesses of device
+ * address (of IPv6 its /64). Pages have a limit of their own for each person. Each replica counts for itself. Guesses of device
  * codes are counted in the database (device/attempts.ts), so that replicas share them.
  */
 
@@ -76,7 +75,7 @@ export async function registerLimits(app: FastifyInstance): Promise<void> {
     keyGenerator: ({ appOfKey, serviceKey }) => appOfKey ?? serviceKey?.id ?? '',
   })
   const addresses = limiter({ max, keyGenerator: byAddress })
-  const cookies = limiter({ max, keyGenerator: (request) => hash('sha256', sealedCookie(request) ?? '', 'base64') })
+  const people = limiter({ max, keyGenerator: async (request) => (await findSession(request))?.id ?? '' })
   const webhooks = limiter({ max: max * WEBHOOK_FACTOR, keyGenerator: byAddress })
   const signIns = limiter({ max: Math.ceil(max * SIGN_IN_SHARE), keyGenerator: byAddress })
   /** Requests whose failure has been counted */
@@ -90,14 +89,16 @@ export async function registerLimits(app: FastifyInstance): Promise<void> {
   /** What a request was counted as: each counts once, where it is first known who is asking */
   const results = new WeakMap<FastifyRequest, Awaited<ReturnType<Limiter>>>()
 
-  function limiterOf(request: FastifyRequest): Limiter {
+  async function limiterOf(request: FastifyRequest): Promise<Limiter> {
     const { limit } = request.routeOptions.config
     if (limit === 'sign_in') return signIns
     if (limit === 'webhook') return webhooks
     if (request.account) return accounts
     if (request.appOfKey || request.serviceKey) return apps
-    // Pages look for the person later. Those who share an address do not share their pages' limit.
-    return sealedCookie(request) === undefined ? addresses : cookies
+    // Pages look for the person later. Those who share an address do not share their pages' limit; cookies whose session has ended do.
+    // Where the look-up fails, the page says so, if it needs the person.
+    const session = await findSession(request).catch(() => undefined)
+    return session ? people : addresses
   }
 
   async function count(limiter: Limiter, request: FastifyRequest, reply?: FastifyReply): Promise<void> {
@@ -113,7 +114,7 @@ export async function registerLimits(app: FastifyInstance): Promise<void> {
     })
   }
 
-  const limit = (request: FastifyRequest, reply: FastifyReply) => count(limiterOf(request), request, reply)
+  const limit = async (request: FastifyRequest, reply: FastifyReply) => count(await limiterOf(request), request, reply)
   app.addHook('onRoute', (route) => {
     if (route.config?.limit === 'none' || STATIC.test(route.url)) return
     const hooks = [route.onRequest ?? []].flat()
@@ -122,7 +123,7 @@ export async function registerLimits(app: FastifyInstance): Promise<void> {
   })
 
   app.decorate('limits', {
-    caller: (request) => count(limiterOf(request), request),
+    caller: async (request) => count(await limiterOf(request), request),
     async verifying(request, credential, verify) {
       try {
         return await failures.verify(byAddress(request), credential, verify)

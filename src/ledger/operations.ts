@@ -71,6 +71,7 @@ export type JobRow = Omit<
   | 'max_overage_percent'
   | 'merge'
   | 'oversized'
+  | 'budget_ids'
   | 'requested_cost'
 > & {
   requested_cost: number

@@ -84,6 +84,11 @@ export interface Reserve {
   ttl_seconds: number
   /** The caller asked for that life without a settle key, which is not theirs to say where the app has one */
   ttl_without_key: boolean
+  /** The token and the grant by which it is asked; null: a person */
+  token_id: string | null
+  grant_id: string | null
+  /** Their budgets: those of the token, of what made it, of the grant. An id without a budget limits nothing */
+  budget_ids: string[]
 }
 
 interface Claim {
@@ -177,6 +182,8 @@ export interface Job {
   metadata: string | null
   /** Its metadata was stored before there were bounds, and is too large to be loaded */
   oversized: boolean
+  /** The budgets that it counts against; null: none */
+  budget_ids: string[] | null
   failure_reason: string | null
   expires_at: number
   created_at: number
@@ -192,6 +199,9 @@ export interface Job {
   /** What an operation's metadata makes of the job's; null: the operation has none */
   merge: Merge | null
 }
+
+/** A job that is to be stored for the first time. */
+export type NewJob = Job & Pick<Reserve, 'token_id' | 'grant_id'>
 
 export interface Merge {
   /** Both, as text: new keys win */
@@ -263,7 +273,7 @@ export interface Outcome {
   /** The account after it */
   account: Account
   /** To be stored. A refusal may carry some too: holds that were overdue are given back before credits are said to be short */
-  created: Job | null
+  created: NewJob | null
   changed: Job[]
   entries: Entry[]
   grant: Grant | null
@@ -341,7 +351,7 @@ function reserve(state: State, request: Reserve): Outcome {
 
   outcome.account.held += cost
   move(state, outcome, { kind: 'job_reserve', amount: -cost }, { job_id })
-  outcome.job = outcome.created = {
+  const job: Job = {
     id: job_id,
     app_slug: app,
     action: request.action,
@@ -352,6 +362,7 @@ function reserve(state: State, request: Reserve): Outcome {
     refunded: 0,
     metadata: request.metadata,
     oversized: false,
+    budget_ids: null,
     failure_reason: null,
     expires_at: state.now + request.ttl_seconds * 1000,
     created_at: state.now,
@@ -364,6 +375,8 @@ function reserve(state: State, request: Reserve): Outcome {
     max_overage_percent: null,
     merge: null,
   }
+  outcome.job = job
+  outcome.created = { ...job, token_id: request.token_id, grant_id: request.grant_id }
   return outcome
 }
 

@@ -12,9 +12,11 @@ import {
   messagesOf,
   timestamp,
 } from '../webhooks/outbox.ts'
+import { load, loadGrants, loadReserves, stateOf } from './load.ts'
 import type { Operation } from './operations.ts'
 import { type Account, apply, type Ended, follow, MAX_CREDITS, type Outcome, type State } from './rules.ts'
-import { type Locking, load, loadGrants, loadReserves, openAccounts, stateOf, store } from './sql.ts'
+import type { Locking } from './sets.ts'
+import { openAccounts, store } from './store.ts'
 import type { Visits } from './visits.ts'
 
 /** How long one transaction waits for a lock, in ms. */

@@ -3,9 +3,10 @@ import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typ
 import { configure } from 'safe-stable-stringify'
 import { v7 as uuidv7 } from 'uuid'
 import { callerOf, requireAccount } from '../access/caller.ts'
-import { appOfKey, readAppKey } from '../access/settle-keys.ts'
+import { appOfKey, readAppKey, requireAccountOrKey, settler } from '../access/settle-keys.ts'
 import {
   accountClosed,
+  badField,
   idempotencyKeyReused,
   insufficientCredits,
   jobNotFound,
@@ -21,7 +22,7 @@ import { metadataText } from '../http/validation.ts'
 import { MAX_PRINTED_BYTES } from '../ledger/metadata.ts'
 import { reserve } from '../ledger/operations.ts'
 import { readJob, readJobs, readMetadata } from '../ledger/read.ts'
-import { Job, JobStartRequest, JobStartResponse, JobStatus } from '../schemas/jobs.ts'
+import { Job, JobStartRequest, JobStartResponse, JobStatus, readAccount, settleSecurity } from '../schemas/jobs.ts'
 import { ListQuery, ref, Slug, Uuid } from '../schemas/primitives.ts'
 
 /** About how long a job is as JSON, but for its metadata. */
@@ -35,12 +36,10 @@ const hashOf = (body: object): string =>
     .digest('base64url')
 
 export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
-  app.addHook('onRequest', requireAccount)
-
   app.post(
     '/api/jobs',
     {
-      onRequest: readAppKey,
+      onRequest: [requireAccount, readAppKey],
       schema: {
         tags: ['Jobs'],
         operationId: 'createJob',
@@ -99,6 +98,9 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
           idempotency_key && hashOf({ app: slug, action, cost_estimate, metadata: metadata ?? null, ttl_seconds }),
         ttl_seconds: ttl_seconds ?? app.config.jobTtlSeconds,
         ttl_without_key: ttl_seconds !== undefined && keyed === null,
+        token_id: caller.token_id,
+        grant_id: caller.grant_id,
+        budget_ids: caller.budget_ids,
       })
       if (replayed) reply.header('idempotency-replayed', 'true')
       return { job_id, account_id: caller.id, status, expires_at }
@@ -108,13 +110,17 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/api/jobs',
     {
+      onRequest: requireAccountOrKey,
       config: { large: true },
       schema: {
         tags: ['Jobs'],
+        security: settleSecurity,
         operationId: 'listJobs',
         summary: "List user's jobs with optional filters",
-        description: 'Newest first. `next_cursor` continues the list.',
+        description:
+          "Newest first. `next_cursor` continues the list. With `X-App-Key`, those of the account's jobs that are the app's own.",
         querystring: ListQuery({
+          account_id: readAccount,
           app: Type.Optional({ ...Slug, description: 'Filter by app slug' }),
           status: Type.Optional(JobStatus),
           limit: Type.Optional(
@@ -137,16 +143,19 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
               examples: [{ jobs: Job.examples, next_cursor: null }],
             },
           ),
-          ...refusals(signedIn, tooManyAtOnce),
+          ...refusals(signedIn, tooManyAtOnce, settleKeyInvalid, settleKeyInBrowser),
         },
       },
     },
     async (request) => {
       const { app: slug, status, limit = 50, cursor } = request.query
-      const account_id = callerOf(request).id
+      const { account_id, key_of } = await settler(request, request.query.account_id)
+      if (key_of === null && account_id !== (request.query.account_id ?? account_id))
+        throw badField('account_id', "is not your account. An app's server reads its jobs with X-App-Key")
+      if (key_of !== null && slug !== undefined && slug !== key_of) throw settleKeyInvalid()
 
       const read = (after: { id: string } | undefined, count: number) =>
-        readJobs(app.db, account_id, { app: slug, status }, after?.id ?? cursor, count)
+        readJobs(app.db, account_id, { app: key_of ?? slug, status }, after?.id ?? cursor, count)
       const { rows, more } = await readPage(limit, read, ({ bytes }) => JOB_BYTES + bytes)
       const jobs = []
       for (const { bytes, ...job } of rows) {
@@ -160,21 +169,26 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/api/jobs/:id',
     {
+      onRequest: requireAccountOrKey,
       schema: {
         tags: ['Jobs'],
+        security: settleSecurity,
         operationId: 'getJob',
         summary: 'Get one job',
-        description: 'One of your own jobs; those of others are not found.',
+        description:
+          "One of your own jobs; those of others are not found. With `X-App-Key`, one of the app's own: `account_id` says whose.",
         params: Type.Object({ id: Uuid }),
+        querystring: Type.Object({ account_id: readAccount }),
         response: {
           200: Type.Object({ job: ref(Job) }, { description: 'OK', examples: [{ job: Job.examples[0] }] }),
-          ...refusals(signedIn, jobNotFound),
+          ...refusals(signedIn, jobNotFound, settleKeyInvalid, settleKeyInBrowser),
         },
       },
     },
     async (request) => {
-      const job = await readJob(app.db, callerOf(request).id, request.params.id)
-      if (!job) throw jobNotFound()
+      const { account_id, key_of } = await settler(request, request.query.account_id)
+      const job = await readJob(app.db, account_id, request.params.id)
+      if (!job || (key_of !== null && job.app_slug !== key_of)) throw jobNotFound()
       return { job }
     },
   )

@@ -1,7 +1,7 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import {
+  bodyTooLarge,
   databaseUnavailable,
-  eventTooLarge,
   internalError,
   invalidSignature,
   localIdentityOnly,
@@ -53,14 +53,12 @@ export const paymentEventRoutes: FastifyPluginAsyncTypebox = async (app) => {
               overloaded,
               localIdentityOnly,
               stripeWebhookOff,
-              eventTooLarge,
+              bodyTooLarge,
             ],
             ...[unsupportedMediaType, internalError, databaseUnavailable, paymentsUnavailable],
           ),
         },
       },
-      errorHandler: (error, request, reply) =>
-        app.errorHandler((error as { code?: string }).code === TOO_LARGE ? eventTooLarge() : error, request, reply),
     },
     async (request) => {
       if (!stripe) throw stripeWebhookOff()
@@ -70,7 +68,11 @@ export const paymentEventRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const signature = String(request.headers['stripe-signature'] ?? '')
       const body = String(request.body ?? '')
       // The body too: what somebody else has made of it says nothing of the genuine event.
-      const credential = { secret: `${signature} ${body}`, plausible: SIGNATURE.test(signature) }
+      const credential = {
+        kind: 'webhook',
+        secret: `${signature} ${body}`,
+        plausible: SIGNATURE.test(signature),
+      } as const
       const event = await app.limits.verifying(request, credential, async () =>
         readEvent(payments.provider, stripe, body, signature),
       )
@@ -80,4 +82,3 @@ export const paymentEventRoutes: FastifyPluginAsyncTypebox = async (app) => {
 }
 
 const SIGNATURE = /^t=\d{1,15},v1=[0-9a-f]{64}/
-const TOO_LARGE = 'FST_ERR_CTP_BODY_TOO_LARGE'

@@ -1,7 +1,5 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { callerOf, requireAccount, requireOpenAccount, requireSession } from '../access/caller.ts'
-import { safeRedirect } from '../access/redirects.ts'
-import { isLoopback } from '../addresses.ts'
 import {
   accountClosed,
   autoTopupNotFound,
@@ -21,6 +19,7 @@ import { beginPurchase, findPurchase } from '../payments/purchases.ts'
 import { autoTopupOf, purchaseOf } from '../payments/texts.ts'
 import { AutoTopup, Money, Purchase } from '../schemas/payments.ts'
 import { Credits, ListQuery, nullable, ref, Slug, Uuid } from '../schemas/primitives.ts'
+import { purchaseReturn } from './pages/return-link.ts'
 
 export const purchaseRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
@@ -39,7 +38,8 @@ export const purchaseRoutes: FastifyPluginAsyncTypebox = async (app) => {
             return_to: Type.Optional(
               Type.String({
                 maxLength: 2048,
-                description: 'Where the person goes on when it is paid: an address that a sign-in could return to',
+                description:
+                  'Where the person goes on when it is paid: an address of an allowed origin, or a page of this service',
               }),
             ),
           },
@@ -74,13 +74,8 @@ export const purchaseRoutes: FastifyPluginAsyncTypebox = async (app) => {
       if (!app.payments) throw notSelling()
       const { pack: slug, return_to } = request.body
       const account = callerOf(request)
-      const { isAllowed, isOurs } = app.origins
-      const loopbackHttp = isLoopback(new URL(app.config.publicUrl).hostname)
-      const target = return_to === undefined ? null : safeRedirect(return_to, { isAllowed, isOurs, loopbackHttp })
-      // Back on our own pages only to these: /device would take the way back for a link of ours.
-      const own = target && isOurs(target.origin)
-      if (target === undefined || (own && !/^\/(account|buy)(\/|$)/.test(target.pathname)))
-        throw badField('return_to', 'is not an address that this service may send people to')
+      const target = return_to === undefined ? null : purchaseReturn(request, return_to)
+      if (target === undefined) throw badField('return_to', 'is not an address that this service may send people to')
       const purchase = await beginPurchase(app.payments, account, await findPack(app.db, slug), target?.href ?? null)
       return reply
         .code(201)

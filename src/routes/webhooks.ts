@@ -47,7 +47,7 @@ function signatureOf(headers: IncomingHttpHeaders): Credential {
   const [id, timestamp, signature] = ['svix-id', 'svix-timestamp', 'svix-signature'].map((name) => headers[name])
   const age = Math.abs(Date.now() / 1000 - Number(timestamp))
   const plausible = Boolean(id) && age <= TOLERANCE_SECONDS && /(^| )v1,[A-Za-z0-9+/]{43}=/.test(String(signature))
-  return { secret: `${id} ${timestamp} ${signature}`, plausible }
+  return { kind: 'webhook', secret: `${id} ${timestamp} ${signature}`, plausible }
 }
 
 export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {

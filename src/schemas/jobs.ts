@@ -57,6 +57,11 @@ const settledAccount = Type.Optional({
   description: "With X-App-Key: the job's account, as POST /api/jobs returned it. Then no user token is needed",
 })
 
+export const readAccount = Type.Optional({
+  ...Uuid,
+  description: 'With X-App-Key: whose jobs, as POST /api/jobs returned it. Then no user token is needed',
+})
+
 const mergedMetadata = Type.Optional(
   Type.Unsafe<Record<string, unknown>>({
     ...Metadata,
@@ -169,5 +174,5 @@ export const JobSettled = Type.Object(
   },
 )
 
-/** Routes that take an app's settle key instead of a user's token. */
+/** Routes that take an app's settle key instead of a user's token, for the jobs of that app. */
 export const settleSecurity = [{ bearerAuth: [] }, { sessionCookie: [] }, { appKey: [] }]

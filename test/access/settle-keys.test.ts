@@ -115,6 +115,56 @@ t.test("another app's job, somebody else's and an unknown one are not found", as
   t.ok(await movedNothing(db, job_id))
 })
 
+t.test("a server reads its app's jobs by its key: one, and the list of an account", async (t) => {
+  const { app, operator, ada, key, slug, reserve, job_id, server } = await keyedApp(t)
+  const elsewhere = (await ada.reserve(5)).json().job_id
+  const read = (url: string, headers: Headers = { 'x-app-key': key }) => app.inject({ url, headers })
+  const of = `account_id=${ada.id}`
+  t.match((await read(`/api/jobs/${job_id}?${of}`)).json(), { job: { id: job_id, app_slug: slug, status: 'started' } })
+  const second = (await reserve()).json().job_id
+  await server()('/api/jobs/complete', { job_id, account_id: ada.id, actual_cost: 3 })
+  const ids = async (query: string, headers?: Headers) =>
+    (await read(`/api/jobs?${query}`, headers)).json().jobs.map(({ id }: { id: string }) => id)
+  t.strictSame(await ids(of), [second, job_id], 'none of another app')
+  t.strictSame(await ids(`${of}&status=completed&app=${slug}`), [job_id])
+  const page = (await read(`/api/jobs?${of}&limit=1`)).json()
+  t.strictSame(await ids(`${of}&limit=1&cursor=${page.next_cursor}`), [job_id])
+
+  const both = { 'x-app-key': key, authorization: ada.authorization }
+  t.strictSame(await ids('', both), [second, job_id], "beside a person's token: that person's")
+  t.strictSame(await ids('', { authorization: ada.authorization }), [second, elsewhere, job_id])
+  t.equal((await read(`/api/jobs/${job_id}`, { authorization: ada.authorization })).statusCode, 200)
+
+  const eve = await personWith(app, 5)
+  const other = unique('other')
+  const { settle_key } = (await operator.put(`/api/admin/apps/${other}`, { settle_key: 'rotate' })).json().app
+  for (const [path, headers] of [
+    [`${elsewhere}?${of}`],
+    [`${job_id}?account_id=${eve.id}`],
+    [`${eve.id}?${of}`],
+    [`${job_id}?${of}`, { 'x-app-key': settle_key }],
+    [elsewhere, both],
+    [`${job_id}?${of}`, { authorization: eve.authorization }],
+  ] as [string, Headers?][]) {
+    const answer = await read(`/api/jobs/${path}`, headers)
+    t.match([answer.statusCode, answer.json().error], [404, 'job_not_found'], path)
+  }
+  t.strictSame(await ids(of, { 'x-app-key': settle_key }), [])
+
+  const origin = 'http://localhost:3000'
+  for (const url of [`/api/jobs/${job_id}?${of}`, `/api/jobs?${of}`]) {
+    const error = async (headers: Headers, at = url) => (await read(at, headers)).json().error
+    t.equal(await error({ 'x-app-key': key, origin }), 'settle_key_in_browser', url)
+    t.equal(await error({ 'x-app-key': `${key}0` }), 'settle_key_invalid')
+    t.equal(await error({ 'x-app-key': key }, url.replace(of, '')), 'invalid_request', 'neither account nor token')
+    t.equal(await error({}), 'not_signed_in', 'account_id alone opens nothing')
+  }
+  t.equal((await read(`/api/jobs?${of}&app=${other}`)).json().error, 'settle_key_invalid', "another app's jobs")
+  const refused = await read(`/api/jobs?${of}`, { authorization: eve.authorization })
+  t.match([refused.statusCode, refused.json().field], [400, 'account_id'], 'a filter that is ignored would lie')
+  t.strictSame(await ids(of, { authorization: ada.authorization }), [second, elsewhere, job_id])
+})
+
 t.test('a wrong key opens nothing, not even beside a good token', async (t) => {
   const { db, ada, slug, key, job_id, server } = await keyedApp(t)
   const flipped = key.replace(/.$/, (last) => (last === '0' ? '1' : '0'))

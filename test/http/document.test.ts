@@ -32,6 +32,10 @@ const SEMANTIC: Record<string, string[]> = {
   updateWebhookEndpoint: ['low_credits'],
   // Either credits or percent: the requests that are drawn do not count properties.
   setApp: ['max_overage'],
+  // Without a key, the caller's own.
+  listJobs: ['account_id'],
+  // Not 0.
+  adjustCredits: ['amount'],
 }
 
 /** What others need is ended after them, in this order. */

@@ -162,6 +162,24 @@ t.test('the pages of one person do not use up the pages of another at the same a
   t.equal((await ask({}, '/signin')).statusCode, 200)
 })
 
+t.test('pages count by the person whose session lives; dead cookies share the limit of their address', async (t) => {
+  const { app, person } = await startOwn(t, LIMITED)
+  const ask = asker(app)
+  const [ada, bob] = [await person(), await person()]
+  const cookies = [ada.cookie, ada.cookie]
+  for (const n of [0, 1]) {
+    const again = await app.inject({ method: 'POST', url: '/signin', payload: { email: ada.email } })
+    cookies[n] = again.cookies.map(({ name, value }) => `${name}=${value}`).join('; ')
+  }
+  let next = 0
+  const page = () => ask({ cookie: cookies[next++ % 2] ?? '' }, '/api/openapi.json')
+  t.strictSame(await times(MAX + 1, page), { 200: MAX, 429: 1 }, 'several sessions are one person')
+  await app.db.deleteFrom('sessions').where('account_id', '=', ada.id).execute()
+  t.strictSame(await times(MAX + 2, page), { 200: MAX, 429: 2 })
+  t.equal((await ask({}, '/api/openapi.json')).statusCode, 429)
+  t.equal((await ask({ cookie: bob.cookie }, '/api/openapi.json')).statusCode, 200)
+})
+
 t.test('what has failed is refused from memory for a minute', async (t) => {
   const clerk = await startClerk(t)
   const { app, count } = await counted(t, { ...clerk.env, CLERK_JWT_KEY: clerk.jwtKey })
@@ -173,6 +191,20 @@ t.test('what has failed is refused from memory for a minute', async (t) => {
   t.equal(count(TOKENS), 1)
   t.strictSame(await times(5, () => ask(unsealed(1))), { 401: 5 })
   t.equal(count(SESSIONS), 1)
+})
+
+t.test('a secret that has failed as one kind of credential can be good as another', async (t) => {
+  const clerk = await startClerk(t)
+  const { app } = await startOwn(t, { ...clerk.env, CLERK_JWT_KEY: clerk.jwtKey })
+  const pat = await patOf(app, clerk)
+  const asKey = await app.inject({
+    method: 'POST',
+    url: '/api/jobs/fail',
+    headers: { 'x-app-key': pat },
+    payload: { job_id: randomUUID(), account_id: randomUUID() },
+  })
+  t.equal(asKey.json().error, 'settle_key_invalid')
+  t.equal((await asker(app)(bearer(pat))).statusCode, 200)
 })
 
 t.test('a token of a key that is not known yet is no failure for long', async (t) => {

@@ -141,6 +141,8 @@ t.test('settle keys: wrong ones are limited by address, the right one by its app
   const busy = fail(settle_key, '192.0.2.1')
   t.strictSame(await times(2 * MAX, busy), { 404: 2 * MAX }, 'a server asks for all of its people')
   t.match((await busy()).headers, { 'ratelimit-limit': String(100 * MAX) })
+  const read = () => from(app, '192.0.2.1', { 'x-app-key': settle_key }, `/api/jobs?account_id=${account_id}`)
+  t.strictSame(await times(2 * MAX, read), { 200: 2 * MAX }, 'and reads for them')
 
   const keys = ['junk', settle_key.replace(/.$/, (last: string) => (last === '0' ? '1' : '0'))]
   let next = 0

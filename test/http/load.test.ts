@@ -172,5 +172,8 @@ t.test('a body above 64 KiB is refused with our own answer, before it was sent',
     url: '/api/device/start',
     payload: { client_name: 'x'.repeat(70_000) },
   })
-  t.match([reply.statusCode, reply.json()], [413, { error: 'body_too_large', request_id: String }])
+  t.match(
+    [reply.statusCode, reply.json()],
+    [413, { error: 'body_too_large', message: 'The body is larger than 64 KiB.', request_id: String }],
+  )
 })

@@ -43,6 +43,9 @@ const reserve = (account_id: string, cost: number, idempotency_key: string | nul
       request_hash: idempotency_key && `hash of ${cost}`,
       ttl_seconds: 3600,
       ttl_without_key: false,
+      token_id: null,
+      grant_id: null,
+      budget_ids: [],
     },
     ...more,
   }) as Operation & { type: 'reserve' }

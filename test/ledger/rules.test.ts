@@ -24,7 +24,7 @@ const job = (more: Partial<Job> = {}): Job => ({
   ...{ id: 'job', app_slug: 'video', action: 'render', status: 'started', reserved: 5, actual_cost: 0, metadata: null },
   ...{ failure_reason: null, expires_at: NOW + DAY, created_at: NOW - DAY, updated_at: NOW - DAY, ttl_seconds: 600 },
   ...{ requested_cost: null, refunded: 0, max_overage: null, max_overage_percent: null },
-  ...{ idempotency_key: null, request_hash: null, keyed: false, merge: null, oversized: false },
+  ...{ idempotency_key: null, request_hash: null, keyed: false, merge: null, oversized: false, budget_ids: null },
   ...more,
 })
 const state = (more: Partial<Omit<State, 'jobs'>> & { jobs?: Job[] } = {}): State => {
@@ -39,6 +39,7 @@ const state = (more: Partial<Omit<State, 'jobs'>> & { jobs?: Job[] } = {}): Stat
 const reserve = (cost: number, more: object = {}): Request => ({
   ...{ type: 'reserve', job_id: 'new', app: 'video', action: 'render', cost, metadata: '{"a":1}' },
   ...{ idempotency_key: null, request_hash: null, ttl_seconds: 60, ttl_without_key: false },
+  ...{ token_id: null, grant_id: null, budget_ids: [] },
   ...more,
 })
 const complete = (actual_cost: number, more: object = {}): Request => ({

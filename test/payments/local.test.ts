@@ -76,6 +76,29 @@ t.test('what is missing, and the way back, are in buy_url; the page chooses a pa
   t.match(await ada.post('/api/purchases', stray), { statusCode: 400, body: /return_to/ })
 })
 
+t.test(
+  'a purchase may lead on to our own pages, but not to one that approves by a click, nor to one that leads on',
+  async (t) => {
+    const { app, person } = await start(t)
+    const ada = await person()
+    const { publicUrl } = app.config
+    const pay = async (path: string) => {
+      const { location } = (await form(app, ada, '/buy', { pack: 'small', redirect_to: publicUrl + path })).headers
+      const paid = await form(app, ada, pathOf(String(location)))
+      return (await openPage(app, ada, String(paid.headers.location))).headers.location
+    }
+    for (const path of ['/account', '/', '/api/docs', '/oauth/authorize?client_id=x']) {
+      t.equal((await ada.post('/api/purchases', { pack: 'small', return_to: publicUrl + path })).statusCode, 201, path)
+      t.equal(await pay(path), publicUrl + path)
+    }
+    for (const path of ['/device?user_code=BCDF-1234', '/%64evice', '/signin?redirect_to=x', '/api/jobs', '/%']) {
+      const refused = await ada.post('/api/purchases', { pack: 'small', return_to: publicUrl + path })
+      t.match([refused.statusCode, refused.json().field], [400, 'return_to'], path)
+      t.equal(await pay(path), undefined, path)
+    }
+  },
+)
+
 t.test('a second click moves nothing, and neither do twenty at once', async (t) => {
   const { app, person } = await start(t)
   const ada = await person()

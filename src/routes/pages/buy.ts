@@ -12,7 +12,7 @@ import { autoTopupOf } from '../../payments/texts.ts'
 import type { Pack, Payments } from '../../payments/types.ts'
 import { Uuid } from '../../schemas/primitives.ts'
 import { fromOurPages, page, signedIn } from './page.ts'
-import { allowedUrl, returnLink } from './return-link.ts'
+import { purchaseReturn, returnLink } from './return-link.ts'
 import { amountText, creditsText, timeText } from './words.ts'
 
 const PURCHASES_ON_A_PAGE = 10
@@ -47,7 +47,7 @@ export const buyPages: FastifyPluginAsyncTypebox = async (app) => {
       const { missing, purchase: id, canceled, card, again = 0 } = request.query
       if (!payments) return nothingToBuy(reply, person.shown_as)
       const purchase = id === undefined ? undefined : await findPurchase(app.db, person.id, id)
-      const target = allowedUrl(request, purchase?.return_to)
+      const target = purchaseReturn(request, purchase?.return_to)
       if (purchase?.status === 'paid' && target)
         return reply.header('cache-control', 'no-store').redirect(target.href, 303)
       const waits = purchase?.status === 'open' && canceled === undefined && again < MAX_RELOADS
@@ -64,7 +64,7 @@ export const buyPages: FastifyPluginAsyncTypebox = async (app) => {
         title: 'Buy credits',
         wide: true,
         back: returnLink(request),
-        redirect_to: allowedUrl(request, (request.query as { redirect_to?: string }).redirect_to)?.href ?? '',
+        redirect_to: purchaseReturn(request, (request.query as { redirect_to?: string }).redirect_to)?.href ?? '',
         shown_as: person.shown_as,
         credits: { amount: amountText(credits), unit: credits === 1 ? 'credit' : 'credits' },
         owed: credits < 0 ? creditsText(-credits) : '',
@@ -101,7 +101,7 @@ export const buyPages: FastifyPluginAsyncTypebox = async (app) => {
       const person = await signedIn(request, reply, '/buy')
       if (!person) return reply
       const { pack, redirect_to } = request.body
-      const return_to = allowedUrl(request, redirect_to)?.href ?? null
+      const return_to = purchaseReturn(request, redirect_to)?.href ?? null
       const purchase = await beginPurchase(selling(), person, await findPack(app.db, pack), return_to)
       return reply.redirect(purchase.checkout_url ?? '/buy', 303)
     },
@@ -168,7 +168,7 @@ export const buyPages: FastifyPluginAsyncTypebox = async (app) => {
       pay: status === 'open' && moneyText(price, currency),
       ...{ id, name: pack_name, credits: creditsText(credits) },
     }
-    return page(reply, 'buy-local', values, { formTarget: allowedUrl(request, return_to)?.origin })
+    return page(reply, 'buy-local', values, { formTarget: purchaseReturn(request, return_to)?.origin })
   })
 
   app.post('/buy/local/:id', { ...form, ...local }, async (request, reply) => {

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { safeRedirect } from '../../access/redirects.ts'
+import { isOwnPage, safeRedirect } from '../../access/redirects.ts'
 import { isLoopback } from '../../addresses.ts'
 
 /** The app that a person came to our pages from. */
@@ -28,6 +28,13 @@ export function returnLink(request: FastifyRequest): ReturnLink | undefined {
 export function allowedUrl({ server }: FastifyRequest, raw: unknown): URL | undefined {
   const { isAllowed, isOurs } = server.origins
   return safeRedirect(raw, { isAllowed, isOurs, loopbackHttp: allowsLoopback(server.config.publicUrl) })
+}
+
+/** Where a purchase may lead on to: an allowed origin, or a page of ours. */
+export function purchaseReturn(request: FastifyRequest, raw: unknown): URL | undefined {
+  const url = allowedUrl(request, raw)
+  const { isOurs } = request.server.origins
+  return url && isOurs(url.origin) && !isOwnPage(url, 'purchase') ? undefined : url
 }
 
 /** A service on this machine may send browsers to apps on this machine by plain http. */

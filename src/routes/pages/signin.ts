@@ -160,7 +160,7 @@ export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
   function returnOf(request: FastifyRequest, { redirect_to, token_in = 'query' }: SigninForm): Return | undefined {
     const allowed = allowedUrl(request, redirect_to)
     const target =
-      allowed && (app.origins.isOurs(allowed.origin) ? isOwnPage(allowed) : app.origins.mayReturn(allowed))
+      allowed && (app.origins.isOurs(allowed.origin) ? isOwnPage(allowed, 'sign_in') : app.origins.mayReturn(allowed))
         ? allowed
         : undefined
     if (redirect_to && !target) {

@@ -1,12 +1,12 @@
 import type { FastifyInstance } from 'fastify'
-import { isOrigin } from '../../../addresses.ts'
 import { OVERLAP_MINUTES } from '../../../access/settle-keys.ts'
+import { isOrigin } from '../../../addresses.ts'
 import { badField } from '../../../http/catalogue.ts'
 import { isRedirectUri } from '../../../oauth/redirect-uris.ts'
 import { amountText, creditsText, timeText } from '../words.ts'
 import { type AppRow, countGranted, findApp } from './app-reads.ts'
 import { callApi } from './call-api.ts'
-import { addChange, type Asked, type Fields, type Plan } from './changes.ts'
+import { type Asked, addChange, type Fields, type Plan } from './changes.ts'
 import { overageText, peopleText } from './console-words.ts'
 import { HELP } from './help.ts'
 
@@ -52,9 +52,11 @@ export function addAppChanges(app: FastifyInstance): void {
       const [credits, percent] = [max_overage?.credits ?? null, max_overage?.percent ?? null]
       const [had, has] = [overageText(before.max_overage, before.max_overage_percent), overageText(credits, percent)]
       const effects: string[] = []
-      if (name !== (before.name ?? '')) effects.push(`Its name: ${before.name ?? before.slug} → ${name || before.slug}.`)
+      if (name !== (before.name ?? ''))
+        effects.push(`Its name: ${before.name ?? before.slug} → ${name || before.slug}.`)
       if (starter_credits !== before.starter_credits) effects.push(await starterText(before, starter_credits))
-      if (had !== has) effects.push(`A job may cost more than its estimate by: ${had} → ${has}. Jobs that complete from now on.`)
+      if (had !== has)
+        effects.push(`A job may cost more than its estimate by: ${had} → ${has}. Jobs that complete from now on.`)
       return {
         ...change(before, effects),
         async act() {
@@ -73,8 +75,14 @@ export function addAppChanges(app: FastifyInstance): void {
       const origins = originsOf(fields)
       const redirect_uris = fields.lines('redirect_uris')
       const wrong = redirect_uris.find((uri) => !isRedirectUri(uri))
-      if (wrong) throw badField('redirect_uris', `must be addresses such as https://app.example.com/callback, not ${wrong}`)
-      const lists = { origins, return_paths: fields.lines('return_paths'), redirect_uris, resources: fields.lines('resources') }
+      if (wrong)
+        throw badField('redirect_uris', `must be addresses such as https://app.example.com/callback, not ${wrong}`)
+      const lists = {
+        origins,
+        return_paths: fields.lines('return_paths'),
+        redirect_uris,
+        resources: fields.lines('resources'),
+      }
       const effects = Object.entries(lists).flatMap(([field, after]) =>
         differences(before[field as keyof typeof lists], after, field as keyof typeof lists),
       )
@@ -110,7 +118,9 @@ export function addAppChanges(app: FastifyInstance): void {
         }
       }
       const overlap = has_settle_key
-        ? [`The present key works for ${OVERLAP_MINUTES} more minutes. If it has leaked: remove it first, which stops it at once.`]
+        ? [
+            `The present key works for ${OVERLAP_MINUTES} more minutes. If it has leaked: remove it first, which stops it at once.`,
+          ]
         : [`From then on only a server with the key can settle the jobs of ${slug}; a person’s token cannot.`]
       const older = until && until > new Date() ? [`The key before it, good until ${timeText(until)}, stops now.`] : []
       return {

@@ -1,16 +1,16 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { Slug } from '../../../schemas/primitives.ts'
 import { amountText, timeText } from '../words.ts'
-import { countGranted, findApp, listApps } from './app-reads.ts'
 import { addAppChanges } from './app-changes.ts'
+import { countGranted, findApp, listApps } from './app-reads.ts'
 import { amount, code, fact, text, time } from './cells.ts'
+import { peopleText } from './console-words.ts'
+import { EVENT_CHOICES } from './event-choices.ts'
 import { consolePage } from './frame.ts'
 import { HELP } from './help.ts'
 import { table } from './table.ts'
+import { ENDPOINT_COLUMNS, endpointCells } from './webhook-pages.ts'
 import { listEndpoints } from './webhook-reads.ts'
-import { endpointCells, ENDPOINT_COLUMNS } from './webhook-pages.ts'
-import { EVENT_CHOICES } from './event-choices.ts'
-import { peopleText } from './console-words.ts'
 
 /** Registered apps: a list, and everything about one. */
 export const appPages: FastifyPluginAsyncTypebox = async (app) => {

@@ -18,9 +18,7 @@ export const listApps = (db: Db) =>
   db
     .selectFrom('apps')
     .select(COLUMNS)
-    .select(
-      sql<number>`(select count(*)::int from webhook_endpoints where app_slug = apps.slug)`.as('endpoints'),
-    )
+    .select(sql<number>`(select count(*)::int from webhook_endpoints where app_slug = apps.slug)`.as('endpoints'))
     .orderBy('slug')
     .execute()
 

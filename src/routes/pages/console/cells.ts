@@ -17,7 +17,10 @@ export interface Cell {
   note?: string | undefined
 }
 
-export const text = (value: string | null | undefined, more: Partial<Cell> = {}): Cell => ({ text: value || '–', ...more })
+export const text = (value: string | null | undefined, more: Partial<Cell> = {}): Cell => ({
+  text: value || '–',
+  ...more,
+})
 
 export const amount = (value: number): Cell => ({
   text: amountText(value),

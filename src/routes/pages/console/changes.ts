@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { v7 as uuidv7 } from 'uuid'
-import { type Frame, type Section, consolePage } from './frame.ts'
+import { consolePage, type Frame, type Section } from './frame.ts'
 import { goOn } from './notice.ts'
 
 /**

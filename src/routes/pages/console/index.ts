@@ -4,14 +4,14 @@ import { pageNotFound } from '../../../http/catalogue.ts'
 import { pathOf, toApiError } from '../../../http/error-handler.ts'
 import { sendErrorPage } from '../page.ts'
 import { appPages } from './app-pages.ts'
+import { consolePage } from './frame.ts'
+import { onlyAdministrators } from './gate.ts'
 import { keyPages } from './key-pages.ts'
+import { overviewPages } from './overview-pages.ts'
 import { packPages } from './pack-pages.ts'
 import { purchasePages } from './purchase-pages.ts'
 import { verifyPages } from './verify-pages.ts'
 import { webhookPages } from './webhook-pages.ts'
-import { consolePage } from './frame.ts'
-import { onlyAdministrators } from './gate.ts'
-import { overviewPages } from './overview-pages.ts'
 
 /** The operator's console: pages for administrators, made of the same reads and changes as the API of administrators. */
 export const consolePages: FastifyPluginAsyncTypebox = async (app) => {

@@ -1,4 +1,4 @@
-import { type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { accountIdOf } from '../../../accounts/account-id.ts'
 import { serviceKeyNotFound } from '../../../http/catalogue.ts'
 import { callApi } from './call-api.ts'
@@ -46,7 +46,10 @@ export const keyPages: FastifyPluginAsyncTypebox = async (app) => {
       const name = fields.text('name')
       return {
         title: `Make a service key for ${name}?`,
-        effects: ['Whoever has it can post top-ups to any account, and nothing else.', 'It is shown once, on the next page.'],
+        effects: [
+          'Whoever has it can post top-ups to any account, and nothing else.',
+          'It is shown once, on the next page.',
+        ],
         button: 'Make it',
         back: '/console/keys',
         // A second sending of the form would make a second key.

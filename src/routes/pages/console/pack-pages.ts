@@ -27,7 +27,13 @@ export const packPages: FastifyPluginAsyncTypebox = async (app) => {
       packs: packs.map(({ slug, name }) => ({ slug, name })),
       table: table(request, {
         caption: 'Packs on sale',
-        columns: ['Pack', { text: 'Credits', number: true }, { text: 'Price', number: true }, 'Price at Stripe', 'Changed'],
+        columns: [
+          'Pack',
+          { text: 'Credits', number: true },
+          { text: 'Price', number: true },
+          'Price at Stripe',
+          'Changed',
+        ],
         empty: 'Nothing is on sale. Packs that you add below can be bought at /buy.',
         rows: packs.map((pack) => [
           text(pack.name, { href: `/console/packs?change=${pack.slug}#sell`, note: pack.slug }),
@@ -49,10 +55,14 @@ export const packPages: FastifyPluginAsyncTypebox = async (app) => {
         `${name}: ${creditsText(credits)} for ${moneyText(price, currency)}`
       const automatic = before ? await countAutomatic(slug) : 0
       const effects = before
-        ? [`${words({ ...before, stripe_price_id: undefined })} → ${words(body)}. Purchases that have begun keep their terms.`]
+        ? [
+            `${words({ ...before, stripe_price_id: undefined })} → ${words(body)}. Purchases that have begun keep their terms.`,
+          ]
         : [`${words(body)} is on sale at once.`]
       if (automatic > 0) {
-        effects.push(`${countText(automatic, 'automatic top-up')} of this pack pause${automatic === 1 ? 's' : ''} until the person agrees again, where credits, price or currency change.`)
+        effects.push(
+          `${countText(automatic, 'automatic top-up')} of this pack pause${automatic === 1 ? 's' : ''} until the person agrees again, where credits, price or currency change.`,
+        )
       }
       return {
         title: before ? `Change the pack ${slug}?` : `Sell the pack ${slug}?`,
@@ -76,7 +86,9 @@ export const packPages: FastifyPluginAsyncTypebox = async (app) => {
         title: `Stop selling ${before.name}?`,
         effects: [
           'It cannot be bought any more. Purchases that have begun can still be paid.',
-          ...(automatic > 0 ? [`${countText(automatic, 'automatic top-up')} of it pause${automatic === 1 ? 's' : ''} when it is due.`] : []),
+          ...(automatic > 0
+            ? [`${countText(automatic, 'automatic top-up')} of it pause${automatic === 1 ? 's' : ''} when it is due.`]
+            : []),
         ],
         ...{ button: 'Stop selling it', back: '/console/packs', grave: true },
         async act() {
@@ -114,5 +126,12 @@ function packOf(fields: Fields) {
   return {
     ...{ slug, name: fields.text('name') || slug, credits: whole('credits'), price: whole('price'), currency },
     ...(stripe_price_id && { stripe_price_id }),
-  } as { slug: string; name: string; credits: number; price: number; currency: string; stripe_price_id?: string | undefined }
+  } as {
+    slug: string
+    name: string
+    credits: number
+    price: number
+    currency: string
+    stripe_price_id?: string | undefined
+  }
 }

@@ -1,6 +1,6 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
-import type { PurchaseRow } from '../../../payments/purchases.ts'
 import { moneyText } from '../../../payments/money.ts'
+import type { PurchaseRow } from '../../../payments/purchases.ts'
 import { oneOf, Uuid } from '../../../schemas/primitives.ts'
 import { amountText } from '../words.ts'
 import { amount, type Cell, id as idCell, state, text, time } from './cells.ts'
@@ -58,7 +58,14 @@ export const purchasePages: FastifyPluginAsyncTypebox = async (app) => {
   )
 }
 
-const OF_ACCOUNT = ['When', 'Pack', { text: 'Credits', number: true }, { text: 'Paid', number: true }, 'State', 'Payment']
+const OF_ACCOUNT = [
+  'When',
+  'Pack',
+  { text: 'Credits', number: true },
+  { text: 'Paid', number: true },
+  'State',
+  'Payment',
+]
 export const PURCHASE_COLUMNS = [...OF_ACCOUNT, 'Account']
 export const ACCOUNT_PURCHASE_COLUMNS = OF_ACCOUNT
 
@@ -81,7 +88,10 @@ export function purchaseCells(purchase: PurchaseRow): Cell[] {
     text(pack_name, { note: origin === 'auto' ? 'automatic top-up' : undefined }),
     amount(credits),
     { text: moneyText(purchase.amount ?? purchase.price, currency), kind: 'number' },
-    { ...state(disputed ? { word: 'Disputed', style: 'failed' } : STATES[status]), note: notes.join('; ') || undefined },
+    {
+      ...state(disputed ? { word: 'Disputed', style: 'failed' } : STATES[status]),
+      note: notes.join('; ') || undefined,
+    },
     idCell(purchase.payment_id ?? purchase.checkout_id ?? purchase.id),
   ]
 }

@@ -61,7 +61,12 @@ export interface Choice {
 }
 
 /** @param values by the parameter's value, '' for none: what the link is called */
-export function choice(request: FastifyRequest, name: string, parameter: string, values: Record<string, string>): Choice {
+export function choice(
+  request: FastifyRequest,
+  name: string,
+  parameter: string,
+  values: Record<string, string>,
+): Choice {
   const now = (request.query as Record<string, unknown>)[parameter] ?? ''
   const links = Object.entries(values).map(([value, text]) => ({
     text,

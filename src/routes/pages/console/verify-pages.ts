@@ -34,16 +34,18 @@ export const verifyPages: FastifyPluginAsyncTypebox = async (app) => {
         accounts: [...new Set(examples.map(({ account_id }) => account_id).filter(Boolean))],
         examples: examples.map((example) => JSON.stringify(example)),
       })),
-      table: result && table(request, {
-        caption: 'Checks',
-        columns: ['Check', 'Result', { text: 'Rows', number: true }],
-        empty: '',
-        rows: result.checks.map(({ name, violations }, i) => [
-          text(`${i + 1}. ${name}`),
-          state(violations ? { word: 'Fails', style: 'failed' } : { word: 'Holds', style: 'done-well' }),
-          amount(violations),
-        ]),
-      }),
+      table:
+        result &&
+        table(request, {
+          caption: 'Checks',
+          columns: ['Check', 'Result', { text: 'Rows', number: true }],
+          empty: '',
+          rows: result.checks.map(({ name, violations }, i) => [
+            text(`${i + 1}. ${name}`),
+            state(violations ? { word: 'Fails', style: 'failed' } : { word: 'Holds', style: 'done-well' }),
+            amount(violations),
+          ]),
+        }),
     })
   }
 }

@@ -3,7 +3,7 @@ import { badField } from '../../../http/catalogue.ts'
 import { creditsText } from '../words.ts'
 import { findApp } from './app-reads.ts'
 import { callApi } from './call-api.ts'
-import { addChange, type Asked, type Fields, type Plan } from './changes.ts'
+import { type Asked, addChange, type Fields, type Plan } from './changes.ts'
 import { countText, listText } from './console-words.ts'
 import { HELP } from './help.ts'
 import { type EndpointRow, findEndpoint } from './webhook-reads.ts'
@@ -66,17 +66,21 @@ export function addWebhookChanges(app: FastifyInstance): void {
     }
   })
 
-  const setPaused = (paused: boolean) => (endpoint: EndpointRow, { request }: Asked) => ({
-    title: paused ? 'Pause this endpoint?' : 'Resume this endpoint?',
-    effects: paused
-      ? ['Nothing is sent to it. Its messages wait, each for three days at most.']
-      : [`${countText(endpoint.waiting, 'message')} that waited ${endpoint.waiting === 1 ? 'is' : 'are'} sent at once.`],
-    button: paused ? 'Pause it' : 'Resume it',
-    async act() {
-      await callApi(request, { method: 'PATCH', url: `/api/admin/webhooks/${endpoint.id}`, body: { paused } })
-      return { notice: paused ? 'Paused. Its messages wait.' : 'Resumed. Its messages are sent now.' }
-    },
-  })
+  const setPaused =
+    (paused: boolean) =>
+    (endpoint: EndpointRow, { request }: Asked) => ({
+      title: paused ? 'Pause this endpoint?' : 'Resume this endpoint?',
+      effects: paused
+        ? ['Nothing is sent to it. Its messages wait, each for three days at most.']
+        : [
+            `${countText(endpoint.waiting, 'message')} that waited ${endpoint.waiting === 1 ? 'is' : 'are'} sent at once.`,
+          ],
+      button: paused ? 'Pause it' : 'Resume it',
+      async act() {
+        await callApi(request, { method: 'PATCH', url: `/api/admin/webhooks/${endpoint.id}`, body: { paused } })
+        return { notice: paused ? 'Paused. Its messages wait.' : 'Resumed. Its messages are sent now.' }
+      },
+    })
   ofEndpoint('pause', setPaused(true))
   ofEndpoint('resume', setPaused(false))
 
@@ -127,7 +131,9 @@ export function addWebhookChanges(app: FastifyInstance): void {
     async act() {
       const all = { method: 'POST', url: '/api/admin/webhooks/replay', body: { endpoint_id: endpoint.id } } as const
       const { replayed, more } = await callApi<{ replayed: number; more: boolean }>(request, all)
-      return { notice: `${countText(replayed, 'message')} will be sent again.${more ? ' There are more: do it once more.' : ''}` }
+      return {
+        notice: `${countText(replayed, 'message')} will be sent again.${more ? ' There are more: do it once more.' : ''}`,
+      }
     },
   }))
 
@@ -167,7 +173,9 @@ function differences(before: EndpointRow, after: Settings): string[] {
   const removed = before.events.filter((event) => !after.events.includes(event))
   const mark = after.low_credits
   return [
-    ...(after.url !== before.url ? [`The address: ${before.url} → ${after.url}. Waiting messages are sent there at once.`] : []),
+    ...(after.url !== before.url
+      ? [`The address: ${before.url} → ${after.url}. Waiting messages are sent there at once.`]
+      : []),
     ...(added.length ? [`It is also told of ${listText(added)}.`] : []),
     ...(removed.length ? [`It is no longer told of ${listText(removed)}.`] : []),
     ...(mark !== undefined && mark !== before.low_credits

@@ -29,8 +29,14 @@ export const ENDPOINT_COLUMNS = [
 ]
 
 export const endpointCells = (endpoint: EndpointRow): Cell[] => [
-  text(endpoint.url, { href: `/console/webhooks/${endpoint.id}`, note: `${endpoint.app_slug} · ${endpoint.events.join(', ')}` }),
-  { ...state(endpointState(endpoint)), ...(endpoint.failures > 0 && { note: countText(endpoint.failures, 'failed attempt') }) },
+  text(endpoint.url, {
+    href: `/console/webhooks/${endpoint.id}`,
+    note: `${endpoint.app_slug} · ${endpoint.events.join(', ')}`,
+  }),
+  {
+    ...state(endpointState(endpoint)),
+    ...(endpoint.failures > 0 && { note: countText(endpoint.failures, 'failed attempt') }),
+  },
   amount(endpoint.waiting),
   amount(endpoint.dead),
   time(endpoint.retry_at),
@@ -124,8 +130,19 @@ export const webhookPages: FastifyPluginAsyncTypebox = async (app) => {
   )
 }
 
-function answerCell({ status, answer, error }: { status: number | null; answer: string | null; error: string | null }): Cell {
+function answerCell({
+  status,
+  answer,
+  error,
+}: {
+  status: number | null
+  answer: string | null
+  error: string | null
+}): Cell {
   const good = status !== null && status >= 200 && status < 300
   const word = status === null ? 'no answer' : String(status)
-  return { ...state({ word, style: good ? 'done-well' : 'failed' }), note: (error ?? answer)?.slice(0, 200) || undefined }
+  return {
+    ...state({ word, style: good ? 'done-well' : 'failed' }),
+    note: (error ?? answer)?.slice(0, 200) || undefined,
+  }
 }

@@ -9,65 +9,15 @@ import {
   type Grant,
   type Job,
   MAX_CLOSED_HOLDS,
-  type Outcome,
   refundReference,
   type State,
 } from './rules.ts'
+import { type Arrays, arraysOf, forms, type Locking, ms, rowsOf } from './sets.ts'
 import type { Visit, Visits } from './visits.ts'
 
-/**
- * The SQL of the ledger: what a batch of operations names is read into states, and what became of them is written, each table
- * by one statement for all. It decides nothing: rules.ts does, between the two.
- *
- * Statements that join arrays with a table have two forms. On a database sharded by account, the condition on the account stands
- * a second time, alone: by it the coordinator finds the shard. A plain Postgres would take it as an index condition,
- * and read every job of the accounts instead of the ones named. Every INSERT returns something, because Citus otherwise
- * hides which constraint refused it.
- */
+/** The first half of a posting: locks the accounts of a batch, and reads what its operations name into states. It decides nothing: rules.ts does. */
 
 type Rows = unknown[]
-type Columns = Record<string, string>
-
-/** Milliseconds since 1970; float8 keeps the microseconds. */
-const ms = (time: string, name: string) => `date_part('epoch', ${time}) * 1000 as ${name}`
-const time = (value: string) => `to_timestamp(${value} / 1000)`
-
-/** SQL: arrays, one for each column, as rows. */
-const rowsOf = (columns: Columns, alias: string) =>
-  `unnest(${Object.entries(columns).map(([name, type]) => `$${name}::${type}[]`)}) as ${alias} (${Object.keys(columns)})`
-
-/** The parameters of `rowsOf`: its columns as arrays. */
-function arraysOf(columns: Columns, rows: object[]): Record<string, unknown[]> {
-  const arrays: Record<string, unknown[]> = {}
-  for (const name in columns) arrays[name] = rows.map((row) => (row as Record<string, unknown>)[name])
-  return arrays
-}
-
-type Arrays = Record<string, unknown[]>
-
-/** Where a form of a statement speaks of the shard, or of nothing. */
-interface Shard {
-  /** A condition on the account alone */
-  only(column: string, accounts: string): string
-  /** Of the rows `new` that are inserted: their account, and a join by which the shard makes them instead of the coordinator */
-  account: string
-  join: string
-}
-const PLAIN: Shard = { only: () => '', account: 'new.account_id', join: '' }
-const SHARDED: Shard = {
-  only: (column, accounts) => `and ${column} = any(${accounts}::uuid[])`,
-  account: 'accounts.id',
-  join: 'join accounts on accounts.id = new.account_id and accounts.id = any($account_id::uuid[])',
-}
-
-/** Declares both forms of a statement. @returns the one for a database that is sharded or not */
-function forms(name: string, text: (shard: Shard) => string) {
-  const plain = statement<Arrays, never>(name, text(PLAIN))
-  const sharded = statement<Arrays, never>(`${name}_in_shard`, text(SHARDED))
-  return (isSharded: boolean) => (isSharded ? sharded : plain)
-}
-
-// ---- Load
 
 /** Waits for the lock of one account. */
 const awaitLock = statement<Arrays, never>(
@@ -85,7 +35,8 @@ const lockAccounts = statement<Arrays, never>(
 const JOB = `jobs.account_id, jobs.id, jobs.app_slug, jobs.action, jobs.status, jobs.reserved, jobs.actual_cost,
   jobs.requested_cost, jobs.refunded,
   ${readable('jobs.metadata', '::text')} as metadata, ${oversized()} as oversized, jobs.failure_reason, ${ms('jobs.expires_at', 'expires_at')}, ${ms('jobs.created_at', 'created_at')},
-  ${ms('jobs.updated_at', 'updated_at')}, jobs.ttl_seconds, jobs.idempotency_key, jobs.request_hash`
+  ${ms('jobs.updated_at', 'updated_at')}, jobs.ttl_seconds, jobs.idempotency_key, jobs.request_hash,
+  jobs.budget_ids`
 
 const NAMED_JOBS = { account_id: 'uuid', id: 'uuid' }
 
@@ -162,14 +113,6 @@ type JobRecord = Omit<Job, 'keyed' | 'max_overage' | 'max_overage_percent' | 'me
   keyed?: boolean
   max_overage?: number | null
   max_overage_percent?: number | null
-}
-
-/** How a transaction takes its locks. */
-export interface Locking {
-  /** Waits for the lock of its one account, and opens that where need be; else accounts that are locked are left out */
-  waits: boolean
-  /** The database is sharded by account: all accounts are of one shard, and settings are passed on to its node */
-  sharded: boolean
 }
 
 /** A query, and where its rows go. */
@@ -344,172 +287,3 @@ function takePurchases(rows: Rows, states: Map<string, State>): void {
   for (const { account_id, ...purchase } of rows as (Purchase & { account_id: string })[])
     states.get(account_id)?.purchases.set(purchase.id, purchase)
 }
-
-// ---- Store
-
-const ACCOUNTS = { id: 'uuid', credits: 'bigint', held: 'bigint', seq: 'bigint' }
-const updateAccounts = forms(
-  'store_accounts',
-  ({ only }) => `update accounts set credits = new.credits, held = new.held, seq = new.seq
-  from ${rowsOf(ACCOUNTS, 'new')} where accounts.id = new.id ${only('accounts.id', '$id')}`,
-)
-
-const closeAccounts = statement<{ account_ids: string[]; now: number }, never>(
-  'store_closed',
-  `update accounts set closed_at = ${time('$now::float8')} where id = any($account_ids::uuid[])`,
-)
-
-const NEW_JOBS = {
-  account_id: 'uuid',
-  id: 'uuid',
-  app_slug: 'text',
-  action: 'text',
-  reserved: 'bigint',
-  metadata: 'text',
-  idempotency_key: 'text',
-  request_hash: 'text',
-  ttl_seconds: 'int',
-  expires_at: 'float8',
-  created_at: 'float8',
-}
-const insertJobs = forms(
-  'store_new_jobs',
-  ({ account, join }) => `insert into jobs as made (account_id, id, app_slug, action, reserved, metadata,
-    idempotency_key, request_hash, ttl_seconds, expires_at, created_at, updated_at)
-  select ${account}, new.id, new.app_slug, new.action, new.reserved, new.metadata::jsonb, new.idempotency_key, new.request_hash,
-    new.ttl_seconds, ${time('new.expires_at')}, ${time('new.created_at')}, ${time('new.created_at')}
-  from ${rowsOf(NEW_JOBS, 'new')} ${join} returning made.id`,
-)
-
-const JOBS = {
-  account_id: 'uuid',
-  id: 'uuid',
-  status: 'text',
-  actual_cost: 'bigint',
-  requested_cost: 'bigint',
-  refunded: 'bigint',
-  metadata: 'text',
-  failure_reason: 'text',
-  expires_at: 'float8',
-  updated_at: 'float8',
-}
-const updateJobs = forms(
-  'store_jobs',
-  ({
-    only,
-  }) => `update jobs set status = new.status, actual_cost = new.actual_cost, requested_cost = new.requested_cost,
-    refunded = new.refunded, metadata = coalesce(new.metadata::jsonb, jobs.metadata),
-    failure_reason = new.failure_reason, expires_at = ${time('new.expires_at')}, updated_at = ${time('new.updated_at')}
-  from ${rowsOf(JOBS, 'new')}
-  where jobs.account_id = new.account_id and jobs.id = new.id ${only('jobs.account_id', '$account_id')}`,
-)
-
-const ENTRIES = {
-  account_id: 'uuid',
-  seq: 'bigint',
-  job_id: 'uuid',
-  kind: 'text',
-  amount: 'bigint',
-  balance_after: 'bigint',
-  reference: 'text',
-  reason: 'text',
-  actor: 'text',
-  created_at: 'float8',
-}
-const insertEntries = forms(
-  'store_entries',
-  ({ account, join }) => `insert into ledger_entries as made (${Object.keys(ENTRIES)})
-  select ${account}, new.seq, new.job_id, new.kind, new.amount, new.balance_after, new.reference, new.reason, new.actor,
-    ${time('new.created_at')}
-  from ${rowsOf(ENTRIES, 'new')} ${join} returning made.seq`,
-)
-
-const GRANTS = { account_id: 'uuid', app_slug: 'text', credits: 'bigint', granted_at: 'float8' }
-const upsertGrants = statement<Arrays, never>(
-  'store_grants',
-  `insert into app_grants (account_id, app_slug, credits, granted_at)
-  select account_id, app_slug, credits, ${time('granted_at')} from ${rowsOf(GRANTS, 'new')}
-  on conflict (account_id, app_slug) do update set credits = excluded.credits, granted_at = excluded.granted_at
-  returning app_slug`,
-)
-
-const PURCHASES = {
-  account_id: 'uuid',
-  id: 'uuid',
-  status: 'text',
-  failure_reason: 'text',
-  checkout_id: 'text',
-  payment_id: 'text',
-  reference: 'text',
-  amount: 'bigint',
-  refunds: 'text',
-  taken_back: 'bigint',
-  disputed: 'bool',
-  receipt_url: 'text',
-  paid_at: 'float8',
-  version: 'int',
-  updated_at: 'float8',
-}
-const updatePurchases = forms(
-  'store_purchases',
-  ({ only }) => `update purchases set status = new.status, failure_reason = new.failure_reason,
-    checkout_id = new.checkout_id, payment_id = new.payment_id, reference = new.reference, amount = new.amount, refunds = new.refunds::jsonb,
-    taken_back = new.taken_back, disputed = new.disputed, receipt_url = new.receipt_url, paid_at = ${time('new.paid_at')},
-    version = new.version, updated_at = ${time('new.updated_at')}, looked_at = ${time('new.updated_at')}
-  from ${rowsOf(PURCHASES, 'new')}
-  where purchases.account_id = new.account_id and purchases.id = new.id ${only('purchases.account_id', '$account_id')}`,
-)
-
-/**
- * What is to be written for a batch, all of it in one round trip.
- * @param outcomes of each account, in order; `state` is the account's after them, and `loaded` what it was before
- */
-export function store(
-  batch: Iterable<{ state: State; loaded: Account; outcomes: Outcome[] }>,
-  { sharded }: Locking,
-): Query[] {
-  const accounts: Account[] = []
-  const closed: string[] = []
-  const created: object[] = []
-  const changed: object[] = []
-  const entries: object[] = []
-  const grants: object[] = []
-  const purchases: object[] = []
-  let latest = 0
-  for (const { state, loaded, outcomes } of batch) {
-    const { account, now } = state
-    const account_id = account.id
-    latest = now
-    if (account.seq !== loaded.seq || account.held !== loaded.held) accounts.push(account)
-    if (account.closed !== loaded.closed) closed.push(account_id)
-    const ids = new Set<string>()
-    const bought = new Set<string>()
-    for (const outcome of outcomes) {
-      if (outcome.purchase) bought.add(outcome.purchase.id)
-      if (outcome.created) created.push({ account_id, ...outcome.created })
-      for (const entry of outcome.entries) entries.push({ account_id, ...entry })
-      for (const { id } of outcome.changed) ids.add(id)
-      const { grant } = outcome
-      if (grant) grants.push({ account_id, ...grant, granted_at: grant.credits > 0 ? now : null })
-    }
-    for (const id of ids) changed.push({ account_id, ...state.jobs.get(id) })
-    for (const purchase of [...bought].map((id) => state.purchases.get(id)))
-      purchases.push({ account_id, ...purchase, refunds: JSON.stringify(purchase?.refunds), updated_at: now })
-  }
-  const queries: Query[] = []
-  if (accounts.length) queries.push(updateAccounts(sharded).query(arraysOf(ACCOUNTS, accounts)))
-  if (closed.length) queries.push(closeAccounts.query({ account_ids: closed, now: latest }))
-  if (created.length) queries.push(insertJobs(sharded).query(arraysOf(NEW_JOBS, created)))
-  if (changed.length) queries.push(updateJobs(sharded).query(arraysOf(JOBS, changed)))
-  if (entries.length) queries.push(insertEntries(sharded).query(arraysOf(ENTRIES, entries)))
-  if (grants.length) queries.push(upsertGrants.query(arraysOf(GRANTS, grants)))
-  if (purchases.length) queries.push(updatePurchases(sharded).query(arraysOf(PURCHASES, purchases)))
-  return queries
-}
-
-/** Opens accounts that do not exist; in a transaction of its own, because it may wait for a rival that does the same. */
-export const openAccounts = statement<{ ids: string[]; clerk_ids: string[] }, never>(
-  'open_accounts',
-  `insert into accounts (id, clerk_id) select * from unnest($ids::uuid[], $clerk_ids::text[])
-  on conflict (id) do nothing returning id`,
-)
