@@ -7,7 +7,10 @@ export const MAX_PEOPLE = 100_000
 
 const COLUMNS = [
   ...(['slug', 'name', 'starter_credits', 'max_overage', 'max_overage_percent', 'origins', 'return_paths'] as const),
-  ...(['redirect_uris', 'resources', 'created_at', 'previous_settle_key_until'] as const),
+  ...(['redirect_uris', 'resources', 'created_at'] as const),
+  sql<Date | null>`case when previous_settle_key_hash is not null then previous_settle_key_until end`.as(
+    'previous_settle_key_until',
+  ),
   sql<boolean>`settle_key_hash is not null`.as('has_settle_key'),
   // Says whether it is still the key that a page has shown the state of, and nothing about the key.
   sql<string | null>`left(settle_key_hash, 8)`.as('key_mark'),
