@@ -2,7 +2,7 @@
 --
 -- The role that owns the tables can do anything to them, a ledger entry's trigger included. Let that role run the migrations
 -- (MIGRATE_DATABASE_URL), and the service itself (DATABASE_URL) connect as a member of focus_service, which can do what the
--- service does and can neither change nor delete an entry of the ledger.
+-- service does and can neither change nor delete an entry of the ledger or of the audit log.
 --
 --   1. npm run migrate                                    with MIGRATE_DATABASE_URL of the owner
 --   2. psql "$MIGRATE_DATABASE_URL" -f docs/roles.sql     once, as the owner; it may be run again
@@ -23,8 +23,8 @@ grant usage on schema public to focus_service;
 grant select, insert, update, delete on all tables in schema public to focus_service;
 alter default privileges in schema public grant select, insert, update, delete on tables to focus_service;
 
--- Entries are written once.
-revoke update, delete, truncate on ledger_entries from focus_service;
+-- Entries and the audit log are written once.
+revoke update, delete, truncate on ledger_entries, admin_actions from focus_service;
 -- Accounts, their jobs, their grants and their purchases are never deleted.
 revoke delete, truncate on accounts, jobs, app_grants, purchases from focus_service;
 -- Only the owner writes migration records.

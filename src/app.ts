@@ -38,7 +38,9 @@ import type { Tracing } from './observe/tracing.ts'
 import { createPayments } from './payments/create.ts'
 import type { Payments } from './payments/types.ts'
 import { adminRoutes } from './routes/admin.ts'
+import { adminAccountRoutes } from './routes/admin-accounts.ts'
 import { adminAppRoutes } from './routes/admin-apps.ts'
+import { adminAuditRoutes } from './routes/admin-audit.ts'
 import { adminKeyRoutes } from './routes/admin-keys.ts'
 import { adminRefundRoutes } from './routes/admin-refunds.ts'
 import { adminWebhookMessageRoutes } from './routes/admin-webhook-messages.ts'
@@ -209,9 +211,11 @@ export async function buildApp(
   await app.register(oauthRoutes)
   await app.register(settleRoutes)
   await app.register(adminRoutes)
+  await app.register(adminAccountRoutes)
   await app.register(adminAppRoutes)
   await app.register(adminRefundRoutes)
   await app.register(adminKeyRoutes)
+  await app.register(adminAuditRoutes)
   await app.register(packRoutes)
   await app.register(purchaseRoutes)
   await app.register(webhookRoutes)

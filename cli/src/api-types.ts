@@ -536,26 +536,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/admin/accounts": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Find an account by its Clerk id
-         * @description Its id, plan and balance.
-         */
-        get: operations["getAccount"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/admin/accounts/revoke-tokens": {
         parameters: {
             query?: never;
@@ -608,6 +588,146 @@ export interface paths {
          * @description Reads the whole ledger: a large one takes up to two minutes.
          */
         get: operations["verifyLedger"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/accounts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List accounts; with clerk_id, show the account of one person
+         * @description Newest first. With `clerk_id` the answer has `account`, else `accounts` and `next_cursor`. Filters can be combined; a page can be shorter than `limit` while `next_cursor` is not null.
+         */
+        get: operations["listAccounts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/accounts/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show an account
+         * @description Its balance, and when it was opened and closed.
+         */
+        get: operations["getAccount"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/accounts/{id}/entries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List an account's ledger entries, newest first
+         * @description As the person sees them by `GET /api/wallet/entries`.
+         */
+        get: operations["listAccountEntries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/accounts/{id}/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List an account's jobs, newest first
+         * @description As the person sees them by `GET /api/jobs`.
+         */
+        get: operations["listAccountJobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/accounts/{id}/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List an account's valid personal access tokens, newest first
+         * @description As the person sees them by `GET /api/tokens`: by name and last four characters.
+         */
+        get: operations["listAccountTokens"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/accounts/{id}/grants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the programs that the person has approved, newest first
+         * @description Live grants of OAuth.
+         */
+        get: operations["listAccountGrants"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/accounts/{id}/purchases": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List an account's purchases, newest first
+         * @description As the person sees them by `GET /api/purchases`.
+         */
+        get: operations["listAccountPurchases"];
         put?: never;
         post?: never;
         delete?: never;
@@ -715,6 +835,26 @@ export interface paths {
          * @description It stops working at once, on every replica.
          */
         delete: operations["revokeServiceKey"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what administrators have changed, newest first
+         * @description Every change by the API, the command line or the console has a line, which never changes.
+         */
+        get: operations["listActions"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1801,6 +1941,100 @@ export interface components {
             last_used_at: string | null;
             /** @description The key, returned only when it is made; keep it on a server */
             key?: string;
+        };
+        /**
+         * @example {
+         *       "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+         *       "clerk_id": "user_2abc",
+         *       "plan": "free",
+         *       "credits": 15,
+         *       "held": 5,
+         *       "created_at": "2026-11-21T12:00:00.000Z",
+         *       "closed_at": null
+         *     }
+         */
+        AdminAccount: {
+            /** Format: uuid */
+            id: string;
+            clerk_id: string;
+            plan: string;
+            /** @description Credits that can be spent; what jobs hold is already deducted. Below zero after an overage */
+            credits: number;
+            /** @description Credits reserved by running jobs */
+            held: number;
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description null: the account is open
+             */
+            closed_at: string | null;
+            /**
+             * @description Which of its properties a search has found
+             * @enum {string}
+             */
+            found_by?: "account_id" | "clerk_id" | "email" | "job_id" | "token" | "reference" | "purchase_id";
+        };
+        /**
+         * @example {
+         *       "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+         *       "created_at": "2026-11-21T12:00:00.000Z",
+         *       "action": "setApp",
+         *       "target": "app video",
+         *       "account_id": null,
+         *       "administrator": {
+         *         "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+         *         "clerk_id": "user_2abc"
+         *       },
+         *       "via": "console",
+         *       "token_id": null,
+         *       "reason": null,
+         *       "before": {
+         *         "starter_credits": 20
+         *       },
+         *       "after": {
+         *         "starter_credits": 50
+         *       }
+         *     }
+         */
+        AdminAction: {
+            /** Format: uuid */
+            id: string;
+            /** Format: date-time */
+            created_at: string;
+            /** @description The operation id of what was done */
+            action: string;
+            /** @description What it was done to, such as `app video` */
+            target: string | null;
+            /**
+             * Format: uuid
+             * @description The account that it concerns
+             */
+            account_id: string | null;
+            administrator: {
+                /**
+                 * Format: uuid
+                 * @description The administrator's account
+                 */
+                id: string;
+                clerk_id: string | null;
+            };
+            /** @enum {string} */
+            via: "api" | "cli" | "console";
+            /**
+             * Format: uuid
+             * @description The personal access token that was used
+             */
+            token_id: string | null;
+            reason: string | null;
+            /** @description What was changed, as it was; null: nothing was there */
+            before: {
+                [key: string]: unknown;
+            } | null;
+            /** @description What was changed, as it is since. Secrets are left out */
+            after: {
+                [key: string]: unknown;
+            } | null;
         };
     };
     responses: never;
@@ -6080,143 +6314,6 @@ export interface operations {
             };
         };
     };
-    getAccount: {
-        parameters: {
-            query: {
-                /** @description The Clerk user id */
-                clerk_id: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "account": {
-                     *         "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
-                     *         "clerk_id": "user_2abc",
-                     *         "plan": "free",
-                     *         "credits": 15,
-                     *         "held": 5
-                     *       }
-                     *     }
-                     */
-                    "application/json": {
-                        account: components["schemas"]["Account"];
-                    };
-                };
-            };
-            /** @description Bad request; `field` names the field that is wrong, if there is one */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @enum {string} */
-                        error: "invalid_request";
-                        /** @description The field that is wrong, as sent */
-                        field?: string;
-                    } & WithRequired<components["schemas"]["Error"], "error">;
-                };
-            };
-            /** @description Unauthorized; `signin_url` is where to sign in */
-            401: {
-                headers: {
-                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
-                    "WWW-Authenticate"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @enum {string} */
-                        error: "not_signed_in" | "invalid_token" | "token_expired" | "token_revoked" | "token_not_active_yet" | "session_pending";
-                        signin_url: string;
-                    } & WithRequired<components["schemas"]["SessionUnauthorized"], "error" | "signin_url">;
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @enum {string} */
-                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "not_an_administrator";
-                        /** @description The scope that the token lacks */
-                        scope?: string;
-                    } & WithRequired<components["schemas"]["Error"], "error">;
-                };
-            };
-            /** @description Not found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @enum {string} */
-                        error: "account_not_found";
-                    } & WithRequired<components["schemas"]["Error"], "error">;
-                };
-            };
-            /** @description Too many requests; try again after `Retry-After` */
-            429: {
-                headers: {
-                    /** @description Seconds to wait */
-                    "Retry-After"?: number;
-                    /** @description Requests allowed in a window */
-                    "RateLimit-Limit"?: number;
-                    /** @description Requests left in this window */
-                    "RateLimit-Remaining"?: number;
-                    /** @description Seconds until the next window */
-                    "RateLimit-Reset"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @enum {string} */
-                        error: "rate_limited";
-                    } & WithRequired<components["schemas"]["Error"], "error">;
-                };
-            };
-            /** @description Something went wrong on our side */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @enum {string} */
-                        error: "internal_error";
-                    } & WithRequired<components["schemas"]["Error"], "error">;
-                };
-            };
-            /** @description Not available now; try again after `Retry-After` */
-            503: {
-                headers: {
-                    /** @description Seconds to wait */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @enum {string} */
-                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable";
-                    } & WithRequired<components["schemas"]["Error"], "error">;
-                };
-            };
-        };
-    };
     revokeAccountTokens: {
         parameters: {
             query?: never;
@@ -6652,6 +6749,1098 @@ export interface operations {
                     "application/json": {
                         /** @enum {string} */
                         error: "rate_limited";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+        };
+    };
+    listAccounts: {
+        parameters: {
+            query?: {
+                /** @description The Clerk user id: answers one account */
+                clerk_id?: string;
+                /** @description true: only those below zero, by account id */
+                negative?: boolean;
+                /** @description true: only closed ones; false: only open ones */
+                closed?: boolean;
+                /** @description By when they were opened; with `closed=true`, by when they were closed */
+                sort?: "newest" | "oldest";
+                limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "accounts": [
+                     *         {
+                     *           "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                     *           "clerk_id": "user_2abc",
+                     *           "plan": "free",
+                     *           "credits": 15,
+                     *           "held": 5,
+                     *           "created_at": "2026-11-21T12:00:00.000Z",
+                     *           "closed_at": null
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
+                    "application/json": {
+                        account?: components["schemas"]["Account"];
+                        accounts?: components["schemas"]["AdminAccount"][];
+                        /** @description null on the last page */
+                        next_cursor?: string | null;
+                    };
+                };
+            };
+            /** @description Bad request; `field` names the field that is wrong, if there is one */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request";
+                        /** @description The field that is wrong, as sent */
+                        field?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Unauthorized; `signin_url` is where to sign in */
+            401: {
+                headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "not_signed_in" | "invalid_token" | "token_expired" | "token_revoked" | "token_not_active_yet" | "session_pending";
+                        signin_url: string;
+                    } & WithRequired<components["schemas"]["SessionUnauthorized"], "error" | "signin_url">;
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "not_an_administrator";
+                        /** @description The scope that the token lacks */
+                        scope?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "account_not_found";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Requests allowed in a window */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests left in this window */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the next window */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited" | "too_many_at_once";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+        };
+    };
+    getAccount: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The account id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "account": {
+                     *         "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                     *         "clerk_id": "user_2abc",
+                     *         "plan": "free",
+                     *         "credits": 15,
+                     *         "held": 5,
+                     *         "created_at": "2026-11-21T12:00:00.000Z",
+                     *         "closed_at": null
+                     *       }
+                     *     }
+                     */
+                    "application/json": {
+                        account: components["schemas"]["AdminAccount"];
+                    };
+                };
+            };
+            /** @description Bad request; `field` names the field that is wrong, if there is one */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request";
+                        /** @description The field that is wrong, as sent */
+                        field?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Unauthorized; `signin_url` is where to sign in */
+            401: {
+                headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "not_signed_in" | "invalid_token" | "token_expired" | "token_revoked" | "token_not_active_yet" | "session_pending";
+                        signin_url: string;
+                    } & WithRequired<components["schemas"]["SessionUnauthorized"], "error" | "signin_url">;
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "not_an_administrator";
+                        /** @description The scope that the token lacks */
+                        scope?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "account_not_found";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Requests allowed in a window */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests left in this window */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the next window */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+        };
+    };
+    listAccountEntries: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The account id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "entries": [
+                     *         {
+                     *           "seq": 2,
+                     *           "kind": "job_reserve",
+                     *           "amount": -5,
+                     *           "balance_after": 15,
+                     *           "job_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                     *           "reference": null,
+                     *           "reason": null,
+                     *           "corrects_job_id": null,
+                     *           "created_at": "2026-11-21T12:00:00.000Z"
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
+                    "application/json": {
+                        entries: components["schemas"]["Entry"][];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            /** @description Bad request; `field` names the field that is wrong, if there is one */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request";
+                        /** @description The field that is wrong, as sent */
+                        field?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Unauthorized; `signin_url` is where to sign in */
+            401: {
+                headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "not_signed_in" | "invalid_token" | "token_expired" | "token_revoked" | "token_not_active_yet" | "session_pending";
+                        signin_url: string;
+                    } & WithRequired<components["schemas"]["SessionUnauthorized"], "error" | "signin_url">;
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "not_an_administrator";
+                        /** @description The scope that the token lacks */
+                        scope?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "account_not_found";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Requests allowed in a window */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests left in this window */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the next window */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited" | "too_many_at_once";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+        };
+    };
+    listAccountJobs: {
+        parameters: {
+            query?: {
+                /** @description Lowercase letters, digits and hyphens */
+                app?: string;
+                status?: "started" | "completed" | "failed";
+                limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The account id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "jobs": [
+                     *         {
+                     *           "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                     *           "app_slug": "video",
+                     *           "action": "render",
+                     *           "status": "completed",
+                     *           "reserved": 5,
+                     *           "actual_cost": 3,
+                     *           "requested_cost": 3,
+                     *           "refunded": 0,
+                     *           "metadata": {
+                     *             "description": "Render preview clip"
+                     *           },
+                     *           "failure_reason": null,
+                     *           "expires_at": "2026-11-22T12:00:00.000Z",
+                     *           "created_at": "2026-11-21T12:00:00.000Z",
+                     *           "updated_at": "2026-11-21T12:00:00.000Z"
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
+                    "application/json": {
+                        jobs: components["schemas"]["Job"][];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            /** @description Bad request; `field` names the field that is wrong, if there is one */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request";
+                        /** @description The field that is wrong, as sent */
+                        field?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Unauthorized; `signin_url` is where to sign in */
+            401: {
+                headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "not_signed_in" | "invalid_token" | "token_expired" | "token_revoked" | "token_not_active_yet" | "session_pending";
+                        signin_url: string;
+                    } & WithRequired<components["schemas"]["SessionUnauthorized"], "error" | "signin_url">;
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "not_an_administrator";
+                        /** @description The scope that the token lacks */
+                        scope?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "account_not_found";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Requests allowed in a window */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests left in this window */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the next window */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited" | "too_many_at_once";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+        };
+    };
+    listAccountTokens: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The account id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "tokens": [
+                     *         {
+                     *           "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                     *           "name": "focus on ada-laptop",
+                     *           "last_four": "x4Kq",
+                     *           "scopes": [
+                     *             "account"
+                     *           ],
+                     *           "created_at": "2026-11-21T12:00:00.000Z",
+                     *           "last_used_at": "2026-11-21T12:30:00.000Z",
+                     *           "last_used_from": "203.0.113.9",
+                     *           "expires_at": "2027-02-19T12:00:00.000Z",
+                     *           "current": true
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
+                    "application/json": {
+                        tokens: {
+                            /** Format: uuid */
+                            id: string;
+                            /** @description The name that the device gave at login */
+                            name: string;
+                            /** @description The last four characters of the token, to recognise it by */
+                            last_four: string;
+                            scopes: ("account" | "oauth" | "admin")[];
+                            /** Format: date-time */
+                            created_at: string;
+                            /**
+                             * Format: date-time
+                             * @description When the token was last used, to the minute; null: never
+                             */
+                            last_used_at: string | null;
+                            /** @description The address that the token was last used from, noted with last_used_at; null: unknown */
+                            last_used_from: string | null;
+                            /** Format: date-time */
+                            expires_at: string;
+                            /** @description Whether this request was made with the token */
+                            current: boolean;
+                        }[];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            /** @description Bad request; `field` names the field that is wrong, if there is one */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request";
+                        /** @description The field that is wrong, as sent */
+                        field?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Unauthorized; `signin_url` is where to sign in */
+            401: {
+                headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "not_signed_in" | "invalid_token" | "token_expired" | "token_revoked" | "token_not_active_yet" | "session_pending";
+                        signin_url: string;
+                    } & WithRequired<components["schemas"]["SessionUnauthorized"], "error" | "signin_url">;
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "not_an_administrator";
+                        /** @description The scope that the token lacks */
+                        scope?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "account_not_found";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Requests allowed in a window */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests left in this window */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the next window */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited" | "too_many_at_once";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+        };
+    };
+    listAccountGrants: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The account id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "grants": [
+                     *         {
+                     *           "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                     *           "client_id": "video",
+                     *           "name": "Video",
+                     *           "resource": null,
+                     *           "scopes": [
+                     *             "account"
+                     *           ],
+                     *           "created_at": "2026-11-21T12:00:00.000Z",
+                     *           "last_used_at": null
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
+                    "application/json": {
+                        grants: {
+                            /** Format: uuid */
+                            id: string;
+                            /** @description The program that the person approved */
+                            client_id: string;
+                            /** @description What the operator calls it; null: it is not a registered app */
+                            name: string | null;
+                            /** @description The API that its tokens are for; null: this service */
+                            resource: string | null;
+                            scopes: ("account" | "oauth" | "admin")[];
+                            /** Format: date-time */
+                            created_at: string;
+                            /** Format: date-time */
+                            last_used_at: string | null;
+                        }[];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            /** @description Bad request; `field` names the field that is wrong, if there is one */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request";
+                        /** @description The field that is wrong, as sent */
+                        field?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Unauthorized; `signin_url` is where to sign in */
+            401: {
+                headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "not_signed_in" | "invalid_token" | "token_expired" | "token_revoked" | "token_not_active_yet" | "session_pending";
+                        signin_url: string;
+                    } & WithRequired<components["schemas"]["SessionUnauthorized"], "error" | "signin_url">;
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "not_an_administrator";
+                        /** @description The scope that the token lacks */
+                        scope?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "account_not_found";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Requests allowed in a window */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests left in this window */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the next window */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+        };
+    };
+    listAccountPurchases: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The account id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "purchases": [
+                     *         {
+                     *           "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                     *           "pack": "small",
+                     *           "name": "100 credits",
+                     *           "credits": 100,
+                     *           "price": 500,
+                     *           "currency": "usd",
+                     *           "status": "paid",
+                     *           "amount": 500,
+                     *           "refunded_credits": 0,
+                     *           "disputed": false,
+                     *           "automatic": false,
+                     *           "failure_reason": null,
+                     *           "receipt_url": "https://pay.stripe.com/receipts/…",
+                     *           "checkout_url": null,
+                     *           "created_at": "2026-11-21T12:00:00.000Z",
+                     *           "paid_at": "2026-11-21T12:00:00.000Z"
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
+                    "application/json": {
+                        purchases: components["schemas"]["Purchase"][];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            /** @description Bad request; `field` names the field that is wrong, if there is one */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request";
+                        /** @description The field that is wrong, as sent */
+                        field?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Unauthorized; `signin_url` is where to sign in */
+            401: {
+                headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "not_signed_in" | "invalid_token" | "token_expired" | "token_revoked" | "token_not_active_yet" | "session_pending";
+                        signin_url: string;
+                    } & WithRequired<components["schemas"]["SessionUnauthorized"], "error" | "signin_url">;
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "not_an_administrator";
+                        /** @description The scope that the token lacks */
+                        scope?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "account_not_found";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Requests allowed in a window */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests left in this window */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the next window */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -7623,6 +8812,158 @@ export interface operations {
                     "application/json": {
                         /** @enum {string} */
                         error: "rate_limited";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+        };
+    };
+    listActions: {
+        parameters: {
+            query?: {
+                /** @description Only what concerns this account */
+                account_id?: string;
+                /** @description Only what the administrator with this account did */
+                administrator?: string;
+                /** @description Only this operation id */
+                action?: string;
+                /** @description Only this target, such as `app video` */
+                target?: string;
+                limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. A page ends at 1 MiB */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "actions": [
+                     *         {
+                     *           "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                     *           "created_at": "2026-11-21T12:00:00.000Z",
+                     *           "action": "setApp",
+                     *           "target": "app video",
+                     *           "account_id": null,
+                     *           "administrator": {
+                     *             "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                     *             "clerk_id": "user_2abc"
+                     *           },
+                     *           "via": "console",
+                     *           "token_id": null,
+                     *           "reason": null,
+                     *           "before": {
+                     *             "starter_credits": 20
+                     *           },
+                     *           "after": {
+                     *             "starter_credits": 50
+                     *           }
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
+                    "application/json": {
+                        actions: components["schemas"]["AdminAction"][];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            /** @description Bad request; `field` names the field that is wrong, if there is one */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request";
+                        /** @description The field that is wrong, as sent */
+                        field?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Unauthorized; `signin_url` is where to sign in */
+            401: {
+                headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "not_signed_in" | "invalid_token" | "token_expired" | "token_revoked" | "token_not_active_yet" | "session_pending";
+                        signin_url: string;
+                    } & WithRequired<components["schemas"]["SessionUnauthorized"], "error" | "signin_url">;
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "not_an_administrator";
+                        /** @description The scope that the token lacks */
+                        scope?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Requests allowed in a window */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests left in this window */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the next window */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };

@@ -9,6 +9,7 @@ import type { Db } from './tables.ts'
 /** The placement of every table. A migration that adds a table adds it here; a test compares the two. */
 export const PLACES: Record<string, { by: string } | 'everywhere' | 'coordinator'> = {
   accounts: { by: 'id' },
+  admin_actions: { by: 'account_id' },
   app_grants: { by: 'account_id' },
   budgets: { by: 'account_id' },
   jobs: { by: 'account_id' },

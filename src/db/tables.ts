@@ -118,6 +118,24 @@ export interface Tables {
     actor: string | null
     created_at: Timestamp
   }
+  admin_actions: {
+    /** The account that it concerns, else the administrator's own */
+    account_id: string
+    id: string
+    concerns_account: boolean
+    actor_id: string
+    via: 'api' | 'cli' | 'console'
+    /** The personal access token that it was done with */
+    token_id: string | null
+    /** The operation id */
+    action: string
+    /** What it was done to, such as `app video` or `job 0195…` */
+    target: string | null
+    reason: string | null
+    before: Json
+    after: Json
+    created_at: Timestamp
+  }
   app_additions: {
     app_slug: string
     field: 'origins' | 'redirect_uris' | 'resources'

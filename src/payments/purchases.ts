@@ -122,6 +122,24 @@ async function refuseClosed(db: Db, id: string): Promise<void> {
 export const findPurchase = (db: Db, account_id: string, id: string) =>
   db.selectFrom('purchases').selectAll().where('account_id', '=', account_id).where('id', '=', id).executeTakeFirst()
 
+/** A page of an account's purchases, newest first. */
+export async function purchasesPage(
+  db: Db,
+  account_id: string,
+  { limit = 50, cursor }: { limit?: number | undefined; cursor?: string | undefined },
+): Promise<{ purchases: PurchaseRow[]; next_cursor: string | null }> {
+  const rows = await db
+    .selectFrom('purchases')
+    .selectAll()
+    .where('account_id', '=', account_id)
+    .$if(cursor !== undefined, (purchases) => purchases.where('id', '<', cursor ?? ''))
+    .orderBy('id', 'desc')
+    .limit(limit + 1)
+    .execute()
+  const purchases = rows.slice(0, limit)
+  return { purchases, next_cursor: rows.length > limit ? (purchases.at(-1)?.id ?? null) : null }
+}
+
 export const bought = (row: PurchaseRow): Bought => ({ ...row, refunds: row.refunds as { id: string }[] })
 
 const findSame = statement<

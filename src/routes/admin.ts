@@ -106,27 +106,6 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
   )
 
-  app.get(
-    '/api/admin/accounts',
-    {
-      schema: {
-        tags: ['Admin'],
-        operationId: 'getAccount',
-        summary: 'Find an account by its Clerk id',
-        description: 'Its id, plan and balance.',
-        querystring: Type.Object({ clerk_id: ClerkId }),
-        response: {
-          200: Type.Object(
-            { account: ref(Account) },
-            { description: 'OK', examples: [{ account: Account.examples[0] }] },
-          ),
-          ...refusals(administrator, accountNotFound),
-        },
-      },
-    },
-    async (request) => ({ account: await findAccount(app.db, accountIdOf(request.query.clerk_id)) }),
-  )
-
   app.post(
     '/api/admin/accounts/revoke-tokens',
     {

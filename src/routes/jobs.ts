@@ -16,17 +16,13 @@ import {
   settleKeyRequired,
   tooManyAtOnce,
 } from '../http/catalogue.ts'
-import { readPage } from '../http/pages.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
 import { metadataText } from '../http/validation.ts'
-import { MAX_PRINTED_BYTES } from '../ledger/metadata.ts'
+import { jobsPage } from '../ledger/lists.ts'
 import { reserve } from '../ledger/operations.ts'
-import { readJob, readJobs, readMetadata } from '../ledger/read.ts'
+import { readJob } from '../ledger/read.ts'
 import { Job, JobStartRequest, JobStartResponse, JobStatus, readAccount, settleSecurity } from '../schemas/jobs.ts'
 import { ListQuery, ref, Slug, Uuid } from '../schemas/primitives.ts'
-
-/** About how long a job is as JSON, but for its metadata. */
-const JOB_BYTES = 600
 
 /** JSON with sorted keys, so that equal requests have equal hashes. */
 const canonicalJson = configure({ deterministic: true })
@@ -148,21 +144,12 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { app: slug, status, limit = 50, cursor } = request.query
+      const { app: slug, status, limit, cursor } = request.query
       const { account_id, key_of } = await settler(request, request.query.account_id)
       if (key_of === null && account_id !== (request.query.account_id ?? account_id))
         throw badField('account_id', "is not your account. An app's server reads its jobs with X-App-Key")
       if (key_of !== null && slug !== undefined && slug !== key_of) throw settleKeyInvalid()
-
-      const read = (after: { id: string } | undefined, count: number) =>
-        readJobs(app.db, account_id, { app: key_of ?? slug, status }, after?.id ?? cursor, count)
-      const { rows, more } = await readPage(limit, read, ({ bytes }) => JOB_BYTES + bytes)
-      const jobs = []
-      for (const { bytes, ...job } of rows) {
-        if (bytes > MAX_PRINTED_BYTES) job.metadata = await readMetadata(app.db, account_id, job.id)
-        jobs.push(job)
-      }
-      return { jobs, next_cursor: more ? (jobs.at(-1)?.id ?? null) : null }
+      return jobsPage(app.db, account_id, { app: key_of ?? slug, status }, { limit, cursor })
     },
   )
 

@@ -15,7 +15,7 @@ import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
 import { enable, resume, turnOff } from '../payments/auto-topup.ts'
 import { findPack } from '../payments/packs.ts'
 import { findPayer } from '../payments/payers.ts'
-import { beginPurchase, findPurchase } from '../payments/purchases.ts'
+import { beginPurchase, findPurchase, purchasesPage } from '../payments/purchases.ts'
 import { autoTopupOf, purchaseOf } from '../payments/texts.ts'
 import { AutoTopup, Money, Purchase } from '../schemas/payments.ts'
 import { Credits, ListQuery, nullable, ref, Slug, Uuid } from '../schemas/primitives.ts'
@@ -106,20 +106,8 @@ export const purchaseRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { limit = 50, cursor } = request.query
-      const rows = await app.db
-        .selectFrom('purchases')
-        .selectAll()
-        .where('account_id', '=', callerOf(request).id)
-        .$if(cursor !== undefined, (purchases) => purchases.where('id', '<', cursor ?? ''))
-        .orderBy('id', 'desc')
-        .limit(limit + 1)
-        .execute()
-      const page = rows.slice(0, limit)
-      return {
-        purchases: page.map(purchaseOf),
-        next_cursor: rows.length > limit ? (page.at(-1)?.id ?? null) : null,
-      }
+      const { purchases, next_cursor } = await purchasesPage(app.db, callerOf(request).id, request.query)
+      return { purchases: purchases.map(purchaseOf), next_cursor }
     },
   )
 

@@ -6,11 +6,11 @@ import { buyUrl } from '../access/redirects.ts'
 import { openAccount } from '../accounts/open.ts'
 import type { Db } from '../db/tables.ts'
 import { badField, tooManyAtOnce } from '../http/catalogue.ts'
-import { readPage } from '../http/pages.ts'
 import { refusals, signedIn } from '../http/refusals.ts'
 import { balancesBefore } from '../ledger/history.ts'
+import { entriesPage } from '../ledger/lists.ts'
 import { visit } from '../ledger/operations.ts'
-import { readEntries, readWallet, type Wallet } from '../ledger/read.ts'
+import { readWallet, type Wallet } from '../ledger/read.ts'
 import { autoTopupOf } from '../payments/texts.ts'
 import { Entry, WalletResponse } from '../schemas/account.ts'
 import { ListQuery, ref, Slug } from '../schemas/primitives.ts'
@@ -111,12 +111,8 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request, reply) => {
       const { limit = 50, cursor, until } = request.query
       const account_id = callerOf(request).id
-      const newest = until === undefined ? Number.MAX_SAFE_INTEGER : await lastSeq(app.db, account_id, momentOf(until))
-      const first = Math.min(newest + 1, Number(cursor ?? Number.MAX_SAFE_INTEGER))
-      const read = (last: { seq: number } | undefined, count: number) =>
-        readEntries(app.db, account_id, last?.seq ?? first, count)
-      const { rows: entries, more } = await readPage(limit, read, entryBytes)
-      const next_cursor = more ? String(entries.at(-1)?.seq) : null
+      const newest = until === undefined ? undefined : await lastSeq(app.db, account_id, momentOf(until))
+      const { entries, next_cursor } = await entriesPage(app.db, account_id, { limit, cursor }, newest)
       reply.header('vary', [reply.getHeader('vary'), 'Accept'].filter(Boolean).join(', '))
       if (request.accepts().type(['application/json', 'text/csv']) !== 'text/csv') return { entries, next_cursor }
 
@@ -129,10 +125,6 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
   )
 }
-
-/** About how long an entry is as JSON. */
-const entryBytes = ({ reference, reason }: { reference: string | null; reason: string | null }): number =>
-  300 + Buffer.byteLength(reference ?? '') + Buffer.byteLength(reason ?? '')
 
 /** The number of the last entry up to a time; 0 without one. */
 async function lastSeq(db: Db, account_id: string, until: Date): Promise<number> {

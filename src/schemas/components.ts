@@ -11,6 +11,7 @@ import {
   JobStartRequest,
   JobStartResponse,
 } from './jobs.ts'
+import { AdminAccount, AdminAction } from './operator.ts'
 import { AutoTopup, Pack, Purchase, ServiceKey } from './payments.ts'
 import { WebhookDelivery, WebhookEndpoint, WebhookMessage } from './webhooks.ts'
 
@@ -38,4 +39,6 @@ export const components = [
   Pack,
   Purchase,
   ServiceKey,
+  AdminAccount,
+  AdminAction,
 ]

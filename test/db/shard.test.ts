@@ -81,6 +81,7 @@ t.test('every table gets its place, and every foreign key comes back', async (t)
   t.strictSame(
     functions.map(({ name }) => name),
     [
+      'admin_actions_refuse_change()',
       'credits_after(bigint,bigint,bigint,boolean)',
       'ledger_entries_refuse_change()',
       'merge_metadata(jsonb,jsonb)',

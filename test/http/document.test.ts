@@ -23,6 +23,8 @@ const ELSEWHERE = new Set([
 const SEMANTIC: Record<string, string[]> = {
   signInLocally: ['redirect_to'],
   createPurchase: ['return_to'],
+  // One account, or a list; a list has its own cursors, and that of accounts below zero one order.
+  listAccounts: ['clerk_id', 'cursor', 'sort'],
   // What Stripe charges of a currency, and its prices.
   setPack: ['price', 'stripe_price_id'],
   // At least the price of the pack.
@@ -131,10 +133,17 @@ async function prepare(app: App, administrator: Person) {
   const { tokens } = (await administrator.get('/api/tokens')).json()
   const [running, waiting, kept] = await Promise.all([jobs(), logins(), endpoints()])
   const byId = { id: kept, endpoint_id: kept }
+  const ofAccount = { id: [ada.id] }
   return {
     everywhere: { slug: [slug], app: [slug], clerk_id: [ada.clerkId], cost_estimate: [1, 5], actual_cost: [0, 1, 3] },
     of: {
       getJob: { id: running },
+      getAccount: ofAccount,
+      listAccountEntries: ofAccount,
+      listAccountJobs: ofAccount,
+      listAccountTokens: ofAccount,
+      listAccountGrants: ofAccount,
+      listAccountPurchases: ofAccount,
       heartbeatJob: { id: running },
       completeJob: { job_id: await jobs() },
       failJob: { job_id: await jobs() },

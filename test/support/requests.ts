@@ -172,6 +172,12 @@ function suspects(schema: Schema): unknown[] {
   return wrong
 }
 
+/** In an address every value is text; one that reads as a number is one, and so are `true` and `false`. */
+function readAs({ type }: Schema, sent: string): unknown {
+  if (type === 'integer' && sent.trim() !== '' && !Number.isNaN(Number(sent))) return Number(sent)
+  return type === 'boolean' && ['true', 'false'].includes(sent) ? sent === 'true' : sent
+}
+
 /**
  * The request with one thing that the document forbids, as a list: each parameter and field of the body missing where it is
  * required, and wrong.
@@ -192,9 +198,7 @@ export function forbiddenRequests(
       const sent = String(value)
       if (group === 'header' && !/^[\x21-\x7e]+$/.test(sent)) continue
       if (group === 'path' && /^\.{0,2}$/.test(sent)) continue
-      // In an address every value is text; one that reads as a number is one.
-      const read = schema.type === 'integer' && sent.trim() !== '' && !Number.isNaN(Number(sent)) ? Number(sent) : sent
-      if (!faultOf(read, ...place, 'parameters', String(i), 'schema')) continue
+      if (!faultOf(readAs(schema, sent), ...place, 'parameters', String(i), 'schema')) continue
       found.push({ what: `${name}=${sent.slice(0, 40)}`, request: { ...drawn, [where]: { ...others, [name]: sent } } })
     }
   }

@@ -112,7 +112,7 @@ export async function refund(focus: Focus, options: RefundOptions, id: string): 
 export async function account(focus: Focus, _: object, clerk_id: string): Promise<void> {
   const answer = await focus.ask((api) => api.GET('/api/admin/accounts', { params: { query: { clerk_id } } }))
   if (focus.json) return printJson(answer)
-  printAccount(answer.account)
+  if (answer.account) printAccount(answer.account)
 }
 
 function printAccount({ id, clerk_id, plan, credits, held }: Account): void {

@@ -1,0 +1,163 @@
+import type { FastifyRequest } from 'fastify'
+import { sql } from 'kysely'
+import { v7 as uuidv7 } from 'uuid'
+import { callerOf } from '../access/caller.ts'
+import { isoTime, type Query, statement } from '../db/statement.ts'
+import type { Db } from '../db/tables.ts'
+import { jsonBytes, readPage } from '../http/pages.ts'
+
+/**
+ * The audit log: what administrators changed. A line is written in the transaction of the change that it describes, and never changes
+ * afterwards. It names the administrator by account id; the Clerk id is read from the account, which forgets it when it is erased.
+ */
+
+/** Who changes something, and by which way. */
+export interface Actor {
+  /** The administrator's account */
+  id: string
+  via: 'api' | 'cli' | 'console'
+  token_id: string | null
+}
+
+/** What was done. It must not contain secrets, or hashes of them. */
+export interface Action {
+  /** The operation id of the route */
+  action: string
+  /** What it was done to, such as `app video` */
+  target?: string
+  /** The account that it concerns; absent: none */
+  account_id?: string
+  reason?: string
+  before?: object
+  after?: object
+}
+
+/** The administrator who sent a request. @param via absent: the API, or the command line by its user agent */
+export function actorOf(request: FastifyRequest, via?: Actor['via']): Actor {
+  const { id, token_id } = callerOf(request)
+  const isCli = /^focus-cli\b/.test(request.headers['user-agent'] ?? '')
+  return { id, via: via ?? (isCli ? 'cli' : 'api'), token_id }
+}
+
+const insert = statement<
+  {
+    account_id: string
+    id: string
+    concerns_account: boolean
+    actor_id: string
+    via: string
+    token_id: string | null
+    action: string
+    target: string | null
+    reason: string | null
+    before: string | null
+    after: string | null
+  },
+  { id: string }
+>(
+  'record_action',
+  `insert into admin_actions (account_id, id, concerns_account, actor_id, via, token_id, action, target, reason, before, after)
+  values ($account_id::uuid, $id::uuid, $concerns_account::bool, $actor_id::uuid, $via, $token_id::uuid, $action, $target, $reason,
+    $before::jsonb, $after::jsonb)
+  returning id`,
+)
+
+const rowOf = (actor: Actor, { action, target, account_id, reason, before, after }: Action) => ({
+  account_id: account_id ?? actor.id,
+  id: uuidv7(),
+  concerns_account: account_id !== undefined,
+  ...{ actor_id: actor.id, via: actor.via, token_id: actor.token_id, action },
+  target: target ?? null,
+  reason: reason ?? null,
+  before: before ? JSON.stringify(before) : null,
+  after: after ? JSON.stringify(after) : null,
+})
+
+/** Writes a line of the audit log. @param db the transaction of the change */
+export async function recordAction(db: Db, actor: Actor, action: Action): Promise<void> {
+  await insert(db, rowOf(actor, action))
+}
+
+/** The same as a statement, for `rows` of a ledger operation: it is committed where the operation changes something. */
+export const actionQuery = (actor: Actor, action: Action): Query => insert.query(rowOf(actor, action))
+
+/** The fields of two states that differ, for `before` and `after`. */
+export function differing(before: object | undefined, after: object): { before?: object; after: object } {
+  const text = (state: object | undefined, field: string) =>
+    JSON.stringify((state as Record<string, unknown> | undefined)?.[field])
+  const pick = (state: object) =>
+    Object.fromEntries(Object.entries(state).filter(([field]) => text(before, field) !== text(after, field)))
+  return { ...(before && { before: pick(before) }), after: pick(after) }
+}
+
+export interface ActionFilter {
+  /** Concerning this account */
+  account_id?: string | undefined
+  /** By this administrator, by account id */
+  administrator?: string | undefined
+  action?: string | undefined
+  target?: string | undefined
+}
+
+/** A line of the audit log as it is answered. */
+export interface ActionRow {
+  id: string
+  /** ISO 8601 */
+  created_at: string
+  action: string
+  target: string | null
+  account_id: string | null
+  administrator: { id: string; clerk_id: string | null }
+  via: Actor['via']
+  token_id: string | null
+  reason: string | null
+  before: Record<string, unknown> | null
+  after: Record<string, unknown> | null
+}
+
+const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
+
+/** A page of the audit log, newest first. */
+export async function listActions(
+  db: Db,
+  { account_id, administrator, target, action }: ActionFilter,
+  { limit = 50, cursor }: { limit?: number | undefined; cursor?: string | undefined },
+): Promise<{ actions: ActionRow[]; next_cursor: string | null }> {
+  const read = (last: { id: string } | undefined, count: number) => {
+    let lines = db.selectFrom('admin_actions')
+    if (account_id !== undefined)
+      lines = lines.where('account_id', '=', account_id).where('concerns_account', '=', true)
+    if (administrator !== undefined) lines = lines.where('actor_id', '=', administrator)
+    if (target !== undefined) lines = lines.where('target', '=', target)
+    if (action !== undefined) lines = lines.where('action', '=', action)
+    return lines
+      .select(['id', 'action', 'target', 'account_id', 'concerns_account', 'actor_id', 'via', 'token_id', 'reason'])
+      .select(['before', 'after', sql<string>`${sql.raw(isoTime('created_at'))}`.as('created_at')])
+      .where('id', '<', last?.id ?? cursor ?? LAST_ID)
+      .orderBy('id', 'desc')
+      .limit(count)
+      .execute()
+  }
+  const { rows, more } = await readPage(limit, read, jsonBytes)
+  const names = await clerkIdsOf(
+    db,
+    rows.map(({ actor_id }) => actor_id),
+  )
+  const actions = rows.map(({ actor_id, concerns_account, account_id, ...row }) => ({
+    ...row,
+    account_id: concerns_account ? account_id : null,
+    administrator: { id: actor_id, clerk_id: names.get(actor_id) ?? null },
+  }))
+  return { actions, next_cursor: more ? (actions.at(-1)?.id ?? null) : null }
+}
+
+/** The Clerk ids of accounts; an account without one here never existed. Two reads and no join, because actions are sharded otherwise. */
+async function clerkIdsOf(db: Db, ids: string[]): Promise<Map<string, string>> {
+  if (ids.length === 0) return new Map()
+  const found = await db
+    .selectFrom('accounts')
+    .select(['id', 'clerk_id'])
+    .where('id', 'in', [...new Set(ids)])
+    .execute()
+  return new Map(found.map(({ id, clerk_id }) => [id, clerk_id]))
+}

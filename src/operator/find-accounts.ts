@@ -1,0 +1,137 @@
+import { sql } from 'kysely'
+import { NIL_ID } from '../accounts/account-id.ts'
+import { isoTime } from '../db/statement.ts'
+import type { Db } from '../db/tables.ts'
+import { accountNotFound, badField } from '../http/catalogue.ts'
+
+/** Accounts as an operator lists them. Every list follows an index; there is none on balances, which each posting changes. */
+
+/** An account as an operator sees it. */
+export interface AccountRow {
+  id: string
+  clerk_id: string
+  plan: string
+  credits: number
+  held: number
+  /** ISO 8601 */
+  created_at: string
+  /** ISO 8601; null: it is open */
+  closed_at: string | null
+}
+
+export const SORTS = ['newest', 'oldest'] as const
+
+export interface AccountFilter {
+  /** Only those whose balance is below zero */
+  negative?: boolean | undefined
+  /** true: only closed ones; false: only open ones */
+  closed?: boolean | undefined
+  /** By when they were opened; with `closed`, by when they were closed */
+  sort?: (typeof SORTS)[number] | undefined
+}
+
+export interface Page {
+  limit?: number | undefined
+  cursor?: string | undefined
+}
+
+const accounts = (db: Db) =>
+  db
+    .selectFrom('accounts')
+    .select([
+      ...(['id', 'clerk_id', 'plan', 'credits', 'held'] as const),
+      sql<string>`${sql.raw(isoTime('created_at'))}`.as('created_at'),
+      sql<string | null>`${sql.raw(isoTime('closed_at'))}`.as('closed_at'),
+    ])
+
+/** @throws {ApiError} 404 account_not_found */
+export async function readAccount(db: Db, id: string): Promise<AccountRow> {
+  const account = await accounts(db).where('id', '=', id).executeTakeFirst()
+  if (!account) throw accountNotFound()
+  return account
+}
+
+/** The accounts of these ids that exist, in this order. */
+export async function readAccounts(db: Db, ids: string[]): Promise<AccountRow[]> {
+  if (ids.length === 0) return []
+  const rows = await accounts(db).where('id', 'in', ids).execute()
+  return ids.flatMap((id) => rows.find((row) => row.id === id) ?? [])
+}
+
+/** Where a list by time goes on: a time in microseconds, and an id. */
+export const ACCOUNT_CURSOR = /^(?:([0-9]{1,17})_)?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/
+
+/**
+ * A page of accounts. Those below zero come by id, and a page of them may be short of `limit`, or empty, though there are more.
+ * @throws {ApiError} 400 for a cursor of another list, or an order that this list does not have
+ */
+export async function listAccounts(
+  db: Db,
+  filter: AccountFilter,
+  page: Page,
+): Promise<{ accounts: AccountRow[]; next_cursor: string | null }> {
+  const { negative = false, closed, sort } = filter
+  const [, micros, id] = ACCOUNT_CURSOR.exec(page.cursor ?? '') ?? []
+  const isOther = page.cursor !== undefined && (id === undefined || (micros === undefined) !== negative)
+  if (isOther) throw badField('cursor', 'is not of this list')
+  if (negative) {
+    if (sort !== undefined) throw badField('sort', 'cannot be given with negative, whose list is by id')
+    return listNegative(db, closed, id, page.limit)
+  }
+  return listByTime(db, { closed, sort }, micros && id ? { micros, id } : undefined, page.limit)
+}
+
+async function listByTime(
+  db: Db,
+  { closed, sort = 'newest' }: AccountFilter,
+  after: { micros: string; id: string } | undefined,
+  limit = 50,
+) {
+  const by = closed ? 'closed_at' : 'created_at'
+  const [direction, compare] = sort === 'newest' ? (['desc', '<'] as const) : (['asc', '>'] as const)
+  const place =
+    after &&
+    sql<boolean>`(${sql.ref(by)}, id) ${sql.raw(compare)}
+      (to_timestamp(0) + ${after.micros}::bigint * interval '1 microsecond', ${after.id}::uuid)`
+  const rows = await accounts(db)
+    .select(sql<number>`(extract(epoch from ${sql.ref(by)}) * 1000000)::bigint`.as('micros'))
+    .$if(closed !== undefined, (all) => all.where('closed_at', closed ? 'is not' : 'is', null))
+    .$if(place !== undefined, (all) => all.where(place as NonNullable<typeof place>))
+    .orderBy(`accounts.${by}`, direction)
+    .orderBy('id', direction)
+    .limit(limit + 1)
+    .execute()
+  const found = rows.slice(0, limit)
+  const last = found.at(-1)
+  return {
+    accounts: found.map(({ micros, ...account }) => account),
+    next_cursor: last && rows.length > limit ? `${last.micros}_${last.id}` : null,
+  }
+}
+
+/** Entries below zero that are read for one page. */
+const MOST_ENTRIES = 5_000
+
+/**
+ * An index on balances, also a partial one, would end HOT updates of accounts. So candidates come from the append-only entries: an
+ * account that is below zero has one with such a balance.
+ */
+async function listNegative(db: Db, closed: boolean | undefined, after: string | undefined, limit = 50) {
+  const { rows: entries } = await sql<{ account_id: string }>`
+    select account_id from ledger_entries where balance_after < 0 and account_id > ${after ?? NIL_ID}::uuid
+    order by account_id limit ${sql.lit(MOST_ENTRIES)}`.execute(db)
+  const candidates = [...new Set(entries.map(({ account_id }) => account_id))]
+  const rows = candidates.length
+    ? await accounts(db)
+        .where('id', 'in', candidates)
+        .where('credits', '<', 0)
+        .$if(closed !== undefined, (all) => all.where('closed_at', closed ? 'is not' : 'is', null))
+        .orderBy('id')
+        .limit(limit + 1)
+        .execute()
+    : []
+  const found = rows.slice(0, limit)
+  // Beyond the last candidate nothing has been read yet.
+  const unread = entries.length === MOST_ENTRIES ? (candidates.at(-1) ?? null) : null
+  return { accounts: found, next_cursor: rows.length > limit ? (found.at(-1)?.id ?? null) : unread }
+}

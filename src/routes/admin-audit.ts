@@ -1,0 +1,47 @@
+import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
+import { requireAdminOrKey } from '../access/service-keys.ts'
+import { tooManyAtOnce } from '../http/catalogue.ts'
+import { administrator, refusals } from '../http/refusals.ts'
+import { listActions } from '../operator/actions.ts'
+import { AdminAction } from '../schemas/operator.ts'
+import { ListQuery, NextCursor, PageLimit, ref, Uuid } from '../schemas/primitives.ts'
+
+/** What administrators have changed. */
+export const adminAuditRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  app.addHook('onRequest', requireAdminOrKey)
+
+  app.get(
+    '/api/admin/audit',
+    {
+      config: { large: true },
+      schema: {
+        tags: ['Admin'],
+        operationId: 'listActions',
+        summary: 'List what administrators have changed, newest first',
+        description: 'Every change by the API, the command line or the console has a line, which never changes.',
+        querystring: ListQuery({
+          account_id: Type.Optional({ ...Uuid, description: 'Only what concerns this account' }),
+          administrator: Type.Optional({ ...Uuid, description: 'Only what the administrator with this account did' }),
+          action: Type.Optional(Type.String({ maxLength: 100, description: 'Only this operation id' })),
+          target: Type.Optional(Type.String({ maxLength: 200, description: 'Only this target, such as `app video`' })),
+          limit: PageLimit(50),
+          cursor: Type.Optional({ ...Uuid, description: 'next_cursor of the previous page' }),
+        }),
+        response: {
+          200: Type.Object(
+            { actions: Type.Array(ref(AdminAction)), next_cursor: NextCursor },
+            {
+              description: 'OK. A page ends at 1 MiB',
+              examples: [{ actions: AdminAction.examples, next_cursor: null }],
+            },
+          ),
+          ...refusals(administrator, tooManyAtOnce),
+        },
+      },
+    },
+    async (request) => {
+      const { limit, cursor, ...filter } = request.query
+      return listActions(app.db, filter, { limit, cursor })
+    },
+  )
+}
