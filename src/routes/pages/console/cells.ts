@@ -5,7 +5,7 @@ import { amountText, movementText, timeText } from '../words.ts'
 export interface Cell {
   text: string
   href?: string | undefined
-  kind?: 'number' | 'id' | 'time' | 'state' | 'code'
+  kind?: 'number' | 'id' | 'time' | 'state' | 'code' | 'form'
   /** Shown to who points at it: the whole id, the exact time */
   title?: string
   /** For a copy button */
@@ -15,6 +15,8 @@ export interface Cell {
   style?: string
   /** A second line */
   note?: string | undefined
+  /** Of a form with one button, which says `text` */
+  form?: { action: string; field: string; value: string; of: string }
 }
 
 export const text = (value: string | null | undefined, more: Partial<Cell> = {}): Cell => ({
@@ -70,6 +72,13 @@ export function id(value: string | null, href?: string): Cell {
 export const state = ({ word, style }: { word: string; style: string }): Cell => ({ text: word, kind: 'state', style })
 
 export const code = (value: string, more: Partial<Cell> = {}): Cell => ({ text: value, kind: 'code', ...more })
+
+/** A button that leads to a confirming page. @param of what it is about, for screen readers */
+export const button = (word: string, action: string, of: string, field = 'of', value = ''): Cell => ({
+  text: word,
+  kind: 'form',
+  form: { action, field, value, of },
+})
 
 /** A line of a list of facts: what it is called, and one or more values. */
 export interface Fact {

@@ -1,11 +1,9 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
-import { moneyText } from '../../../payments/money.ts'
-import type { PurchaseRow } from '../../../payments/purchases.ts'
 import { oneOf, Uuid } from '../../../schemas/primitives.ts'
-import { amountText } from '../words.ts'
-import { amount, type Cell, id as idCell, state, text, time } from './cells.ts'
+import { id as idCell } from './cells.ts'
 import { consolePage } from './frame.ts'
 import { HELP } from './help.ts'
+import { PURCHASE_COLUMNS, purchaseCells } from './purchase-rows.ts'
 import { choice, table } from './table.ts'
 
 const ON_A_PAGE = 50
@@ -33,7 +31,7 @@ export const purchasePages: FastifyPluginAsyncTypebox = async (app) => {
         .limit(ON_A_PAGE + 1)
         .execute()
       const purchases = rows.slice(0, ON_A_PAGE)
-      return consolePage(request, reply, 'purchases', {
+      return consolePage(request, reply, 'list', {
         title: 'Purchases',
         section: 'purchases',
         help: HELP.purchases,
@@ -56,42 +54,4 @@ export const purchasePages: FastifyPluginAsyncTypebox = async (app) => {
       })
     },
   )
-}
-
-const OF_ACCOUNT = [
-  'When',
-  'Pack',
-  { text: 'Credits', number: true },
-  { text: 'Paid', number: true },
-  'State',
-  'Payment',
-]
-export const PURCHASE_COLUMNS = [...OF_ACCOUNT, 'Account']
-export const ACCOUNT_PURCHASE_COLUMNS = OF_ACCOUNT
-
-const STATES = {
-  open: { word: 'Not paid', style: '' },
-  processing: { word: 'With the bank', style: 'running' },
-  paid: { word: 'Paid', style: 'done-well' },
-  failed: { word: 'Failed', style: 'failed' },
-  expired: { word: 'Expired', style: '' },
-}
-
-export function purchaseCells(purchase: PurchaseRow): Cell[] {
-  const { created_at, pack_name, origin, credits, currency, status, taken_back, disputed, failure_reason } = purchase
-  const notes = [
-    ...(taken_back > 0 ? [`${amountText(taken_back)} credits taken back`] : []),
-    ...(failure_reason ? [failure_reason] : []),
-  ]
-  return [
-    time(created_at),
-    text(pack_name, { note: origin === 'auto' ? 'automatic top-up' : undefined }),
-    amount(credits),
-    { text: moneyText(purchase.amount ?? purchase.price, currency), kind: 'number' },
-    {
-      ...state(disputed ? { word: 'Disputed', style: 'failed' } : STATES[status]),
-      note: notes.join('; ') || undefined,
-    },
-    idCell(purchase.payment_id ?? purchase.checkout_id ?? purchase.id),
-  ]
 }

@@ -17,26 +17,26 @@ export interface Table {
 interface Column {
   text: string
   number?: boolean
-  /** The value of `sort` by which the list is ordered by this column */
-  sort?: string
+  /** The values of `sort` for the largest or latest first, and last; `usual`: the first is the order without `sort` */
+  sort?: { descending: string; ascending: string; usual?: boolean }
 }
 
 /** @param next_cursor of the list; null: its last page */
 export function table(
   request: FastifyRequest,
-  given: { caption: string; columns: (string | Column)[]; rows: Cell[][]; empty: string; next_cursor?: string | null },
+  given: { caption: string; columns: readonly (string | Column)[]; rows: Cell[][]; empty: string; next_cursor?: string | null },
 ): Table {
   const { caption, rows, empty, next_cursor } = given
   const { sort, cursor } = request.query as { sort?: string; cursor?: string }
   return {
     ...{ caption, rows, empty },
     columns: given.columns.map((column) => {
-      const { text, number = false, sort: key } = typeof column === 'string' ? { text: column } : (column as Column)
-      if (key === undefined) return { text, number }
-      // The first click gives the largest or latest first.
-      const now = sort === key ? 'ascending' : sort === `-${key}` ? 'descending' : undefined
-      const href = withQuery(request, { sort: now === 'descending' ? key : `-${key}`, cursor: undefined })
-      return { text, number, sort: { href, now } }
+      const { text, number = false, sort: by } = typeof column === 'string' ? { text: column } : (column as Column)
+      if (!by) return { text, number }
+      const chosen = sort ?? (by.usual ? by.descending : undefined)
+      const now = chosen === by.descending ? 'descending' : chosen === by.ascending ? 'ascending' : undefined
+      const next = now === 'descending' ? by.ascending : by.descending
+      return { text, number, sort: { href: withQuery(request, { sort: next, cursor: undefined }), now } }
     }),
     first: cursor === undefined ? undefined : withQuery(request, { cursor: undefined }),
     next: next_cursor ? withQuery(request, { cursor: next_cursor }) : undefined,
