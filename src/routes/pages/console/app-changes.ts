@@ -3,9 +3,10 @@ import { OVERLAP_MINUTES } from '../../../access/settle-keys.ts'
 import { isOrigin } from '../../../addresses.ts'
 import { badField } from '../../../http/catalogue.ts'
 import { isRedirectUri } from '../../../oauth/redirect-uris.ts'
+import { actorOf } from '../../../operator/actions.ts'
+import { type AppChanges, setApp } from '../../../operator/app-changes.ts'
 import { amountText, creditsText, timeText } from '../words.ts'
 import { type AppRow, countGranted, findApp } from './app-reads.ts'
-import { callApi } from './call-api.ts'
 import { type Asked, addChange, type Fields, type Plan } from './changes.ts'
 import { overageText, peopleText } from './console-words.ts'
 import { HELP } from './help.ts'
@@ -34,7 +35,8 @@ export function addAppChanges(app: FastifyInstance): void {
         back: '/console/apps',
         async act() {
           const name = fields.text('name')
-          await setApp({ request, params: { slug }, fields }, { starter_credits, origins, ...(name && { name }) })
+          const given = { starter_credits, origins, ...(name && { name }) }
+          await setApp(app, actorOf(request, 'console'), slug, given)
           return { notice: `${slug} is registered.`, to: `/console/apps/${slug}` }
         },
       }
@@ -60,7 +62,7 @@ export function addAppChanges(app: FastifyInstance): void {
       return {
         ...change(before, effects),
         async act() {
-          await setApp(asked, { ...(name && { name }), starter_credits, max_overage })
+          await save(asked, { ...(name && { name }), starter_credits, max_overage })
           return { notice: `Changed. ${effects.join(' ')}` }
         },
       }
@@ -89,7 +91,7 @@ export function addAppChanges(app: FastifyInstance): void {
       return {
         ...change(before, effects),
         async act() {
-          await setApp(asked, lists)
+          await save(asked, lists)
           return { notice: `Changed. ${effects.join(' ')}` }
         },
       }
@@ -112,7 +114,7 @@ export function addAppChanges(app: FastifyInstance): void {
             'The token of a person can settle the jobs of this app again, at any cost up to its limit.',
           ],
           async act() {
-            await setApp(asked, { settle_key: 'remove' })
+            await save(asked, { settle_key: 'remove' })
             return { notice: `${slug} has no settle key any more.` }
           },
         }
@@ -128,7 +130,7 @@ export function addAppChanges(app: FastifyInstance): void {
         effects: ['The new key is shown once, on the next page.', ...overlap, ...older],
         ...{ button: 'Make a new key', back, state },
         async act() {
-          const { settle_key } = await setApp(asked, { settle_key: 'rotate' })
+          const { settle_key } = await save(asked, { settle_key: 'rotate' })
           return {
             title: `The new settle key of ${slug}`,
             label: 'Settle key',
@@ -140,6 +142,9 @@ export function addAppChanges(app: FastifyInstance): void {
     },
   })
 
+  const save = (asked: Asked, changes: AppChanges) =>
+    setApp(app, actorOf(asked.request, 'console'), slugOf(asked), changes)
+
   async function starterText({ slug, starter_credits: before }: AppRow, after: number): Promise<string> {
     const people = await countGranted(app.db, slug)
     const keep = people > 0 ? `; ${peopleText(people)} had theirs and keep them` : ''
@@ -149,11 +154,6 @@ export function addAppChanges(app: FastifyInstance): void {
 
 const slugOf = ({ params }: Pick<Asked, 'params'>): string => params.slug ?? ''
 const backTo = ({ slug }: Pick<AppRow, 'slug'>) => `/console/apps/${slug}`
-
-async function setApp({ request, params }: Asked, body: object): Promise<{ settle_key?: string }> {
-  const url = `/api/admin/apps/${encodeURIComponent(slugOf({ params }))}`
-  return (await callApi<{ app: { settle_key?: string } }>(request, { method: 'PUT', url, body })).app
-}
 
 /** @throws {ApiError} 400 where nothing differs */
 function change(before: AppRow, effects: string[]): Omit<Plan, 'act'> {

@@ -3,6 +3,10 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { pageNotFound } from '../../../http/catalogue.ts'
 import { pathOf, toApiError } from '../../../http/error-handler.ts'
 import { sendErrorPage } from '../page.ts'
+import { accountPages } from './account-pages.ts'
+import { accountPartPages } from './account-parts.ts'
+import { auditPages } from './audit-pages.ts'
+import { jobPages } from './job-pages.ts'
 import { appPages } from './app-pages.ts'
 import { consolePage } from './frame.ts'
 import { onlyAdministrators } from './gate.ts'
@@ -18,6 +22,10 @@ export const consolePages: FastifyPluginAsyncTypebox = async (app) => {
   app.addHook('onRequest', onlyAdministrators)
   app.setErrorHandler(sendFault)
   await app.register(overviewPages)
+  await app.register(accountPages)
+  await app.register(accountPartPages)
+  await app.register(jobPages)
+  await app.register(auditPages)
   await app.register(appPages)
   await app.register(keyPages)
   await app.register(packPages)

@@ -1,8 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { accountIdOf } from '../../../accounts/account-id.ts'
 import { serviceKeyNotFound } from '../../../http/catalogue.ts'
-import { callApi } from './call-api.ts'
-import { id as idCell, text, time } from './cells.ts'
+import { actorOf } from '../../../operator/actions.ts'
+import { createServiceKey, revokeServiceKey } from '../../../operator/packs-and-keys.ts'
+import { button, id as idCell, text, time } from './cells.ts'
 import { addChange } from './changes.ts'
 import { consolePage } from './frame.ts'
 import { HELP } from './help.ts'
@@ -24,10 +25,9 @@ export const keyPages: FastifyPluginAsyncTypebox = async (app) => {
     return consolePage(request, reply, 'keys', {
       title: 'Service keys',
       ...common,
-      keys,
       table: table(request, {
         caption: 'Live service keys',
-        columns: ['Key', 'May', 'Made by', 'Made', 'Last used'],
+        columns: ['Key', 'May', 'Made by', 'Made', 'Last used', ''],
         empty: 'None. A server of yours that takes payments needs one to post top-ups: make it below.',
         rows: keys.map((key) => [
           text(key.name, { note: `focus_key_…${key.last_four}` }),
@@ -35,6 +35,7 @@ export const keyPages: FastifyPluginAsyncTypebox = async (app) => {
           idCell(key.created_by, `/console/accounts/${accountIdOf(key.created_by)}`),
           time(key.created_at),
           key.last_used_at ? time(key.last_used_at) : text('never'),
+          button('Revoke', `/console/keys/${key.id}/revoke`, `the key of ${key.name}`),
         ]),
       }),
     })
@@ -55,12 +56,12 @@ export const keyPages: FastifyPluginAsyncTypebox = async (app) => {
         // A second sending of the form would make a second key.
         state: (await liveKeys().execute()).map(({ id }) => id),
         async act() {
-          const call = { method: 'POST', url: '/api/admin/keys', body: { name, scopes: ['topup'] } } as const
-          const { key } = await callApi<{ key: { key: string } }>(request, call)
+          const given = { name, scopes: ['topup'] }
+          const { key } = await createServiceKey(app.db, actorOf(request, 'console'), given)
           return {
             title: `The key of ${name}`,
             label: 'Service key',
-            secret: key.key,
+            secret: key,
             text: 'The server sends it as Authorization: Bearer. Keep it on that server.',
           }
         },
@@ -78,7 +79,7 @@ export const keyPages: FastifyPluginAsyncTypebox = async (app) => {
         effects: [`focus_key_…${key.last_four} stops working at once, everywhere. This cannot be undone.`],
         ...{ button: 'Revoke it', back: '/console/keys', grave: true },
         async act() {
-          await callApi(request, { method: 'DELETE', url: `/api/admin/keys/${key.id}` })
+          await revokeServiceKey(app.db, actorOf(request, 'console'), key.id)
           return { notice: `The key of ${key.name} is revoked.` }
         },
       }

@@ -1,10 +1,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { sql } from 'kysely'
 import { badField, packNotFound } from '../../../http/catalogue.ts'
+import { actorOf } from '../../../operator/actions.ts'
+import { removePack, setPack } from '../../../operator/packs-and-keys.ts'
 import { moneyText } from '../../../payments/money.ts'
-import { listPacks } from '../../../payments/packs.ts'
+import { checkPrice, listPacks } from '../../../payments/packs.ts'
 import { creditsText } from '../words.ts'
-import { callApi } from './call-api.ts'
 import { amount, code, text, time } from './cells.ts'
 import { addChange, type Fields } from './changes.ts'
 import { countText } from './console-words.ts'
@@ -50,13 +51,14 @@ export const packPages: FastifyPluginAsyncTypebox = async (app) => {
     ...{ path: '/console/packs', ...common },
     async plan({ request, fields }) {
       const { slug, ...body } = packOf(fields)
+      await checkPrice(app.payments, body)
       const before = (await listPacks(app.db)).find((pack) => pack.slug === slug)
-      const words = ({ name, credits, price, currency }: typeof body) =>
+      const words = ({ name, credits, price, currency }: Omit<typeof body, 'stripe_price_id'>) =>
         `${name}: ${creditsText(credits)} for ${moneyText(price, currency)}`
       const automatic = before ? await countAutomatic(slug) : 0
       const effects = before
         ? [
-            `${words({ ...before, stripe_price_id: undefined })} → ${words(body)}. Purchases that have begun keep their terms.`,
+            `${words(before)} → ${words(body)}. Purchases that have begun keep their terms.`,
           ]
         : [`${words(body)} is on sale at once.`]
       if (automatic > 0) {
@@ -69,7 +71,7 @@ export const packPages: FastifyPluginAsyncTypebox = async (app) => {
         ...{ effects, button: before ? 'Change it' : 'Sell it', back: '/console/packs' },
         state: before && [before.name, before.credits, before.price, before.currency, before.stripe_price_id],
         async act() {
-          await callApi(request, { method: 'PUT', url: `/api/admin/packs/${encodeURIComponent(slug)}`, body })
+          await setPack(app.db, actorOf(request, 'console'), slug, body)
           return { notice: before ? `The pack ${slug} is changed.` : `The pack ${slug} is on sale.` }
         },
       }
@@ -92,7 +94,7 @@ export const packPages: FastifyPluginAsyncTypebox = async (app) => {
         ],
         ...{ button: 'Stop selling it', back: '/console/packs', grave: true },
         async act() {
-          await callApi(request, { method: 'DELETE', url: `/api/admin/packs/${encodeURIComponent(slug)}` })
+          await removePack(app.db, actorOf(request, 'console'), slug)
           return { notice: `The pack ${slug} is not sold any more.` }
         },
       }
@@ -120,7 +122,6 @@ function packOf(fields: Fields) {
   }
   const slug = fields.text('slug')
   if (!/^[a-z0-9][a-z0-9-]{0,62}$/.test(slug)) throw badField('slug', 'must be lower-case letters, digits and dashes')
-  const stripe_price_id = fields.text('stripe_price_id')
   const currency = fields.text('currency').toLowerCase()
   if (!/^[a-z]{3}$/.test(currency)) throw badField('currency', 'must be three letters, such as usd')
   return {

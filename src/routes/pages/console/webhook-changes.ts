@@ -1,8 +1,17 @@
 import type { FastifyInstance } from 'fastify'
 import { badField } from '../../../http/catalogue.ts'
+import { actorOf } from '../../../operator/actions.ts'
+import {
+  createEndpoint,
+  deleteEndpoint,
+  type EndpointSettings,
+  rotateSecret,
+  updateEndpoint,
+} from '../../../operator/endpoint-changes.ts'
+import { sendTest, settleDead } from '../../../operator/message-changes.ts'
+import { EVENTS } from '../../../webhooks/outbox.ts'
 import { creditsText } from '../words.ts'
 import { findApp } from './app-reads.ts'
-import { callApi } from './call-api.ts'
 import { type Asked, addChange, type Fields, type Plan } from './changes.ts'
 import { countText, listText } from './console-words.ts'
 import { HELP } from './help.ts'
@@ -27,8 +36,7 @@ export function addWebhookChanges(app: FastifyInstance): void {
         button: 'Add it',
         back: `/console/apps/${slug}`,
         async act() {
-          const url = `/api/admin/apps/${slug}/webhooks`
-          const { secret } = await callApi<{ secret: string }>(request, { method: 'POST', url, body })
+          const { secret } = await createEndpoint(app, actorOf(request, 'console'), slug, body)
           return secretOf(secret)
         },
       }
@@ -60,7 +68,7 @@ export function addWebhookChanges(app: FastifyInstance): void {
     return {
       ...{ title: 'Change this endpoint?', effects, button: 'Change it' },
       async act() {
-        await callApi(request, { method: 'PATCH', url: `/api/admin/webhooks/${endpoint.id}`, body })
+        await updateEndpoint(app, actorOf(request, 'console'), endpoint.id, body)
         return { notice: `Changed. ${effects.join(' ')}` }
       },
     }
@@ -77,7 +85,7 @@ export function addWebhookChanges(app: FastifyInstance): void {
           ],
       button: paused ? 'Pause it' : 'Resume it',
       async act() {
-        await callApi(request, { method: 'PATCH', url: `/api/admin/webhooks/${endpoint.id}`, body: { paused } })
+        await updateEndpoint(app, actorOf(request, 'console'), endpoint.id, { paused })
         return { notice: paused ? 'Paused. Its messages wait.' : 'Resumed. Its messages are sent now.' }
       },
     })
@@ -89,7 +97,7 @@ export function addWebhookChanges(app: FastifyInstance): void {
     effects: [`A message of the type "test" is sent to ${endpoint.url}, once, also while it is paused.`],
     button: 'Send it',
     async act() {
-      await callApi(request, { method: 'POST', url: `/api/admin/webhooks/${endpoint.id}/test` })
+      await sendTest(app.db, actorOf(request, 'console'), endpoint.id)
       return { notice: 'Sent. Its delivery stands below within seconds: reload the page.' }
     },
   }))
@@ -102,9 +110,7 @@ export function addWebhookChanges(app: FastifyInstance): void {
     ],
     button: 'Make a new secret',
     async act() {
-      const url = `/api/admin/webhooks/${endpoint.id}/rotate`
-      const { secret } = await callApi<{ secret: string }>(request, { method: 'POST', url })
-      return secretOf(secret)
+      return secretOf(await rotateSecret(app, actorOf(request, 'console'), endpoint.id))
     },
   }))
 
@@ -117,7 +123,7 @@ export function addWebhookChanges(app: FastifyInstance): void {
     grave: true,
     button: 'Remove it',
     async act() {
-      await callApi(request, { method: 'DELETE', url: `/api/admin/webhooks/${endpoint.id}` })
+      await deleteEndpoint(app, actorOf(request, 'console'), endpoint.id)
       return { notice: `The endpoint ${endpoint.url} is removed.`, to: `/console/apps/${endpoint.app_slug}` }
     },
   }))
@@ -129,10 +135,9 @@ export function addWebhookChanges(app: FastifyInstance): void {
     ],
     button: 'Send them again',
     async act() {
-      const all = { method: 'POST', url: '/api/admin/webhooks/replay', body: { endpoint_id: endpoint.id } } as const
-      const { replayed, more } = await callApi<{ replayed: number; more: boolean }>(request, all)
+      const { count, more } = await settleDead(app.db, actorOf(request, 'console'), 'replay', endpoint.id)
       return {
-        notice: `${countText(replayed, 'message')} will be sent again.${more ? ' There are more: do it once more.' : ''}`,
+        notice: `${countText(count, 'message')} will be sent again.${more ? ' There are more: do it once more.' : ''}`,
       }
     },
   }))
@@ -145,22 +150,16 @@ export function addWebhookChanges(app: FastifyInstance): void {
     grave: true,
     button: 'Delete them',
     async act() {
-      const all = { method: 'POST', url: '/api/admin/webhooks/dismiss', body: { endpoint_id: endpoint.id } } as const
-      const { dismissed, more } = await callApi<{ dismissed: number; more: boolean }>(request, all)
-      return { notice: `${countText(dismissed, 'message')} deleted.${more ? ' There are more: do it once more.' : ''}` }
+      const { count, more } = await settleDead(app.db, actorOf(request, 'console'), 'dismiss', endpoint.id)
+      return { notice: `${countText(count, 'message')} deleted.${more ? ' There are more: do it once more.' : ''}` }
     },
   }))
 }
 
-interface Settings {
-  url: string
-  events: string[]
-  low_credits?: number
-}
-
 /** @throws {ApiError} 400 */
-function settingsOf(fields: Fields): Settings {
-  const events = fields.ticked('events')
+function settingsOf(fields: Fields): EndpointSettings {
+  const ticked = fields.ticked('events')
+  const events = EVENTS.filter((event) => ticked.includes(event))
   if (!events.length) throw badField('events', 'must have at least one')
   const low = fields.text('low_credits')
   const low_credits = fields.number('low_credits')
@@ -168,9 +167,9 @@ function settingsOf(fields: Fields): Settings {
   return { url: fields.text('url'), events, ...(low && { low_credits }) }
 }
 
-function differences(before: EndpointRow, after: Settings): string[] {
+function differences(before: EndpointRow, after: EndpointSettings): string[] {
   const added = after.events.filter((event) => !before.events.includes(event))
-  const removed = before.events.filter((event) => !after.events.includes(event))
+  const removed = before.events.filter((event) => !after.events.some((kept) => kept === event))
   const mark = after.low_credits
   return [
     ...(after.url !== before.url
