@@ -3,6 +3,8 @@ import type { Static } from '@sinclair/typebox'
 import { requireAdmin } from '../access/caller.ts'
 import { badField, packNotFound, paymentsUnavailable } from '../http/catalogue.ts'
 import { administrator, anyRequest, jsonBody, refusals } from '../http/refusals.ts'
+import { actorOf } from '../operator/actions.ts'
+import { removePack, setPack } from '../operator/packs-and-keys.ts'
 import { amountFault, moneyText } from '../payments/money.ts'
 import { listPacks } from '../payments/packs.ts'
 import { PACK_BODY, Pack } from '../schemas/payments.ts'
@@ -64,13 +66,8 @@ export const packRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { name, credits, price, currency, stripe_price_id = null } = request.body
       await checkPrice(request.body)
-      const values = { name, credits, price, currency, stripe_price_id, updated_at: new Date() }
-      const pack = await app.db
-        .insertInto('packs')
-        .values({ slug: request.params.slug, ...values })
-        .onConflict((conflict) => conflict.column('slug').doUpdateSet(values))
-        .returningAll()
-        .executeTakeFirstOrThrow()
+      const terms = { name, credits, price, currency, stripe_price_id }
+      const pack = await setPack(app.db, actorOf(request), request.params.slug, terms)
       return { pack: answer(pack) }
     },
   )
@@ -92,9 +89,7 @@ export const packRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      const { slug } = request.params
-      const gone = await app.db.deleteFrom('packs').where('slug', '=', slug).returning('slug').executeTakeFirst()
-      if (!gone) throw packNotFound()
+      await removePack(app.db, actorOf(request), request.params.slug)
       return reply.code(204).send(null)
     },
   )
