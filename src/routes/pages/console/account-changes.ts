@@ -14,14 +14,17 @@ import { type AccountRow, readAccount } from '../../../operator/find-accounts.ts
 import { adjustCredits } from '../../../operator/job-changes.ts'
 import { amountText, creditsText, shortText } from '../words.ts'
 import { namesOf, titleOf } from './account-reads.ts'
-import { addChange, type Asked, type Plan } from './changes.ts'
+import { type Asked, addChange, type Plan } from './changes.ts'
 import { countText } from './console-words.ts'
 import { HELP } from './help.ts'
 
 /** What can be done with an account. */
 export function addAccountChanges(app: FastifyInstance): void {
   /** Adds a change of one account. */
-  const ofAccount = (name: string, plan: (account: AccountRow, who: string, asked: Asked) => Promise<Omit<Plan, 'back'>>) =>
+  const ofAccount = (
+    name: string,
+    plan: (account: AccountRow, who: string, asked: Asked) => Promise<Omit<Plan, 'back'>>,
+  ) =>
     addChange(app, {
       ...{ path: `/console/accounts/:id/${name}`, section: 'accounts', help: HELP.accounts },
       async plan(asked) {
@@ -55,7 +58,9 @@ export function addAccountChanges(app: FastifyInstance): void {
       async act({ reason = '', reference }) {
         const given = { amount, kind, reference, reason, allow_negative }
         const { account: now } = await adjustCredits(app, actorOf(request, 'console'), account.clerk_id, given)
-        return { notice: `${who} was ${takes ? 'taken' : 'given'} ${creditsText(size)} and has ${creditsText(now.credits)} now.` }
+        return {
+          notice: `${who} was ${takes ? 'taken' : 'given'} ${creditsText(size)} and has ${creditsText(now.credits)} now.`,
+        }
       },
     }
   })
@@ -131,7 +136,9 @@ export function addAccountChanges(app: FastifyInstance): void {
     return {
       title: `Erase ${who}?`,
       effects: [
-        ...(account.closed_at ? [] : [`The account is closed${held > 0 ? `, and ${creditsText(held)} that jobs hold come back` : ''}.`]),
+        ...(account.closed_at
+          ? []
+          : [`The account is closed${held > 0 ? `, and ${creditsText(held)} that jobs hold come back` : ''}.`]),
         'What says who it was is deleted: the Clerk id, names of devices, addresses, what jobs were about, and webhook messages.',
         'Amounts stay, so that every sum still adds up. Delete the person at the identity provider as well, or they can come back as a new account.',
         'This cannot be undone by anybody.',

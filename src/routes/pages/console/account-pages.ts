@@ -6,18 +6,28 @@ import { entriesPage, jobsPage } from '../../../ledger/lists.ts'
 import { readWallet } from '../../../ledger/read.ts'
 import { listGrants } from '../../../oauth/grants.ts'
 import { listActions } from '../../../operator/actions.ts'
-import { ACCOUNT_CURSOR, type AccountRow, listAccounts, readAccount, SORTS } from '../../../operator/find-accounts.ts'
+import { ACCOUNT_CURSOR, listAccounts, readAccount, SORTS } from '../../../operator/find-accounts.ts'
 import { moneyText } from '../../../payments/money.ts'
 import { purchasesPage } from '../../../payments/purchases.ts'
 import { autoTopupOf } from '../../../payments/texts.ts'
-import { JobStatus } from '../../../schemas/jobs.ts'
 import { oneOf, Uuid } from '../../../schemas/primitives.ts'
-import { amountText, creditsText, SCOPE_WORDS, shortText } from '../words.ts'
+import { amountText, creditsText } from '../words.ts'
 import { addAccountChanges } from './account-changes.ts'
-import { namesOf } from './account-reads.ts'
-import { ENTRY_COLUMNS, entryCells, JOB_COLUMNS, jobCells } from './account-rows.ts'
+import { namesOf, titleOf } from './account-reads.ts'
+import {
+  accountCells,
+  ENTRY_COLUMNS,
+  entryCells,
+  GRANT_COLUMNS,
+  grantCells,
+  JOB_COLUMNS,
+  jobCells,
+  NONE,
+  TOKEN_COLUMNS,
+  tokenCells,
+} from './account-rows.ts'
 import { ACTION_COLUMNS, actionCells } from './audit-rows.ts'
-import { amount, type Cell, code, fact, id as idCell, state, text, time } from './cells.ts'
+import { amount, type Cell, fact, id as idCell, text, time } from './cells.ts'
 import { consolePage } from './frame.ts'
 import { HELP } from './help.ts'
 import { ACCOUNT_PURCHASE_COLUMNS, purchaseCells } from './purchase-rows.ts'
@@ -49,7 +59,10 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
       const closed = show === 'closed' ? true : show === 'open' ? false : undefined
       const filter = negative ? { negative } : { closed, sort }
       const { accounts, next_cursor } = await listAccounts(app.db, filter, { cursor })
-      const names = await namesOf(app.db, accounts.map(({ id }) => id))
+      const names = await namesOf(
+        app.db,
+        accounts.map(({ id }) => id),
+      )
       const opened = { text: show === 'closed' ? 'Closed' : 'Opened', ...(!negative && { sort: BY_TIME }) }
       return consolePage(request, reply, 'list', {
         title: 'Accounts',
@@ -59,7 +72,14 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
         ],
         table: table(request, {
           caption: 'Accounts',
-          columns: ['Account', 'State', { text: 'Credits', number: true }, { text: 'Held', number: true }, opened, 'Id'],
+          columns: [
+            'Account',
+            'State',
+            { text: 'Credits', number: true },
+            { text: 'Held', number: true },
+            opened,
+            'Id',
+          ],
           empty: EMPTY[show ?? 'all'],
           next_cursor,
           rows: accounts.map((account) => accountCells(account, names.get(account.id), show === 'closed')),
@@ -111,11 +131,29 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
             ]
           : []),
       ],
-      entries: part(request, 'Entries', ENTRY_COLUMNS, entries.entries.map((entry) => entryCells(id, entry)), NONE.entries),
+      entries: part(
+        request,
+        'Entries',
+        ENTRY_COLUMNS,
+        entries.entries.map((entry) => entryCells(id, entry)),
+        NONE.entries,
+      ),
       all_entries: all('entries', entries.next_cursor),
-      jobs: part(request, 'Jobs', JOB_COLUMNS, jobs.jobs.map((job) => jobCells(id, job)), NONE.jobs),
+      jobs: part(
+        request,
+        'Jobs',
+        JOB_COLUMNS,
+        jobs.jobs.map((job) => jobCells(id, job)),
+        NONE.jobs,
+      ),
       all_jobs: all('jobs', jobs.next_cursor),
-      purchases: part(request, 'Purchases', ACCOUNT_PURCHASE_COLUMNS, purchases.purchases.map(purchaseCells), NONE.purchases),
+      purchases: part(
+        request,
+        'Purchases',
+        ACCOUNT_PURCHASE_COLUMNS,
+        purchases.purchases.map(purchaseCells),
+        NONE.purchases,
+      ),
       all_purchases: all('purchases', purchases.next_cursor),
       apps: part(
         request,
@@ -145,7 +183,13 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
         NONE.grants,
       ),
       live: { tokens: tokens.length, grants: grants.length },
-      actions: part(request, 'Changes by administrators', ACTION_COLUMNS, actions.actions.map(actionCells), NONE.actions),
+      actions: part(
+        request,
+        'Changes by administrators',
+        ACTION_COLUMNS,
+        actions.actions.map(actionCells),
+        NONE.actions,
+      ),
       all_actions: actions.next_cursor === null ? undefined : `/console/audit?account_id=${id}`,
     })
   })
@@ -156,7 +200,8 @@ const BY_TIME = { descending: 'newest', ascending: 'oldest', usual: true } as co
 const EMPTY = {
   all: 'Nobody has come yet. An account appears here when a person signs in or uses an app for the first time.',
   open: 'No account is open.',
-  closed: 'No account is closed. Accounts that are deleted or banned at the identity provider, closed or erased here appear.',
+  closed:
+    'No account is closed. Accounts that are deleted or banned at the identity provider, closed or erased here appear.',
   negative: 'Nobody is below zero. A job that costs more than was left, or a refunded purchase, puts an account here.',
 }
 

@@ -57,7 +57,11 @@ export const accountPartPages: FastifyPluginAsyncTypebox = async (app) => {
       const { jobs, next_cursor } = await jobsPage(app.db, id, { status }, { cursor })
       const rows = jobs.map((job) => jobCells(id, job))
       return consolePage(request, reply, 'list', {
-        ...{ ...long('Jobs'), up: up(account, names.get(id)), choices: [choice(request, 'Status', 'status', JOB_CHOICES)] },
+        ...{
+          ...long('Jobs'),
+          up: up(account, names.get(id)),
+          choices: [choice(request, 'Status', 'status', JOB_CHOICES)],
+        },
         table: table(request, { caption: 'Jobs', columns: JOB_COLUMNS, rows, empty: NONE.jobs, next_cursor }),
       })
     },
@@ -79,4 +83,3 @@ export const accountPartPages: FastifyPluginAsyncTypebox = async (app) => {
     },
   )
 }
-

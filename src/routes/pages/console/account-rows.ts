@@ -32,7 +32,14 @@ export function entryCells(account_id: string, entry: EntryRow): Cell[] {
   ]
 }
 
-export const JOB_COLUMNS = ['Started', 'Job', 'State', { text: 'Held', number: true }, { text: 'Cost', number: true }, 'Id']
+export const JOB_COLUMNS = [
+  'Started',
+  'Job',
+  'State',
+  { text: 'Held', number: true },
+  { text: 'Cost', number: true },
+  'Id',
+]
 
 export interface ListedJob {
   id: string
@@ -54,7 +61,10 @@ export function jobCells(account_id: string, job: ListedJob): Cell[] {
   const overdue = runs && new Date(job.expires_at) < new Date()
   return [
     time(job.created_at),
-    text(jobTitle({ action, metadata }), { href: jobHref(account_id, id), note: `${app_slug} · ${shortText(action, 60)}` }),
+    text(jobTitle({ action, metadata }), {
+      href: jobHref(account_id, id),
+      note: `${app_slug} · ${shortText(action, 60)}`,
+    }),
     {
       ...state(overdue ? { word: 'Overdue', style: 'failed' } : jobState({ status, failure_reason })),
       note: refunded > 0 ? `${refunded} refunded` : status === 'failed' ? (failure_reason ?? undefined) : undefined,
@@ -85,7 +95,10 @@ export function accountCells(account: AccountRow, name: string | undefined, byCl
   const { id, clerk_id, credits, held, created_at, closed_at } = account
   const title = titleOf(account, name)
   return [
-    text(title, { href: `/console/accounts/${id}`, note: title === clerk_id || clerk_id === ERASED ? undefined : clerk_id }),
+    text(title, {
+      href: `/console/accounts/${id}`,
+      note: title === clerk_id || clerk_id === ERASED ? undefined : clerk_id,
+    }),
     closed_at
       ? state({ word: 'Closed', style: 'failed' })
       : credits < 0
@@ -106,7 +119,9 @@ export function tokenCells(account_id: string, token: Awaited<ReturnType<typeof 
     text(shortText(name, 100) ?? 'Unnamed device', { note: `…${last_four}` }),
     { ...code(scopes.join(' ')), ...(scopes.includes('admin') && { note: SCOPE_WORDS.admin }) },
     time(created_at),
-    last_used_at ? { ...time(last_used_at), note: last_used_from ? `from ${last_used_from}` : undefined } : text('never'),
+    last_used_at
+      ? { ...time(last_used_at), note: last_used_from ? `from ${last_used_from}` : undefined }
+      : text('never'),
     time(expires_at),
     button('Revoke', `/console/accounts/${account_id}/revoke-token`, `${name} …${last_four}`, 'token', id),
   ]

@@ -37,7 +37,8 @@ export const auditPages: FastifyPluginAsyncTypebox = async (app) => {
         table: table(request, {
           caption: 'What administrators have changed',
           columns: ACTION_COLUMNS,
-          empty: 'Nothing yet. Every change by an administrator appears here, be it by this console, the API or the command line.',
+          empty:
+            'Nothing yet. Every change by an administrator appears here, be it by this console, the API or the command line.',
           rows: actions.map(actionCells),
           next_cursor,
         }),

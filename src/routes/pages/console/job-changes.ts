@@ -7,7 +7,7 @@ import { endJob, refundJob } from '../../../operator/job-changes.ts'
 import { readEntriesOf } from '../entry-reads.ts'
 import { amountText, creditsText, jobTitle, timeText } from '../words.ts'
 import { findJob, namesOf, titleOf } from './account-reads.ts'
-import { addChange, type Asked } from './changes.ts'
+import { type Asked, addChange } from './changes.ts'
 import { HELP } from './help.ts'
 
 /** What can be done with a job: giving back what it cost, and ending it. */
@@ -35,7 +35,8 @@ export function addJobChanges(app: FastifyInstance): void {
       if (amount > left) throw refundExceedsCost(left)
       const entries = await readEntriesOf(app.db, account.id, job)
       const part = entries.filter(({ own_job_id }) => own_job_id === null).length + 1
-      if (part > MAX_REFUND_PARTS) throw badField('amount', `cannot be given back: there are ${MAX_REFUND_PARTS} refunds`)
+      if (part > MAX_REFUND_PARTS)
+        throw badField('amount', `cannot be given back: there are ${MAX_REFUND_PARTS} refunds`)
       return {
         title: `Refund ${creditsText(amount)} of “${what}”?`,
         effects: [
@@ -47,7 +48,11 @@ export function addJobChanges(app: FastifyInstance): void {
         state: [job.refunded, part],
         async act({ reason = '' }) {
           const ids = { account_id: account.id, job_id: job.id }
-          const { account: now } = await refundJob(app, actorOf(asked.request, 'console'), ids, { amount, part, reason })
+          const { account: now } = await refundJob(app, actorOf(asked.request, 'console'), ids, {
+            amount,
+            part,
+            reason,
+          })
           return { notice: `${creditsText(amount)} went back to ${who}, who has ${creditsText(now.credits)} now.` }
         },
       }
@@ -68,13 +73,19 @@ export function addJobChanges(app: FastifyInstance): void {
             ? `The job fails, and the ${creditsText(reserved)} that it holds go back to ${who}: ${amountText(account.credits)} → ${creditsText(account.credits + reserved)} to spend.`
             : `The job fails and costs the ${creditsText(reserved)} that it holds. ${who} keeps ${creditsText(account.credits)} to spend.`,
           `If ${job.app_slug} reports it later, it is told that the job has ended; nothing more is charged.`,
-          ...(job.expires_at > new Date() ? [`By itself the hold comes back at ${timeText(job.expires_at)}, unless the app extends it.`] : []),
+          ...(job.expires_at > new Date()
+            ? [`By itself the hold comes back at ${timeText(job.expires_at)}, unless the app extends it.`]
+            : []),
         ],
         ...{ button: 'End it', back, reason: 'required', grave: true, state: [job.status, reserved] },
         async act({ reason = '' }) {
           const ids = { account_id: account.id, job_id: job.id }
           await endJob(app, actorOf(asked.request, 'console'), ids, { refund, reason })
-          return { notice: refund ? `The job is ended; ${creditsText(reserved)} went back.` : `The job is ended and cost ${creditsText(reserved)}.` }
+          return {
+            notice: refund
+              ? `The job is ended; ${creditsText(reserved)} went back.`
+              : `The job is ended and cost ${creditsText(reserved)}.`,
+          }
         },
       }
     },

@@ -37,17 +37,24 @@ export const jobPages: FastifyPluginAsyncTypebox = async (app) => {
         up: { href: `/console/accounts/${id}`, text: who },
         base: `/console/accounts/${id}/jobs/${job.id}`,
         facts: [
-          fact('State', state(overdue ? { word: 'Overdue', style: 'failed' } : jobState(job)), ...reasonOf(job.failure_reason)),
+          fact(
+            'State',
+            state(overdue ? { word: 'Overdue', style: 'failed' } : jobState(job)),
+            ...reasonOf(job.failure_reason),
+          ),
           fact('Account', text(who, { href: `/console/accounts/${id}` })),
           fact('App', text(job.app_name ?? job.app_slug, { href: `/console/apps/${job.app_slug}` })),
           fact('Action', text(shortText(job.action, 200))),
           fact('Reserved', text(creditsText(job.reserved))),
-          fact('Cost', text(runs ? 'not known yet' : creditsText(job.actual_cost), {
-            note:
-              job.requested_cost !== null && job.requested_cost !== job.actual_cost
-                ? `${amountText(job.requested_cost)} were asked for; the app’s limit charged less`
-                : undefined,
-          })),
+          fact(
+            'Cost',
+            text(runs ? 'not known yet' : creditsText(job.actual_cost), {
+              note:
+                job.requested_cost !== null && job.requested_cost !== job.actual_cost
+                  ? `${amountText(job.requested_cost)} were asked for; the app’s limit charged less`
+                  : undefined,
+            }),
+          ),
           ...(job.refunded > 0 ? [fact('Refunded', text(creditsText(job.refunded)))] : []),
           fact('Started', time(job.created_at)),
           runs ? fact('Hold ends', time(job.expires_at)) : fact('Ended', time(job.updated_at)),

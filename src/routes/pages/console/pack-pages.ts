@@ -57,9 +57,7 @@ export const packPages: FastifyPluginAsyncTypebox = async (app) => {
         `${name}: ${creditsText(credits)} for ${moneyText(price, currency)}`
       const automatic = before ? await countAutomatic(slug) : 0
       const effects = before
-        ? [
-            `${words(before)} → ${words(body)}. Purchases that have begun keep their terms.`,
-          ]
+        ? [`${words(before)} → ${words(body)}. Purchases that have begun keep their terms.`]
         : [`${words(body)} is on sale at once.`]
       if (automatic > 0) {
         effects.push(
@@ -126,13 +124,6 @@ function packOf(fields: Fields) {
   if (!/^[a-z]{3}$/.test(currency)) throw badField('currency', 'must be three letters, such as usd')
   return {
     ...{ slug, name: fields.text('name') || slug, credits: whole('credits'), price: whole('price'), currency },
-    ...(stripe_price_id && { stripe_price_id }),
-  } as {
-    slug: string
-    name: string
-    credits: number
-    price: number
-    currency: string
-    stripe_price_id?: string | undefined
+    stripe_price_id: fields.text('stripe_price_id') || null,
   }
 }

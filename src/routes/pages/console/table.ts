@@ -24,7 +24,13 @@ interface Column {
 /** @param next_cursor of the list; null: its last page */
 export function table(
   request: FastifyRequest,
-  given: { caption: string; columns: readonly (string | Column)[]; rows: Cell[][]; empty: string; next_cursor?: string | null },
+  given: {
+    caption: string
+    columns: readonly (string | Column)[]
+    rows: Cell[][]
+    empty: string
+    next_cursor?: string | null
+  },
 ): Table {
   const { caption, rows, empty, next_cursor } = given
   const { sort, cursor } = request.query as { sort?: string; cursor?: string }
