@@ -104,6 +104,10 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
       readWallet(app.db, id),
       listActions(app.db, { account_id: id }, page),
     ])
+    const administrators = await namesOf(
+      app.db,
+      actions.actions.map(({ administrator }) => administrator.id),
+    )
     const auto = autoTopupOf(wallet.payer)
     const all = (part: string, cursor: string | null) =>
       cursor === null ? undefined : `/console/accounts/${id}/${part}`
@@ -187,7 +191,7 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
         request,
         'Changes by administrators',
         ACTION_COLUMNS,
-        actions.actions.map(actionCells),
+        actions.actions.map((line) => actionCells(line, administrators)),
         NONE.actions,
       ),
       all_actions: actions.next_cursor === null ? undefined : `/console/audit?account_id=${id}`,

@@ -1,6 +1,7 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { listActions } from '../../../operator/actions.ts'
 import { Uuid } from '../../../schemas/primitives.ts'
+import { namesOf } from './account-reads.ts'
 import { ACTION_COLUMNS, actionCells } from './audit-rows.ts'
 import { consolePage } from './frame.ts'
 import { HELP } from './help.ts'
@@ -25,6 +26,8 @@ export const auditPages: FastifyPluginAsyncTypebox = async (app) => {
     async (request, reply) => {
       const { cursor, ...filter } = request.query
       const { actions, next_cursor } = await listActions(app.db, filter, { cursor })
+      const administrators = actions.map(({ administrator }) => administrator.id)
+      const names = await namesOf(app.db, administrators)
       const filters = Object.entries(filter).map(([name, value]) => ({
         text: `${FILTERS[name as keyof typeof filter]} ${value}`,
         href: withQuery(request, { [name]: undefined, cursor: undefined }),
@@ -39,7 +42,7 @@ export const auditPages: FastifyPluginAsyncTypebox = async (app) => {
           columns: ACTION_COLUMNS,
           empty:
             'Nothing yet. Every change by an administrator appears here, be it by this console, the API or the command line.',
-          rows: actions.map(actionCells),
+          rows: actions.map((line) => actionCells(line, names)),
           next_cursor,
         }),
       })
