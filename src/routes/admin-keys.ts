@@ -1,16 +1,17 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
-import { requireAdmin } from '../access/caller.ts'
-import { SERVICE_SCOPES } from '../access/service-keys.ts'
+import { v7 as uuidv7 } from 'uuid'
+import { callerOf, requireAdmin } from '../access/caller.ts'
+import { mintServiceKey, SERVICE_SCOPES } from '../access/service-keys.ts'
 import { serviceKeyNotFound } from '../http/catalogue.ts'
 import { administrator, jsonBody, refusals } from '../http/refusals.ts'
-import { actorOf } from '../operator/actions.ts'
-import { createServiceKey, listServiceKeys, revokeServiceKey } from '../operator/packs-and-keys.ts'
 import { ServiceKey } from '../schemas/payments.ts'
 import { ListQuery, oneOf, ref, Uuid } from '../schemas/primitives.ts'
 
 /** Keys of the operator's own servers. */
 export const adminKeyRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.addHook('onRequest', requireAdmin)
+
+  const columns = ['id', 'name', 'scopes', 'last_four', 'created_at', 'last_used_at'] as const
 
   app.post(
     '/api/admin/keys',
@@ -38,8 +39,17 @@ export const adminKeyRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      const key = await createServiceKey(app.db, actorOf(request), request.body)
-      return reply.code(201).header('cache-control', 'no-store').send({ key })
+      const { name, scopes } = request.body
+      const { key, ...stored } = mintServiceKey()
+      const saved = await app.db
+        .insertInto('service_keys')
+        .values({ id: uuidv7(), name, scopes, created_by: callerOf(request).clerk_id, ...stored })
+        .returning(columns)
+        .executeTakeFirstOrThrow()
+      return reply
+        .code(201)
+        .header('cache-control', 'no-store')
+        .send({ key: { ...saved, key } })
     },
   )
 
@@ -61,7 +71,14 @@ export const adminKeyRoutes: FastifyPluginAsyncTypebox = async (app) => {
         },
       },
     },
-    async () => ({ keys: await listServiceKeys(app.db) }),
+    async () => ({
+      keys: await app.db
+        .selectFrom('service_keys')
+        .select(columns)
+        .where('revoked_at', 'is', null)
+        .orderBy('id')
+        .execute(),
+    }),
   )
 
   app.delete(
@@ -80,7 +97,14 @@ export const adminKeyRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      await revokeServiceKey(app.db, actorOf(request), request.params.id)
+      const gone = await app.db
+        .updateTable('service_keys')
+        .set({ revoked_at: new Date() })
+        .where('id', '=', request.params.id)
+        .where('revoked_at', 'is', null)
+        .returning('id')
+        .executeTakeFirst()
+      if (!gone) throw serviceKeyNotFound()
       return reply.code(204).send(null)
     },
   )
