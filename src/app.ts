@@ -33,6 +33,7 @@ import { onlyThisMachine } from './identity/local-fence.ts'
 import type { Identity } from './identity/types.ts'
 import type { Ledger } from './ledger/operations.ts'
 import { createPoster } from './ledger/poster.ts'
+import { type ClientDocuments, rememberDocuments } from './oauth/client-documents.ts'
 import { type Metrics, noMetrics } from './observe/metrics.ts'
 import type { Tracing } from './observe/tracing.ts'
 import { createPayments } from './payments/create.ts'
@@ -72,6 +73,7 @@ declare module 'fastify' {
     /** Seals what a page of the console says after a change: routes/pages/console/notice.ts */
     noticeSeal: SessionSeal
     origins: Origins
+    clientDocuments: ClientDocuments
     metrics: Metrics
     /** undefined: this service sells no credits */
     payments: Payments | undefined
@@ -154,6 +156,7 @@ export async function buildApp(
   app.decorate('noticeSeal', sessionSeal(secret, 'notice'))
   app.decorate('origins', createOrigins(config, db))
   await app.origins.refresh()
+  app.decorate('clientDocuments', rememberDocuments(config, db, app.log))
   registerClientAddress(app)
   registerKnownPaths(app)
   app.decorateRequest('account')

@@ -316,26 +316,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/oauth/device_authorization": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Start a device login (RFC 8628)
-         * @description The same logins as /api/device/start: either endpoint answers the token of the other.
-         */
-        post: operations["startDeviceAuthorization"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/oauth/token": {
         parameters: {
             query?: never;
@@ -370,6 +350,46 @@ export interface paths {
          * @description Answers 200 for a token that does not exist, too.
          */
         post: operations["revokeOAuthToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/oauth/device_authorization": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Start a device login (RFC 8628)
+         * @description The same logins as /api/device/start: either endpoint answers the token of the other.
+         */
+        post: operations["startDeviceAuthorization"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/oauth/introspect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask about an access token for a resource of your app (RFC 7662)
+         * @description Only the app whose resource a token is for, or that is its client, is told about it; to every other app no token is active. An ended token is inactive at once. Authenticate with the settle key of the app, in `X-App-Key` or by HTTP Basic with the slug as user.
+         */
+        post: operations["introspectToken"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1717,7 +1737,7 @@ export interface components {
             id: string;
             app_slug: string;
             url: string;
-            events: ("job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative")[];
+            events: ("job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative" | "budget.low" | "budget.exceeded")[];
             /** @description account.low is sent when credits and holds together fall below this, account.recovered when they come back to it */
             low_credits: number;
             /** @description Its messages wait until it is resumed */
@@ -1775,7 +1795,7 @@ export interface components {
             /** Format: uuid */
             endpoint_id: string;
             /** @enum {string} */
-            event: "job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative";
+            event: "job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative" | "budget.low" | "budget.exceeded";
             payload: {
                 [key: string]: unknown;
             };
@@ -1825,7 +1845,7 @@ export interface components {
             /** Format: uuid */
             account_id: string;
             /** @enum {string} */
-            event: "job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative" | "test";
+            event: "job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative" | "budget.low" | "budget.exceeded" | "test";
             /** @description Which attempt at the message this was */
             attempt: number;
             /** Format: date-time */
@@ -3327,9 +3347,20 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "settle_key_required" | "settle_key_invalid" | "settle_key_in_browser";
+                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "app_not_allowed" | "budget_exceeded" | "settle_key_required" | "settle_key_invalid" | "settle_key_in_browser";
                         /** @description The scope that the token lacks */
                         scope?: string;
+                        /** @description The apps that the token may spend at */
+                        apps?: string[];
+                        /** @description Credits that the token or grant may spend */
+                        budget?: number;
+                        /** @description What its jobs hold and cost, in the period where it has one */
+                        spent?: number;
+                        /**
+                         * Format: date-time
+                         * @description When the budget begins anew; null: never
+                         */
+                        resets_at?: string | null;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -3626,7 +3657,7 @@ export interface operations {
                      *     }
                      */
                     "application/json": {
-                        /** @description A secret of the device, to poll with */
+                        /** @description A secret of the device, to ask for the token with */
                         device_code: string;
                         /** @description The code that the person types or compares */
                         user_code: string;
@@ -3636,7 +3667,7 @@ export interface operations {
                         verification_uri_complete: string;
                         /** @description Seconds until the code expires */
                         expires_in: number;
-                        /** @description Seconds to wait between polls */
+                        /** @description Seconds to wait between two requests for the token */
                         interval: number;
                     };
                 };
@@ -4288,6 +4319,7 @@ export interface operations {
                      *       "token_endpoint": "https://account.thefocus.ai/oauth/token",
                      *       "device_authorization_endpoint": "https://account.thefocus.ai/oauth/device_authorization",
                      *       "revocation_endpoint": "https://account.thefocus.ai/oauth/revoke",
+                     *       "introspection_endpoint": "https://account.thefocus.ai/oauth/introspect",
                      *       "scopes_supported": [
                      *         "account",
                      *         "oauth"
@@ -4309,10 +4341,14 @@ export interface operations {
                      *       "revocation_endpoint_auth_methods_supported": [
                      *         "none"
                      *       ],
+                     *       "introspection_endpoint_auth_methods_supported": [
+                     *         "client_secret_basic"
+                     *       ],
                      *       "code_challenge_methods_supported": [
                      *         "S256"
                      *       ],
                      *       "authorization_response_iss_parameter_supported": true,
+                     *       "client_id_metadata_document_supported": true,
                      *       "protected_resources": [
                      *         "https://account.thefocus.ai"
                      *       ],
@@ -4325,14 +4361,18 @@ export interface operations {
                         token_endpoint: string;
                         device_authorization_endpoint: string;
                         revocation_endpoint: string;
+                        introspection_endpoint: string;
                         scopes_supported: string[];
                         response_types_supported: string[];
                         response_modes_supported: string[];
                         grant_types_supported: string[];
                         token_endpoint_auth_methods_supported: string[];
                         revocation_endpoint_auth_methods_supported: string[];
+                        introspection_endpoint_auth_methods_supported: string[];
                         code_challenge_methods_supported: string[];
                         authorization_response_iss_parameter_supported: boolean;
+                        /** @description A client_id may be the https URL of a document that describes the client */
+                        client_id_metadata_document_supported: boolean;
                         protected_resources: string[];
                         service_documentation: string;
                     };
@@ -4528,154 +4568,6 @@ export interface operations {
             };
         };
     };
-    startDeviceAuthorization: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "client_id": "focus-cli",
-                 *       "scope": "account"
-                 *     }
-                 */
-                "application/x-www-form-urlencoded": {
-                    /** @description Any name of the program; shown to the person */
-                    client_id: string;
-                    /** @description account (the default), oauth and admin, separated by spaces */
-                    scope?: string;
-                    /** @description Shown instead of client_id, such as the program and the machine */
-                    client_name?: string;
-                };
-            };
-        };
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "device_code": "GmRhmhcxhwAzkoEqiMEg_DnyEysNkuNhszIySk9eS_4",
-                     *       "user_code": "WDJB-1234",
-                     *       "verification_uri": "https://account.thefocus.ai/device",
-                     *       "verification_uri_complete": "https://account.thefocus.ai/device?user_code=WDJB-1234",
-                     *       "expires_in": 900,
-                     *       "interval": 5
-                     *     }
-                     */
-                    "application/json": {
-                        /** @description A secret of the device, to ask for the token with */
-                        device_code: string;
-                        /** @description The code that the person types or compares */
-                        user_code: string;
-                        /** @description The page where the person types the code */
-                        verification_uri: string;
-                        /** @description The same page with the code filled in */
-                        verification_uri_complete: string;
-                        /** @description Seconds until the code expires */
-                        expires_in: number;
-                        /** @description Seconds to wait between two requests for the token */
-                        interval: number;
-                    };
-                };
-            };
-            /** @description Refused, with the error of the RFC */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @enum {string} */
-                        error: "invalid_request" | "invalid_client" | "invalid_scope";
-                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
-                };
-            };
-            /** @description The client tried to authenticate; clients of this service are public */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @enum {string} */
-                        error: "invalid_client";
-                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
-                };
-            };
-            /** @description Refused by the local identity */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @enum {string} */
-                        error: "local_identity";
-                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
-                };
-            };
-            /** @description The form is larger than 64 KiB */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @enum {string} */
-                        error: "body_too_large";
-                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
-                };
-            };
-            /** @description Too many requests; try again after `Retry-After` */
-            429: {
-                headers: {
-                    /** @description Seconds to wait */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @enum {string} */
-                        error: "rate_limited" | "too_many_attempts";
-                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
-                };
-            };
-            /** @description Something went wrong on our side */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @enum {string} */
-                        error: "internal_error";
-                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
-                };
-            };
-            /** @description Not available now; try again after `Retry-After` */
-            503: {
-                headers: {
-                    /** @description Seconds to wait */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @enum {string} */
-                        error: "database_unavailable" | "overloaded";
-                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
-                };
-            };
-        };
-    };
     requestToken: {
         parameters: {
             query?: never;
@@ -4697,7 +4589,7 @@ export interface operations {
                 "application/x-www-form-urlencoded": {
                     /** @description authorization_code, refresh_token or urn:ietf:params:oauth:grant-type:device_code */
                     grant_type: string;
-                    /** @description The slug of a registered app */
+                    /** @description The slug of a registered app, or the https URL of a client metadata document */
                     client_id: string;
                     /** @description The code that /oauth/authorize sent to redirect_uri */
                     code?: string;
@@ -4760,7 +4652,7 @@ export interface operations {
                     } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
                 };
             };
-            /** @description The client tried to authenticate; clients of this service are public */
+            /** @description The credentials are wrong, or there should be none */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4856,7 +4748,7 @@ export interface operations {
                 "application/x-www-form-urlencoded": {
                     /** @description A refresh token ends everything that came of its code; an access token, itself */
                     token: string;
-                    /** @description The slug of a registered app */
+                    /** @description The slug of a registered app, or the https URL of a client metadata document */
                     client_id: string;
                     /** @description Not needed: our tokens say what they are */
                     token_type_hint?: string;
@@ -4886,7 +4778,7 @@ export interface operations {
                     } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
                 };
             };
-            /** @description The client tried to authenticate; clients of this service are public */
+            /** @description The credentials are wrong, or there should be none */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4907,6 +4799,305 @@ export interface operations {
                     "application/json": {
                         /** @enum {string} */
                         error: "local_identity";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description The form is larger than 64 KiB */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "body_too_large";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+        };
+    };
+    startDeviceAuthorization: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "client_id": "focus-cli",
+                 *       "scope": "account"
+                 *     }
+                 */
+                "application/x-www-form-urlencoded": {
+                    /** @description Any name of the program; shown to the person */
+                    client_id: string;
+                    /** @description account (the default), oauth and admin, separated by spaces */
+                    scope?: string;
+                    /** @description Shown instead of client_id, such as the program and the machine */
+                    client_name?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "device_code": "GmRhmhcxhwAzkoEqiMEg_DnyEysNkuNhszIySk9eS_4",
+                     *       "user_code": "WDJB-1234",
+                     *       "verification_uri": "https://account.thefocus.ai/device",
+                     *       "verification_uri_complete": "https://account.thefocus.ai/device?user_code=WDJB-1234",
+                     *       "expires_in": 900,
+                     *       "interval": 5
+                     *     }
+                     */
+                    "application/json": {
+                        /** @description A secret of the device, to ask for the token with */
+                        device_code: string;
+                        /** @description The code that the person types or compares */
+                        user_code: string;
+                        /** @description The page where the person types the code */
+                        verification_uri: string;
+                        /** @description The same page with the code filled in */
+                        verification_uri_complete: string;
+                        /** @description Seconds until the code expires */
+                        expires_in: number;
+                        /** @description Seconds to wait between two requests for the token */
+                        interval: number;
+                    };
+                };
+            };
+            /** @description Refused, with the error of the RFC */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request" | "invalid_client" | "invalid_scope";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description The credentials are wrong, or there should be none */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_client";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description Refused by the local identity */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "local_identity";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description The form is larger than 64 KiB */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "body_too_large";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited" | "too_many_attempts";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+        };
+    };
+    introspectToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "token": "focus_at_2Nf8…"
+                 *     }
+                 */
+                "application/x-www-form-urlencoded": {
+                    /** @description An access token that a client has sent you */
+                    token: string;
+                    /** @description Not needed: our tokens say what they are */
+                    token_type_hint?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description false: the token is none of a grant for your app, or has ended. Nothing else is said then */
+                        active: boolean;
+                        /**
+                         * Format: uuid
+                         * @description The account id of the person
+                         */
+                        sub?: string;
+                        /** @description With scope account: what the account page calls the person, such as an e-mail address; absent if unknown */
+                        username?: string;
+                        /** @description The program that the token was issued to */
+                        client_id?: string;
+                        /** @description Separated by spaces */
+                        scope?: string;
+                        /** @description What the token is for. Refuse one that is for another resource than yours */
+                        aud?: string;
+                        iss?: string;
+                        /** @description Seconds since 1970 */
+                        iat?: number;
+                        /** @description Seconds since 1970 */
+                        exp?: number;
+                        token_type?: string;
+                        /**
+                         * Format: uuid
+                         * @description What the person has approved; POST /api/jobs takes it
+                         */
+                        grant_id?: string;
+                    };
+                };
+            };
+            /** @description Refused, with the error of the RFC */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request" | "invalid_client";
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description The credentials are wrong, or there should be none */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_client";
+                        /** @description false */
+                        active?: boolean;
+                    } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
+                };
+            };
+            /** @description Refused by the local identity */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "local_identity" | "settle_key_in_browser";
                     } & WithRequired<components["schemas"]["OAuthError"], "error" | "error_description">;
                 };
             };
@@ -7601,7 +7792,7 @@ export interface operations {
                             name: string | null;
                             /** @description The API that its tokens are for; null: this service */
                             resource: string | null;
-                            scopes: ("account" | "oauth" | "admin")[];
+                            scopes: ("account" | "oauth" | "spend")[];
                             /** Format: date-time */
                             created_at: string;
                             /** Format: date-time */
@@ -10754,7 +10945,7 @@ export interface operations {
                      * @description An https URL; in production its address must be public. Elsewhere http is allowed
                      */
                     url: string;
-                    events: ("job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative")[];
+                    events: ("job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative" | "budget.low" | "budget.exceeded")[];
                     /** @description Required with account.low and account.recovered */
                     low_credits?: number;
                 };
@@ -11214,7 +11405,7 @@ export interface operations {
                      * @description An https URL; in production its address must be public. Elsewhere http is allowed
                      */
                     url?: string;
-                    events?: ("job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative")[];
+                    events?: ("job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative" | "budget.low" | "budget.exceeded")[];
                     /** @description Required with account.low and account.recovered */
                     low_credits?: number;
                     /** @description While it is paused, its messages wait */
@@ -12542,7 +12733,7 @@ export interface operations {
             query: {
                 /** @description code */
                 response_type: string;
-                /** @description The slug of a registered app */
+                /** @description The slug of a registered app, or the https URL of a client metadata document */
                 client_id: string;
                 /** @description One of those that are registered; on the loopback interface with any port */
                 redirect_uri: string;

@@ -31,10 +31,17 @@ export async function readAppKey(request: FastifyRequest): Promise<void> {
   request.appOfKey = null
   if (shown === undefined) return
   if (request.headers.origin !== undefined) throw settleKeyInBrowser()
+  request.appOfKey = await ownerOfKey(request, String(shown))
+}
+
+/**
+ * The app that a settle key is of, within the address's budget of failures.
+ * @throws {ApiError} 403 settle_key_invalid; 429
+ */
+export function ownerOfKey(request: FastifyRequest, secret: string): Promise<string> {
   const { db, limits } = request.server
-  const secret = String(shown)
   const credential = { kind: 'settle_key', secret, plausible: KEY.test(secret) } as const
-  request.appOfKey = await limits.verifying(request, credential, () => ownerOf(db, secret))
+  return limits.verifying(request, credential, () => ownerOf(db, secret))
 }
 
 /** The app whose settle key a request shows; null without one. @throws {Error} where readAppKey has not run, which is a bug */

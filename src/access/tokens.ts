@@ -125,7 +125,7 @@ export interface Pats {
    * @throws {ApiError} 401 invalid_token, token_revoked or token_expired
    */
   lookUp(token: string, from: string): Promise<Pat>
-  /** Runs what revokes tokens of an account: meanwhile, and for a while after it, they are looked up every time. */
+  /** Runs what revokes or limits tokens of an account: meanwhile, and for a while after it, they are looked up every time. */
   revoking<T>(accountId: string, revoke: () => Promise<T>): Promise<T>
 }
 
@@ -183,17 +183,21 @@ export function listTokens(
   accountId: string,
   { limit, before }: { limit: number; before?: string | undefined },
 ) {
-  return db
-    .selectFrom('tokens')
-    .select(['id', 'name', 'last_four', 'scopes', 'created_at', 'last_used_at', 'last_used_from', 'expires_at'])
-    .where('account_id', '=', accountId)
-    .where('authorization_id', 'is', null)
-    .where('revoked_at', 'is', null)
-    .where(({ eb, fn }) => eb('expires_at', '>', fn<Date>('now')))
-    .$if(before !== undefined, (tokens) => tokens.where('id', '<', before ?? ''))
-    .orderBy('id', 'desc')
-    .limit(limit)
-    .execute()
+  return (
+    db
+      .selectFrom('tokens')
+      .select(['id', 'name', 'last_four', 'scopes', 'created_at', 'last_used_at', 'last_used_from', 'expires_at'])
+      .where('account_id', '=', accountId)
+      .where('authorization_id', 'is', null)
+      .where('revoked_at', 'is', null)
+      .where(({ eb, fn }) => eb('expires_at', '>', fn<Date>('now')))
+      .$if(before !== undefined, (tokens) => tokens.where('id', '<', before ?? ''))
+      .orderBy('id', 'desc')
+      .limit(limit)
+      // A grant's scope; these are none of a grant.
+      .$narrowType<{ scopes: Exclude<Scope, 'spend'>[] }>()
+      .execute()
+  )
 }
 
 /**

@@ -21,8 +21,11 @@ export type EntryKind =
   | 'topup_refund'
   | 'topup_reinstated'
 
-/** What a personal access token permits. A session permits everything. */
-export type Scope = 'account' | 'oauth' | 'admin'
+/**
+ * What a token permits. A session permits everything. `spend` is of grants: the app's server may reserve credits without the person's
+ * token.
+ */
+export type Scope = 'account' | 'oauth' | 'spend' | 'admin'
 /** After how long a budget begins anew, in UTC. */
 export type BudgetPeriod = 'day' | 'week' | 'month'
 /** State of a device login: `approved`: the device has not fetched its token yet; `delivered`: it has. */

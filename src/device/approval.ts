@@ -2,6 +2,7 @@ import { randomBytes, randomInt } from 'node:crypto'
 import { hashOf, MAX_TOKENS } from '../access/tokens.ts'
 import { openAccount } from '../accounts/open.ts'
 import { addressOwner } from '../addresses.ts'
+import type { Config } from '../config.ts'
 import { statement } from '../db/statement.ts'
 import type { Db, DeviceStatus, Scope } from '../db/tables.ts'
 import { codeExpired, codeUsed, invalidCode, tooManyTokens } from '../http/catalogue.ts'
@@ -71,6 +72,12 @@ export async function startDevice(
       if (tries === 5 || (error as { code?: string }).code !== UNIQUE_VIOLATION) throw error
     }
   }
+}
+
+/** Where the person approves a login that was started. */
+export function verificationUris({ publicUrl }: Pick<Config, 'publicUrl'>, { user_code }: StartedLogin) {
+  const verification_uri = `${publicUrl}/device`
+  return { verification_uri, verification_uri_complete: `${verification_uri}?user_code=${user_code}` }
 }
 
 /** Removes invisible characters: the name is shown to the person who approves, and must not reorder the text around it. */

@@ -1,6 +1,6 @@
 import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
-import { tooManyLogins, tooManyRefreshes, tooManyWrongCodes } from '../http/catalogue.ts'
+import { tooManyClientDocuments, tooManyLogins, tooManyRefreshes, tooManyWrongCodes } from '../http/catalogue.ts'
 
 /**
  * Budgets of attempts that all replicas share: how many of a kind one subject (an account, an address) may make within
@@ -15,6 +15,8 @@ export const BUDGETS = {
   link_by_address: { limit: 30, seconds: 900 },
   // By login. Each refresh leaves a row until its token would have expired.
   refresh: { limit: 60, seconds: 3600 },
+  // By address: client documents that it makes us fetch.
+  client_document: { limit: 30, seconds: 60 },
 } as const
 
 export type Budget = keyof typeof BUDGETS
@@ -48,10 +50,16 @@ const oldest = statement<{ kind: Budget; subject: string; seconds: number }, { w
   where kind = $kind and subject = $subject and made > now() - make_interval(secs => $seconds::int)`,
 )
 
+const TOO_MANY: Partial<Record<Budget, typeof tooManyWrongCodes>> = {
+  device_start: tooManyLogins,
+  refresh: tooManyRefreshes,
+  client_document: tooManyClientDocuments,
+}
+
 /** The error for a budget that is used up: 429 too_many_attempts, with the time until its oldest attempt expires. */
 export async function tooManyAttempts(db: Db, kind: Budget, subject: string) {
   const [row] = await oldest(db, { kind, subject, seconds: BUDGETS[kind].seconds })
   const wait = Math.max(1, row?.wait ?? 1)
-  const tooMany = { device_start: tooManyLogins, refresh: tooManyRefreshes }[kind as string] ?? tooManyWrongCodes
+  const tooMany = TOO_MANY[kind] ?? tooManyWrongCodes
   return tooMany(wait, BUDGETS[kind].limit)
 }

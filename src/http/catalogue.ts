@@ -308,6 +308,14 @@ export const tooManyRefreshes = apiError(
   { example: [720, 60], headers: limitHeaders },
 )
 /** @param seconds until the next try; @param limit tries in a window */
+export const tooManyClientDocuments = apiError(
+  429,
+  'too_many_attempts',
+  (seconds: number, _limit: number) =>
+    `Too many apps that are new here were opened from this address. Try again in ${waitText(seconds)}.`,
+  { example: [30, 30], headers: limitHeaders },
+)
+/** @param seconds until the next try; @param limit tries in a window */
 export const tooManyWrongCodes = apiError(
   429,
   'too_many_attempts',
@@ -391,6 +399,38 @@ export const settleKeyRequired = apiError(
   403,
   'settle_key_required',
   "Only the app's server may settle this app's jobs, with its key in X-App-Key. Nothing was changed.",
+)
+export const appNotAllowed = apiError(
+  403,
+  'app_not_allowed',
+  (apps: string[]) => `This token may spend at ${apps.join(', ') || 'no app'} only. Nothing was reserved.`,
+  {
+    example: [['video']],
+    fields: { apps: Type.Array(Type.String(), { description: 'The apps that the token may spend at' }) },
+    details: (apps) => ({ apps }),
+  },
+)
+export const budgetExceeded = apiError(
+  403,
+  'budget_exceeded',
+  ({ budget, spent, resets_at }: { budget: number; spent: number; resets_at: Date | null }) =>
+    `The budget of this token is ${creditsText(budget)}, of which ${spent} ${spent === 1 ? 'is' : 'are'} spent. ${
+      resets_at ? `It begins anew at ${resets_at.toISOString()}.` : 'Change it on your account page.'
+    }`,
+  {
+    example: [{ budget: 50, spent: 48, resets_at: new Date('2026-11-22T00:00:00.000Z') }],
+    fields: {
+      budget: Type.Integer({ description: 'Credits that the token or grant may spend' }),
+      spent: Type.Integer({ description: 'What its jobs hold and cost, in the period where it has one' }),
+      resets_at: Type.Unsafe<Date | string | null>({
+        type: 'string',
+        format: 'date-time',
+        nullable: true,
+        description: 'When the budget begins anew; null: never',
+      }),
+    },
+    details: (budget) => ({ budget: budget.budget, spent: budget.spent, resets_at: budget.resets_at }),
+  },
 )
 export const settleKeyInvalid = apiError(
   403,

@@ -77,6 +77,11 @@ export async function registerDocs(app: FastifyInstance): Promise<void> {
             name: 'X-App-Key',
             description: "An app's settle key, sent by its server",
           },
+          appBasic: {
+            type: 'http',
+            scheme: 'basic',
+            description: "An app's slug and its settle key",
+          },
           sessionCookie: {
             type: 'apiKey',
             in: 'cookie',

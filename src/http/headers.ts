@@ -33,7 +33,7 @@ export const safetyHeaders = ({ publicUrl }: Config): Record<string, string> =>
 
 /** Response headers that scripts of another origin may read. */
 export const EXPOSED_HEADERS = [
-  ...['Idempotency-Replayed', 'Retry-After', 'Link', 'X-Request-Id', 'WWW-Authenticate', 'Allow'],
+  ...['Idempotency-Replayed', 'Retry-After', 'Link', 'X-Request-Id', 'WWW-Authenticate', 'Allow', 'Date'],
   ...['RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset'],
 ]
 

@@ -1,4 +1,5 @@
 import dns, { type LookupAddress } from 'node:dns'
+import type { RequestOptions } from 'node:https'
 import { isIP, type LookupFunction } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import ipaddr from 'ipaddr.js'
@@ -69,4 +70,19 @@ export const lookupPublic: LookupFunction = (hostname, { all }, callback) => {
       all ? callback(null, addresses) : callback(null, addresses[0]?.address ?? '', addresses[0]?.family),
     (error) => callback(error, ''),
   )
+}
+
+/**
+ * How to connect to a URL that somebody gave us, with Node's `request`: by a connection of its own, because each one checks the
+ * address.
+ * @param publicOnly allow only https and public addresses, against SSRF
+ * @throws {NotPublic} for an address that is none; {Error} where the URL is not https
+ */
+export function connectionTo(target: URL, publicOnly: boolean): RequestOptions {
+  if (!publicOnly) return { agent: false }
+  if (target.protocol !== 'https:') throw new Error('The URL is not https.')
+  // Node connects to a literal address without a look-up.
+  const host = target.hostname.replace(/^\[|\]$/g, '')
+  if (isIP(host) && !isPublic(host)) throw new NotPublic(host)
+  return { agent: false, lookup: lookupPublic }
 }

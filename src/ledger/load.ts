@@ -1,4 +1,5 @@
 import { type Query, statement } from '../db/statement.ts'
+import type { Budget } from './budgets.ts'
 import { mergeMetadata, oversized, readable } from './metadata.ts'
 import type { Operation } from './operations.ts'
 import type { Purchase } from './reconcile.ts'
@@ -32,18 +33,37 @@ const lockAccounts = statement<Arrays, never>(
   from accounts where id = any($account_ids::uuid[]) order by id for no key update skip locked`,
 )
 
-const JOB = `jobs.account_id, jobs.id, jobs.app_slug, jobs.action, jobs.status, jobs.reserved, jobs.actual_cost,
+/**
+ * The columns of a job, and its budgets as JSON: which they are is not known before it is read.
+ * @param only a condition on the account of budgets, for the shard
+ */
+const jobColumns = (
+  only: string,
+) => `jobs.account_id, jobs.id, jobs.app_slug, jobs.action, jobs.status, jobs.reserved, jobs.actual_cost,
   jobs.requested_cost, jobs.refunded,
   ${readable('jobs.metadata', '::text')} as metadata, ${oversized()} as oversized, jobs.failure_reason, ${ms('jobs.expires_at', 'expires_at')}, ${ms('jobs.created_at', 'created_at')},
   ${ms('jobs.updated_at', 'updated_at')}, jobs.ttl_seconds, jobs.idempotency_key, jobs.request_hash,
-  jobs.budget_ids`
+  jobs.budget_ids, case when jobs.budget_ids is not null then (
+    select json_agg(b)::text from (
+      select ${BUDGET} from budgets where budgets.account_id = jobs.account_id and id = any(jobs.budget_ids) ${only}) b
+  ) end as budgets`
+
+const BUDGET = `id, amount, period, apps, spent, ${ms('period_start', 'period_start')}, low_told, exceeded_told`
+const NAMED_BUDGETS = { account_id: 'uuid', id: 'uuid' }
+const readBudgets = forms(
+  'ledger_budgets',
+  ({ only }) => `select budgets.account_id, ${BUDGET.replace('id,', 'budgets.id,')}
+  from ${rowsOf(NAMED_BUDGETS, 'named')}
+    join budgets on budgets.account_id = named.account_id and budgets.id = named.id
+    ${only('budgets.account_id', '$account_id')}`,
+)
 
 const NAMED_JOBS = { account_id: 'uuid', id: 'uuid' }
 
 /** Jobs by id, and what their app says of them. */
 const readJobs = forms(
   'ledger_jobs',
-  ({ only }) => `select ${JOB},
+  ({ only }) => `select ${jobColumns(only('budgets.account_id', '$account_id'))},
     apps.settle_key_hash is not null as keyed, apps.max_overage, apps.max_overage_percent
   from ${rowsOf(NAMED_JOBS, 'named')} join jobs on jobs.account_id = named.account_id and jobs.id = named.id
     left join apps on apps.slug = jobs.app_slug
@@ -53,7 +73,7 @@ const readJobs = forms(
 const NAMED_KEYS = { account_id: 'uuid', idempotency_key: 'text' }
 const readKeys = forms(
   'ledger_keys',
-  ({ only }) => `select ${JOB} from ${rowsOf(NAMED_KEYS, 'named')}
+  ({ only }) => `select ${jobColumns(only('budgets.account_id', '$account_id'))} from ${rowsOf(NAMED_KEYS, 'named')}
     join jobs on jobs.account_id = named.account_id and jobs.idempotency_key = named.idempotency_key
     ${only('jobs.account_id', '$account_id')}`,
 )
@@ -94,10 +114,10 @@ const readPurchases = forms(
 const MOST_OVERDUE = 200
 
 /** Holds whose time is over, of accounts that are short of credits, the largest first. */
-const readOverdue = statement<Arrays, never>(
+const readOverdue = forms(
   'ledger_overdue',
-  `select * from (
-    select ${JOB}, row_number() over (partition by account_id order by reserved desc, id) as place
+  ({ only }) => `select * from (
+    select ${jobColumns(only('budgets.account_id', '$account_ids'))}, row_number() over (partition by account_id order by reserved desc, id) as place
     from jobs where account_id = any($account_ids::uuid[]) and status = 'started' and expires_at <= clock_timestamp() and reserved > 0
   ) as overdue where place <= ${MOST_OVERDUE} order by account_id, place`,
 )
@@ -105,11 +125,13 @@ const readOverdue = statement<Arrays, never>(
 /** Holds of an account that is closed. */
 const readHolds = statement<{ account_id: string }, never>(
   'ledger_holds',
-  `select ${JOB} from jobs where account_id = $account_id::uuid and status = 'started' order by id limit ${MAX_CLOSED_HOLDS}`,
+  `select ${jobColumns('and budgets.account_id = $account_id::uuid')} from jobs where account_id = $account_id::uuid and status = 'started' order by id limit ${MAX_CLOSED_HOLDS}`,
 )
 
 type JobRecord = Omit<Job, 'keyed' | 'max_overage' | 'max_overage_percent' | 'merge'> & {
   account_id: string
+  /** JSON */
+  budgets: string | null
   keyed?: boolean
   max_overage?: number | null
   max_overage_percent?: number | null
@@ -132,6 +154,7 @@ export function load(operations: Operation[], { waits, sharded }: Locking, visit
   const keys: object[] = []
   const references: object[] = []
   const purchases: object[] = []
+  const budgets: object[] = []
   const slugs = new Set<string>()
   const visitors = new Set<string>()
   const closing = new Set<string>()
@@ -156,6 +179,7 @@ export function load(operations: Operation[], { waits, sharded }: Locking, visit
         if (operation.idempotency_key !== null) keys.push({ account_id, idempotency_key: operation.idempotency_key })
         if (operation.ttl_without_key) slugs.add(operation.app)
         if (!visits.has(operation)) visit(operation)
+        for (const id of operation.budget_ids) budgets.push({ account_id, id })
         break
       case 'visit':
         visit(operation)
@@ -169,6 +193,9 @@ export function load(operations: Operation[], { waits, sharded }: Locking, visit
         break
       case 'reconcile':
         purchases.push({ account_id, id: operation.purchase_id })
+        break
+      case 'limit':
+        budgets.push({ account_id, id: operation.id })
         break
       case 'close':
         closing.add(account_id)
@@ -193,12 +220,14 @@ export function load(operations: Operation[], { waits, sharded }: Locking, visit
     reads.push({ query: readEntries(sharded).query(arraysOf(NAMED_ENTRIES, references)), take: takeEntries })
   if (purchases.length)
     reads.push({ query: readPurchases(sharded).query(arraysOf(NAMED_PURCHASES, purchases)), take: takePurchases })
+  if (budgets.length)
+    reads.push({ query: readBudgets(sharded).query(arraysOf(NAMED_BUDGETS, budgets)), take: takeBudgets })
   return reads
 }
 
 /** What accounts that are short of credits may still have: overdue holds, and starter credits. */
-export function loadReserves(reserves: Visit[], visits: Visits): Read[] {
-  const reads = [loadOverdue([...new Set(reserves.map(({ account_id }) => account_id))])]
+export function loadReserves(reserves: Visit[], visits: Visits, { sharded }: Locking): Read[] {
+  const reads = [loadOverdue([...new Set(reserves.map(({ account_id }) => account_id))], sharded)]
   const due = reserves.filter((visit) => !visits.isGranted(visit))
   if (due.length === 0) return reads
   const slugs = [...new Set(due.map(({ app }) => app))]
@@ -222,8 +251,8 @@ export const loadGrants = (account_ids: string[]): Read => ({
   },
 })
 
-const loadOverdue = (account_ids: string[]): Read => ({
-  query: readOverdue.query({ account_ids }),
+const loadOverdue = (account_ids: string[], sharded: boolean): Read => ({
+  query: readOverdue(sharded).query({ account_ids }),
   take(rows, states) {
     takeJobs(rows, states)
     for (const { account_id, id } of rows as JobRecord[]) {
@@ -249,12 +278,14 @@ export const stateOf = (account: Account, now: number): State => ({
   grants: null,
   entries: new Map(),
   purchases: new Map(),
+  budgets: new Map(),
 })
 
 /** @param patches the metadata that operations bring, by account and job */
 function takeJobs(rows: Rows, states: Map<string, State>, patches?: Map<string, string>): void {
   for (const {
     account_id,
+    budgets,
     keyed = false,
     max_overage = null,
     max_overage_percent = null,
@@ -270,6 +301,7 @@ function takeJobs(rows: Rows, states: Map<string, State>, patches?: Map<string, 
     const job: Job = known ?? { ...row, keyed, max_overage, max_overage_percent, merge }
     state.jobs.set(job.id, job)
     if (job.idempotency_key !== null) state.keys.set(job.idempotency_key, job)
+    if (budgets !== null) for (const budget of JSON.parse(budgets) as Budget[]) state.budgets.set(budget.id, budget)
   }
 }
 
@@ -286,4 +318,9 @@ function takeEntries(rows: Rows, states: Map<string, State>): void {
 function takePurchases(rows: Rows, states: Map<string, State>): void {
   for (const { account_id, ...purchase } of rows as (Purchase & { account_id: string })[])
     states.get(account_id)?.purchases.set(purchase.id, purchase)
+}
+
+function takeBudgets(rows: Rows, states: Map<string, State>): void {
+  for (const { account_id, ...budget } of rows as (Budget & { account_id: string })[])
+    states.get(account_id)?.budgets.set(budget.id, budget)
 }

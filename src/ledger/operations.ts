@@ -1,7 +1,9 @@
 import type { Query } from '../db/statement.ts'
 import {
   accountClosed,
+  appNotAllowed,
   balanceOutOfRange,
+  budgetExceeded,
   idempotencyKeyReused,
   insufficientCredits,
   jobAlreadyEnded,
@@ -13,6 +15,7 @@ import {
   settleKeyRequired,
   wouldGoNegative,
 } from '../http/catalogue.ts'
+import type { Limits } from './budgets.ts'
 import {
   type Adjust,
   type Entry,
@@ -106,7 +109,8 @@ export interface Settled {
 
 /**
  * Reserves credits for a new job.
- * @throws {ApiError} 402 insufficient_credits with `required` and `available`, 403 settle_key_required, 403 account_closed,
+ * @throws {ApiError} 402 insufficient_credits with `required` and `available`, 403 settle_key_required, 403 account_closed, 403
+ *   app_not_allowed and budget_exceeded by the budgets of the token or grant,
  *   409 job_already_ended where the key is that of a job which has ended, 422 idempotency_key_reused
  */
 export async function reserve(
@@ -219,6 +223,16 @@ export async function close(ledger: Ledger, account_id: string, clerk_id: string
   }
 }
 
+/**
+ * Limits what a token or a grant may spend, under the account's lock; what is not given stays. The account must exist. Without a limit
+ * until now, what it spends counts from now on. Set it before the token or grant works.
+ * @param id of the token or grant
+ * @throws {ApiError} 403 account_closed
+ */
+export async function limit(ledger: Ledger, account_id: string, id: string, limits: Partial<Limits>): Promise<void> {
+  done(await ledger.post({ type: 'limit', account_id, id, ...limits }))
+}
+
 /** Ids as the database writes them: what it returns is matched with operations by them. */
 const named = ({ account_id, job_id, key_of }: Claim) => ({
   account_id: account_id.toLowerCase(),
@@ -255,6 +269,10 @@ function done(outcome: Outcome): Outcome {
       throw jobNotEnded()
     case 'refund_exceeds_cost':
       throw refundExceedsCost(refusal.refundable)
+    case 'app_not_allowed':
+      throw appNotAllowed(refusal.apps)
+    case 'budget_exceeded':
+      throw budgetExceeded({ ...refusal, resets_at: dateOf(refusal.resets_at) })
     case 'purchase_not_found':
     case 'purchase_changed':
       throw new Error(refusal.code)
@@ -291,6 +309,8 @@ function jobRow(job: Job): JobRow {
     updated_at: new Date(job.updated_at),
   }
 }
+
+const dateOf = (ms: number | null): Date | null => (ms === null ? null : new Date(ms))
 
 const entryRow = (entry: Entry): EntryRow => ({
   ...entry,

@@ -1,9 +1,20 @@
+import {
+  type Budget,
+  type BudgetEvent,
+  inPeriod,
+  isBeyond,
+  isLow,
+  type Limits,
+  newBudget,
+  resetsAt,
+  withLimits,
+} from './budgets.ts'
 import { type Payment, type Purchase, type PurchaseMovement, reconcile } from './reconcile.ts'
 
 /**
  * The rules of the ledger, and the only place that knows them: `apply` takes the state of one account as it was loaded under the
- * account's lock, and an operation, and returns what becomes of both. It is pure and synchronous, and so is reconcile.ts, which it
- * asks about purchases.
+ * account's lock, and an operation, and returns what becomes of both. It is pure and synchronous, and so are reconcile.ts, which it
+ * asks about purchases, and budgets.ts.
  *
  * Credits are integers. Times are milliseconds since 1970 by the database's clock, with microseconds as their fraction.
  */
@@ -66,6 +77,7 @@ export type Request =
   | Adjust
   | Refund
   | Reconcile
+  | Limit
   | { type: 'close' }
 
 export interface Reserve {
@@ -137,6 +149,13 @@ export interface Reconcile {
   payment: Payment
 }
 
+/** Limits what a token or a grant may spend; what is not given stays. */
+export interface Limit extends Partial<Limits> {
+  type: 'limit'
+  /** Of the token or grant */
+  id: string
+}
+
 /** What is known of one account. */
 export interface State {
   /** Read after the lock was taken */
@@ -155,6 +174,8 @@ export interface State {
   entries: Map<string, Entry>
   /** Those that operations name, by id */
   purchases: Map<string, Purchase>
+  /** Those that operations name, and those of loaded jobs, by id */
+  budgets: Map<string, Budget>
 }
 
 export interface Account {
@@ -260,6 +281,8 @@ export type Refusal =
   | { code: 'would_go_negative'; available: number }
   | { code: 'job_not_ended' }
   | { code: 'refund_exceeds_cost'; refundable: number }
+  | { code: 'app_not_allowed'; apps: string[] }
+  | { code: 'budget_exceeded'; budget: number; spent: number; resets_at: number | null }
 
 export interface Outcome {
   /** Why the operation was not done; null: it is, now or before */
@@ -278,7 +301,10 @@ export interface Outcome {
   entries: Entry[]
   grant: Grant | null
   purchase: Purchase | null
+  budgets: Budget[]
   ended: Ended[]
+  /** Of budgets, that an app may want to be told */
+  told: BudgetEvent[]
 }
 
 /** What becomes of an operation. The state is left as it is; `follow` takes the outcome in. */
@@ -302,13 +328,15 @@ export function apply(state: State, request: Request): Outcome {
       return refundJob(state, request)
     case 'reconcile':
       return settlePurchase(state, request)
+    case 'limit':
+      return limit(state, request)
     case 'close':
       return close(state)
   }
 }
 
 /** Takes an outcome into the state: the next operation of the account sees it. */
-export function follow(state: State, { account, created, changed, entries, grant, purchase }: Outcome): void {
+export function follow(state: State, { account, created, changed, entries, grant, purchase, budgets }: Outcome): void {
   state.account = account
   for (const job of created ? [created, ...changed] : changed) {
     state.jobs.set(job.id, job)
@@ -317,6 +345,7 @@ export function follow(state: State, { account, created, changed, entries, grant
   for (const entry of entries) if (entry.reference !== null) state.entries.set(entry.reference, entry)
   if (grant) state.grants?.set(grant.app_slug, grant)
   if (purchase) state.purchases.set(purchase.id, purchase)
+  for (const budget of budgets) state.budgets.set(budget.id, budget)
 }
 
 /** Holds credits for a new job. The first one for an app takes the starter credits that are due. */
@@ -333,6 +362,9 @@ function reserve(state: State, request: Reserve): Outcome {
   if (earlier && earlier.status !== 'started') return refused(state, { code: 'key_of_ended_job', job: earlier })
   if (earlier) return repeated(state, earlier)
   if (state.account.closed) return refused(state, { code: 'account_closed' })
+  const budgets = request.budget_ids.flatMap((id) => budgetOf(state, id) ?? [])
+  const beyond = judge(state, budgets, app, cost)
+  if (beyond) return beyond
 
   const outcome = begin(state)
   if (state.grants) grantStarter(state, outcome, app)
@@ -362,7 +394,7 @@ function reserve(state: State, request: Reserve): Outcome {
     refunded: 0,
     metadata: request.metadata,
     oversized: false,
-    budget_ids: null,
+    budget_ids: budgets.length > 0 ? budgets.map(({ id }) => id) : null,
     failure_reason: null,
     expires_at: state.now + request.ttl_seconds * 1000,
     created_at: state.now,
@@ -375,6 +407,7 @@ function reserve(state: State, request: Reserve): Outcome {
     max_overage_percent: null,
     merge: null,
   }
+  count(state, outcome, job, cost)
   outcome.job = job
   outcome.created = { ...job, token_id: request.token_id, grant_id: request.grant_id }
   return outcome
@@ -562,6 +595,75 @@ function settlePurchase(state: State, { purchase_id, version, payment }: Reconci
   return inRange(state, outcome)
 }
 
+/** Limits what a token or a grant may spend. The first limit begins to count now; a later one changes nothing of what is spent. */
+function limit(state: State, { id, amount, period, apps }: Limit): Outcome {
+  if (state.account.closed) return refused(state, { code: 'account_closed' })
+  const known = budgetOf(state, id)
+  const budget = withLimits(known ?? newBudget(id, state.now), { amount, period, apps })
+  if (!known && budget.amount === null && budget.apps === null) return repeated(state)
+  return { ...begin(state), budgets: [budget] }
+}
+
+/** A budget as it is now. */
+const budgetOf = ({ budgets, now }: State, id: string): Budget | undefined => {
+  const budget = budgets.get(id)
+  return budget && inPeriod(budget, now)
+}
+
+/** Why budgets do not let a job begin; undefined: they do. The first time in a period that one is exceeded is told. */
+function judge(state: State, budgets: Budget[], app: string, cost: number): Outcome | undefined {
+  const elsewhere = budgets.find(({ apps }) => apps !== null && !apps.includes(app))
+  if (elsewhere?.apps) return refused(state, { code: 'app_not_allowed', apps: elsewhere.apps })
+  const full = budgets.filter((budget) => isBeyond(budget, cost))
+  const [first] = full
+  if (first?.amount == null) return undefined
+  const refusal = { budget: first.amount, spent: first.spent, resets_at: resetsAt(first, state.now) }
+  const outcome = refused(state, { code: 'budget_exceeded', ...refusal })
+  for (const budget of full)
+    if (!budget.exceeded_told) tell(outcome, 'budget.exceeded', app, { ...budget, exceeded_told: true })
+  return outcome
+}
+
+/** What a job counts for in budgets. */
+const countedFor = ({ status, reserved, actual_cost }: Job): number => (status === 'started' ? reserved : actual_cost)
+
+/** Counts a job's change against its budgets, unless it is of a period that is over. */
+function count(state: State, outcome: Outcome, job: Job, change: number): void {
+  if (change === 0) return
+  for (const id of job.budget_ids ?? []) {
+    const stored = outcome.budgets.find((budget) => budget.id === id) ?? state.budgets.get(id)
+    if (!stored) continue
+    const budget = inPeriod(stored, state.now)
+    if (job.created_at >= budget.period_start) spend(outcome, job.app_slug, budget, change)
+    // The row speaks of a period in which the job counted for something else.
+    else if (budget !== stored) put(outcome, budget)
+  }
+}
+
+function spend(outcome: Outcome, app: string, before: Budget, change: number): void {
+  const budget = { ...before, spent: before.spent + change }
+  put(outcome, budget)
+  if (change < 0) return
+  if (isLow(budget) && !budget.low_told) {
+    budget.low_told = true
+    tell(outcome, 'budget.low', app, budget)
+  }
+  // What a job costs beyond its reserve may pass the budget: the work is done.
+  if (isBeyond(budget, 0) && !budget.exceeded_told) {
+    budget.exceeded_told = true
+    tell(outcome, 'budget.exceeded', app, budget)
+  }
+}
+
+function put(outcome: Outcome, budget: Budget): void {
+  outcome.budgets = [...outcome.budgets.filter(({ id }) => id !== budget.id), budget]
+}
+
+function tell(outcome: Outcome, event: BudgetEvent['event'], app: string, budget: Budget): void {
+  put(outcome, budget)
+  outcome.told.push({ event, app, budget })
+}
+
 /** The end of an account: its holds come back, and nothing is posted to it any more. */
 function close(state: State): Outcome {
   const outcome = begin(state)
@@ -586,6 +688,8 @@ function settle(state: State, outcome: Outcome, job: Job, metadata = mergedOf(jo
   const movement = settlement(job)
   if (movement) move(state, outcome, movement, { job_id: job.id })
   const ended = { ...job, metadata, updated_at: state.now }
+  const before = state.jobs.get(job.id)
+  if (before) count(state, outcome, ended, countedFor(ended) - countedFor(before))
   outcome.job = ended
   outcome.changed.push(ended)
   outcome.ended.push({ job: ended, account: { ...outcome.account } })
@@ -644,7 +748,9 @@ const begin = ({ account }: State): Outcome => ({
   entries: [],
   grant: null,
   purchase: null,
+  budgets: [],
   ended: [],
+  told: [],
 })
 
 const refused = (state: State, refusal: Refusal): Outcome => ({ ...begin(state), refusal })

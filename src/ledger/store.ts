@@ -1,5 +1,5 @@
 import { type Query, statement } from '../db/statement.ts'
-import type { Account, NewJob, Outcome, State } from './rules.ts'
+import type { Account, Outcome, State } from './rules.ts'
 import { type Arrays, arraysOf, forms, type Locking, rowsOf, time } from './sets.ts'
 
 /** The second half of a posting: writes what became of a batch, each table by one statement. It decides nothing: rules.ts does. */
@@ -120,12 +120,31 @@ const updatePurchases = forms(
   where purchases.account_id = new.account_id and purchases.id = new.id ${only('purchases.account_id', '$account_id')}`,
 )
 
-/** A row of `NEW_JOBS`: a list as the text of an array, because arrays of arrays do not unnest. */
-const newJob = (account_id: string, job: NewJob) => ({
-  account_id,
-  ...job,
-  budget_ids: job.budget_ids && `{${job.budget_ids}}`,
-})
+/** A list as the text of an array, because arrays of arrays do not unnest. Ids and slugs need no quotes. */
+const listText = (list: string[] | null) => list && `{${list}}`
+
+const BUDGETS = {
+  account_id: 'uuid',
+  id: 'uuid',
+  amount: 'bigint',
+  period: 'text',
+  apps: 'text',
+  spent: 'bigint',
+  period_start: 'float8',
+  low_told: 'bool',
+  exceeded_told: 'bool',
+}
+const upsertBudgets = forms(
+  'store_budgets',
+  ({ account, join }) => `insert into budgets as made (${Object.keys(BUDGETS)})
+  select ${account}, new.id, new.amount, new.period, new.apps::text[], new.spent, ${time('new.period_start')}, new.low_told,
+    new.exceeded_told
+  from ${rowsOf(BUDGETS, 'new')} ${join}
+  on conflict (account_id, id) do update set amount = excluded.amount, period = excluded.period, apps = excluded.apps,
+    spent = excluded.spent, period_start = excluded.period_start, low_told = excluded.low_told,
+    exceeded_told = excluded.exceeded_told
+  returning made.id`,
+)
 
 /**
  * What is to be written for a batch, all of it in one round trip.
@@ -142,6 +161,7 @@ export function store(
   const entries: object[] = []
   const grants: object[] = []
   const purchases: object[] = []
+  const budgets: object[] = []
   let latest = 0
   for (const { state, loaded, outcomes } of batch) {
     const { account, now } = state
@@ -151,15 +171,20 @@ export function store(
     if (account.closed !== loaded.closed) closed.push(account_id)
     const ids = new Set<string>()
     const bought = new Set<string>()
+    const limited = new Set<string>()
     for (const outcome of outcomes) {
       if (outcome.purchase) bought.add(outcome.purchase.id)
-      if (outcome.created) created.push(newJob(account_id, outcome.created))
+      for (const { id } of outcome.budgets) limited.add(id)
+      if (outcome.created)
+        created.push({ account_id, ...outcome.created, budget_ids: listText(outcome.created.budget_ids) })
       for (const entry of outcome.entries) entries.push({ account_id, ...entry })
       for (const { id } of outcome.changed) ids.add(id)
       const { grant } = outcome
       if (grant) grants.push({ account_id, ...grant, granted_at: grant.credits > 0 ? now : null })
     }
     for (const id of ids) changed.push({ account_id, ...state.jobs.get(id) })
+    for (const budget of [...limited].flatMap((id) => state.budgets.get(id) ?? []))
+      budgets.push({ account_id, ...budget, apps: listText(budget.apps) })
     for (const purchase of [...bought].map((id) => state.purchases.get(id)))
       purchases.push({ account_id, ...purchase, refunds: JSON.stringify(purchase?.refunds), updated_at: now })
   }
@@ -171,6 +196,7 @@ export function store(
   if (entries.length) queries.push(insertEntries(sharded).query(arraysOf(ENTRIES, entries)))
   if (grants.length) queries.push(upsertGrants.query(arraysOf(GRANTS, grants)))
   if (purchases.length) queries.push(updatePurchases(sharded).query(arraysOf(PURCHASES, purchases)))
+  if (budgets.length) queries.push(upsertBudgets(sharded).query(arraysOf(BUDGETS, budgets)))
   return queries
 }
 

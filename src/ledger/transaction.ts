@@ -12,6 +12,7 @@ import {
   messagesOf,
   timestamp,
 } from '../webhooks/outbox.ts'
+import { type BudgetEvent, resetsAt } from './budgets.ts'
 import { load, loadGrants, loadReserves, stateOf } from './load.ts'
 import type { Operation } from './operations.ts'
 import { type Account, apply, type Ended, follow, MAX_CREDITS, type Outcome, type State } from './rules.ts'
@@ -107,7 +108,7 @@ async function read(session: Session, operations: Operation[], context: Context)
   const isShort = (id: string) => (states.get(id)?.account.credits ?? MAX_CREDITS) < (asked.get(id) ?? 0)
   const short = reserves.filter(({ account_id }) => isShort(account_id))
   if (short.length > 0) {
-    const more = loadReserves(short, context.visits)
+    const more = loadReserves(short, context.visits, context)
     take(more, await session.send(more.map(({ query }) => query)))
   }
   return states
@@ -157,13 +158,26 @@ async function tell(session: Session, { db }: Context, changes: Change[]): Promi
   )
 }
 
-function happeningsOf({ loaded, outcomes }: Change): Happening[] {
+function happeningsOf({ state, loaded, outcomes }: Change): Happening[] {
   let before = loaded
-  return outcomes.map(({ account, ended }) => {
-    const happening = { before, after: account, ended: ended.map(endOf) }
+  return outcomes.map(({ account, ended, told }) => {
+    const happening = {
+      before,
+      after: account,
+      ended: ended.map(endOf),
+      budgets: told.map((event) => budgetTold(event, state.now)),
+    }
     before = account
     return happening
   })
+}
+
+/** A budget that is low or exceeded, as payloads have it. */
+function budgetTold({ event, app, budget }: BudgetEvent, now: number): Happening['budgets'][number] {
+  const { id, amount, spent, period, apps } = budget
+  const reset = resetsAt(budget, now)
+  const json = () => JSON.stringify({ id, amount, spent, period, resets_at: reset && timestamp(reset) })
+  return { app, event, apps, json }
 }
 
 /** A job that has ended, as payloads have it; its metadata is the text of the database, so that numbers keep their digits. */

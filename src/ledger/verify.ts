@@ -141,12 +141,23 @@ const PURCHASE_CHECKS: Record<string, string> = {
     where taken_back <> total or taken_back not between 0 and credits`,
 }
 
+const BUDGET_CHECKS: Record<string, string> = {
+  'what a budget has spent in its period is what the jobs of that hold and cost': `
+    select b.account_id, b.id as budget_id, b.spent, coalesce(sum(j.counted), 0)::text as jobs
+    from budgets b left join (
+      select account_id, budget_id, created_at, case status when 'started' then reserved else actual_cost end as counted
+      from jobs, unnest(budget_ids) as budget_id) j
+      on j.account_id = b.account_id and j.budget_id = b.id and j.created_at >= b.period_start
+    group by b.account_id, b.id, b.spent having b.spent <> coalesce(sum(j.counted), 0)`,
+}
+
 /** Names of checks, and a query that returns a row `(nth, row)` for whatever breaks the nth of them. */
 const QUERIES: { names: string[]; query: string }[] = [
   ...alone(CHECKS),
   { names: JOB_CHECKS, query: PER_JOB },
   ...alone(PURCHASE_CHECKS),
   ...alone(REFUND_CHECKS),
+  ...alone(BUDGET_CHECKS),
 ]
 
 function alone(checks: Record<string, string>) {

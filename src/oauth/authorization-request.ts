@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { readScopes } from '../access/scopes.ts'
 import type { Scope } from '../db/tables.ts'
-import { type Client, clientOf, type Target, targetOf } from './clients.ts'
+import { type Client, clientOf, resourceOf, type Target } from './clients.ts'
 import { needed, readForm } from './form.ts'
 import { GRANT_SCOPES } from './grants.ts'
 import {
@@ -37,10 +37,13 @@ export interface Recipient {
   state: string | undefined
 }
 
-/** @throws {ApiError} 400 for a client that nobody has registered, and for an address that is not one of its */
-export async function readRecipient({ db }: FastifyInstance, given: unknown): Promise<Recipient> {
+/**
+ * @param address of whoever asks
+ * @throws {ApiError} 400 for a client that is not known, and for an address that is not one of its; 429 too_many_attempts
+ */
+export async function readRecipient(app: FastifyInstance, given: unknown, address: string): Promise<Recipient> {
   const form = readForm(given, ['client_id', 'redirect_uri'])
-  const client = await clientOf(db, needed(form, 'client_id'))
+  const client = await clientOf(app, needed(form, 'client_id'), address)
   const redirect_uri = needed(form, 'redirect_uri')
   if (!isRegistered(redirect_uri, client.redirect_uris)) throw redirectUriNotRegistered()
   const { state } = given as { state?: unknown }
@@ -67,10 +70,13 @@ export async function readAsked(app: FastifyInstance, client: Client, given: unk
     throw badParameter('code_challenge', 'must be a SHA-256 in base64url')
   const scopes = readScopes(form.scope, GRANT_SCOPES)
   if (!scopes) throw invalidScope(GRANT_SCOPES)
-  const target = await targetOf(app, client, form.resource)
+  const { resource, owner } = await resourceOf(app, form.resource)
+  const app_slug = owner ?? client.app_slug
   // It opens the providers' tokens, which are at this service alone.
-  if (target.resource !== null && scopes.includes('oauth')) throw invalidScope(['account'])
-  return { ...target, scopes, code_challenge }
+  if (resource !== null && scopes.includes('oauth')) throw invalidScope(['account', 'spend'])
+  // It lets the server of an app spend: there must be one.
+  if (app_slug === null && scopes.includes('spend')) throw invalidScope(['account', 'oauth'])
+  return { resource, app_slug, scopes, code_challenge }
 }
 
 /** The client's address with our answer: `code` or `error`, with `state` and, against mix-ups, `iss` (RFC 9207). */

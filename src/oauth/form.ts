@@ -1,4 +1,8 @@
-import { badParameter, invalidTarget } from './problems.ts'
+import { badParameter, invalidTarget, secretNotTaken } from './problems.ts'
+
+export const FORM = ['application/x-www-form-urlencoded']
+
+const MAX_CLIENT_ID = 1_000
 
 /** The parameters of a request, each at most once; one without a value is absent (RFC 6749, section 3.1). */
 export type Form<Name extends string> = { [K in Name]?: string }
@@ -26,4 +30,12 @@ export function needed<Name extends string>(form: Form<Name>, name: Name): strin
   const value = form[name]
   if (value === undefined) throw badParameter(name, 'is missing')
   return value
+}
+
+/** The client that a form names. @throws {ApiError} 400 invalid_request without one; invalid_client beside a secret, which nobody should send us */
+export function publicClientOf(form: Form<'client_id' | 'client_secret'>): string {
+  const client_id = needed(form, 'client_id')
+  if (client_id.length > MAX_CLIENT_ID) throw badParameter('client_id', `is longer than ${MAX_CLIENT_ID} characters`)
+  if (form.client_secret !== undefined) throw secretNotTaken()
+  return client_id
 }

@@ -7,7 +7,8 @@ import type { Target } from './clients.ts'
 /** What people have approved, and the codes that clients get for it. All times are the database's. */
 
 /** What a grant can be for. `admin` exists for devices alone. */
-export const GRANT_SCOPES = ['account', 'oauth'] as const satisfies Scope[]
+export const GRANT_SCOPES = ['account', 'oauth', 'spend'] as const satisfies Scope[]
+export type GrantScope = (typeof GRANT_SCOPES)[number]
 
 const CODE_SECONDS = 60
 
@@ -68,7 +69,7 @@ export interface Grant {
   /** What the operator calls the client; null where it is no app any more */
   name: string | null
   resource: string | null
-  scopes: Scope[]
+  scopes: GrantScope[]
   created_at: Date
   last_used_at: Date | null
 }

@@ -1,5 +1,13 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import {
+  bodyTooLarge,
+  databaseUnavailable,
+  internalError,
+  localIdentityOnly,
+  overloaded,
+  rateLimited,
+} from '../http/catalogue.ts'
 import { toApiError } from '../http/error-handler.ts'
 import { ApiError, apiError, type ErrorKind } from '../http/errors.ts'
 import type { Refusal } from '../http/refusals.ts'
@@ -117,6 +125,31 @@ export const pollingTooFast = apiError(
 )
 export const deviceCodeExpired = apiError(400, 'expired_token', 'The device code has expired. Start the login again.')
 
+// Of RFC 7662, introspection
+
+/** Who looks at `active` alone reads that the token is not good. */
+export const badAppCredentials = apiError(
+  401,
+  'invalid_client',
+  () => "Send the app's settle key in X-App-Key, or its slug and settle key by HTTP Basic.",
+  {
+    example: [],
+    fields: { active: Type.Boolean({ description: 'false' }) },
+    details: () => ({ active: false }),
+    headers: () => ({ 'www-authenticate': 'Basic realm="Apps"' }),
+  },
+)
+
+// Of Client ID Metadata Documents
+
+/** @param fault what is wrong with the document, after its name */
+export const badDocument = apiError(
+  400,
+  'invalid_client',
+  (fault: string) => `The client metadata document that client_id names ${fault}.`,
+  { example: ['is not JSON'] },
+)
+
 // Of RFC 8707, resource indicators
 
 export const invalidTarget = apiError(
@@ -124,6 +157,20 @@ export const invalidTarget = apiError(
   'invalid_target',
   'resource must be this service or a resource of a registered app, once, without a fragment.',
 )
+
+/** What any of the endpoints can answer that clients call. */
+export const anyForm: ErrorKind[] = [
+  badParameter,
+  notAForm,
+  publicClientsOnly,
+  secretNotTaken,
+  localIdentityOnly,
+  bodyTooLarge,
+  rateLimited,
+  internalError,
+  databaseUnavailable,
+  overloaded,
+]
 
 /** The framework's refusals by our codes, where an RFC has a name for them. */
 const RFC_NAMES: Record<string, ErrorKind<[]>> = { unsupported_media_type: notAForm }
@@ -165,7 +212,7 @@ export function problems(...kinds: (ErrorKind | readonly ErrorKind[])[]): Record
 }
 
 const DESCRIPTIONS: Record<number, string> = {
-  401: 'The client tried to authenticate; clients of this service are public',
+  401: 'The credentials are wrong, or there should be none',
   403: 'Refused by the local identity',
   405: 'Send a POST',
   413: 'The form is larger than 64 KiB',

@@ -3,7 +3,7 @@ import type { FastifyReply } from 'fastify'
 import { callerOf, requireSession } from '../access/caller.ts'
 import { readScopes, SCOPES } from '../access/scopes.ts'
 import { tokenSecret } from '../access/tokens.ts'
-import { cleanName, completeDevice, startDevice } from '../device/approval.ts'
+import { cleanName, completeDevice, startDevice, verificationUris } from '../device/approval.ts'
 import { type Polled, pollDevice } from '../device/client.ts'
 import {
   accountClosed,
@@ -22,6 +22,7 @@ import {
   unknownDeviceCode,
 } from '../http/catalogue.ts'
 import { anyRequest, jsonBody, refusals, signedIn } from '../http/refusals.ts'
+import { DeviceAuthorization } from '../schemas/device.ts'
 import { nullable, Timestamp } from '../schemas/primitives.ts'
 
 const DeviceCode = Type.String({
@@ -98,29 +99,7 @@ export const deviceRoutes: FastifyPluginAsyncTypebox = async (app) => {
           ),
         ),
         response: {
-          200: Type.Object(
-            {
-              device_code: Type.String({ description: 'A secret of the device, to poll with' }),
-              user_code: Type.String({ description: 'The code that the person types or compares' }),
-              verification_uri: Type.String({ description: 'The page where the person types the code' }),
-              verification_uri_complete: Type.String({ description: 'The same page with the code filled in' }),
-              expires_in: Type.Integer({ description: 'Seconds until the code expires' }),
-              interval: Type.Integer({ description: 'Seconds to wait between polls' }),
-            },
-            {
-              description: 'OK',
-              examples: [
-                {
-                  device_code: 'GmRhmhcxhwAzkoEqiMEg_DnyEysNkuNhszIySk9eS_4',
-                  user_code: 'WDJB-1234',
-                  verification_uri: 'https://account.thefocus.ai/device',
-                  verification_uri_complete: 'https://account.thefocus.ai/device?user_code=WDJB-1234',
-                  expires_in: 900,
-                  interval: 5,
-                },
-              ],
-            },
-          ),
+          200: DeviceAuthorization,
           ...refusals(anyRequest, jsonBody, tooManyLogins),
         },
       },
@@ -134,12 +113,7 @@ export const deviceRoutes: FastifyPluginAsyncTypebox = async (app) => {
         scopes,
         requested_from: request.address,
       })
-      const verification_uri = `${app.config.publicUrl}/device`
-      return {
-        ...started,
-        verification_uri,
-        verification_uri_complete: `${verification_uri}?user_code=${started.user_code}`,
-      }
+      return { ...started, ...verificationUris(app.config, started) }
     },
   )
 

@@ -6,7 +6,9 @@ import { callerOf, requireAccount } from '../access/caller.ts'
 import { appOfKey, readAppKey, requireAccountOrKey, settler } from '../access/settle-keys.ts'
 import {
   accountClosed,
+  appNotAllowed,
   badField,
+  budgetExceeded,
   idempotencyKeyReused,
   insufficientCredits,
   jobNotFound,
@@ -70,6 +72,8 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
             keyOfEndedJob,
             idempotencyKeyReused,
             accountClosed,
+            appNotAllowed,
+            budgetExceeded,
             settleKeyRequired,
             settleKeyInvalid,
             settleKeyInBrowser,

@@ -19,14 +19,19 @@ export const ServerMetadata = Type.Object(
     token_endpoint: Type.String(),
     device_authorization_endpoint: Type.String(),
     revocation_endpoint: Type.String(),
+    introspection_endpoint: Type.String(),
     scopes_supported: Type.Array(Type.String()),
     response_types_supported: Type.Array(Type.String()),
     response_modes_supported: Type.Array(Type.String()),
     grant_types_supported: Type.Array(Type.String()),
     token_endpoint_auth_methods_supported: Type.Array(Type.String()),
     revocation_endpoint_auth_methods_supported: Type.Array(Type.String()),
+    introspection_endpoint_auth_methods_supported: Type.Array(Type.String()),
     code_challenge_methods_supported: Type.Array(Type.String()),
     authorization_response_iss_parameter_supported: Type.Boolean(),
+    client_id_metadata_document_supported: Type.Boolean({
+      description: 'A client_id may be the https URL of a document that describes the client',
+    }),
     protected_resources: Type.Array(Type.String()),
     service_documentation: Type.String(),
   },
@@ -39,14 +44,17 @@ export const ServerMetadata = Type.Object(
         token_endpoint: 'https://account.thefocus.ai/oauth/token',
         device_authorization_endpoint: 'https://account.thefocus.ai/oauth/device_authorization',
         revocation_endpoint: 'https://account.thefocus.ai/oauth/revoke',
+        introspection_endpoint: 'https://account.thefocus.ai/oauth/introspect',
         scopes_supported: ['account', 'oauth'],
         response_types_supported: ['code'],
         response_modes_supported: ['query'],
         grant_types_supported: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'],
         token_endpoint_auth_methods_supported: ['none'],
         revocation_endpoint_auth_methods_supported: ['none'],
+        introspection_endpoint_auth_methods_supported: ['client_secret_basic'],
         code_challenge_methods_supported: ['S256'],
         authorization_response_iss_parameter_supported: true,
+        client_id_metadata_document_supported: true,
         protected_resources: ['https://account.thefocus.ai'],
         service_documentation: 'https://account.thefocus.ai/api/docs',
       },
@@ -81,7 +89,7 @@ export const ResourceMetadata = Type.Object(
 const ClientId = Type.String({
   documented: { minLength: 1 },
   maxLength: 1_000,
-  description: 'The slug of a registered app',
+  description: 'The slug of a registered app, or the https URL of a client metadata document',
 })
 
 export const AuthorizationQuery = Type.Object({
@@ -116,30 +124,6 @@ export const DeviceAuthorizationForm = Type.Object(
     ),
   },
   { examples: [{ client_id: 'focus-cli', scope: 'account' }] },
-)
-
-export const DeviceAuthorization = Type.Object(
-  {
-    device_code: Type.String({ description: 'A secret of the device, to ask for the token with' }),
-    user_code: Type.String({ description: 'The code that the person types or compares' }),
-    verification_uri: Type.String({ description: 'The page where the person types the code' }),
-    verification_uri_complete: Type.String({ description: 'The same page with the code filled in' }),
-    expires_in: Type.Integer({ description: 'Seconds until the code expires' }),
-    interval: Type.Integer({ description: 'Seconds to wait between two requests for the token' }),
-  },
-  {
-    description: 'OK',
-    examples: [
-      {
-        device_code: 'GmRhmhcxhwAzkoEqiMEg_DnyEysNkuNhszIySk9eS_4',
-        user_code: 'WDJB-1234',
-        verification_uri: 'https://account.thefocus.ai/device',
-        verification_uri_complete: 'https://account.thefocus.ai/device?user_code=WDJB-1234',
-        expires_in: 900,
-        interval: 5,
-      },
-    ],
-  },
 )
 
 export const TokenForm = Type.Object(
@@ -210,4 +194,58 @@ export const RevocationForm = Type.Object(
     token_type_hint: Type.Optional(Type.String({ description: 'Not needed: our tokens say what they are' })),
   },
   { examples: [{ token: 'focus_rt_9Kd1…', client_id: 'video' }] },
+)
+
+export const IntrospectionForm = Type.Object(
+  {
+    token: Type.String({ documented: { minLength: 1 }, description: 'An access token that a client has sent you' }),
+    token_type_hint: Type.Optional(Type.String({ description: 'Not needed: our tokens say what they are' })),
+  },
+  { examples: [{ token: 'focus_at_2Nf8…' }] },
+)
+
+export const Introspection = Type.Object(
+  {
+    active: Type.Boolean({
+      description: 'false: the token is none of a grant for your app, or has ended. Nothing else is said then',
+    }),
+    sub: Type.Optional(Type.String({ format: 'uuid', description: 'The account id of the person' })),
+    username: Type.Optional(
+      Type.String({
+        description:
+          'With scope account: what the account page calls the person, such as an e-mail address; absent if unknown',
+      }),
+    ),
+    client_id: Type.Optional(Type.String({ description: 'The program that the token was issued to' })),
+    scope: Type.Optional(Type.String({ description: 'Separated by spaces' })),
+    aud: Type.Optional(
+      Type.String({ description: 'What the token is for. Refuse one that is for another resource than yours' }),
+    ),
+    iss: Type.Optional(Type.String()),
+    iat: Type.Optional(Type.Integer({ description: 'Seconds since 1970' })),
+    exp: Type.Optional(Type.Integer({ description: 'Seconds since 1970' })),
+    token_type: Type.Optional(Type.String()),
+    grant_id: Type.Optional(
+      Type.String({ format: 'uuid', description: 'What the person has approved; POST /api/jobs takes it' }),
+    ),
+  },
+  {
+    description: 'OK',
+    examples: [
+      {
+        active: true,
+        sub: '553e5c05-43f2-5afa-a2ab-a7d7c88e4fe8',
+        username: 'ada@example.com',
+        client_id: 'https://assistant.example.com/client.json',
+        scope: 'account spend',
+        aud: 'https://mcp.example.com/mcp',
+        iss: 'https://account.thefocus.ai',
+        iat: 1795780800,
+        exp: 1795784400,
+        token_type: 'Bearer',
+        grant_id: '0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f',
+      },
+      { active: false },
+    ],
+  },
 )

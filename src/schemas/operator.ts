@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import { Account } from './account.ts'
+import { GrantScopes } from './grants.ts'
 import { EXAMPLE_ID, EXAMPLE_TIME, Id, NullableTimestamp, nullable, oneOf, Timestamp } from './primitives.ts'
-import { Scopes } from './tokens.ts'
 
 /** What an operator reads across accounts. */
 
@@ -28,7 +28,7 @@ export const Grant = Type.Object(
     client_id: Type.String({ description: 'The program that the person approved' }),
     name: nullable(Type.String({ description: 'What the operator calls it; null: it is not a registered app' })),
     resource: nullable(Type.String({ description: 'The API that its tokens are for; null: this service' })),
-    scopes: Scopes,
+    scopes: GrantScopes,
     created_at: Timestamp,
     last_used_at: NullableTimestamp,
   },

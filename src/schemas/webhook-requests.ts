@@ -1,7 +1,8 @@
+import { PERIODS } from '../ledger/budgets.ts'
 import { EVENTS, type Event } from '../webhooks/outbox.ts'
 
 /** When each event is sent. */
-const SENT: Record<Event, { operationId: string; summary: string; job: 'always' | 'perhaps' }> = {
+const SENT: Record<Event, { operationId: string; summary: string; job?: 'always' | 'perhaps' }> = {
   'job.completed': { operationId: 'onJobCompleted', summary: 'A job of the app was completed', job: 'always' },
   'job.failed': {
     operationId: 'onJobFailed',
@@ -19,6 +20,31 @@ const SENT: Record<Event, { operationId: string; summary: string; job: 'always' 
     summary: "What the account owns (credits and holds) came back to the endpoint's `low_credits` or above",
     job: 'perhaps',
   },
+  'budget.low': {
+    operationId: 'onBudgetLow',
+    summary: 'A token or grant has spent 80 % of its budget; once a period',
+  },
+  'budget.exceeded': {
+    operationId: 'onBudgetExceeded',
+    summary: 'A job of a token or grant was refused, or ended, beyond its budget; once a period',
+  },
+}
+
+const budget = {
+  type: 'object',
+  required: ['id', 'amount', 'spent', 'period', 'resets_at'],
+  properties: {
+    id: { type: 'string', format: 'uuid', description: 'Of the token or the grant' },
+    amount: { type: 'integer', description: 'Credits that it may spend' },
+    spent: { type: 'integer', description: 'What its jobs hold and cost, in the period where it has one' },
+    period: { type: 'string', nullable: true, enum: [...PERIODS, null] },
+    resets_at: {
+      type: 'string',
+      format: 'date-time',
+      nullable: true,
+      description: 'When the budget begins anew; null: never',
+    },
+  },
 }
 
 const header = (name: string, description: string) => ({
@@ -35,13 +61,13 @@ export const webhookOperations = Object.fromEntries(
     const { operationId, summary, job } = SENT[event]
     const data = {
       type: 'object',
-      required: ['account_id', 'credits', 'held', 'seq', ...(job === 'always' ? ['job'] : [])],
+      required: ['account_id', 'credits', 'held', 'seq', ...(job === 'always' ? ['job'] : job ? [] : ['budget'])],
       properties: {
         account_id: { type: 'string', format: 'uuid' },
         credits: { type: 'integer', description: 'Credits that can be spent after the event' },
         held: { type: 'integer', description: 'Credits that jobs hold after the event' },
         seq: { type: 'integer', description: "The number of the account's last entry: a larger one is newer" },
-        job: { $ref: '#/components/schemas/Job' },
+        ...(job ? { job: { $ref: '#/components/schemas/Job' } } : { budget }),
       },
     }
     const payload = {

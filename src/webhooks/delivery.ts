@@ -1,8 +1,7 @@
 import http, { type IncomingMessage } from 'node:http'
 import https from 'node:https'
-import { isIP } from 'node:net'
 import { Webhook } from 'standardwebhooks'
-import { isPublic, lookupPublic, NotPublic } from '../http/public-addresses.ts'
+import { connectionTo } from '../http/public-addresses.ts'
 
 /** Time limit from the DNS look-up to the status line, in ms. */
 export const TIMEOUT_MS = 15_000
@@ -66,11 +65,7 @@ export async function deliver(delivery: Delivery, publicOnly: boolean, signal?: 
 /** @returns the answer once its status line is there; its body is to be read or destroyed */
 function post({ url, secrets, id, payload: body }: Delivery, publicOnly: boolean, signal?: AbortSignal) {
   const target = new URL(url)
-  const host = target.hostname.replace(/^\[|\]$/g, '')
-  if (publicOnly && target.protocol !== 'https:') throw new Error('The URL is not https.')
-  // Node connects to a literal address without a look-up.
-  if (publicOnly && isIP(host) && !isPublic(host)) throw new NotPublic(host)
-
+  const connection = connectionTo(target, publicOnly)
   const now = new Date()
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
   const request = (target.protocol === 'https:' ? https : http).request(target, {
@@ -83,10 +78,8 @@ function post({ url, secrets, id, payload: body }: Delivery, publicOnly: boolean
       'webhook-timestamp': String(Math.floor(now.getTime() / 1000)),
       'webhook-signature': secrets.map((secret) => new Webhook(secret).sign(id, now, body)).join(' '),
     },
-    // No connection reuse: each delivery checks the address again.
-    agent: false,
+    ...connection,
     ...(signal && { signal }),
-    ...(publicOnly && { lookup: lookupPublic }),
   })
   const late = () => request.destroy(new Error(`No answer within ${TIMEOUT_MS / 1000} s.`))
   const timer = setTimeout(late, TIMEOUT_MS)

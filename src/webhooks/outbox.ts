@@ -3,7 +3,10 @@ import type { Db } from '../db/tables.ts'
 
 /** The outbox: messages to apps, committed with the change of the ledger that they report. dispatcher.ts delivers them. */
 
-export const EVENTS = ['job.completed', 'job.failed', 'account.low', 'account.recovered', 'account.negative'] as const
+export const EVENTS = [
+  ...(['job.completed', 'job.failed', 'account.low', 'account.recovered', 'account.negative'] as const),
+  ...(['budget.low', 'budget.exceeded'] as const),
+] as const
 export type Event = (typeof EVENTS)[number]
 
 /** Events of a level: the endpoint says of how many credits. */
@@ -23,6 +26,8 @@ export interface Happening {
   after: Balance
   /** Jobs that have ended, each with the account after it */
   ended: { app: string; event: Event; balance: Balance; json: () => string }[]
+  /** What befell budgets, and the apps that they admit; null: all */
+  budgets: { app: string; event: Event; apps: string[] | null; json: () => string }[]
 }
 
 interface Endpoint {
@@ -73,11 +78,15 @@ export const hasEndpoints = (db: Db): boolean => (endpoints.get(db) ?? []).lengt
 export const isHeardBy =
   (db: Db) =>
   (happening: Happening): boolean =>
-    (endpoints.get(db) ?? []).some((endpoint) => accountEvents(happening, endpoint).length > 0)
+    (endpoints.get(db) ?? []).some(
+      (endpoint) =>
+        accountEvents(happening, endpoint).length > 0 ||
+        happening.budgets.some(({ event }) => endpoint.events.includes(event)),
+    )
 
 /**
  * The messages for what happened to an account, for the endpoints that subscribe to it: a job's end for its app, what befell the
- * account for every app that it has used.
+ * account or a budget for every app that the account has used; a budget only for apps that it admits.
  * @param apps those that the account has used
  * @param now ms since 1970
  */
@@ -90,20 +99,26 @@ export function messagesOf(
 ): Message[] {
   const messages = happened.flatMap((happening) =>
     (endpoints.get(db) ?? []).flatMap((endpoint) => {
-      const { after, ended } = happening
-      const message = (event: Event, { credits, held, seq }: Balance, job = '') => {
-        const data = `"account_id":"${account_id}","credits":${credits},"held":${held},"seq":${seq}${job}`
+      const { after, ended, budgets } = happening
+      const message = (event: Event, { credits, held, seq }: Balance, more = '') => {
+        const data = `"account_id":"${account_id}","credits":${credits},"held":${held},"seq":${seq}${more}`
         const payload = `{"type":"${event}","timestamp":"${timestamp(now)}","data":{${data}}}`
         return { account_id, endpoint_id: endpoint.id, event, payload }
       }
       const jobs = ended
         .filter(({ app, event }) => app === endpoint.app_slug && endpoint.events.includes(event))
         .map(({ event, balance, json }) => message(event, balance, `,"job":${json()}`))
+      const limits = budgets
+        .filter(({ event, app, apps: admitted }) => {
+          const used = app === endpoint.app_slug || apps.has(endpoint.app_slug)
+          return used && endpoint.events.includes(event) && (admitted?.includes(endpoint.app_slug) ?? true)
+        })
+        .map(({ event, json }) => message(event, after, `,"budget":${json()}`))
       const own = ended.findLast(({ app }) => app === endpoint.app_slug)
-      if (!own && !apps.has(endpoint.app_slug)) return jobs
+      if (!own && !apps.has(endpoint.app_slug)) return [...jobs, ...limits]
       // The job is named to its own app alone.
       const job = own && `,"job":${own.json()}`
-      return [...jobs, ...accountEvents(happening, endpoint).map((event) => message(event, after, job))]
+      return [...jobs, ...limits, ...accountEvents(happening, endpoint).map((event) => message(event, after, job))]
     }),
   )
   if (messages.length > 0) listeners.get(db)?.([...new Set(messages.map(({ endpoint_id }) => endpoint_id))])

@@ -3,7 +3,7 @@ import t from 'tap'
 import { accountIdOf } from '../../src/accounts/account-id.ts'
 import { localClerkId } from '../../src/identity/local.ts'
 import { holdAccounts } from '../support/hold.ts'
-import { databaseUrl, type Person, personWith, start, startOwn, unique } from '../support/start.ts'
+import { databaseUrl, personWith, start, startOwn, unique } from '../support/start.ts'
 import { until } from '../support/until.ts'
 
 const APP = '/api/admin/apps'
@@ -17,7 +17,6 @@ const wishFor = (somebody: { clerkId: string }, changes: object = {}) => ({
   reason: 'Bought 10 credits',
   ...changes,
 })
-const entriesOf = async (somebody: Person) => (await somebody.get('/api/wallet/entries?limit=200')).json().entries
 
 t.test('only an administrator may administer', async (t) => {
   const { person, app } = await start(t)
@@ -201,7 +200,7 @@ t.test('credits are given and taken, of three kinds', async (t) => {
       reference: wish.reference,
       reason: wish.reason,
     })
-    t.strictSame((await entriesOf(ada))[0], entry)
+    t.strictSame((await ada.entries())[0], entry)
   }
 })
 
@@ -237,7 +236,7 @@ t.test('the same request again moves nothing, another one with its reference is 
     t.equal(reply.statusCode, 409, JSON.stringify(other))
     t.match(reply.json(), { error: 'reference_reused', entry: { amount: 10, kind: 'topup' } })
   }
-  t.equal((await entriesOf(ada)).length, 1)
+  t.equal((await ada.entries()).length, 1)
   t.equal((await operator.post(CREDITS, { ...wish, clerk_id: grace.clerkId })).statusCode, 200, 'of another account')
   t.strictSame(await grace.balance(), { credits: 10, held: 0 })
 })
@@ -277,7 +276,7 @@ t.test('credits are not taken below zero unless that is meant', async (t) => {
   t.equal((await operator.post(CREDITS, { ...wish, allow_negative: true })).json().account.credits, -1)
   t.equal((await operator.post(CREDITS, wishFor(ada, { amount: -1 }))).statusCode, 409)
   t.equal((await operator.post(CREDITS, wishFor(ada, { amount: 1 }))).json().account.credits, 0)
-  t.equal((await entriesOf(ada)).length, 4)
+  t.equal((await ada.entries()).length, 4)
 })
 
 t.test('a balance stays within what a number can hold, holds included', async (t) => {

@@ -13,10 +13,10 @@ import { type App, type Person, personWith, start, unique } from '../support/sta
 const EXISTING = 2
 const ANY = 5
 
-/** These succeed with more than the local identity has: a provider, X, Clerk, Stripe, an OAuth client, our own sign-in page. */
+/** These succeed with more than the local identity has: a provider, X, Clerk, Stripe, an OAuth client, an app's server, our own sign-in page. */
 const ELSEWHERE = new Set([
   ...['getOAuthToken', 'getXToken', 'getXMe', 'receiveClerkWebhook', 'createSession'],
-  ...['requestToken', 'startDeviceAuthorization', 'authorize', 'receiveStripeEvent'],
+  ...['requestToken', 'startDeviceAuthorization', 'authorize', 'introspectToken', 'receiveStripeEvent'],
 ])
 
 /** What no schema can say: a redirect must be registered, for one. */

@@ -24,7 +24,13 @@ t.test('the document is the committed one in every configuration, but for the se
 
 t.test('it is OpenAPI 3.0.3 with readable names and both ways to sign in', async (t) => {
   t.equal(snapshot.openapi, '3.0.3')
-  t.match(Object.keys(snapshot.components.securitySchemes), ['bearerAuth', 'twitterBearer', 'appKey', 'sessionCookie'])
+  t.match(Object.keys(snapshot.components.securitySchemes), [
+    'bearerAuth',
+    'twitterBearer',
+    'appKey',
+    'appBasic',
+    'sessionCookie',
+  ])
   t.strictSame(
     Object.keys(snapshot.components.schemas).filter((name) => !/^[A-Z]\w+$/.test(name)),
     [],

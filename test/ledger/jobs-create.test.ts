@@ -7,11 +7,10 @@ const body = { app: 'clips', action: 'render', cost_estimate: 5, metadata: { a: 
 const key = () => ({ 'idempotency-key': unique('key') })
 
 const jobsOf = async (somebody: Person) => (await somebody.get('/api/jobs?limit=200')).json().jobs
-const entriesOf = async (somebody: Person) => (await somebody.get('/api/wallet/entries?limit=200')).json().entries
 
 /** What the person has, and how often anything moved */
 async function state(somebody: Person) {
-  const [balance, jobs, entries] = await Promise.all([somebody.balance(), jobsOf(somebody), entriesOf(somebody)])
+  const [balance, jobs, entries] = await Promise.all([somebody.balance(), jobsOf(somebody), somebody.entries()])
   return { ...balance, jobs: jobs.length, entries: entries.length }
 }
 
@@ -44,7 +43,7 @@ t.test('a job reserves its estimate', async (t) => {
   })
   t.strictSame(job.metadata, body.metadata)
   t.strictSame(await ada.balance(), { credits: 7, held: 5 })
-  t.match(await entriesOf(ada), [{ seq: 2, kind: 'job_reserve', amount: -5, balance_after: 7, job_id }, { seq: 1 }])
+  t.match(await ada.entries(), [{ seq: 2, kind: 'job_reserve', amount: -5, balance_after: 7, job_id }, { seq: 1 }])
 })
 
 t.test('the last credit can be reserved, one more cannot', async (t) => {
@@ -89,7 +88,7 @@ t.test('the first reserve for an app takes its starter credits before it can be 
   const newcomer = await person()
   t.equal((await reserve(newcomer, 5)).statusCode, 200)
   t.strictSame(await newcomer.balance(), { credits: 15, held: 5 })
-  t.match((await entriesOf(newcomer)).reverse(), [
+  t.match((await newcomer.entries()).reverse(), [
     { seq: 1, kind: 'starter_grant', amount: 20, reference: `starter_grant:${slug}` },
     { seq: 2, kind: 'job_reserve', amount: -5, balance_after: 15 },
   ])

@@ -4,7 +4,6 @@ import { sql } from 'kysely'
 import t, { type Test } from 'tap'
 import { type App, type Person, personWith, start } from '../support/start.ts'
 
-const entriesOf = async (somebody: Person) => (await somebody.get('/api/wallet/entries?limit=200')).json().entries
 const jobOf = async (somebody: Person, id: string) => (await somebody.get(`/api/jobs/${id}`)).json().job
 
 /** Somebody with 20 credits of which a job holds 8 */
@@ -19,7 +18,7 @@ async function withJob(app: App, metadata?: object) {
 const state = async (somebody: Person, id: string) => ({
   ...(await somebody.balance()),
   job: await jobOf(somebody, id),
-  entries: await entriesOf(somebody),
+  entries: await somebody.entries(),
 })
 
 /** Does what it is given, and checks that it moved nothing. */
@@ -51,7 +50,7 @@ t.test('completing below the reserve gives back the rest', async (t) => {
     held: 0,
   })
   t.notOk('warning' in reply.json())
-  t.match(await entriesOf(ada), [{ kind: 'job_refund', amount: 5, balance_after: 17, job_id, seq: 3 }, {}, {}])
+  t.match(await ada.entries(), [{ kind: 'job_refund', amount: 5, balance_after: 17, job_id, seq: 3 }, {}, {}])
 })
 
 t.test('completing for nothing gives everything back', async (t) => {
@@ -64,7 +63,7 @@ t.test('completing at the reserve moves nothing more', async (t) => {
   const { app } = await start(t)
   const { ada, job_id } = await withJob(app)
   t.match((await ada.complete(job_id, 8)).json(), { job: { actual_cost: 8 }, moved: null, credits: 12, held: 0 })
-  t.equal((await entriesOf(ada)).length, 2)
+  t.equal((await ada.entries()).length, 2)
 })
 
 t.test('completing above the reserve charges the whole overage', async (t) => {
@@ -118,7 +117,7 @@ t.test('a failed job without refund keeps its hold', async (t) => {
     credits: 12,
     held: 0,
   })
-  t.equal((await entriesOf(ada)).length, 2)
+  t.equal((await ada.entries()).length, 2)
 })
 
 t.test('a job that reserved nothing can be completed, charged and failed', async (t) => {

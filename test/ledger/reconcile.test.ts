@@ -28,6 +28,7 @@ function play(reports: Payment[], from: Partial<Purchase> = {}, account: Partial
     account: { id: 'ada', credits: 0, held: 0, seq: 0, closed: false, ...account },
     ...{ jobs: new Map(), keys: new Map(), overdue: [], apps: new Map(), grants: new Map(), entries: new Map() },
     purchases: new Map([[bought.id, bought]]),
+    budgets: new Map(),
   }
   const outcomes = reports.map((report): Outcome => {
     const { version = 0 } = state.purchases.get('bought') ?? {}

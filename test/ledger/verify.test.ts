@@ -11,10 +11,14 @@ const A = `'0195a1f0-0000-7000-8000-00000000000a'`
 const B = `'0195a1f0-0000-7000-8000-00000000000b'`
 const C = `'0195a1f0-0000-7000-8000-00000000000c'`
 const D = `'0195a1f0-0000-7000-8000-00000000000d'`
+const NO_JOB = `'0195a1f0-0000-7000-8000-0000000000ff'`
 
-/** Two people; of Ada's jobs two are under way (A, B) and two completed (C, D). Her first credits she bought. */
+/**
+ * Two people; of Ada's jobs two are under way (A, B) and two completed (C, D). Her first credits she bought. A and B
+ * count against a budget, D against one whose period has begun since.
+ */
 const RIGHT = `
-  truncate accounts, apps, app_grants, jobs, ledger_entries, purchases;
+  truncate accounts, apps, app_grants, jobs, ledger_entries, purchases, budgets;
   insert into accounts (id, clerk_id, credits, held, seq) values (${ADA}, 'user_ada', 75, 9, 9), (${GRACE}, 'user_grace', 20, 0, 1);
   insert into app_grants (account_id, app_slug, credits, granted_at) values (${GRACE}, 'video', 20, now());
   insert into jobs (account_id, id, app_slug, action, status, reserved, actual_cost, expires_at) values
@@ -33,7 +37,10 @@ const RIGHT = `
     (${ADA}, 9, null, 'adjustment', 10, 75, 'third');
   update ledger_entries set actor = 'payments' where reference = 'first';
   insert into purchases (account_id, id, pack_slug, pack_name, credits, price, currency, provider, origin, status, reference, amount)
-    values (${ADA}, ${C}, 'small', 'Small', 60, 500, 'usd', 'stripe', 'checkout', 'paid', 'first', 500);`
+    values (${ADA}, ${C}, 'small', 'Small', 60, 500, 'usd', 'stripe', 'checkout', 'paid', 'first', 500);
+  insert into budgets (account_id, id, amount, period, spent, period_start) values
+    (${ADA}, ${C}, 50, 'day', 9, now() - interval '1 hour'), (${ADA}, ${D}, 50, 'day', 0, now() + interval '1 second');
+  update jobs set budget_ids = case id when ${D} then array[${D}]::uuid[] else array[${C}, ${NO_JOB}]::uuid[] end where id <> ${C};`
 
 /** Adds entries to Ada's, with balances that follow, and her credits and seq with them. */
 const append = (...entries: [kind: string, amount: number, job?: string, reference?: string][]) =>
@@ -47,7 +54,6 @@ const append = (...entries: [kind: string, amount: number, job?: string, referen
     .join('')
 
 const REFUND_OF_C = `'refund:${C.replaceAll("'", '')}'`
-const NO_JOB = `'0195a1f0-0000-7000-8000-0000000000ff'`
 const NO_ACCOUNT = `'00000000-0000-4000-8000-00000000dead'`
 const ORPHANS = "every job and every entry has its account, and a job's entry its job"
 
@@ -55,8 +61,18 @@ const BOUGHT = 'each paid purchase has one equal topup, and the reverse'
 const REFUNDED = "a job's refunds are the entries that name it, and never exceed its cost"
 const GIVEN_BACK = 'a purchase has given back what its refunds took, and never more than it gave'
 
+const SPENT = 'what a budget has spent in its period is what the jobs of that hold and cost'
+
 /** Damage that one check alone can see, because everything else is made to fit. */
 const DAMAGE: [check: string, how: string, sql: string, violations: number, also?: string][] = [
+  [SPENT, 'more is spent than jobs have taken', `update budgets set spent = spent + 1`, 2],
+  [
+    SPENT,
+    'a job of the period before counts',
+    `update jobs set created_at = now() + interval '2 seconds' where id = ${D}`,
+    1,
+  ],
+  [SPENT, 'a job is forgotten', `update jobs set budget_ids = null where id = ${A}`, 1],
   [
     'credits equal the sum of the entries',
     'credits moved from one account to another without entries',

@@ -160,6 +160,21 @@ t.test('the form works from our own page alone, for the person whom it was shown
   t.match(bearer.headers.location, /^\/signin\?/, 'a token is no person')
 })
 
+t.test(
+  'a click counts once the page was in front for a while; else, and for connected services, a box is ticked',
+  async (t) => {
+    const { ada, client } = await prepared(t)
+    const covered = await client.press(ada, 'approve', { in_front: '' })
+    t.match(
+      [covered.statusCode, covered.headers.location, covered.body],
+      [400, undefined, /name="sure" type="checkbox"/],
+    )
+    t.match((await client.press(ada, 'deny', { in_front: '' })).statusCode, 303, 'saying no needs none of it')
+    const ticked = await client.press(ada, 'approve', { in_front: '', sure: 'yes' })
+    t.match(parametersOf(ticked.headers.location), { code: String })
+  },
+)
+
 t.test('connected services take a second step', async (t) => {
   const { ada, client } = await prepared(t)
   t.match((await client.visit(ada, { scope: 'account oauth' })).body, /name="sure" type="checkbox"/)

@@ -34,7 +34,9 @@ export const bearer = (app: App, token: string) => {
   const headers = { authorization: `Bearer ${token}` }
   return {
     get: (url: string) => app.inject({ url, headers }),
-    post: (url: string, payload: object) => app.inject({ method: 'POST', url, headers, payload }),
+    post: (url: string, payload: object, more: Record<string, string> = {}) =>
+      app.inject({ method: 'POST', url, headers: { ...headers, ...more }, payload }),
+    patch: (url: string, payload: object) => app.inject({ method: 'PATCH', url, headers, payload }),
     delete: (url: string) => app.inject({ method: 'DELETE', url, headers }),
   }
 }

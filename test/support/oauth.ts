@@ -51,11 +51,11 @@ export function clientOf(app: App, { client_id, redirect_uri }: { client_id: str
         query: without({ ...asked, ...more }),
         headers: { ...(person && { cookie: person.cookie }) },
       }),
-    /** Presses a button of the consent page */
+    /** Presses a button of the consent page, which has been in front for a while */
     press: (person: Person, action: string, more: Fields = {}, headers: Fields = { origin: OURS }) =>
       app.inject({
         url: '/oauth/authorize',
-        ...form({ ...asked, account: person.id, action, ...more }),
+        ...form({ ...asked, account: person.id, in_front: 'yes', action, ...more }),
         headers: { cookie: person.cookie, 'content-type': 'application/x-www-form-urlencoded', ...headers },
       }),
     async code(person: Person, more: Fields = {}): Promise<string> {

@@ -221,6 +221,8 @@ async function person(app: App, email = `${unique('somebody')}@example.com`) {
       post('/api/jobs/complete', { job_id, actual_cost, ...(metadata && { metadata }) }),
     fail: (job_id: string, refund?: boolean) =>
       post('/api/jobs/fail', { job_id, ...(refund !== undefined && { refund }) }),
+    /** The entries of the ledger, newest first */
+    entries: async () => (await get('/api/wallet/entries?limit=200')).json().entries,
     /** `{credits, held}` now */
     balance: async (): Promise<{ credits: number; held: number }> => {
       const { credits, held } = (await get('/api/wallet')).json().account

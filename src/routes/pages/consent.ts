@@ -65,8 +65,8 @@ export const consentPages: FastifyPluginAsyncTypebox = async (app) => {
       return answering(request.query, reply, async (wanted) => {
         const person = await signedIn(request, reply, wanted.path)
         if (!person) return reply
-        // On this machine any program could be the one that comes by: it asks each time.
-        if (!isOnThisMachine(wanted.redirect_uri)) {
+        // On this machine any program could be the one that comes by, and a document may have changed since: they ask each time.
+        if (wanted.client.app_slug !== null && !isOnThisMachine(wanted.redirect_uri)) {
           const code = newCode()
           if (await grantAgain(app.db, approval(person, wanted), code)) return send(reply, wanted, { code })
         }
@@ -82,12 +82,12 @@ export const consentPages: FastifyPluginAsyncTypebox = async (app) => {
       answering(request.body, reply, async (wanted) => {
         const person = await signedIn(request, reply, wanted.path)
         if (!person) return reply
-        const { action, account, sure } = readForm(request.body, ['action', 'account', 'sure'])
+        const { action, account, sure, in_front } = readForm(request.body, ['action', 'account', 'sure', 'in_front'])
         // Somebody else has signed in since the page was shown.
         if (account !== person.id) return consentPage(reply, person, wanted)
         if (action === 'deny') return refuse(reply, wanted, approvalDenied())
         if (action !== 'approve') return consentPage(reply, person, wanted)
-        if (needsSecondStep(wanted.asked) && sure !== 'yes') {
+        if (sure !== 'yes' && (needsTick(wanted.asked) || in_front !== 'yes')) {
           return consentPage(reply.code(400), person, wanted, 'Tick the box as well, if you want that.')
         }
         const code = newCode()
@@ -100,12 +100,12 @@ export const consentPages: FastifyPluginAsyncTypebox = async (app) => {
   async function answering(given: unknown, reply: FastifyReply, answer: (wanted: Request) => Promise<FastifyReply>) {
     let recipient: Recipient
     try {
-      recipient = await readRecipient(app, given)
+      recipient = await readRecipient(app, given, reply.request.address)
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
-      const { message } = error
+      const { message, statusCode, headers } = error
       const values = { title: 'This link does not work', message, request_id: reply.request.id }
-      return page(reply.code(400), 'consent-refused', values)
+      return page(reply.code(statusCode).headers(headers), 'consent-refused', values)
     }
     try {
       const asked = await readAsked(app, recipient.client, given)
@@ -131,6 +131,8 @@ export const consentPages: FastifyPluginAsyncTypebox = async (app) => {
     const { client, redirect_uri, asked, path } = wanted
     const { host, pathname } = new URL(redirect_uri)
     const local = isOnThisMachine(redirect_uri)
+    const unregistered = client.app_slug === null
+    const name = shortText(client.name, 100)
     return page(
       reply,
       'consent',
@@ -139,16 +141,22 @@ export const consentPages: FastifyPluginAsyncTypebox = async (app) => {
         shown_as: person.shown_as,
         account: person.id,
         parameters: [...new URLSearchParams(path.split('?', 2)[1])],
-        name: shortText(client.name, 100),
+        name,
+        calls_itself: shortText(client.calls_itself, 60),
+        unregistered,
+        elsewhere: unregistered && host !== client.name,
         host,
         local,
         place: local ? `a program on this computer (${host})` : `${host}${pathname === '/' ? '' : pathname}`,
         resource: asked.resource,
+        owner: asked.resource === null ? undefined : asked.app_slug,
         scopes: asked.scopes.map((scope) => ({
           scope,
-          words: asked.resource === null ? SCOPE_WORDS[scope] : 'See who you are',
+          words: asked.resource !== null && scope === 'account' ? 'See who you are' : SCOPE_WORDS[scope],
         })),
-        second_step: needsSecondStep(asked),
+        tick: needsTick(asked)
+          ? `Yes, ${name} may use my connected services, such as X, on my behalf.`
+          : fault && `Yes, ${name} may use my account.`,
         fault,
         back: publicUrl + path,
       },
@@ -164,7 +172,11 @@ export const consentPages: FastifyPluginAsyncTypebox = async (app) => {
   })
 }
 
-/** One click, which somebody may have been tricked into, is not enough for what reaches beyond this service. */
-const needsSecondStep = ({ scopes }: Asked): boolean => scopes.includes('oauth')
+/**
+ * What a person decides with. A click proves that they meant it only where the page was in front for a while before, which its script
+ * says as `in_front`: another page could have covered it until the second click of a double-click. Where it does not say so, and always
+ * for what reaches beyond this service, the person ticks a box as well.
+ */
+const needsTick = ({ scopes }: Asked): boolean => scopes.includes('oauth')
 
 const newCode = () => randomBytes(32).toString('base64url')

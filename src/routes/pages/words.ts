@@ -30,6 +30,7 @@ export function agoText(time: Date, now = new Date()): string {
 /** What a token of a scope can do, to people. */
 export const SCOPE_WORDS: Record<Scope, string> = {
   account: 'See who you are, your credits and your jobs, spend credits, and manage your tokens',
+  spend: 'Spend your credits, up to the budget that you choose',
   oauth: 'Use the services that you have connected, such as X, on your behalf',
   admin: 'Administer this service for all users: grant credits, change apps, revoke tokens',
 }

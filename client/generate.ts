@@ -1,0 +1,135 @@
+/**
+ * Makes src/api-types.d.ts, src/operation-table.ts and src/admin-operations.ts from openapi.snapshot.json. With `--check` it only compares, and fails
+ * where they differ.
+ */
+import { readFileSync, writeFileSync } from 'node:fs'
+import openapiTS, { astToString } from 'openapi-typescript'
+import type ts from 'typescript'
+
+interface Schema {
+  $ref?: string
+  enum?: string[]
+  properties?: Record<string, Schema>
+}
+interface Operation {
+  operationId: string
+  tags?: string[]
+  parameters?: { in: string; name: string }[]
+  requestBody?: { content: Record<string, { schema: Schema }> }
+  responses: Record<string, { content?: Record<string, { schema?: Schema; example?: unknown }> }>
+}
+interface Document {
+  paths: Record<string, Record<string, Operation>>
+  components: { schemas: Record<string, Schema> }
+}
+
+/** Called by our own sign-in form, by Clerk and by Stripe: no client calls them. */
+const NOT_FOR_CLIENTS = ['signInLocally', 'receiveClerkWebhook', 'receiveStripeEvent']
+/**
+ * Repeating these with the same values has the effect of one call, also where the first answer was lost. All GET requests are repeatable
+ * too. Not in the list: what makes something new each time, a DELETE (the second answers 404), and a PUT that may rotate a key.
+ */
+const REPEATABLE = [
+  ...['createJob', 'completeJob', 'failJob', 'heartbeatJob', 'adjustCredits', 'refundJob', 'revokeAccountTokens'],
+  ...['setPack', 'updateWebhookEndpoint', 'pollDeviceLogin', 'completeDeviceLogin', 'revokeOAuthToken'],
+]
+/** Reads the whole ledger, for up to two minutes. */
+const SLOW = ['verifyLedger']
+
+const LETTERS: Record<string, string> = { get: 'G', post: 'P', put: 'U', patch: 'A', delete: 'D' }
+
+const at = (path: string): URL => new URL(path, import.meta.url)
+const document: Document = JSON.parse(readFileSync(at('../openapi.snapshot.json'), 'utf8'))
+const codes: [id: string, codes: string[]][] = []
+const lines: string[] = []
+const adminLines: string[] = []
+
+for (const [path, methods] of Object.entries(document.paths)) {
+  for (const [method, operation] of Object.entries(methods)) {
+    const { operationId, responses } = operation
+    if (NOT_FOR_CLIENTS.includes(operationId)) {
+      delete methods[method]
+      continue
+    }
+    const isAdmin = operation.tags?.includes('Admin')
+    const list = isAdmin ? adminLines : lines
+    list.push([operationId, LETTERS[method] + flagsOf(method, operation), path].join(' '))
+    const errors = Object.keys(responses).filter((status) => Number(status) >= 300)
+    const found = errors.flatMap((status) => codesOf(responses[status]?.content?.['application/json']?.schema))
+    codes.push([operationId, [...new Set(found)].sort()])
+    // The codes say more than the schemas of errors, which are most of the types; examples are for the document's readers.
+    for (const status of errors) delete responses[status]
+    for (const { content = {} } of Object.values(responses)) {
+      for (const media of Object.values(content)) delete media.example
+    }
+  }
+}
+const idsOf = (list: string[]) => list.map((line) => line.split(' ', 1)[0] ?? '')
+const known = idsOf([...lines, ...adminLines])
+for (const id of [...REPEATABLE, ...SLOW]) {
+  if (!known.includes(id)) throw new Error(`${id} is no operation any more: take it out of the lists in generate.ts.`)
+}
+
+function flagsOf(method: string, { operationId, parameters = [], requestBody, responses }: Operation): string {
+  const body = requestBody?.content
+  const bodySchema = resolve(Object.values(body ?? {})[0]?.schema)
+  const sendsAccount =
+    bodySchema?.properties?.account_id !== undefined || parameters.some(({ name }) => name === 'account_id')
+  const jobs = ['createJob', 'completeJob', 'failJob', 'heartbeatJob', 'listJobs', 'getJob']
+  return [
+    method !== 'get' && REPEATABLE.includes(operationId) && 'r',
+    jobs.includes(operationId) && (sendsAccount ? 'ka' : 'k'),
+    body && !('application/json' in body) && 'f',
+    responses[200]?.content && 'text/html' in responses[200].content && 'h',
+    SLOW.includes(operationId) && 's',
+  ]
+    .filter(Boolean)
+    .join('')
+}
+
+function resolve(schema: Schema | undefined): Schema | undefined {
+  const name = schema?.$ref?.split('/').at(-1)
+  return name === undefined ? schema : document.components.schemas[name]
+}
+
+function codesOf(schema: Schema | undefined): string[] {
+  return schema?.properties?.error?.enum ?? []
+}
+
+const nodes: ts.Node[] = await openapiTS(document as never)
+const listed = codes.map(([id, list]) => `    ${id}: ${list.map((code) => `'${code}'`).join(' | ') || 'never'};`)
+const banner = '/* Made of openapi.snapshot.json by `npm run openapi`. Do not edit. */\n'
+const outputs = {
+  'src/api-types.d.ts': `${banner}
+${astToString(nodes)}
+/** The codes that an operation is refused with. */
+export interface ErrorCodes {
+${listed.join('\n')}
+}
+/** Operations of administrators. */
+export type AdminOperationId = ${idsOf(adminLines)
+    .map((id) => `'${id}'`)
+    .join(' | ')};
+`,
+  'src/operation-table.ts': `${banner}
+/**
+ * A line for each operation: its id, its method, its path. G get, P post, U put, A patch, D delete. Then r: repeatable; k: takes an
+ * app's key; a: and the \`account_id\` beside it; f: sends a form; h: a page for people; s: slow.
+ */
+export const OPERATIONS = \`${lines.join('\n')}\`
+`,
+  'src/admin-operations.ts': `${banner}
+/** The operations of administrators, as in operation-table.ts. */
+export const ADMIN_OPERATIONS = \`${adminLines.join('\n')}\`
+`,
+}
+
+let stale = false
+for (const [file, text] of Object.entries(outputs)) {
+  if (process.argv.includes('--check')) {
+    if (readFileSync(at(file), 'utf8') === text) continue
+    console.error(`client/${file} differs from openapi.snapshot.json: run npm run openapi`)
+    stale = true
+  } else writeFileSync(at(file), text)
+}
+if (stale) process.exit(1)

@@ -1,0 +1,34 @@
+/* Made of openapi.snapshot.json by `npm run openapi`. Do not edit. */
+
+/** The operations of administrators, as in operation-table.ts. */
+export const ADMIN_OPERATIONS = `adjustCredits Pr /api/admin/credits
+revokeAccountTokens Pr /api/admin/accounts/revoke-tokens
+eraseAccount P /api/admin/accounts/erase
+verifyLedger Gs /api/admin/verify
+listAccounts G /api/admin/accounts
+getAccount G /api/admin/accounts/{id}
+listAccountEntries G /api/admin/accounts/{id}/entries
+listAccountJobs G /api/admin/accounts/{id}/jobs
+listAccountTokens G /api/admin/accounts/{id}/tokens
+listAccountGrants G /api/admin/accounts/{id}/grants
+listAccountPurchases G /api/admin/accounts/{id}/purchases
+setApp U /api/admin/apps/{slug}
+listApps G /api/admin/apps
+refundJob Pr /api/admin/jobs/{id}/refund
+createServiceKey P /api/admin/keys
+listServiceKeys G /api/admin/keys
+revokeServiceKey D /api/admin/keys/{id}
+listActions G /api/admin/audit
+setPack Ur /api/admin/packs/{slug}
+removePack D /api/admin/packs/{slug}
+createWebhookEndpoint P /api/admin/apps/{slug}/webhooks
+listWebhookEndpoints G /api/admin/apps/{slug}/webhooks
+getWebhookEndpoint G /api/admin/webhooks/{id}
+updateWebhookEndpoint Ar /api/admin/webhooks/{id}
+deleteWebhookEndpoint D /api/admin/webhooks/{id}
+rotateWebhookSecret P /api/admin/webhooks/{id}/rotate
+sendTestWebhook P /api/admin/webhooks/{id}/test
+listWebhookDeliveries G /api/admin/webhooks/{id}/deliveries
+listDeadWebhookMessages G /api/admin/webhooks/dead
+replayWebhookMessages P /api/admin/webhooks/replay
+dismissDeadWebhookMessages P /api/admin/webhooks/dismiss`

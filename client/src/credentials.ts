@@ -1,0 +1,66 @@
+import { FocusError } from './focus-error.ts'
+
+/** A token, or one with its end, as `getSessionToken` answers it. */
+export type Token = string | { token: string; expires_at?: string | null | undefined } | null | undefined
+
+/** @param how `fresh`: the last token was refused, so none from a cache will do */
+export type GetToken = (how: { fresh: boolean }) => Token | Promise<Token>
+
+/** A token is asked for again so long before it ends, at most; for one that lives shortly a quarter of its life. */
+const MARGIN_MS = 15_000
+
+/** Access tokens are made for pages. Everything else of ours that has a prefix is for servers and terminals. */
+const SECRET = /^focus_(?!at_)/
+
+/** True on a page and in a browser's workers; Node, Deno, Bun and Cloudflare's workers name themselves. */
+const inBrowser = (): boolean => /^Mozilla\//.test(globalThis.navigator?.userAgent)
+
+/** @throws {FocusError} secret_in_browser */
+export function refuseSecret(secret: string | undefined): void {
+  if (secret !== undefined && SECRET.test(secret) && inBrowser())
+    throw new FocusError(
+      'secret_in_browser',
+      "Every visitor of a page can read what is in it, so app keys and personal access tokens must stay on a server. Use the session cookie, a session token or an access token here, and settle from your app's server.",
+    )
+}
+
+/** A source of tokens that asks `getToken` once for all who wait, and again shortly before the token ends. */
+export function tokenSource(getToken: GetToken) {
+  let current: { token: string | undefined; until: number } | undefined
+  let asking: Promise<string | undefined> | undefined
+
+  async function ask(fresh: boolean): Promise<string | undefined> {
+    const given = await getToken({ fresh })
+    const token = (typeof given === 'object' ? given?.token : given) || undefined
+    const left = token === undefined ? 0 : remaining(given as Exclude<Token, null | undefined>)
+    current = { token, until: performance.now() + left - Math.min(MARGIN_MS, left / 4) }
+    return token
+  }
+
+  return (refused?: string): Promise<string | undefined> => {
+    const fresh = refused !== undefined && refused === current?.token
+    if (!fresh && current && performance.now() < current.until) return Promise.resolve(current.token)
+    asking ??= ask(fresh).finally(() => {
+      asking = undefined
+    })
+    return asking
+  }
+}
+
+/**
+ * How long a token lasts from now on, in ms; 0 where it does not say. The clock here may be wrong: where it says that the token is not valid
+ * yet or no longer, a JWT is taken for new. Where that is wrong as well, the server's 401 says so.
+ */
+function remaining(given: Exclude<Token, null | undefined>): number {
+  const now = Date.now()
+  if (typeof given === 'object' && given.expires_at) return Math.max(0, Date.parse(given.expires_at) - now) || 0
+  try {
+    const payload = (typeof given === 'object' ? given.token : given).split('.')[1] ?? ''
+    const { iat, exp } = JSON.parse(atob(payload.replace(/-/g, '+').replace(/_/g, '/'))) as { iat: number; exp: number }
+    const left = exp * 1000 - now
+    const life = (exp - iat) * 1000
+    return (left > 0 && left <= life ? left : life) || 0
+  } catch {
+    return 0 // not a JWT
+  }
+}

@@ -1,0 +1,218 @@
+import { type GetToken, refuseSecret, tokenSource } from './credentials.ts'
+import { errorFor, FocusError } from './focus-error.ts'
+
+export interface FocusOptions {
+  /** Where the service is, such as https://account.example.com */
+  url: string
+  /** A session token, an access token, a personal access token, or a service key */
+  token?: string | undefined
+  /** Gives the token whenever one is needed: before the last one ends, and once after a 401. A string that is not a JWT is not kept */
+  getToken?: GetToken | undefined
+  /** An app's settle key, on its server */
+  appKey?: string | undefined
+  /** With `appKey`: the account of requests that name none */
+  accountId?: string | undefined
+  /** How cookies go along; by default `include` where there is no token */
+  credentials?: 'include' | 'omit' | 'same-origin' | undefined
+  /** How long one answer may take, in ms; 15,000 */
+  timeout?: number | undefined
+  /** How long a request may be tried again, in ms; 30,000. 0: once */
+  retryFor?: number | undefined
+  fetch?: typeof fetch | undefined
+  /** false: on SIGTERM the process does as it always does. By default, open jobs are settled first; see `close` */
+  sigterm?: boolean | undefined
+}
+
+export interface CallOptions {
+  signal?: AbortSignal | undefined
+  /** As in FocusOptions, for this request */
+  timeout?: number | undefined
+  retryFor?: number | undefined
+  /** Used instead of the client's own token */
+  token?: string | undefined
+  /** For `createJob`: a request with the same key makes the job once. By default each call has its own */
+  idempotencyKey?: string | undefined
+}
+
+export interface Operation {
+  id: string
+  /** Its letter, see operation-table.ts */
+  method: string
+  path: string
+  has(flag: string): boolean
+}
+
+export interface Answer {
+  // biome-ignore lint/suspicious/noExplicitAny: the operation's type is known where it is called
+  body: any
+  headers: Headers
+  /** When the request that was answered left, by performance.now() */
+  sentAt: number
+}
+
+export type Send = (operation: Operation, input?: object, options?: CallOptions) => Promise<Answer>
+
+const METHODS: Record<string, string> = { G: 'GET', P: 'POST', U: 'PUT', A: 'PATCH', D: 'DELETE' }
+const SLOW_MS = 150_000
+
+/** Resolves after so many ms, or as soon as the signal is aborted. */
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = setTimeout(done, ms)
+    signal?.addEventListener('abort', done)
+    if (signal?.aborted) done()
+  })
+}
+
+/** 128 random bits. randomUUID is missing on pages without https. */
+const newKey = (): string => btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(16))))
+
+/** The requests of one client. @throws {FocusError} secret_in_browser, invalid_options */
+export function sender(options: FocusOptions): Send {
+  const { appKey, accountId, timeout = 15_000, retryFor = 30_000 } = options
+  refuseSecret(appKey)
+  refuseSecret(options.token)
+  const tokens = options.getToken && tokenSource(options.getToken)
+  const cookies = options.credentials ?? (options.token || tokens || appKey ? 'omit' : 'include')
+
+  /** One request. `again`: whether the same request may be sent once more */
+  async function attempt(
+    operation: Operation,
+    url: string,
+    init: RequestInit & { headers: Record<string, string> },
+    { ms, signal, token }: { ms: number; signal: AbortSignal | undefined; token: () => Promise<string | undefined> },
+  ): Promise<Answer | { error: FocusError; again: boolean }> {
+    signal?.throwIfAborted()
+    const controller = new AbortController()
+    const abort = () => controller.abort()
+    const timer = setTimeout(abort, ms)
+    signal?.addEventListener('abort', abort)
+    const safe = operation.method === 'G' || operation.has('r')
+    let sentAt = 0
+
+    async function exchange(): Promise<[Response, string]> {
+      const bearer = await token()
+      refuseSecret(bearer)
+      if (bearer) init.headers.authorization = `Bearer ${bearer}`
+      sentAt = performance.now()
+      // A redirect is not followed: fetch would show X-App-Key to another host.
+      const how = { ...init, credentials: cookies, redirect: 'manual', signal: controller.signal } as const
+      const response = await (options.fetch ?? fetch)(url, how)
+      return [response, await response.text()]
+    }
+
+    let response: Response
+    let text: string
+    try {
+      const gone = new Promise<never>((_, reject) => {
+        controller.signal.onabort = reject
+      })
+      // A token that does not come, and a fetch that knows no signal, end in time as well.
+      ;[response, text] = await Promise.race([exchange(), gone])
+    } catch (cause) {
+      signal?.throwIfAborted()
+      if (cause instanceof FocusError) throw cause
+      const timedOut = controller.signal.aborted
+      const why = timedOut
+        ? `no answer within ${Math.ceil(ms)} ms`
+        : sentAt
+          ? 'the service cannot be reached'
+          : 'getToken failed'
+      const error = new FocusError(
+        timedOut ? 'timeout' : sentAt ? 'network_error' : 'token_unavailable',
+        `${operation.id}: ${why}`,
+        { cause },
+      )
+      return { error, again: safe || !sentAt }
+    } finally {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', abort)
+    }
+
+    const { status, headers } = response
+    let body: Record<string, unknown> | undefined
+    try {
+      body = text ? JSON.parse(text) : undefined
+    } catch {} // said below
+    if (response.ok && (body || !text)) return { body, headers, sentAt }
+    const wait = Number(headers.get('retry-after') ?? Number.NaN)
+    const retryAfter = wait >= 0 ? wait : undefined
+    const requestId = headers.get('x-request-id') ?? undefined
+    const failure = { status, requestId, retryAfter }
+    if (typeof body?.error === 'string') {
+      // The OAuth endpoints have the name of their RFC for the message.
+      const { error: code, message = body.error_description, request_id, ...details } = body
+      const error = errorFor(code as string, String(message ?? code), { ...failure, details })
+      // 429 is said before anything is done. 502 is X's.
+      return { error, again: status === 429 || (safe && status > 499 && status !== 502) }
+    }
+    const redirected = status === 0 || (status > 299 && status < 400)
+    const error = new FocusError(
+      redirected ? 'redirected' : 'invalid_answer',
+      `${operation.id}: ${options.url} answered ${redirected ? 'with a redirect' : `with status ${status} and something that is not the API's`}`,
+      failure,
+    )
+    return { error, again: safe && !redirected && (response.ok || status === 429 || status > 499) }
+  }
+
+  return async (operation, input = {}, call = {}) => {
+    const fields: Record<string, unknown> = { ...input }
+    const keyed = appKey && operation.has('k')
+    if (keyed && accountId && operation.has('a')) fields.account_id ??= accountId
+    const { url, body } = addressed(options.url, operation, fields)
+    const headers: Record<string, string> = {}
+    if (keyed) headers['x-app-key'] = appKey
+    if (body !== undefined)
+      headers['content-type'] = operation.has('f') ? 'application/x-www-form-urlencoded' : 'application/json'
+    if (operation.id === 'createJob') headers['idempotency-key'] = call.idempotencyKey ?? newKey()
+
+    const { signal } = call
+    const longest = call.timeout ?? (operation.has('s') ? SLOW_MS : timeout)
+    const until = performance.now() + (call.retryFor ?? retryFor)
+    const fixed = call.token ?? options.token
+    let token = fixed
+    let refused = false
+    const bearer = async () => {
+      token = fixed ?? (await tokens?.(refused ? token : undefined))
+      return token
+    }
+    for (let tries = 0; ; tries++) {
+      const ms = tries ? Math.max(1, Math.min(longest, until - performance.now())) : longest
+      const init = { method: METHODS[operation.method] as string, headers, ...(body !== undefined && { body }) }
+      const result = await attempt(operation, url, init, { ms, signal, token: bearer })
+      if (!('error' in result)) return result
+      const { error, again } = result
+      if (error.status === 401 && !refused && token && !fixed) {
+        refused = true
+        continue
+      }
+      // Full jitter, on top of what the server asks for: clients that were refused together do not come back together.
+      const wait = (error.retryAfter ?? 0) * 1000 + Math.random() * Math.min(8_000, 250 * 2 ** tries)
+      if (!again || performance.now() + wait >= until) throw error
+      await pause(wait, signal)
+    }
+  }
+}
+
+/** Where an operation is, and what it sends: of `input`, the parts of the path first; the rest is the query or the body. */
+export function addressed(origin: string, operation: Operation, input: object): { url: string; body?: string } {
+  const fields = new Map(Object.entries(input).filter(([, value]) => value !== undefined))
+  const path = operation.path.replace(/{(\w+)}/g, (_, name) => {
+    const value = fields.get(name)
+    fields.delete(name)
+    // A path of dots would be another address.
+    if (value === undefined || /^\.{0,2}$/.test(`${value}`))
+      throw new FocusError('invalid_options', `${operation.id} needs ${name}`)
+    return encodeURIComponent(value as string)
+  })
+  const url = new URL(path, origin).href
+  const rest = Object.fromEntries(fields)
+  if (fields.size === 0) return { url }
+  if ('GD'.includes(operation.method)) return { url: `${url}?${new URLSearchParams(rest)}` }
+  return { url, body: operation.has('f') ? `${new URLSearchParams(rest)}` : JSON.stringify(rest) }
+}

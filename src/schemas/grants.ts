@@ -1,0 +1,4 @@
+import { Type } from '@sinclair/typebox'
+import { oneOf } from './primitives.ts'
+
+export const GrantScopes = Type.Array(oneOf(['account', 'oauth', 'spend'] as const))
