@@ -42,8 +42,8 @@ import { adminRoutes } from './routes/admin.ts'
 import { adminAccountRoutes } from './routes/admin-accounts.ts'
 import { adminAppRoutes } from './routes/admin-apps.ts'
 import { adminAuditRoutes } from './routes/admin-audit.ts'
+import { adminJobRoutes } from './routes/admin-jobs.ts'
 import { adminKeyRoutes } from './routes/admin-keys.ts'
-import { adminRefundRoutes } from './routes/admin-refunds.ts'
 import { adminWebhookMessageRoutes } from './routes/admin-webhook-messages.ts'
 import { adminWebhookRoutes } from './routes/admin-webhooks.ts'
 import { authRoutes } from './routes/auth.ts'
@@ -216,7 +216,7 @@ export async function buildApp(
   await app.register(adminRoutes)
   await app.register(adminAccountRoutes)
   await app.register(adminAppRoutes)
-  await app.register(adminRefundRoutes)
+  await app.register(adminJobRoutes)
   await app.register(adminKeyRoutes)
   await app.register(adminAuditRoutes)
   await app.register(packRoutes)

@@ -3,6 +3,7 @@
 /** The operations of administrators, as in operation-table.ts. */
 export const ADMIN_OPERATIONS = `adjustCredits Pr /api/admin/credits
 revokeAccountTokens Pr /api/admin/accounts/revoke-tokens
+closeAccount P /api/admin/accounts/close
 eraseAccount P /api/admin/accounts/erase
 verifyLedger Gs /api/admin/verify
 listAccounts G /api/admin/accounts
@@ -15,6 +16,7 @@ listAccountPurchases G /api/admin/accounts/{id}/purchases
 setApp U /api/admin/apps/{slug}
 listApps G /api/admin/apps
 refundJob Pr /api/admin/jobs/{id}/refund
+endJob P /api/admin/jobs/{id}/end
 createServiceKey P /api/admin/keys
 listServiceKeys G /api/admin/keys
 revokeServiceKey D /api/admin/keys/{id}

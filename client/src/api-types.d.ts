@@ -573,6 +573,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/accounts/close": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Close an account for good: its holds come back, its tokens end, and nothing is posted to it any more
+         * @description Its credits and its history stay.
+         */
+        post: operations["closeAccount"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/accounts/erase": {
         parameters: {
             query?: never;
@@ -807,6 +827,26 @@ export interface paths {
          * @description Writes an adjustment whose reference names the job; the job itself stays as it is. The same part and amount again changes nothing.
          */
         post: operations["refundJob"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/jobs/{id}/end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End a job that its app does not end
+         * @description The job fails with `failure_reason` `ended_by_operator`, and its app is told by webhook. Its hold comes back, or is what the job costs. Completing it later answers 409.
+         */
+        post: operations["endJob"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1569,7 +1609,7 @@ export interface components {
             metadata: {
                 [key: string]: unknown;
             } | null;
-            /** @description expired: the hold timed out and was released; kept when the job is completed later. account_closed: it ended with its account */
+            /** @description expired: the hold timed out and was released; kept when the job is completed later. account_closed: it ended with its account. ended_by_operator: an administrator ended it */
             failure_reason: string | null;
             /**
              * Format: date-time
@@ -3127,6 +3167,8 @@ export interface operations {
                 "application/json": {
                     /** @description The Clerk user id */
                     clerk_id: string;
+                    /** @description For the audit log */
+                    reason?: string;
                 };
             };
         };
@@ -3140,6 +3182,42 @@ export interface operations {
                     "application/json": {
                         /** @description How many tokens stopped working */
                         revoked: number;
+                    };
+                };
+            };
+        };
+    };
+    closeAccount: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "clerk_id": "user_2abc"
+                 *     }
+                 */
+                "application/json": {
+                    /** @description The Clerk user id */
+                    clerk_id: string;
+                    /** @description For the audit log */
+                    reason?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Closed; repeating the request changes nothing */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        account: components["schemas"]["Account"];
                     };
                 };
             };
@@ -3162,6 +3240,8 @@ export interface operations {
                 "application/json": {
                     /** @description The Clerk user id */
                     clerk_id: string;
+                    /** @description For the audit log */
+                    reason?: string;
                 };
             };
         };
@@ -3599,6 +3679,54 @@ export interface operations {
                         entry: components["schemas"]["Entry"];
                         /** @description What was given back of the job in all */
                         refunded: number;
+                    };
+                };
+            };
+        };
+    };
+    endJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "account_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                 *       "reason": "The worker is gone"
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The job's account
+                     */
+                    account_id: string;
+                    /**
+                     * @description false: the job costs what it reserved, instead of nothing
+                     * @default true
+                     */
+                    refund?: boolean;
+                    /** @description For the audit log */
+                    reason: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Ended, now or before */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        account: components["schemas"]["Account"];
+                        job: components["schemas"]["Job"];
                     };
                 };
             };
@@ -4439,6 +4567,7 @@ export interface ErrorCodes {
     heartbeatJob: 'account_closed' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'job_already_ended' | 'job_not_found' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'settle_key_in_browser' | 'settle_key_invalid' | 'settle_key_required' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
     adjustCredits: 'account_closed' | 'account_not_found' | 'balance_out_of_range' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_service_key' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'reference_reused' | 'service_key_in_browser' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type' | 'would_go_negative';
     revokeAccountTokens: 'account_closed' | 'account_not_found' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
+    closeAccount: 'account_closed' | 'account_not_found' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
     eraseAccount: 'account_closed' | 'account_not_found' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
     verifyLedger: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked';
     listAccounts: 'account_closed' | 'account_not_found' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
@@ -4451,6 +4580,7 @@ export interface ErrorCodes {
     setApp: 'account_closed' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
     listApps: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
     refundJob: 'account_closed' | 'balance_out_of_range' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'job_not_ended' | 'job_not_found' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'reference_reused' | 'refund_exceeds_cost' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
+    endJob: 'account_closed' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'job_already_ended' | 'job_not_found' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
     createServiceKey: 'account_closed' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
     listServiceKeys: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked';
     revokeServiceKey: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'service_key_not_found' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked';
@@ -4479,4 +4609,4 @@ export interface ErrorCodes {
     authorize: never;
 }
 /** Operations of administrators. */
-export type AdminOperationId = 'adjustCredits' | 'revokeAccountTokens' | 'eraseAccount' | 'verifyLedger' | 'listAccounts' | 'getAccount' | 'listAccountEntries' | 'listAccountJobs' | 'listAccountTokens' | 'listAccountGrants' | 'listAccountPurchases' | 'setApp' | 'listApps' | 'refundJob' | 'createServiceKey' | 'listServiceKeys' | 'revokeServiceKey' | 'listActions' | 'setPack' | 'removePack' | 'createWebhookEndpoint' | 'listWebhookEndpoints' | 'getWebhookEndpoint' | 'updateWebhookEndpoint' | 'deleteWebhookEndpoint' | 'rotateWebhookSecret' | 'sendTestWebhook' | 'listWebhookDeliveries' | 'listDeadWebhookMessages' | 'replayWebhookMessages' | 'dismissDeadWebhookMessages';
+export type AdminOperationId = 'adjustCredits' | 'revokeAccountTokens' | 'closeAccount' | 'eraseAccount' | 'verifyLedger' | 'listAccounts' | 'getAccount' | 'listAccountEntries' | 'listAccountJobs' | 'listAccountTokens' | 'listAccountGrants' | 'listAccountPurchases' | 'setApp' | 'listApps' | 'refundJob' | 'endJob' | 'createServiceKey' | 'listServiceKeys' | 'revokeServiceKey' | 'listActions' | 'setPack' | 'removePack' | 'createWebhookEndpoint' | 'listWebhookEndpoints' | 'getWebhookEndpoint' | 'updateWebhookEndpoint' | 'deleteWebhookEndpoint' | 'rotateWebhookSecret' | 'sendTestWebhook' | 'listWebhookDeliveries' | 'listDeadWebhookMessages' | 'replayWebhookMessages' | 'dismissDeadWebhookMessages';

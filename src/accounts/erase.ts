@@ -14,11 +14,24 @@ const PAGE = 1_000
 /**
  * Forgets a person on their request: closes the account and clears what says whose it was and what its jobs were
  * about. Amounts stay, and every sum with them. Idempotent: after a failure half-way, call it again.
+ * @param onErased runs in the transaction that forgets the Clerk id, once
  */
-export async function eraseAccount(db: Db, ledger: Ledger, accountId: string, clerkId: string): Promise<void> {
+export async function eraseAccount(
+  db: Db,
+  ledger: Ledger,
+  accountId: string,
+  clerkId: string,
+  onErased?: (trx: Db) => Promise<void>,
+): Promise<void> {
   await closeAccount(db, ledger, accountId, clerkId)
   await db.transaction().execute(async (trx) => {
-    await trx.updateTable('accounts').set({ clerk_id: ERASED }).where('id', '=', accountId).execute()
+    const { numUpdatedRows } = await trx
+      .updateTable('accounts')
+      .set({ clerk_id: ERASED })
+      .where('id', '=', accountId)
+      .where('clerk_id', '!=', ERASED)
+      .executeTakeFirst()
+    if (numUpdatedRows > 0n) await onErased?.(trx)
     // Token names and device addresses are personal data.
     await sql`update tokens set name = ${ERASED}, last_used_from = null where account_id = ${accountId}`.execute(trx)
     // Entries name administrators by account id, which stays; keys name them by Clerk id.

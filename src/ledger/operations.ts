@@ -17,6 +17,7 @@ import {
 } from '../http/catalogue.ts'
 import type { Limits } from './budgets.ts'
 import {
+  type Account,
   type Adjust,
   type Entry,
   type Job,
@@ -44,10 +45,13 @@ export type Operation = Request & {
   /** Opens the account, of this Clerk user, where it does not exist; absent: nothing is done then */
   clerk_id?: string
   /** Statements that are committed with the operation, where it moves or changes something */
-  rows?: Query[]
+  rows?: Rows | undefined
   /** It was posted before and its answer was lost */
   reposted?: boolean
 }
+
+/** @param before the account as the operation found it */
+export type Rows = (before: Account, outcome: Outcome) => Query[]
 
 /** The one way to post: see poster.ts. */
 export interface Ledger {
@@ -138,6 +142,17 @@ export async function fail(ledger: Ledger, claim: Claim, refund: boolean, metada
   return settled(await ledger.post({ type: 'fail', ...named(claim), refund, metadata }))
 }
 
+/** Fails a job that its app does not end. @param app_slug the job's app, for which the operator speaks @throws as complete */
+export async function endForOperator(
+  ledger: Ledger,
+  { account_id, job_id, app_slug }: { account_id: string; job_id: string; app_slug: string },
+  refund: boolean,
+  rows: Rows,
+) {
+  const claim = named({ account_id, job_id, key_of: app_slug })
+  return settled(await ledger.post({ type: 'fail', ...claim, refund, metadata: null, by_operator: true, rows }))
+}
+
 /** Gives an overdue hold back. @returns whether this call did; false where the job has ended or a heartbeat was faster */
 export async function expire(ledger: Ledger, job: { account_id: string; job_id: string }): Promise<boolean> {
   return !done(await ledger.post({ type: 'expire', ...job })).repeated
@@ -173,7 +188,7 @@ export async function adjust(
   ledger: Ledger,
   owner: { id: string; clerk_id: string },
   adjustment: Omit<Adjust, 'type'>,
-  rows: Query[] = [],
+  rows?: Rows,
 ): Promise<EntryRow> {
   const operation: Operation = { type: 'adjust', account_id: owner.id, clerk_id: owner.clerk_id, rows, ...adjustment }
   const { entry } = done(await ledger.post(operation))
@@ -205,8 +220,9 @@ export async function refund(
   ledger: Ledger,
   job: { account_id: string; job_id: string },
   part: Pick<Refund, 'amount' | 'part' | 'reason' | 'actor'>,
+  rows?: Rows,
 ): Promise<{ entry: EntryRow; refunded: number }> {
-  const outcome = done(await ledger.post({ type: 'refund', ...named({ ...job, key_of: null }), ...part }))
+  const outcome = done(await ledger.post({ type: 'refund', ...named({ ...job, key_of: null }), ...part, rows }))
   const { entry } = outcome
   if (!entry) throw new Error('a refund without an entry')
   return { entry: entryRow(entry), refunded: jobOf(outcome).refunded }
@@ -216,9 +232,10 @@ export async function refund(
  * Closes an account for good: its holds come back, and nothing is posted to it any more. It is opened for that where need be: a token of the last minute
  * would open it otherwise, with starter credits.
  */
-export async function close(ledger: Ledger, account_id: string, clerk_id: string): Promise<void> {
-  for (;;) {
-    const { changed } = done(await ledger.post({ type: 'close', account_id, clerk_id }))
+export async function close(ledger: Ledger, account_id: string, clerk_id: string, rows?: Rows): Promise<void> {
+  // The first posting closes the account; the others only give back more holds.
+  for (let first = true; ; first = false) {
+    const { changed } = done(await ledger.post({ type: 'close', account_id, clerk_id, rows: first ? rows : undefined }))
     if (changed.length < MAX_CLOSED_HOLDS) return
   }
 }

@@ -35,6 +35,8 @@ export const TTL_SECONDS = { min: 60, max: 604_800 } as const
 
 /** Why a job failed whose account was closed. */
 const ACCOUNT_CLOSED = 'account_closed'
+/** Why a job failed that an administrator ended. */
+const ENDED_BY_OPERATOR = 'ended_by_operator'
 
 /** The most holds that closing an account ends in one posting; where there are more, it is posted again. */
 export const MAX_CLOSED_HOLDS = 200
@@ -70,7 +72,7 @@ export type EntryKind = 'starter_grant' | GivenKind | 'job_reserve' | EndKind | 
 export type Request =
   | Reserve
   | (Ending & { type: 'complete'; actual_cost: number })
-  | (Ending & { type: 'fail'; refund: boolean })
+  | (Ending & { type: 'fail'; refund: boolean; by_operator?: boolean })
   | { type: 'expire'; job_id: string }
   | (Claim & { type: 'heartbeat'; ttl_seconds: number | null; default_seconds: number })
   | { type: 'visit'; app: string }
@@ -465,7 +467,8 @@ function fail(state: State, request: Extract<Request, { type: 'fail' }>): Outcom
     if (state.account.closed) return refused(state, { code: 'account_closed' })
     const outcome = begin(state)
     outcome.account.held -= job.reserved
-    settle(state, outcome, { ...job, status: 'failed', actual_cost })
+    const failure_reason = request.by_operator ? ENDED_BY_OPERATOR : job.failure_reason
+    settle(state, outcome, { ...job, status: 'failed', actual_cost, failure_reason })
     return outcome
   }
 

@@ -127,10 +127,11 @@ function applyAll(states: Map<string, State>, operations: Operation[]) {
       change = { state, loaded: state.account, outcomes: [] }
       changes.set(id, change)
     }
+    const before = state.account
     const outcome = apply(state, operation)
     follow(state, outcome)
     change.outcomes.push(outcome)
-    if (operation.rows && !outcome.refusal && !outcome.repeated) rows.push(...operation.rows)
+    if (operation.rows && !outcome.refusal && !outcome.repeated) rows.push(...operation.rows(before, outcome))
     return outcome
   })
   return { outcomes, changes: [...changes.values()], rows }

@@ -15,6 +15,7 @@ import { jsonBytes, readPage } from '../http/pages.ts'
 export interface Actor {
   /** The administrator's account */
   id: string
+  clerk_id: string
   via: 'api' | 'cli' | 'console'
   token_id: string | null
 }
@@ -34,9 +35,9 @@ export interface Action {
 
 /** The administrator who sent a request. @param via absent: the API, or the command line by its user agent */
 export function actorOf(request: FastifyRequest, via?: Actor['via']): Actor {
-  const { id, token_id } = callerOf(request)
+  const { id, clerk_id, token_id } = callerOf(request)
   const isCli = /^focus-cli\b/.test(request.headers['user-agent'] ?? '')
-  return { id, via: via ?? (isCli ? 'cli' : 'api'), token_id }
+  return { id, clerk_id, via: via ?? (isCli ? 'cli' : 'api'), token_id }
 }
 
 const insert = statement<

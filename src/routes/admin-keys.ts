@@ -1,17 +1,16 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
-import { v7 as uuidv7 } from 'uuid'
-import { callerOf, requireAdmin } from '../access/caller.ts'
-import { mintServiceKey, SERVICE_SCOPES } from '../access/service-keys.ts'
+import { requireAdmin } from '../access/caller.ts'
+import { SERVICE_SCOPES } from '../access/service-keys.ts'
 import { serviceKeyNotFound } from '../http/catalogue.ts'
 import { administrator, jsonBody, refusals } from '../http/refusals.ts'
+import { actorOf } from '../operator/actions.ts'
+import { createServiceKey, listServiceKeys, revokeServiceKey } from '../operator/packs-and-keys.ts'
 import { ServiceKey } from '../schemas/payments.ts'
 import { ListQuery, oneOf, ref, Uuid } from '../schemas/primitives.ts'
 
 /** Keys of the operator's own servers. */
 export const adminKeyRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.addHook('onRequest', requireAdmin)
-
-  const columns = ['id', 'name', 'scopes', 'last_four', 'created_at', 'last_used_at'] as const
 
   app.post(
     '/api/admin/keys',
@@ -39,17 +38,8 @@ export const adminKeyRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      const { name, scopes } = request.body
-      const { key, ...stored } = mintServiceKey()
-      const saved = await app.db
-        .insertInto('service_keys')
-        .values({ id: uuidv7(), name, scopes, created_by: callerOf(request).clerk_id, ...stored })
-        .returning(columns)
-        .executeTakeFirstOrThrow()
-      return reply
-        .code(201)
-        .header('cache-control', 'no-store')
-        .send({ key: { ...saved, key } })
+      const key = await createServiceKey(app.db, actorOf(request), request.body)
+      return reply.code(201).header('cache-control', 'no-store').send({ key })
     },
   )
 
@@ -71,14 +61,7 @@ export const adminKeyRoutes: FastifyPluginAsyncTypebox = async (app) => {
         },
       },
     },
-    async () => ({
-      keys: await app.db
-        .selectFrom('service_keys')
-        .select(columns)
-        .where('revoked_at', 'is', null)
-        .orderBy('id')
-        .execute(),
-    }),
+    async () => ({ keys: await listServiceKeys(app.db) }),
   )
 
   app.delete(
@@ -97,14 +80,7 @@ export const adminKeyRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      const gone = await app.db
-        .updateTable('service_keys')
-        .set({ revoked_at: new Date() })
-        .where('id', '=', request.params.id)
-        .where('revoked_at', 'is', null)
-        .returning('id')
-        .executeTakeFirst()
-      if (!gone) throw serviceKeyNotFound()
+      await revokeServiceKey(app.db, actorOf(request), request.params.id)
       return reply.code(204).send(null)
     },
   )

@@ -1,13 +1,14 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { sql } from 'kysely'
-import { callerOf, requireAdmin } from '../access/caller.ts'
+import { requireAdmin } from '../access/caller.ts'
 import { endpointNotFound, tooManyAtOnce } from '../http/catalogue.ts'
 import { jsonBytes, readPage } from '../http/pages.ts'
 import { administrator, jsonBody, refusals } from '../http/refusals.ts'
+import { actorOf } from '../operator/actions.ts'
+import { readEndpoint } from '../operator/endpoint-changes.ts'
+import { sendTest, settleDead } from '../operator/message-changes.ts'
 import { ListQuery, NextCursor, ref, Uuid } from '../schemas/primitives.ts'
 import { WebhookDelivery, WebhookEndpoint, WebhookMessage } from '../schemas/webhooks.ts'
-import { dismissDead, replayDead } from '../webhooks/dead-letters.ts'
-import { TEST_EVENT } from '../webhooks/queue.ts'
 
 /** Where a dead message stands: its time in microseconds, and its id. */
 const CURSOR = /^([0-9]{1,17})_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/
@@ -43,20 +44,7 @@ export const adminWebhookMessageRoutes: FastifyPluginAsyncTypebox = async (app) 
       },
     },
     async (request, reply) => {
-      const { id } = request.params
-      await findEndpoint(id)
-      const payload = { type: TEST_EVENT, timestamp: new Date().toISOString(), data: { endpoint_id: id } }
-      const { id: message_id } = await app.db
-        .insertInto('webhook_messages')
-        .values({
-          account_id: callerOf(request).id,
-          endpoint_id: id,
-          event: TEST_EVENT,
-          status: 'test',
-          payload: JSON.stringify(payload),
-        })
-        .returning('id')
-        .executeTakeFirstOrThrow()
+      const message_id = await sendTest(app.db, actorOf(request), request.params.id)
       return reply.code(202).send({ message_id })
     },
   )
@@ -94,7 +82,7 @@ export const adminWebhookMessageRoutes: FastifyPluginAsyncTypebox = async (app) 
     async (request) => {
       const { id } = request.params
       const { limit = 50, cursor } = request.query
-      await findEndpoint(id)
+      await readEndpoint(app.db, id)
       const rows = await app.db
         .selectFrom('webhook_attempts')
         .select(['id', 'message_id', 'account_id', 'event', 'attempt', 'attempted_at', 'ms', 'status', 'answer'])
@@ -183,8 +171,7 @@ export const adminWebhookMessageRoutes: FastifyPluginAsyncTypebox = async (app) 
     },
     async (request) => {
       const { endpoint_id, message_id } = request.body
-      await findEndpoint(endpoint_id)
-      const { count, more } = await replayDead(app.db, endpoint_id, message_id)
+      const { count, more } = await settleDead(app.db, actorOf(request), 'replay', endpoint_id, message_id)
       return { replayed: count, more }
     },
   )
@@ -209,14 +196,8 @@ export const adminWebhookMessageRoutes: FastifyPluginAsyncTypebox = async (app) 
     },
     async (request) => {
       const { endpoint_id, message_id } = request.body
-      await findEndpoint(endpoint_id)
-      const { count, more } = await dismissDead(app.db, endpoint_id, message_id)
+      const { count, more } = await settleDead(app.db, actorOf(request), 'dismiss', endpoint_id, message_id)
       return { dismissed: count, more }
     },
   )
-
-  async function findEndpoint(id: string): Promise<void> {
-    const found = await app.db.selectFrom('webhook_endpoints').select('id').where('id', '=', id).executeTakeFirst()
-    if (!found) throw endpointNotFound()
-  }
 }

@@ -1,13 +1,9 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
-import { callerOf } from '../access/caller.ts'
 import { requireAdminOrKey } from '../access/service-keys.ts'
-import { revokeTokens } from '../access/tokens.ts'
 import { accountIdOf, CLERK_USER_ID } from '../accounts/account-id.ts'
-import { ERASED, eraseAccount } from '../accounts/erase.ts'
-import { findAccount } from '../accounts/find.ts'
+import { ERASED } from '../accounts/erase.ts'
 import {
   accountNotFound,
-  badField,
   balanceOutOfRange,
   referenceReused,
   serviceKeyInBrowser,
@@ -15,15 +11,20 @@ import {
   wouldGoNegative,
 } from '../http/catalogue.ts'
 import { administrator, jsonBody, refusals } from '../http/refusals.ts'
-import { adjust } from '../ledger/operations.ts'
-import { MAX_CREDITS, OWN_REFERENCES } from '../ledger/rules.ts'
+import { MAX_CREDITS } from '../ledger/rules.ts'
 import { verify } from '../ledger/verify.ts'
+import { closeForOperator, eraseForOperator, revokeAllTokens } from '../operator/account-changes.ts'
+import { actorOf } from '../operator/actions.ts'
+import { adjustCredits } from '../operator/job-changes.ts'
 import { Account, Entry } from '../schemas/account.ts'
 import { AdjustmentKind } from '../schemas/admin.ts'
 import { ref } from '../schemas/primitives.ts'
 
 const ClerkId = Type.String({ pattern: CLERK_USER_ID, description: 'The Clerk user id' })
 
+const Reason = Type.Optional(Type.String({ minLength: 1, maxLength: 1000, description: 'For the audit log' }))
+
+const CLOSED_EXAMPLE = { ...Account.examples[0], held: 0 }
 const ERASED_EXAMPLE = { ...Account.examples[0], clerk_id: ERASED }
 
 const serviceKeyErrors = [serviceKeyInvalid, serviceKeyInBrowser]
@@ -91,18 +92,10 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { clerk_id, allow_negative = false, create = false, ...adjustment } = request.body
+      const { clerk_id, allow_negative = false, ...adjustment } = request.body
       const { serviceKey } = request
-      if (adjustment.amount === 0) throw badField('amount', 'must not be 0')
-      const own = OWN_REFERENCES.find((prefix) => adjustment.reference.startsWith(prefix))
-      if (own !== undefined) throw badField('reference', `must not begin with ${own}, which the service itself uses`)
-      if (serviceKey && adjustment.kind !== 'topup') throw badField('kind', 'must be topup with a service key')
-      const owner = { id: accountIdOf(clerk_id), clerk_id }
-      // A person sees whom they give credits to; a server with a wrong id would give them to nobody.
-      if (serviceKey && !create) await findAccount(app.db, owner.id)
-      const actor = serviceKey ? `service key ${serviceKey.id}` : callerOf(request).id
-      const entry = await adjust(app.ledger, owner, { allow_negative, actor, ...adjustment })
-      return { account: await findAccount(app.db, owner.id), entry }
+      const actor = serviceKey ? { service_key: serviceKey.id } : actorOf(request)
+      return adjustCredits(app, actor, clerk_id, { allow_negative, ...adjustment })
     },
   )
 
@@ -114,7 +107,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'revokeAccountTokens',
         summary: "Revoke all of an account's personal access tokens",
         description: 'They stop working at once on the instance that answers, and within 5 seconds on the others.',
-        body: Type.Object({ clerk_id: ClerkId }, { examples: [{ clerk_id: 'user_2abc' }] }),
+        body: Type.Object({ clerk_id: ClerkId, reason: Reason }, { examples: [{ clerk_id: 'user_2abc' }] }),
         response: {
           200: Type.Object(
             { revoked: Type.Integer({ description: 'How many tokens stopped working' }) },
@@ -125,8 +118,32 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { id } = await findAccount(app.db, accountIdOf(request.body.clerk_id))
-      return { revoked: await app.pats.revoking(id, () => revokeTokens(app.db, id)) }
+      const { clerk_id, reason } = request.body
+      return { revoked: await revokeAllTokens(app, actorOf(request), accountIdOf(clerk_id), reason) }
+    },
+  )
+
+  app.post(
+    '/api/admin/accounts/close',
+    {
+      schema: {
+        tags: ['Admin'],
+        operationId: 'closeAccount',
+        summary: 'Close an account for good: its holds come back, its tokens end, and nothing is posted to it any more',
+        description: 'Its credits and its history stay.',
+        body: Type.Object({ clerk_id: ClerkId, reason: Reason }, { examples: [{ clerk_id: 'user_2abc' }] }),
+        response: {
+          200: Type.Object(
+            { account: ref(Account) },
+            { description: 'Closed; repeating the request changes nothing', examples: [{ account: CLOSED_EXAMPLE }] },
+          ),
+          ...refusals(administrator, jsonBody, accountNotFound),
+        },
+      },
+    },
+    async (request) => {
+      const { clerk_id, reason } = request.body
+      return { account: await closeForOperator(app, actorOf(request), accountIdOf(clerk_id), reason) }
     },
   )
 
@@ -138,7 +155,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'eraseAccount',
         summary: 'Erase a person: close the account and clear the Clerk id and job metadata; the ledger stays',
         description: 'It cannot be undone.',
-        body: Type.Object({ clerk_id: ClerkId }, { examples: [{ clerk_id: 'user_2abc' }] }),
+        body: Type.Object({ clerk_id: ClerkId, reason: Reason }, { examples: [{ clerk_id: 'user_2abc' }] }),
         response: {
           200: Type.Object(
             { account: ref(Account) },
@@ -149,11 +166,8 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { clerk_id } = request.body
-      const { id } = await findAccount(app.db, accountIdOf(clerk_id))
-      await app.pats.revoking(id, () => eraseAccount(app.db, app.ledger, id, clerk_id))
-      await app.origins.refresh()
-      return { account: await findAccount(app.db, id) }
+      const { clerk_id, reason } = request.body
+      return { account: await eraseForOperator(app, actorOf(request), accountIdOf(clerk_id), clerk_id, reason) }
     },
   )
 

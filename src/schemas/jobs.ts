@@ -118,7 +118,7 @@ export const Job = Type.Object(
     failure_reason: nullable(
       Type.String({
         description:
-          'expired: the hold timed out and was released; kept when the job is completed later. account_closed: it ended with its account',
+          'expired: the hold timed out and was released; kept when the job is completed later. account_closed: it ended with its account. ended_by_operator: an administrator ended it',
       }),
     ),
     expires_at: Type.Unsafe<Date | string>({

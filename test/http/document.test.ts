@@ -147,6 +147,8 @@ async function prepare(app: App, administrator: Person) {
       heartbeatJob: { id: running },
       completeJob: { job_id: await jobs() },
       failJob: { job_id: await jobs() },
+      endJob: { id: await jobs(), account_id: [administrator.id] },
+      closeAccount: { clerk_id: [bob.clerkId] },
       refundJob: { id: await ended(), account_id: [administrator.id], amount: [1], part: [1, 2] },
       revokeToken: { id: tokens.map(({ id }: { id: string }) => id) },
       pollDeviceLogin: { device_code: waiting.map(({ device_code }) => device_code) },

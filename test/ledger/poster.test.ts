@@ -414,7 +414,7 @@ t.test('rows of an operation are committed with it, and only where it moves some
   const { db, post } = await setUp(t)
   const account = uuidv7()
   const name = unique('row')
-  const rows = [{ text: 'insert into settings (name, value) values ($1, $2)', values: [name, 'with the gift'] }]
+  const rows = () => [{ text: 'insert into settings (name, value) values ($1, $2)', values: [name, 'with the gift'] }]
   const stored = async () => (await db.selectFrom('settings').selectAll().where('name', '=', name).execute()).length
   t.match(await post({ ...adjust(account, -5, 'a gift'), rows }), { refusal: { code: 'would_go_negative' } })
   t.equal(await stored(), 0)

@@ -1,19 +1,19 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
-import { callerOf, requireAdmin } from '../access/caller.ts'
-import { findAccount } from '../accounts/find.ts'
+import { requireAdmin } from '../access/caller.ts'
 import {
-  accountClosed,
   balanceOutOfRange,
+  jobAlreadyEnded,
   jobNotEnded,
   jobNotFound,
-  notAnAdministrator,
   referenceReused,
   refundExceedsCost,
 } from '../http/catalogue.ts'
-import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
-import { refund } from '../ledger/operations.ts'
+import { administrator, jsonBody, refusals } from '../http/refusals.ts'
 import { MAX_CREDITS, MAX_REFUND_PARTS } from '../ledger/rules.ts'
+import { actorOf } from '../operator/actions.ts'
+import { endJob, refundJob } from '../operator/job-changes.ts'
 import { Account, Entry } from '../schemas/account.ts'
+import { Job } from '../schemas/jobs.ts'
 import { Credits, EXAMPLE_ID, EXAMPLE_TIME, ref, Uuid } from '../schemas/primitives.ts'
 
 const REFUND_EXAMPLE = {
@@ -22,8 +22,13 @@ const REFUND_EXAMPLE = {
   created_at: EXAMPLE_TIME,
 }
 
-/** What an administrator gives back of jobs. */
-export const adminRefundRoutes: FastifyPluginAsyncTypebox = async (app) => {
+const ENDED_EXAMPLE = {
+  ...(Job.examples[0] as (typeof Job)['static']),
+  ...{ status: 'failed' as const, actual_cost: 0, requested_cost: 0, failure_reason: 'ended_by_operator' },
+}
+
+/** Jobs of others: what an administrator ends, and gives back. */
+export const adminJobRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.addHook('onRequest', requireAdmin)
 
   app.post(
@@ -68,7 +73,7 @@ export const adminRefundRoutes: FastifyPluginAsyncTypebox = async (app) => {
             { description: 'OK', examples: [{ account: Account.examples[0], entry: REFUND_EXAMPLE, refunded: 3 }] },
           ),
           ...refusals(
-            ...[signedIn, jsonBody, notAnAdministrator, accountClosed, jobNotFound, jobNotEnded],
+            ...[administrator, jsonBody, jobNotFound, jobNotEnded],
             ...[refundExceedsCost, referenceReused, balanceOutOfRange],
           ),
         },
@@ -76,10 +81,42 @@ export const adminRefundRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request) => {
       const { account_id, amount = null, part = 1, reason } = request.body
-      const actor = callerOf(request).id
-      const job = { account_id, job_id: request.params.id }
-      const { entry, refunded } = await refund(app.ledger, job, { amount, part, reason, actor })
-      return { account: await findAccount(app.db, account_id), entry, refunded }
+      return refundJob(app, actorOf(request), { account_id, job_id: request.params.id }, { amount, part, reason })
+    },
+  )
+
+  app.post(
+    '/api/admin/jobs/:id/end',
+    {
+      schema: {
+        tags: ['Admin'],
+        operationId: 'endJob',
+        summary: 'End a job that its app does not end',
+        description:
+          'The job fails with `failure_reason` `ended_by_operator`, and its app is told by webhook. Its hold comes back, or is what the job costs. Completing it later answers 409.',
+        params: Type.Object({ id: Uuid }),
+        body: Type.Object(
+          {
+            account_id: { ...Uuid, description: "The job's account" },
+            refund: Type.Optional(
+              Type.Boolean({ default: true, description: 'false: the job costs what it reserved, instead of nothing' }),
+            ),
+            reason: Type.String({ minLength: 1, maxLength: 1000, description: 'For the audit log' }),
+          },
+          { examples: [{ account_id: EXAMPLE_ID, reason: 'The worker is gone' }] },
+        ),
+        response: {
+          200: Type.Object(
+            { account: ref(Account), job: ref(Job) },
+            { description: 'Ended, now or before', examples: [{ account: Account.examples[0], job: ENDED_EXAMPLE }] },
+          ),
+          ...refusals(administrator, jsonBody, jobNotFound, jobAlreadyEnded),
+        },
+      },
+    },
+    async (request) => {
+      const { account_id, refund = true, reason } = request.body
+      return endJob(app, actorOf(request), { account_id, job_id: request.params.id }, { refund, reason })
     },
   )
 }

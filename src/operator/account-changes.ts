@@ -1,0 +1,98 @@
+import type { FastifyInstance } from 'fastify'
+import { revokeToken, revokeTokens } from '../access/tokens.ts'
+import { closeAccount } from '../accounts/close.ts'
+import { eraseAccount } from '../accounts/erase.ts'
+import { findAccount } from '../accounts/find.ts'
+import { revokeGrant } from '../oauth/grants.ts'
+import { type Actor, actionQuery, recordAction } from './actions.ts'
+
+/** What an administrator does to an account beside its credits. */
+
+type Service = Pick<FastifyInstance, 'db' | 'ledger' | 'pats' | 'origins'>
+
+/** Revokes all of an account's tokens and grants. @returns how many tokens lived @throws {ApiError} 404 account_not_found */
+export async function revokeAllTokens(
+  { db, pats }: Service,
+  actor: Actor,
+  account_id: string,
+  reason?: string,
+): Promise<number> {
+  const { id } = await findAccount(db, account_id)
+  return pats.revoking(id, () =>
+    db.transaction().execute(async (trx) => {
+      const revoked = await revokeTokens(trx, id)
+      const about = { target: `account ${id}`, account_id: id, ...(reason && { reason }) }
+      await recordAction(trx, actor, { action: 'revokeAccountTokens', ...about, after: { revoked } })
+      return revoked
+    }),
+  )
+}
+
+/** Revokes one token of an account. @throws {ApiError} 404 token_not_found */
+export async function revokeOneToken(
+  { db, pats }: Service,
+  actor: Actor,
+  account_id: string,
+  token_id: string,
+): Promise<void> {
+  await pats.revoking(account_id, () =>
+    db.transaction().execute(async (trx) => {
+      await revokeToken(trx, account_id, token_id)
+      await recordAction(trx, actor, { action: 'revokeAccountToken', target: `token ${token_id}`, account_id })
+    }),
+  )
+}
+
+/** Ends a grant of an account, and its tokens. */
+export async function revokeOneGrant(
+  { db, pats }: Service,
+  actor: Actor,
+  account_id: string,
+  grant_id: string,
+): Promise<void> {
+  await pats.revoking(account_id, () =>
+    db.transaction().execute(async (trx) => {
+      await revokeGrant(trx, account_id, grant_id)
+      await recordAction(trx, actor, { action: 'revokeAccountGrant', target: `grant ${grant_id}`, account_id })
+    }),
+  )
+}
+
+/** Closes an account for good. @throws {ApiError} 404 account_not_found */
+export async function closeForOperator(
+  { db, ledger, pats, origins }: Service,
+  actor: Actor,
+  account_id: string,
+  reason?: string,
+) {
+  const { id, clerk_id } = await findAccount(db, account_id)
+  const action = { action: 'closeAccount', target: `account ${id}`, account_id: id, ...(reason && { reason }) }
+  await pats.revoking(id, () =>
+    closeAccount(db, ledger, id, clerk_id, new Date(), ({ credits, held, closed }, { account }) => [
+      actionQuery(actor, {
+        ...action,
+        before: { credits, held, closed },
+        after: { credits: account.credits, held: account.held, closed: true },
+      }),
+    ]),
+  )
+  await origins.refresh()
+  return findAccount(db, id)
+}
+
+/** Forgets a person. @param clerk_id of the person: the account may have been erased before @throws {ApiError} 404 account_not_found */
+export async function eraseForOperator(
+  { db, ledger, pats, origins }: Service,
+  actor: Actor,
+  account_id: string,
+  clerk_id: string,
+  reason?: string,
+) {
+  const { id } = await findAccount(db, account_id)
+  const action = { action: 'eraseAccount', target: `account ${id}`, account_id: id, ...(reason && { reason }) }
+  await pats.revoking(id, () =>
+    eraseAccount(db, ledger, id, clerk_id, (trx) => recordAction(trx, actor, { ...action, after: { erased: true } })),
+  )
+  await origins.refresh()
+  return findAccount(db, id)
+}

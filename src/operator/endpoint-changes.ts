@@ -1,0 +1,199 @@
+import { randomBytes } from 'node:crypto'
+import type { FastifyInstance } from 'fastify'
+import { sql } from 'kysely'
+import { v7 as uuidv7 } from 'uuid'
+import type { Db } from '../db/tables.ts'
+import { appNotFound, badField, endpointNotFound } from '../http/catalogue.ts'
+import { NotPublic, resolvePublic } from '../http/public-addresses.ts'
+import { removeMessagesOf } from '../webhooks/dead-letters.ts'
+import { type Event, LEVELS, readEndpoints } from '../webhooks/outbox.ts'
+import { type Actor, differing, recordAction } from './actions.ts'
+
+/** Webhook endpoints of apps, as an operator sees and changes them. */
+
+type Service = Pick<FastifyInstance, 'db' | 'config'>
+
+export interface EndpointSettings {
+  url: string
+  events: Event[]
+  low_credits?: number
+}
+
+const isLevel = (event: Event) => LEVELS.includes(event)
+const levelMissing = () => badField('low_credits', 'is missing: account.low and account.recovered need it')
+
+/** Time limit of the look-up of a new URL's host name, in ms. Every delivery checks it again. */
+const LOOKUP_MS = 2_000
+
+const newSecret = () => `whsec_${randomBytes(32).toString('base64')}`
+
+const endpoints = (db: Db) =>
+  db
+    .selectFrom('webhook_endpoints')
+    .leftJoin('webhook_delivery_state as state', 'state.endpoint_id', 'webhook_endpoints.id')
+    .select(['id', 'app_slug', 'url', 'events', 'low_credits', 'pause_reason', 'created_at'])
+    .select(['failing_since', 'last_error'])
+    .select([
+      sql<boolean>`paused_at is not null`.as('paused'),
+      sql<number>`coalesce(failures, 0)`.as('failures'),
+      sql<Date | null>`case when retry_at > now() then retry_at end`.as('retry_at'),
+      sql<Date | null>`case when previous_secret_until > now() then previous_secret_until end`.as(
+        'previous_secret_until',
+      ),
+    ])
+
+/** A constraint of the table allows only known events. */
+const typed = <T extends { events: string[] }>(endpoint: T) => ({ ...endpoint, events: endpoint.events as Event[] })
+
+/** A page of an app's endpoints. @throws {ApiError} 404 app_not_found */
+export async function listEndpoints(
+  db: Db,
+  slug: string,
+  { limit = 200, cursor }: { limit?: number | undefined; cursor?: string | undefined } = {},
+) {
+  await findApp(db, slug)
+  const rows = await endpoints(db)
+    .where('app_slug', '=', slug)
+    .$if(cursor !== undefined, (page) => page.where('id', '>', cursor ?? ''))
+    .orderBy('id')
+    .limit(limit + 1)
+    .execute()
+  const page = rows.slice(0, limit).map(typed)
+  return { endpoints: page, next_cursor: rows.length > limit ? (page.at(-1)?.id ?? null) : null }
+}
+
+/** @throws {ApiError} 404 webhook_endpoint_not_found */
+export async function readEndpoint(db: Db, id: string) {
+  const row = await endpoints(db).where('id', '=', id).executeTakeFirst()
+  if (!row) throw endpointNotFound()
+  return typed(row)
+}
+
+/**
+ * Registers an endpoint of an app.
+ * @returns it, and its secret, which is not shown again
+ * @throws {ApiError} 404 app_not_found; 400 for an URL that we do not post to, or a level without its credits
+ */
+export async function createEndpoint({ db, config }: Service, actor: Actor, slug: string, given: EndpointSettings) {
+  const { events, low_credits } = given
+  if (low_credits === undefined && events.some(isLevel)) throw levelMissing()
+  const url = await endpointUrl(given.url, config.production)
+  await findApp(db, slug)
+  const [id, secret] = [uuidv7(), newSecret()]
+  const settings = { url, events: [...new Set(events)], low_credits: low_credits ?? 0 }
+  await db.transaction().execute(async (trx) => {
+    await trx
+      .insertInto('webhook_endpoints')
+      .values({ id, app_slug: slug, secret, ...settings })
+      .execute()
+    const after = { app: slug, ...settings }
+    await recordAction(trx, actor, { action: 'createWebhookEndpoint', target: `webhook ${id}`, after })
+  })
+  await readEndpoints(db)
+  return { endpoint: await readEndpoint(db, id), secret }
+}
+
+/**
+ * Changes, pauses or resumes an endpoint; what is not given stays.
+ * @throws {ApiError} 404 webhook_endpoint_not_found; 400 as createEndpoint
+ */
+export async function updateEndpoint(
+  { db, config }: Service,
+  actor: Actor,
+  id: string,
+  given: Partial<EndpointSettings> & { paused?: boolean },
+) {
+  const { events, low_credits, paused } = given
+  const url = given.url === undefined ? undefined : await endpointUrl(given.url, config.production)
+  await db.transaction().execute(async (trx) => {
+    const before = settingsOf(await readEndpoint(trx, id))
+    if (low_credits === undefined && events?.some(isLevel) && !before.events.some(isLevel)) throw levelMissing()
+    await trx
+      .updateTable('webhook_endpoints')
+      .set({
+        id,
+        ...(url !== undefined && { url }),
+        ...(events && { events: [...new Set(events)] }),
+        ...(low_credits !== undefined && { low_credits }),
+        ...(paused === true && { paused_at: sql<Date>`coalesce(paused_at, now())`, pause_reason: 'operator' as const }),
+        ...(paused === false && { paused_at: null, pause_reason: null }),
+      })
+      .where('id', '=', id)
+      .execute()
+    const states = differing(before, settingsOf(await readEndpoint(trx, id)))
+    if (Object.keys(states.after).length)
+      await recordAction(trx, actor, { action: 'updateWebhookEndpoint', target: `webhook ${id}`, ...states })
+  })
+  if (url !== undefined || paused === false) await tryAgainNow(db, id)
+  await readEndpoints(db)
+  return readEndpoint(db, id)
+}
+
+const settingsOf = ({ url, events, low_credits, paused, pause_reason }: Awaited<ReturnType<typeof readEndpoint>>) => ({
+  ...{ url, events, low_credits, paused, pause_reason },
+})
+
+/** Replaces an endpoint's secret; both sign for 24 hours. @returns the new one @throws {ApiError} 404 webhook_endpoint_not_found */
+export async function rotateSecret({ db }: Service, actor: Actor, id: string): Promise<string> {
+  const secret = newSecret()
+  await db.transaction().execute(async (trx) => {
+    const { numUpdatedRows } = await trx
+      .updateTable('webhook_endpoints')
+      .set({
+        secret,
+        previous_secret: sql.ref('secret'),
+        previous_secret_until: sql<Date>`now() + interval '24 hours'`,
+      })
+      .where('id', '=', id)
+      .executeTakeFirst()
+    if (!numUpdatedRows) throw endpointNotFound()
+    await recordAction(trx, actor, { action: 'rotateWebhookSecret', target: `webhook ${id}` })
+  })
+  return secret
+}
+
+/** Removes an endpoint and its undelivered messages. @throws {ApiError} 404 webhook_endpoint_not_found */
+export async function deleteEndpoint({ db }: Service, actor: Actor, id: string): Promise<void> {
+  await db.transaction().execute(async (trx) => {
+    const { app_slug, ...endpoint } = await readEndpoint(trx, id)
+    await trx.deleteFrom('webhook_endpoints').where('id', '=', id).execute()
+    const before = { app: app_slug, ...settingsOf({ app_slug, ...endpoint }) }
+    await recordAction(trx, actor, { action: 'deleteWebhookEndpoint', target: `webhook ${id}`, before })
+  })
+  await readEndpoints(db)
+  await db.deleteFrom('webhook_delivery_state').where('endpoint_id', '=', id).execute()
+  await removeMessagesOf(db, id)
+}
+
+async function findApp(db: Db, slug: string): Promise<void> {
+  const found = await db.selectFrom('apps').select('slug').where('slug', '=', slug).executeTakeFirst()
+  if (!found) throw appNotFound()
+}
+
+/** Ends the wait of a failing endpoint, because it was changed. */
+async function tryAgainNow(db: Db, endpoint_id: string): Promise<void> {
+  await db
+    .updateTable('webhook_delivery_state')
+    .set({ retry_at: sql<Date>`'-infinity'::timestamptz` })
+    .where('endpoint_id', '=', endpoint_id)
+    .execute()
+}
+
+/** The URL, normalised. @throws {ApiError} 400 for a URL that we do not post to */
+async function endpointUrl(text: string, production: boolean): Promise<string> {
+  const url = URL.parse(text)
+  const fine = url && (url.protocol === 'https:' || (url.protocol === 'http:' && !production))
+  if (!fine || url.username || url.password) throw badField('url', 'must be an https:// URL without a user or password')
+  if (production) await refuseInternal(url.hostname)
+  return url.href
+}
+
+/** @throws {ApiError} 400 for an address, or a name of one, that is not public. A name that is not known yet is accepted. */
+async function refuseInternal(hostname: string): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(resolve, LOOKUP_MS)
+  const checked = resolvePublic(hostname).catch((error) => {
+    if (error instanceof NotPublic) throw badField('url', 'must lead to a public address')
+  })
+  await Promise.race([checked, late]).finally(() => clearTimeout(timer))
+}
