@@ -58,6 +58,7 @@ import { paymentEventRoutes } from './routes/payment-events.ts'
 import { purchaseRoutes } from './routes/purchases.ts'
 import { settleRoutes } from './routes/settle.ts'
 import { tokenRoutes } from './routes/tokens.ts'
+import { usageRoutes } from './routes/usage.ts'
 import { walletRoutes } from './routes/wallet.ts'
 import { webhookRoutes } from './routes/webhooks.ts'
 import { components } from './schemas/components.ts'
@@ -209,6 +210,7 @@ export async function buildApp(
   await app.register(tokenRoutes)
   await app.register(walletRoutes)
   await app.register(jobRoutes)
+  await app.register(usageRoutes)
   await app.register(deviceRoutes)
   await app.register(authorizationServerRoutes)
   await app.register(oauthRoutes)

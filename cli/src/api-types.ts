@@ -157,7 +157,7 @@ export interface paths {
         };
         /**
          * List ledger entries, newest first; as CSV with Accept: text/csv
-         * @description Every change of the balance is one entry. Entries are numbered without gaps and never change.
+         * @description Every change of the balance is one entry. Entries are numbered without gaps and never change. A page may be shorter than `limit`, or empty: the list ends where `next_cursor` is null. As CSV without `limit`, all of them are sent, however many: without filters the last line is entry 1; where the connection breaks off before, the export is incomplete.
          */
         get: operations["listEntries"];
         put?: never;
@@ -177,7 +177,7 @@ export interface paths {
         };
         /**
          * List user's jobs with optional filters
-         * @description Newest first. `next_cursor` continues the list. With `X-App-Key`, those of the account's jobs that are the app's own.
+         * @description Newest first. `next_cursor` continues the list. A page may be shorter than `limit`, or empty: the list ends where `next_cursor` is null. With `X-App-Key`, those of the account's jobs that are the app's own.
          */
         get: operations["listJobs"];
         put?: never;
@@ -204,6 +204,46 @@ export interface paths {
          * @description One of your own jobs; those of others are not found. With `X-App-Key`, one of the app's own: `account_id` says whose.
          */
         get: operations["getJob"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sum up what your jobs cost, by app, action, token or day; as CSV with Accept: text/csv
+         * @description A job counts on the day on which it was created (UTC), with what it has cost by now; while it runs, with what it holds. The sums agree with the ledger.
+         */
+        get: operations["getUsage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sum up what all accounts' jobs cost, by app, day or plan; as CSV with Accept: text/csv
+         * @description As GET /api/usage. It reads the jobs of all accounts: where that takes more than 4.5 s, it is answered 503; ask for fewer days.
+         */
+        get: operations["getTotalUsage"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2096,6 +2136,104 @@ export interface components {
                 [key: string]: unknown;
             } | null;
         };
+        /**
+         * @example {
+         *       "jobs": 12,
+         *       "completed": 9,
+         *       "failed": 2,
+         *       "credits": 41,
+         *       "held": 5
+         *     }
+         */
+        UsageSums: {
+            /** @description Jobs that were created in the period */
+            jobs: number;
+            completed: number;
+            /** @description Expired ones too */
+            failed: number;
+            /** @description What the ended ones cost, with overages and late charges. What an administrator refunded is not subtracted */
+            credits: number;
+            /** @description What the started ones hold */
+            held: number;
+        };
+        /**
+         * @example {
+         *       "key": "video",
+         *       "app": "video",
+         *       "jobs": 12,
+         *       "completed": 9,
+         *       "failed": 2,
+         *       "credits": 41,
+         *       "held": 5
+         *     }
+         */
+        UsageRow: {
+            /** @description What the row is for: the value that it is grouped by; of several groupings all of their values, with a slash between them. null: jobs that were made without a token */
+            key: string | null;
+            /** @description With this grouping */
+            app?: string | null;
+            /** @description With this grouping */
+            action?: string | null;
+            /** @description With this grouping: id of the token that made the jobs, or of the grant that it belongs to */
+            token?: string | null;
+            /** @description With this grouping: a date, UTC */
+            day?: string | null;
+            /** @description With this grouping */
+            plan?: string | null;
+            /** @description With the grouping by token: what the token is called, as long as that is known */
+            name?: string | null;
+            /** @description Jobs that were created in the period */
+            jobs: number;
+            completed: number;
+            /** @description Expired ones too */
+            failed: number;
+            /** @description What the ended ones cost, with overages and late charges. What an administrator refunded is not subtracted */
+            credits: number;
+            /** @description What the started ones hold */
+            held: number;
+        };
+        /**
+         * @example {
+         *       "from": "2026-10-28",
+         *       "to": "2026-11-27",
+         *       "rows": [
+         *         {
+         *           "key": "video",
+         *           "app": "video",
+         *           "jobs": 12,
+         *           "completed": 9,
+         *           "failed": 2,
+         *           "credits": 41,
+         *           "held": 5
+         *         }
+         *       ],
+         *       "total": {
+         *         "jobs": 12,
+         *         "completed": 9,
+         *         "failed": 2,
+         *         "credits": 41,
+         *         "held": 5
+         *       },
+         *       "more": false
+         *     }
+         */
+        UsageResponse: {
+            /**
+             * Format: date
+             * @description First day of the period, UTC
+             */
+            from: string;
+            /**
+             * Format: date
+             * @description The day after its last
+             */
+            to: string;
+            /** @description By day, newest first; without days by credits, most first */
+            rows: components["schemas"]["UsageRow"][];
+            total: components["schemas"]["UsageSums"];
+            /** @description true: there are more rows than these; the total has them all */
+            more: boolean;
+        };
     };
     responses: never;
     parameters: never;
@@ -3013,10 +3151,20 @@ export interface operations {
     listEntries: {
         parameters: {
             query?: {
+                /** @description Max results (default 50). In CSV the default is all of them */
                 limit?: number;
                 /** @description next_cursor of the previous page */
                 cursor?: string;
-                /** @description Only entries up to this time. The balance at that time is balance_after of the first one; 0 without entries */
+                kind?: "starter_grant" | "admin_grant" | "topup" | "adjustment" | "job_reserve" | "job_refund" | "job_overage" | "job_release" | "job_expire" | "job_late_charge" | "topup_refund" | "topup_reinstated";
+                /** @description Entries of the jobs of this app, and of its starter credits */
+                app?: string;
+                /** @description Entries of the jobs that this token made, or the tokens of this grant */
+                token?: string;
+                /** @description Posted at this time or later: a date (UTC) or a time */
+                from?: string;
+                /** @description Posted before this time: a date (UTC) or a time */
+                to?: string;
+                /** @description Only entries up to this time. Without other filters, the balance at that time is balance_after of the first one; 0 without entries */
                 until?: string;
             };
             header?: never;
@@ -3025,7 +3173,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A page of entries. In CSV, a Link header leads to the next page */
+            /** @description Entries. In CSV with `limit`, a Link header leads to the next page */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3051,9 +3199,10 @@ export interface operations {
                      */
                     "application/json": {
                         entries: components["schemas"]["Entry"][];
+                        /** @description null on the last page */
                         next_cursor: string | null;
                     };
-                    /** @example seq,created_at,kind,amount,balance_after,job_id,reference,reason,corrects_job_id */
+                    /** @example seq,created_at,kind,amount,balance_after,job_id,reference,reason,corrects_job_id,app,action */
                     "text/csv": string;
                 };
             };
@@ -3156,6 +3305,12 @@ export interface operations {
                 /** @description Filter by app slug */
                 app?: string;
                 status?: "started" | "completed" | "failed";
+                /** @description Jobs that this token made, or the tokens of this grant */
+                token?: string;
+                /** @description Created at this time or later: a date (UTC) or a time */
+                from?: string;
+                /** @description Created before this time: a date (UTC) or a time */
+                to?: string;
                 /** @description Max results (default 50) */
                 limit?: number;
                 /** @description next_cursor of the previous page */
@@ -3167,7 +3322,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A page of jobs, newest first. It may be shorter than `limit`: it ends at 1 MiB */
+            /** @description A page of jobs, newest first. It ends at 1 MiB; with `token`, also after some 500 jobs that others made */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3625,6 +3780,292 @@ export interface operations {
                     "application/json": {
                         /** @enum {string} */
                         error: "rate_limited";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+        };
+    };
+    getUsage: {
+        parameters: {
+            query?: {
+                /** @description One or several of app, action, token, day, with commas: rows for each combination */
+                group_by?: string;
+                /** @description First day, UTC. Default: 30 days before `to` */
+                from?: string;
+                /** @description The day after the last, at most 400 days after `from`. Default: tomorrow, so that today is included */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. The total counts every job of the period once */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "from": "2026-10-28",
+                     *       "to": "2026-11-27",
+                     *       "rows": [
+                     *         {
+                     *           "key": "video",
+                     *           "app": "video",
+                     *           "jobs": 12,
+                     *           "completed": 9,
+                     *           "failed": 2,
+                     *           "credits": 41,
+                     *           "held": 5
+                     *         }
+                     *       ],
+                     *       "total": {
+                     *         "jobs": 12,
+                     *         "completed": 9,
+                     *         "failed": 2,
+                     *         "credits": 41,
+                     *         "held": 5
+                     *       },
+                     *       "more": false
+                     *     }
+                     */
+                    "application/json": components["schemas"]["UsageResponse"];
+                    /** @example app,jobs,completed,failed,credits,held */
+                    "text/csv": string;
+                };
+            };
+            /** @description Bad request; `field` names the field that is wrong, if there is one */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request";
+                        /** @description The field that is wrong, as sent */
+                        field?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Unauthorized; `signin_url` is where to sign in */
+            401: {
+                headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "not_signed_in" | "invalid_token" | "token_expired" | "token_revoked" | "token_not_active_yet" | "session_pending";
+                        signin_url: string;
+                    } & WithRequired<components["schemas"]["SessionUnauthorized"], "error" | "signin_url">;
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity";
+                        /** @description The scope that the token lacks */
+                        scope?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Requests allowed in a window */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests left in this window */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the next window */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited" | "too_many_at_once";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+        };
+    };
+    getTotalUsage: {
+        parameters: {
+            query?: {
+                /** @description One or several of app, day, plan, with commas: rows for each combination */
+                group_by?: string;
+                /** @description First day, UTC. Default: 30 days before `to` */
+                from?: string;
+                /** @description The day after the last, at most 400 days after `from`. Default: tomorrow, so that today is included */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. The total counts every job of the period once */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "from": "2026-10-28",
+                     *       "to": "2026-11-27",
+                     *       "rows": [
+                     *         {
+                     *           "key": "video",
+                     *           "app": "video",
+                     *           "jobs": 12,
+                     *           "completed": 9,
+                     *           "failed": 2,
+                     *           "credits": 41,
+                     *           "held": 5
+                     *         }
+                     *       ],
+                     *       "total": {
+                     *         "jobs": 12,
+                     *         "completed": 9,
+                     *         "failed": 2,
+                     *         "credits": 41,
+                     *         "held": 5
+                     *       },
+                     *       "more": false
+                     *     }
+                     */
+                    "application/json": components["schemas"]["UsageResponse"];
+                    /** @example app,jobs,completed,failed,credits,held */
+                    "text/csv": string;
+                };
+            };
+            /** @description Bad request; `field` names the field that is wrong, if there is one */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request";
+                        /** @description The field that is wrong, as sent */
+                        field?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Unauthorized; `signin_url` is where to sign in */
+            401: {
+                headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "not_signed_in" | "invalid_token" | "token_expired" | "token_revoked" | "token_not_active_yet" | "session_pending";
+                        signin_url: string;
+                    } & WithRequired<components["schemas"]["SessionUnauthorized"], "error" | "signin_url">;
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "not_an_administrator";
+                        /** @description The scope that the token lacks */
+                        scope?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Requests allowed in a window */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests left in this window */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the next window */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited" | "too_many_at_once";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };

@@ -1,7 +1,8 @@
 /* Made of openapi.snapshot.json by `npm run openapi`. Do not edit. */
 
 /** The operations of administrators, as in operation-table.ts. */
-export const ADMIN_OPERATIONS = `adjustCredits Pr /api/admin/credits
+export const ADMIN_OPERATIONS = `getTotalUsage G /api/admin/usage
+adjustCredits Pr /api/admin/credits
 revokeAccountTokens Pr /api/admin/accounts/revoke-tokens
 closeAccount P /api/admin/accounts/close
 eraseAccount P /api/admin/accounts/erase

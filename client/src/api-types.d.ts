@@ -154,7 +154,7 @@ export interface paths {
         };
         /**
          * List ledger entries, newest first; as CSV with Accept: text/csv
-         * @description Every change of the balance is one entry. Entries are numbered without gaps and never change.
+         * @description Every change of the balance is one entry. Entries are numbered without gaps and never change. A page may be shorter than `limit`, or empty: the list ends where `next_cursor` is null. As CSV without `limit`, all of them are sent, however many: without filters the last line is entry 1; where the connection breaks off before, the export is incomplete.
          */
         get: operations["listEntries"];
         put?: never;
@@ -174,7 +174,7 @@ export interface paths {
         };
         /**
          * List user's jobs with optional filters
-         * @description Newest first. `next_cursor` continues the list. With `X-App-Key`, those of the account's jobs that are the app's own.
+         * @description Newest first. `next_cursor` continues the list. A page may be shorter than `limit`, or empty: the list ends where `next_cursor` is null. With `X-App-Key`, those of the account's jobs that are the app's own.
          */
         get: operations["listJobs"];
         put?: never;
@@ -201,6 +201,46 @@ export interface paths {
          * @description One of your own jobs; those of others are not found. With `X-App-Key`, one of the app's own: `account_id` says whose.
          */
         get: operations["getJob"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sum up what your jobs cost, by app, action, token or day; as CSV with Accept: text/csv
+         * @description A job counts on the day on which it was created (UTC), with what it has cost by now; while it runs, with what it holds. The sums agree with the ledger.
+         */
+        get: operations["getUsage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sum up what all accounts' jobs cost, by app, day or plan; as CSV with Accept: text/csv
+         * @description As GET /api/usage. It reads the jobs of all accounts: where that takes more than 4.5 s, it is answered 503; ask for fewer days.
+         */
+        get: operations["getTotalUsage"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2081,6 +2121,104 @@ export interface components {
                 [key: string]: unknown;
             } | null;
         };
+        /**
+         * @example {
+         *       "jobs": 12,
+         *       "completed": 9,
+         *       "failed": 2,
+         *       "credits": 41,
+         *       "held": 5
+         *     }
+         */
+        UsageSums: {
+            /** @description Jobs that were created in the period */
+            jobs: number;
+            completed: number;
+            /** @description Expired ones too */
+            failed: number;
+            /** @description What the ended ones cost, with overages and late charges. What an administrator refunded is not subtracted */
+            credits: number;
+            /** @description What the started ones hold */
+            held: number;
+        };
+        /**
+         * @example {
+         *       "key": "video",
+         *       "app": "video",
+         *       "jobs": 12,
+         *       "completed": 9,
+         *       "failed": 2,
+         *       "credits": 41,
+         *       "held": 5
+         *     }
+         */
+        UsageRow: {
+            /** @description What the row is for: the value that it is grouped by; of several groupings all of their values, with a slash between them. null: jobs that were made without a token */
+            key: string | null;
+            /** @description With this grouping */
+            app?: string | null;
+            /** @description With this grouping */
+            action?: string | null;
+            /** @description With this grouping: id of the token that made the jobs, or of the grant that it belongs to */
+            token?: string | null;
+            /** @description With this grouping: a date, UTC */
+            day?: string | null;
+            /** @description With this grouping */
+            plan?: string | null;
+            /** @description With the grouping by token: what the token is called, as long as that is known */
+            name?: string | null;
+            /** @description Jobs that were created in the period */
+            jobs: number;
+            completed: number;
+            /** @description Expired ones too */
+            failed: number;
+            /** @description What the ended ones cost, with overages and late charges. What an administrator refunded is not subtracted */
+            credits: number;
+            /** @description What the started ones hold */
+            held: number;
+        };
+        /**
+         * @example {
+         *       "from": "2026-10-28",
+         *       "to": "2026-11-27",
+         *       "rows": [
+         *         {
+         *           "key": "video",
+         *           "app": "video",
+         *           "jobs": 12,
+         *           "completed": 9,
+         *           "failed": 2,
+         *           "credits": 41,
+         *           "held": 5
+         *         }
+         *       ],
+         *       "total": {
+         *         "jobs": 12,
+         *         "completed": 9,
+         *         "failed": 2,
+         *         "credits": 41,
+         *         "held": 5
+         *       },
+         *       "more": false
+         *     }
+         */
+        UsageResponse: {
+            /**
+             * Format: date
+             * @description First day of the period, UTC
+             */
+            from: string;
+            /**
+             * Format: date
+             * @description The day after its last
+             */
+            to: string;
+            /** @description By day, newest first; without days by credits, most first */
+            rows: components["schemas"]["UsageRow"][];
+            total: components["schemas"]["UsageSums"];
+            /** @description true: there are more rows than these; the total has them all */
+            more: boolean;
+        };
     };
     responses: never;
     parameters: never;
@@ -2316,10 +2454,20 @@ export interface operations {
     listEntries: {
         parameters: {
             query?: {
+                /** @description Max results (default 50). In CSV the default is all of them */
                 limit?: number;
                 /** @description next_cursor of the previous page */
                 cursor?: string;
-                /** @description Only entries up to this time. The balance at that time is balance_after of the first one; 0 without entries */
+                kind?: "starter_grant" | "admin_grant" | "topup" | "adjustment" | "job_reserve" | "job_refund" | "job_overage" | "job_release" | "job_expire" | "job_late_charge" | "topup_refund" | "topup_reinstated";
+                /** @description Entries of the jobs of this app, and of its starter credits */
+                app?: string;
+                /** @description Entries of the jobs that this token made, or the tokens of this grant */
+                token?: string;
+                /** @description Posted at this time or later: a date (UTC) or a time */
+                from?: string;
+                /** @description Posted before this time: a date (UTC) or a time */
+                to?: string;
+                /** @description Only entries up to this time. Without other filters, the balance at that time is balance_after of the first one; 0 without entries */
                 until?: string;
             };
             header?: never;
@@ -2328,7 +2476,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A page of entries. In CSV, a Link header leads to the next page */
+            /** @description Entries. In CSV with `limit`, a Link header leads to the next page */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2336,6 +2484,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         entries: components["schemas"]["Entry"][];
+                        /** @description null on the last page */
                         next_cursor: string | null;
                     };
                     "text/csv": string;
@@ -2351,6 +2500,12 @@ export interface operations {
                 /** @description Filter by app slug */
                 app?: string;
                 status?: "started" | "completed" | "failed";
+                /** @description Jobs that this token made, or the tokens of this grant */
+                token?: string;
+                /** @description Created at this time or later: a date (UTC) or a time */
+                from?: string;
+                /** @description Created before this time: a date (UTC) or a time */
+                to?: string;
                 /** @description Max results (default 50) */
                 limit?: number;
                 /** @description next_cursor of the previous page */
@@ -2362,7 +2517,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A page of jobs, newest first. It may be shorter than `limit`: it ends at 1 MiB */
+            /** @description A page of jobs, newest first. It ends at 1 MiB; with `token`, also after some 500 jobs that others made */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2429,6 +2584,62 @@ export interface operations {
                     "application/json": {
                         job: components["schemas"]["Job"];
                     };
+                };
+            };
+        };
+    };
+    getUsage: {
+        parameters: {
+            query?: {
+                /** @description One or several of app, action, token, day, with commas: rows for each combination */
+                group_by?: string;
+                /** @description First day, UTC. Default: 30 days before `to` */
+                from?: string;
+                /** @description The day after the last, at most 400 days after `from`. Default: tomorrow, so that today is included */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. The total counts every job of the period once */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageResponse"];
+                    "text/csv": string;
+                };
+            };
+        };
+    };
+    getTotalUsage: {
+        parameters: {
+            query?: {
+                /** @description One or several of app, day, plan, with commas: rows for each combination */
+                group_by?: string;
+                /** @description First day, UTC. Default: 30 days before `to` */
+                from?: string;
+                /** @description The day after the last, at most 400 days after `from`. Default: tomorrow, so that today is included */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. The total counts every job of the period once */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageResponse"];
+                    "text/csv": string;
                 };
             };
         };
@@ -4548,6 +4759,8 @@ export interface ErrorCodes {
     createJob: 'account_closed' | 'app_not_allowed' | 'body_too_large' | 'budget_exceeded' | 'database_unavailable' | 'idempotency_key_reused' | 'identity_provider_unavailable' | 'insufficient_credits' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'job_already_ended' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'settle_key_in_browser' | 'settle_key_invalid' | 'settle_key_required' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
     listJobs: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'settle_key_in_browser' | 'settle_key_invalid' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
     getJob: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'job_not_found' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'settle_key_in_browser' | 'settle_key_invalid' | 'token_expired' | 'token_not_active_yet' | 'token_revoked';
+    getUsage: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
+    getTotalUsage: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
     startDeviceLogin: 'body_too_large' | 'database_unavailable' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'local_identity' | 'overloaded' | 'rate_limited' | 'too_many_attempts' | 'unsupported_media_type';
     pollDeviceLoginByQuery: 'access_denied' | 'already_used' | 'database_unavailable' | 'expired_token' | 'internal_error' | 'invalid_request' | 'local_identity' | 'overloaded' | 'rate_limited' | 'slow_down' | 'unknown_device_code';
     pollDeviceLogin: 'access_denied' | 'already_used' | 'body_too_large' | 'database_unavailable' | 'expired_token' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'local_identity' | 'overloaded' | 'rate_limited' | 'slow_down' | 'unknown_device_code' | 'unsupported_media_type';
@@ -4609,4 +4822,4 @@ export interface ErrorCodes {
     authorize: never;
 }
 /** Operations of administrators. */
-export type AdminOperationId = 'adjustCredits' | 'revokeAccountTokens' | 'closeAccount' | 'eraseAccount' | 'verifyLedger' | 'listAccounts' | 'getAccount' | 'listAccountEntries' | 'listAccountJobs' | 'listAccountTokens' | 'listAccountGrants' | 'listAccountPurchases' | 'setApp' | 'listApps' | 'refundJob' | 'endJob' | 'createServiceKey' | 'listServiceKeys' | 'revokeServiceKey' | 'listActions' | 'setPack' | 'removePack' | 'createWebhookEndpoint' | 'listWebhookEndpoints' | 'getWebhookEndpoint' | 'updateWebhookEndpoint' | 'deleteWebhookEndpoint' | 'rotateWebhookSecret' | 'sendTestWebhook' | 'listWebhookDeliveries' | 'listDeadWebhookMessages' | 'replayWebhookMessages' | 'dismissDeadWebhookMessages';
+export type AdminOperationId = 'getTotalUsage' | 'adjustCredits' | 'revokeAccountTokens' | 'closeAccount' | 'eraseAccount' | 'verifyLedger' | 'listAccounts' | 'getAccount' | 'listAccountEntries' | 'listAccountJobs' | 'listAccountTokens' | 'listAccountGrants' | 'listAccountPurchases' | 'setApp' | 'listApps' | 'refundJob' | 'endJob' | 'createServiceKey' | 'listServiceKeys' | 'revokeServiceKey' | 'listActions' | 'setPack' | 'removePack' | 'createWebhookEndpoint' | 'listWebhookEndpoints' | 'getWebhookEndpoint' | 'updateWebhookEndpoint' | 'deleteWebhookEndpoint' | 'rotateWebhookSecret' | 'sendTestWebhook' | 'listWebhookDeliveries' | 'listDeadWebhookMessages' | 'replayWebhookMessages' | 'dismissDeadWebhookMessages';

@@ -15,4 +15,4 @@ export {
 } from './focus-error.ts'
 export type { CallOptions, FocusOptions } from './send.ts'
 export { type RawRequest, verifyWebhook, type WebhookEvent } from './verify-webhook.ts'
-export type { HeldJob, HoldOptions } from './with-hold.ts'
+export type { HeldBefore, HeldJob, HoldOptions } from './with-hold.ts'

@@ -16,6 +16,7 @@ listEntries G /api/wallet/entries
 createJob Prk /api/jobs
 listJobs Gka /api/jobs
 getJob Gka /api/jobs/{id}
+getUsage G /api/usage
 startDeviceLogin P /api/device/start
 pollDeviceLoginByQuery G /api/device/poll
 pollDeviceLogin Pr /api/device/poll

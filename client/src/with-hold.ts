@@ -22,6 +22,12 @@ export interface HoldOptions {
   token?: string | undefined
 }
 
+/** A hold that `createJob` made before, such as where the work was ordered; a queue keeps its two ids. It is extended instead of making one. */
+export interface HeldBefore extends Pick<HoldOptions, 'maxCost' | 'ttlSeconds' | 'signal' | 'token'> {
+  jobId: string
+  accountId: string
+}
+
 export interface HeldJob {
   readonly id: string
   readonly accountId: string
@@ -74,7 +80,7 @@ export function holds(call: Call, { sigterm, timeout = 15_000 }: FocusOptions) {
    * @throws {SettleUnknown} the work has run, and the service could not be told
    * @throws {JobAlreadyEnded} somebody else ended the job
    */
-  function withHold<T>(wanted: HoldOptions, work: (job: HeldJob) => T | Promise<T>): Promise<T> {
+  function withHold<T>(wanted: HoldOptions | HeldBefore, work: (job: HeldJob) => T | Promise<T>): Promise<T> {
     const controller = new AbortController()
     const control = { abort: (reason: unknown) => controller.abort(reason), end: (_reason: unknown) => {} }
     const run = hold(wanted, work, controller.signal, control).finally(() => {
@@ -87,31 +93,24 @@ export function holds(call: Call, { sigterm, timeout = 15_000 }: FocusOptions) {
   }
 
   async function hold<T>(
-    wanted: HoldOptions,
+    wanted: HoldOptions | HeldBefore,
     work: (job: HeldJob) => T | Promise<T>,
     signal: AbortSignal,
     control: { abort(reason: unknown): void; end(reason: unknown): void },
   ): Promise<T> {
-    const { app, action, estimate, maxCost = Number.MAX_SAFE_INTEGER, metadata, ttlSeconds, accountId, token } = wanted
+    const { maxCost = Number.MAX_SAFE_INTEGER, token } = wanted
     if (closed) throw closed
     const check = (credits: number): void => {
       if (!Number.isSafeInteger(credits) || credits < 0 || credits > maxCost)
         throw new FocusError('cost_not_allowed', `A cost is a whole number from 0 to ${maxCost}, not ${credits}`)
     }
-    check(estimate)
+    if (!('jobId' in wanted)) check(wanted.estimate)
     wanted.signal?.throwIfAborted()
     const ended = new Promise<never>((_, reject) => {
       control.end = reject
     })
     ended.catch(() => {})
-    // The caller's signal does not end this request: it may have reserved already, and its answer says what to release.
-    const created = await call(
-      'createJob',
-      { app, action, cost_estimate: estimate, metadata, ttl_seconds: ttlSeconds, account_id: accountId },
-      { idempotencyKey: wanted.idempotencyKey, signal: last.signal, token },
-    )
-
-    const { job_id, account_id, expires_at } = created.body as Schemas['JobStartResponse']
+    const { answer, job_id, account_id, estimate, expires_at } = await begin(wanted)
     let said: number | undefined
     let added: Record<string, unknown> | undefined
     const over = new AbortController()
@@ -137,7 +136,7 @@ export function holds(call: Call, { sigterm, timeout = 15_000 }: FocusOptions) {
     try {
       if (closed) throw closed
       wanted.signal?.throwIfAborted()
-      keepAlive({ id: job_id, account_id }, { ...created, expires_at }, over.signal, control.abort, token)
+      keepAlive({ id: job_id, account_id }, { ...answer, expires_at }, over.signal, control.abort, token)
       value = await Promise.race([(async () => work(job))(), ended])
     } catch (error) {
       failure = { error }
@@ -155,6 +154,25 @@ export function holds(call: Call, { sigterm, timeout = 15_000 }: FocusOptions) {
     }
     if (failure) throw failure.error
     return value as T
+  }
+
+  /**
+   * Makes the hold, or extends the one that was made before. The caller's signal does not end this request: it may have reserved already, and
+   * its answer says what to release.
+   */
+  async function begin(wanted: HoldOptions | HeldBefore) {
+    const { accountId: account_id, ttlSeconds: ttl_seconds, token } = wanted
+    const options = { signal: last.signal, token }
+    if ('jobId' in wanted) {
+      const { jobId: job_id } = wanted
+      const answer = await call('heartbeatJob', { id: job_id, account_id, ttl_seconds }, options)
+      const { reserved, expires_at } = answer.body.job as Schemas['Job']
+      return { answer, job_id, account_id: wanted.accountId, estimate: reserved, expires_at }
+    }
+    const { app, action, estimate, metadata, idempotencyKey } = wanted
+    const body = { app, action, cost_estimate: estimate, metadata, ttl_seconds, account_id }
+    const answer = await call('createJob', body, { ...options, idempotencyKey })
+    return { answer, ...(answer.body as Schemas['JobStartResponse']), estimate }
   }
 
   /** Sends heartbeats at a third of the hold's life. `lose` is called where the hold is gone, or may be. */

@@ -374,6 +374,23 @@ export interface Tables {
     revoked_at: Date | null
   }
   settings: { name: string; value: string }
+  /** What operators see of each day (UTC); gathered in the background */
+  daily_totals: {
+    day: string
+    granted: number
+    taken: number
+    held: number
+    spent: number
+    started: number
+    completed: number
+    failed: number
+    expired: number
+    purchases: number
+    credits_bought: number
+    gathered_at: Timestamp
+  }
+  /** Results that are kept because they take long: the last check of the ledger, sums over all accounts */
+  statistics: { name: string; value: ColumnType<Record<string, unknown>, string, string>; gathered_at: Timestamp }
 }
 
 /** Parses an int8. @throws {RangeError} beyond ±(2^53 - 1), where a number is not exact */

@@ -3,9 +3,9 @@ import { addressOwner } from '../addresses.ts'
 import { databaseUnavailable, tooManyAtOnce } from './catalogue.ts'
 
 /**
- * Lists and exports are large: an account (or an app by its key; without either, an address) may have so many under way, from the request to the last byte
- * that is taken, and only some of them are read from the database at the same time. So one caller can fill neither the memory nor
- * the pool of connections.
+ * Lists and exports are large. A caller (an account, or an app by its key; without either, an address) may have a limited number of them under way, from the
+ * request to the last byte that is taken, and only some of them are read from the database at the same time. So one caller can fill
+ * neither the memory nor the pool of connections.
  */
 
 declare module 'fastify' {
@@ -14,8 +14,13 @@ declare module 'fastify' {
     large?: boolean
   }
   interface FastifyRequest {
-    /** Ends the turn of a large answer; undefined: it is not large, or its turn is over */
+    /** Ends the turn of a large answer; undefined: it has none */
     endTurn: (() => void) | undefined
+    /**
+     * Takes another turn for a large answer that is read in portions while it is sent. The turn for its first portion ends when
+     * its headers are sent. @throws {ApiError} 503 where the database does not answer
+     */
+    takeTurn: (() => Promise<void>) | undefined
   }
 }
 
@@ -34,8 +39,9 @@ interface Caller {
 export function registerLargeAnswers(app: FastifyInstance): void {
   const callers = new Map<string, Caller>()
   app.decorateRequest('endTurn')
+  app.decorateRequest('takeTurn')
 
-  async function takeTurn(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  async function begin(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const key = request.account?.id ?? request.appOfKey ?? addressOwner(request.address)
     const caller = callers.get(key) ?? { underWay: 0, turns: 0, line: [] }
     if (caller.underWay >= MAX_UNDER_WAY) throw tooManyAtOnce(MAX_UNDER_WAY)
@@ -51,30 +57,33 @@ export function registerLargeAnswers(app: FastifyInstance): void {
     reply.raw.once('close', end)
     reply.raw.once('finish', end)
 
-    if (caller.turns >= MAX_TURNS) {
-      const turn = Promise.withResolvers<void>()
-      caller.line.push(turn)
-      await turn.promise
-    } else caller.turns++
-    request.endTurn = () => {
-      request.endTurn = undefined
-      // What waits behind a database that does not answer would wait for its time-out once more.
-      if (reply.statusCode === 503) for (const turn of caller.line.splice(0)) turn.reject(databaseUnavailable())
-      const next = caller.line.shift()
-      if (next) next.resolve()
-      else caller.turns--
+    request.takeTurn = async () => {
+      if (caller.turns >= MAX_TURNS) {
+        const turn = Promise.withResolvers<void>()
+        caller.line.push(turn)
+        await turn.promise
+      } else caller.turns++
+      request.endTurn = () => {
+        request.endTurn = undefined
+        // What waits behind a database that does not answer would wait for its time-out once more.
+        if (reply.statusCode === 503) for (const turn of caller.line.splice(0)) turn.reject(databaseUnavailable())
+        const next = caller.line.shift()
+        if (next) next.resolve()
+        else caller.turns--
+      }
+      // The client has gone in the meantime.
+      if (!over) return
+      request.endTurn()
+      throw tooManyAtOnce(MAX_UNDER_WAY)
     }
-    // Whoever asked has gone meanwhile.
-    if (!over) return
-    request.endTurn()
-    throw tooManyAtOnce(MAX_UNDER_WAY)
+    await request.takeTurn()
   }
 
   app.addHook('onRoute', (route) => {
     if (!route.config?.large) return
     const hooks = [route.onRequest ?? []].flat()
     // The HEAD of a GET comes with the hooks of that.
-    if (!hooks.includes(takeTurn)) route.onRequest = [...hooks, takeTurn]
+    if (!hooks.includes(begin)) route.onRequest = [...hooks, begin]
   })
   app.addHook('onSend', (request, _reply, payload, done) => {
     request.endTurn?.()

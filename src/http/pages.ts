@@ -7,27 +7,37 @@ export const PAGE_BYTES = 1_048_576
 const PORTION = 51
 
 /**
- * Reads a page of a list in portions, until it has enough rows or bytes.
+ * A part of a list. `stoppedAt`: the search for rows ended at this place, because it had looked at many; more may follow.
+ */
+export interface Portion<Row> {
+  rows: Row[]
+  stoppedAt?: string | undefined
+}
+
+/**
+ * Reads a page of a list in portions, until it has enough rows or bytes, or until the search for rows has stopped.
  * @param read reads up to `count` rows that follow `after`; undefined: the first ones of the page
  * @param bytesOf about how long a row is as JSON
- * @returns `more`: rows follow this page
+ * @returns `more`: rows follow this page, or may follow; `stoppedAt`: the place where the search goes on
  */
 export async function readPage<Row>(
   limit: number,
-  read: (after: Row | undefined, count: number) => Promise<Row[]>,
+  read: (after: Row | undefined, count: number) => Promise<Row[] | Portion<Row>>,
   bytesOf: (row: Row) => number,
-): Promise<{ rows: Row[]; more: boolean }> {
+): Promise<{ rows: Row[]; more: boolean; stoppedAt?: string }> {
   const rows: Row[] = []
   let bytes = 0
   for (;;) {
     const count = Math.min(limit + 1 - rows.length, PORTION)
-    const portion = await read(rows.at(-1), count)
-    for (const row of portion) {
+    const found = await read(rows.at(-1), count)
+    const portion = Array.isArray(found) ? { rows: found, stoppedAt: undefined } : found
+    for (const row of portion.rows) {
       bytes += bytesOf(row)
       if (rows.length === limit || (rows.length > 0 && bytes > PAGE_BYTES)) return { rows, more: true }
       rows.push(row)
     }
-    if (portion.length < count) return { rows, more: false }
+    if (portion.stoppedAt !== undefined) return { rows, more: true, stoppedAt: portion.stoppedAt }
+    if (portion.rows.length < count) return { rows, more: false }
   }
 }
 

@@ -1,9 +1,8 @@
 import type { Selectable } from 'kysely'
 import { gather, gatherRows } from '../db/gather.ts'
 import { isoTime, statement } from '../db/statement.ts'
-import type { Db, EntryKind, JobStatus, Tables } from '../db/tables.ts'
-import { refundedJobOf } from './history.ts'
-import { MAX_PRINTED_BYTES, oversized, readable } from './metadata.ts'
+import type { Db, JobStatus, Tables } from '../db/tables.ts'
+import { oversized, readable } from './metadata.ts'
 
 /** The metadata of one job, however large. */
 export async function readMetadata(db: Db, accountId: string, jobId: string): Promise<Record<string, unknown> | null> {
@@ -34,7 +33,7 @@ export interface JobRow {
 }
 
 /** SQL: the columns of an answered job but its metadata. */
-const JOB_COLUMNS = `id, app_slug, action, status, reserved, actual_cost,
+export const JOB_COLUMNS = `id, app_slug, action, status, reserved, actual_cost,
   coalesce(requested_cost, actual_cost) as requested_cost, refunded, failure_reason,
   ${isoTime('expires_at')} as expires_at, ${isoTime('created_at')} as created_at, ${isoTime('updated_at')} as updated_at`
 
@@ -74,94 +73,6 @@ export async function readJob(db: Db, accountId: string, jobId: string): Promise
   // Not beside those that others read at the same time.
   return oversized ? { ...row, metadata: await readMetadata(db, accountId, row.id) } : row
 }
-
-/** Selects jobs, newest first. An app's jobs of any status are merged from those of each: those lists have an index. */
-export interface JobFilter {
-  app: string | undefined
-  status: JobStatus | undefined
-}
-
-interface PageQuery extends Record<string, unknown> {
-  account_id: string
-  app: string
-  status: string
-  before: string
-  count: number
-}
-
-/** A page of jobs by what is filtered. Each has a statement of its own: Postgres keeps a plan for each. */
-const pages = {
-  all: pageOf('all', jobsWhere('true')),
-  app: pageOf(
-    'app',
-    (['started', 'completed', 'failed'] as const)
-      .map((status) => `(${jobsWhere(`app_slug = $app and status = '${status}'`)})`)
-      .join(' union all '),
-  ),
-  status: pageOf('status', jobsWhere('status = $status')),
-  both: pageOf('both', jobsWhere('app_slug = $app and status = $status')),
-}
-
-function jobsWhere(filter: string): string {
-  return `select * from jobs where account_id = $account_id::uuid and ${filter} and id < $before::uuid
-    order by id desc limit $count::int`
-}
-
-function pageOf(name: string, jobs: string) {
-  // OFFSET keeps the planner from computing the length once for each use.
-  return statement<PageQuery, JobRow & { bytes: number }>(
-    `jobs_page_${name}`,
-    `select ${JOB_COLUMNS}, bytes, case when bytes <= ${MAX_PRINTED_BYTES} then metadata end as metadata
-    from (select *, coalesce(octet_length(metadata::text), 0) as bytes from (${jobs}) as listed
-      order by id desc limit $count::int offset 0) as jobs
-    order by id desc`,
-  )
-}
-
-/** After every id: jobs have UUIDv7. */
-const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
-
-/**
- * Reads a portion of the list of an account's jobs, newest first.
- * @param before the id that they come after in the list; undefined: from the newest
- * @returns with each job the bytes of its metadata; metadata too large to be read along with others is null
- */
-export function readJobs(
-  db: Db,
-  account_id: string,
-  { app, status }: JobFilter,
-  before: string | undefined,
-  count: number,
-): Promise<(JobRow & { bytes: number })[]> {
-  const page = app === undefined ? (status ? pages.status : pages.all) : status ? pages.both : pages.app
-  return page(db, { account_id, app: app ?? '', status: status ?? '', before: before ?? LAST_ID, count })
-}
-
-/** A ledger entry as it is answered. */
-export interface EntryRow {
-  seq: number
-  /** ISO 8601 */
-  created_at: string
-  kind: EntryKind
-  amount: number
-  balance_after: number
-  job_id: string | null
-  reference: string | null
-  reason: string | null
-  /** The job that it refunds */
-  corrects_job_id: string | null
-}
-
-const entriesPage = statement<{ account_id: string; before: number; count: number }, EntryRow>(
-  'entries_page',
-  `select seq, ${isoTime('created_at')} as created_at, kind, amount, balance_after, job_id, reference, reason,
-    ${refundedJobOf('ledger_entries')} as corrects_job_id
-  from ledger_entries where account_id = $account_id::uuid and seq < $before::bigint order by seq desc limit $count::int`,
-)
-
-/** Reads the last `count` entries of an account whose `seq` is below `before`, newest first. */
-export const readEntries = (db: Db, account_id: string, before: number, count: number): Promise<EntryRow[]> =>
-  entriesPage(db, { account_id, before, count })
 
 /** What an account has, and with which apps it has to do. */
 export interface Wallet {

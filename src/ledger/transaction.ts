@@ -42,10 +42,12 @@ const ROLLBACK = utility('rollback', 'rollback')
 const FROZEN = utility('set_idle_timeout', `set local idle_in_transaction_session_timeout = '1s'`)
 const PATIENT = utility('set_lock_timeout', `set local lock_timeout = '${LOCK_MS}ms'`)
 const PROPAGATE = utility('set_propagate', `set local citus.propagate_set_commands = 'local'`)
+/** Citus cannot plan without the values. */
+const PLAN_ANEW = utility('set_plan_anew', 'set local plan_cache_mode = auto')
 
 const begin = ({ waits, sharded }: Locking): Query[] => [
   BEGIN,
-  ...(sharded ? [PROPAGATE] : []),
+  ...(sharded ? [PLAN_ANEW, PROPAGATE] : []),
   FROZEN,
   ...(waits ? [PATIENT] : []),
 ]
@@ -69,7 +71,9 @@ export async function transact(
     if (opener && queries.length > 0) {
       await session.send([
         ROLLBACK,
+        ...begin(context),
         openAccounts.query({ ids: [opener.account_id], clerk_ids: [opener.clerk_id ?? ''] }),
+        COMMIT,
       ])
       return await transact(session, operations, context)
     }

@@ -118,7 +118,7 @@ export const adminAccountRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request) => {
       await readAccount(app.db, request.params.id)
-      return entriesPage(app.db, request.params.id, request.query)
+      return entriesPage(app.db, request.params.id, {}, request.query)
     },
   )
 

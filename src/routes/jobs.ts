@@ -18,13 +18,14 @@ import {
   settleKeyRequired,
   tooManyAtOnce,
 } from '../http/catalogue.ts'
+import { optionalTime } from '../http/periods.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
 import { metadataText } from '../http/validation.ts'
 import { jobsPage } from '../ledger/lists.ts'
 import { reserve } from '../ledger/operations.ts'
 import { readJob } from '../ledger/read.ts'
 import { Job, JobStartRequest, JobStartResponse, JobStatus, readAccount, settleSecurity } from '../schemas/jobs.ts'
-import { ListQuery, ref, Slug, Uuid } from '../schemas/primitives.ts'
+import { ListQuery, periodFilter, ref, Slug, Uuid } from '../schemas/primitives.ts'
 
 /** JSON with sorted keys, so that equal requests have equal hashes. */
 const canonicalJson = configure({ deterministic: true })
@@ -118,11 +119,16 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'listJobs',
         summary: "List user's jobs with optional filters",
         description:
-          "Newest first. `next_cursor` continues the list. With `X-App-Key`, those of the account's jobs that are the app's own.",
+          "Newest first. `next_cursor` continues the list. A page may be shorter than `limit`, or empty: the list ends where `next_cursor` is null. With `X-App-Key`, those of the account's jobs that are the app's own.",
         querystring: ListQuery({
           account_id: readAccount,
           app: Type.Optional({ ...Slug, description: 'Filter by app slug' }),
           status: Type.Optional(JobStatus),
+          token: Type.Optional({
+            ...Uuid,
+            description: 'Jobs that this token made, or the tokens of this grant',
+          }),
+          ...periodFilter('Created'),
           limit: Type.Optional(
             Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'Max results (default 50)' }),
           ),
@@ -139,7 +145,8 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
               }),
             },
             {
-              description: 'A page of jobs, newest first. It may be shorter than `limit`: it ends at 1 MiB',
+              description:
+                'A page of jobs, newest first. It ends at 1 MiB; with `token`, also after some 500 jobs that others made',
               examples: [{ jobs: Job.examples, next_cursor: null }],
             },
           ),
@@ -148,12 +155,13 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { app: slug, status, limit, cursor } = request.query
+      const { app: slug, status, token, from, to, limit, cursor } = request.query
       const { account_id, key_of } = await settler(request, request.query.account_id)
       if (key_of === null && account_id !== (request.query.account_id ?? account_id))
         throw badField('account_id', "is not your account. An app's server reads its jobs with X-App-Key")
       if (key_of !== null && slug !== undefined && slug !== key_of) throw settleKeyInvalid()
-      return jobsPage(app.db, account_id, { app: key_of ?? slug, status }, { limit, cursor })
+      const period = { from: optionalTime('from', from), to: optionalTime('to', to) }
+      return jobsPage(app.db, account_id, { app: key_of ?? slug, status, token, ...period }, { limit, cursor })
     },
   )
 

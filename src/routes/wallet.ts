@@ -1,19 +1,19 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
-import { stringify } from 'csv-stringify/sync'
 import type { FastifyRequest } from 'fastify'
 import { callerOf, requireAccount } from '../access/caller.ts'
 import { buyUrl } from '../access/redirects.ts'
 import { openAccount } from '../accounts/open.ts'
-import type { Db } from '../db/tables.ts'
-import { badField, tooManyAtOnce } from '../http/catalogue.ts'
+import { tooManyAtOnce } from '../http/catalogue.ts'
+import { CSV_TYPE, csvOf, wantsCsv } from '../http/csv.ts'
+import { optionalTime, timeOf } from '../http/periods.ts'
 import { refusals, signedIn } from '../http/refusals.ts'
-import { balancesBefore } from '../ledger/history.ts'
-import { entriesPage } from '../ledger/lists.ts'
+import { entriesOfJobsPage, entriesPage, numbersAfter } from '../ledger/lists.ts'
 import { visit } from '../ledger/operations.ts'
 import { readWallet, type Wallet } from '../ledger/read.ts'
 import { autoTopupOf } from '../payments/texts.ts'
-import { Entry, WalletResponse } from '../schemas/account.ts'
-import { ListQuery, ref, Slug } from '../schemas/primitives.ts'
+import { Entry, EntryKind, WalletResponse } from '../schemas/account.ts'
+import { ListQuery, NextCursor, periodFilter, ref, Slug, Uuid } from '../schemas/primitives.ts'
+import { ENTRY_COLUMNS, sendEntries } from '../usage/entries-export.ts'
 
 export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
@@ -73,34 +73,48 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['Wallet'],
         operationId: 'listEntries',
         summary: 'List ledger entries, newest first; as CSV with Accept: text/csv',
-        description: 'Every change of the balance is one entry. Entries are numbered without gaps and never change.',
+        description:
+          'Every change of the balance is one entry. Entries are numbered without gaps and never change. A page may be shorter than `limit`, or empty: the list ends where `next_cursor` is null. As CSV without `limit`, all of them are sent, however many: without filters the last line is entry 1; where the connection breaks off before, the export is incomplete.',
         querystring: ListQuery({
-          limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 200, default: 50 })),
+          limit: Type.Optional(
+            Type.Integer({
+              minimum: 1,
+              maximum: 200,
+              description: 'Max results (default 50). In CSV the default is all of them',
+            }),
+          ),
           cursor: Type.Optional(
             Type.String({ pattern: '^[1-9][0-9]{0,15}$', description: 'next_cursor of the previous page' }),
           ),
+          kind: Type.Optional(EntryKind),
+          app: Type.Optional({ ...Slug, description: 'Entries of the jobs of this app, and of its starter credits' }),
+          token: Type.Optional({
+            ...Uuid,
+            description: 'Entries of the jobs that this token made, or the tokens of this grant',
+          }),
+          ...periodFilter('Posted'),
           until: Type.Optional(
             Type.String({
               format: 'date-time',
               description:
-                'Only entries up to this time. The balance at that time is balance_after of the first one; 0 without entries',
+                'Only entries up to this time. Without other filters, the balance at that time is balance_after of the first one; 0 without entries',
             }),
           ),
         }),
         response: {
           200: {
-            description: 'A page of entries. In CSV, a Link header leads to the next page',
+            description: 'Entries. In CSV with `limit`, a Link header leads to the next page',
             content: {
               'application/json': {
                 schema: Type.Object({
                   entries: Type.Array(ref(Entry)),
-                  next_cursor: Type.Unsafe<string | null>({ type: 'string', nullable: true }),
+                  next_cursor: NextCursor,
                 }),
                 example: { entries: Entry.examples, next_cursor: null },
               },
               'text/csv': {
                 schema: Type.String(),
-                example: `${CSV_COLUMNS.join(',')}\n`,
+                example: `${ENTRY_COLUMNS.join(',')}\n`,
               },
             },
           },
@@ -109,51 +123,28 @@ export const walletRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      const { limit = 50, cursor, until } = request.query
+      const { limit, cursor, until, from, to, kind, app: slug, token } = request.query
       const account_id = callerOf(request).id
-      const newest = until === undefined ? undefined : await lastSeq(app.db, account_id, momentOf(until))
-      const { entries, next_cursor } = await entriesPage(app.db, account_id, { limit, cursor }, newest)
-      reply.header('vary', [reply.getHeader('vary'), 'Accept'].filter(Boolean).join(', '))
-      if (request.accepts().type(['application/json', 'text/csv']) !== 'text/csv') return { entries, next_cursor }
+      // Answers show milliseconds, the database stores microseconds: `until` includes its whole millisecond.
+      const past = until === undefined ? undefined : new Date(timeOf('until', until).getTime() + 1)
+      const end = optionalTime('to', to)
+      const period = { from: optionalTime('from', from), to: past && end && end < past ? end : (past ?? end) }
+      const filter = { kind, app: slug, token, ...period }
+      if (!wantsCsv(request, reply)) return entriesPage(app.db, account_id, filter, { limit, cursor })
 
+      if (limit === undefined) {
+        return sendEntries(request, reply, account_id, filter, await numbersAfter(app.db, account_id, filter, cursor))
+      }
+      const { entries, next_cursor } = await entriesOfJobsPage(app.db, account_id, filter, { limit, cursor })
       if (next_cursor) {
-        const query = new URLSearchParams({ limit: String(limit), cursor: next_cursor, ...(until && { until }) })
+        const query = new URLSearchParams({ ...(request.query as Record<string, string>), cursor: next_cursor })
         const next = new URL(`/api/wallet/entries?${query}`, app.config.publicUrl)
         reply.header('link', `<${next}>; rel="next"`)
       }
-      return reply.type('text/csv; charset=utf-8').send(csvOf(entries))
+      return reply.type(CSV_TYPE).send(csvOf(ENTRY_COLUMNS, entries))
     },
   )
 }
-
-/** The number of the last entry up to a time; 0 without one. */
-async function lastSeq(db: Db, account_id: string, until: Date): Promise<number> {
-  // Answers show milliseconds, the database stores microseconds: include the whole millisecond.
-  const [last] = await balancesBefore(db, account_id, [new Date(until.getTime() + 1)])
-  return last?.seq ?? 0
-}
-
-/** @throws {ApiError} 400 for a time that the format allows but Date does not, such as a leap second */
-function momentOf(until: string): Date {
-  const moment = new Date(until)
-  if (Number.isNaN(moment.getTime())) throw badField('until', 'must be a time such as 2026-11-21T12:00:00Z')
-  return moment
-}
-
-const CSV_COLUMNS = [
-  ...['seq', 'created_at', 'kind', 'amount', 'balance_after', 'job_id', 'reference', 'reason', 'corrects_job_id'],
-]
-
-/** RFC 4180 with a header line. Texts that a spreadsheet would evaluate as a formula are prefixed with an apostrophe. */
-const csvOf = (entries: { reference: string | null; reason: string | null }[]): string =>
-  stringify(entries, {
-    header: true,
-    columns: [...CSV_COLUMNS],
-    cast: {
-      // Texts only: an amount of -5 is a number. Some spreadsheets also take full-width signs for the start of a formula.
-      string: (text) => (/^[=+\-@\t\r\n＝＋－＠]/.test(text) ? `'${text}` : text),
-    },
-  })
 
 /** Whether a visit may be stored: not for HEAD, nor for a cookie that another site's page made the browser send. */
 function mayStore(request: FastifyRequest): boolean {

@@ -13,6 +13,7 @@ import {
 } from './jobs.ts'
 import { AdminAccount, AdminAction } from './operator.ts'
 import { AutoTopup, Pack, Purchase, ServiceKey } from './payments.ts'
+import { UsageResponse, UsageRow, UsageSums } from './usage.ts'
 import { WebhookDelivery, WebhookEndpoint, WebhookMessage } from './webhooks.ts'
 
 /** The named components of the document, in its order. */
@@ -41,4 +42,7 @@ export const components = [
   ServiceKey,
   AdminAccount,
   AdminAction,
+  UsageSums,
+  UsageRow,
+  UsageResponse,
 ]

@@ -17,6 +17,21 @@ export const oneOf = <T extends string>(values: readonly T[], options = {}) =>
 export const ListQuery = <T extends TProperties>(properties: T) =>
   Type.Object(properties, { additionalProperties: false, patternProperties: { '^_': {} } })
 
+/** A date (its first moment, UTC) or a time, in a filter. */
+const Moment = (description: string) =>
+  Type.Unsafe<string>({
+    anyOf: [
+      { type: 'string', format: 'date' },
+      { type: 'string', format: 'date-time' },
+    ],
+    description,
+  })
+/** Filters of a list by time, half-open. */
+export const periodFilter = (what: string) => ({
+  from: Type.Optional(Moment(`${what} at this time or later: a date (UTC) or a time`)),
+  to: Type.Optional(Moment(`${what} before this time: a date (UTC) or a time`)),
+})
+
 /** How many rows a page has. */
 export const PageLimit = (rows: number) => Type.Optional(Type.Integer({ minimum: 1, maximum: 200, default: rows }))
 /** What leads to the next page. */

@@ -107,8 +107,8 @@ t.test('the history shows a refund with its job', async (t) => {
   t.match(entries[0], { kind: 'adjustment', job_id: null, corrects_job_id: job_id })
   t.match(entries[1], { kind: 'job_reserve', job_id, corrects_job_id: null })
   const csv = (await ada.get('/api/wallet/entries', { accept: 'text/csv' })).body.split('\n')
-  t.match(csv[0], /,reason,corrects_job_id$/)
-  t.match(csv[1], new RegExp(`,the render was black,${job_id}$`))
+  t.match(csv[0], /,reason,corrects_job_id,app,action$/)
+  t.match(csv[1], new RegExp(`,the render was black,${job_id},clips,render$`))
   const see = async (url: string) => (await app.inject({ url, headers: { cookie: ada.cookie } })).body
   t.match(
     await see('/account/entries'),

@@ -95,6 +95,31 @@ t.test('without a hold the work does not run', async (t) => {
   t.equal(ran, 1)
 })
 
+t.test('a hold that was made before is taken over, and only while it lives', async (t) => {
+  const { focus, network, person, job } = await ready(t, { retryFor: 300 })
+  const { job_id: jobId, account_id: accountId } = await focus.createJob({
+    app: 'clips',
+    action: 'render',
+    cost_estimate: 5,
+  })
+  network.fate = () => 'before'
+  t.equal((await errorOf(focus.withHold({ jobId, accountId }, () => t.fail('it ran')))).code, 'network_error')
+  network.fate = () => 'pass'
+  await focus.withHold({ jobId, accountId, ttlSeconds: 90_000 }, async (held) => {
+    t.match(held, { id: jobId, accountId })
+    const left = Date.parse((await job(jobId)).expires_at) - Date.now()
+    t.ok(left > 88_000_000, `it is extended first: ${left}`)
+    held.cost(2)
+  })
+  t.match(await job(jobId), { status: 'completed', actual_cost: 2, reserved: 5 })
+  const ended = await errorOf(focus.withHold({ jobId, accountId }, () => t.fail('it ran')))
+  t.ok(ended instanceof JobAlreadyEnded)
+  t.match(ended, { jobStatus: 'completed', actualCost: 2 })
+  const other = await focus.createJob({ app: 'clips', action: 'render', cost_estimate: 4 })
+  await focus.withHold({ jobId: other.job_id, accountId }, () => {})
+  t.same(await person.balance(), { credits: 100 - 2 - 4, held: 0 }, 'what was reserved, where it says nothing')
+})
+
 t.test('lost answers change nothing', async (t) => {
   const { focus, network, person } = await ready(t)
   for (const fate of ['before', 'after', 'amid'] as Fate[]) {

@@ -32,6 +32,9 @@ const SEMANTIC: Record<string, string[]> = {
   // Levels need it.
   createWebhookEndpoint: ['low_credits'],
   updateWebhookEndpoint: ['low_credits'],
+  // At most 400 days, in order.
+  getUsage: ['from', 'to'],
+  getTotalUsage: ['from', 'to'],
   // Either credits or percent: the requests that are drawn do not count properties.
   setApp: ['max_overage'],
   // Without a key, the caller's own.

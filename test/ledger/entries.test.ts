@@ -1,6 +1,13 @@
-import { sql } from 'kysely'
+import { connect } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type CompiledQuery, type Kysely, sql } from 'kysely'
 import t from 'tap'
-import { earlier, type Person, personWith, start, unique } from '../support/start.ts'
+import { v7 as uuidv7 } from 'uuid'
+import type { Tables } from '../../src/db/tables.ts'
+import { DatabaseUnavailable } from '../../src/db/unavailable.ts'
+import { daysAgo, past, pastJobs } from '../support/history.ts'
+import { earlier, type Person, personWith, start, startOwn, unique } from '../support/start.ts'
+import { until } from '../support/until.ts'
 
 interface Entry {
   seq: number
@@ -96,10 +103,20 @@ t.test('the same as CSV, where that is asked for', async (t) => {
     ...(['seq', 'created_at', 'kind', 'amount', 'balance_after', 'job_id', 'reference', 'reason'] as const),
     'corrects_job_id' as const,
   ]
-  t.strictSame(parseCsv(reply.body), [
-    columns,
-    ...entries.map((entry) => columns.map((column) => String(entry[column] ?? ''))),
-  ])
+  t.ok(reply.body.startsWith('\ufeff'), 'spreadsheets take it for UTF-8')
+  const [head, ...rows] = parseCsv(reply.body.slice(1))
+  t.strictSame(head, [...columns, 'app', 'action'])
+  t.strictSame(
+    rows.map((row) => row.slice(0, -2)),
+    entries.map((entry) => columns.map((column) => String(entry[column] ?? ''))),
+  )
+  t.strictSame(
+    rows.map((row) => row.slice(-2)),
+    [
+      ['clips', 'render'],
+      ['', ''],
+    ],
+  )
   t.match(reply.body, /,-4,6,/, 'a number below zero is no formula')
 })
 
@@ -148,7 +165,8 @@ t.test('a page of CSV links the next one', async (t) => {
 t.test('a page without entries is a header line', async (t) => {
   const { person } = await start(t)
   const reply = await csvPage(await person())
-  t.equal(reply.body, 'seq,created_at,kind,amount,balance_after,job_id,reference,reason,corrects_job_id\n')
+  const head = 'seq,created_at,kind,amount,balance_after,job_id,reference,reason,corrects_job_id,app,action'
+  t.equal(reply.body, `\ufeff${head}\n`)
 })
 
 t.test('texts are quoted, and those that a spreadsheet would run are defused', async (t) => {
@@ -296,4 +314,201 @@ t.test('what is served is the stored row byte for byte', async (t) => {
     .orderBy('seq', 'desc')
     .execute()
   t.equal((await ada.get('/api/wallet/entries')).body, JSON.stringify({ entries, next_cursor: null }))
+})
+
+/** The numbers of all entries that a query selects, by pages of two. */
+async function selected(somebody: Person, query: string): Promise<number[]> {
+  const seqs: number[] = []
+  for (let cursor: string | null = ''; cursor !== null; ) {
+    const { entries, next_cursor }: Page = await page(somebody, `limit=2&${query}${cursor && `&cursor=${cursor}`}`)
+    seqs.push(...entries.map(({ seq }) => seq))
+    cursor = next_cursor
+  }
+  return seqs
+}
+
+t.test('entries are filtered by kind, by app, by token and by time, in JSON and as CSV', async (t) => {
+  const { app, db, admin, person } = await start(t)
+  const operator = await admin()
+  const slug = unique('app')
+  await operator.put(`/api/admin/apps/${slug}`, { starter_credits: 50 })
+  const ada = await personWith(app, 100)
+  await ada.get(`/api/wallet?app=${slug}`)
+  const [token_id, grant_id] = [uuidv7(), uuidv7()]
+  const [mine] = await pastJobs(db, ada.id, [
+    { at: daysAgo(5), reserved: 5, end: 'completed', cost: 4, token_id },
+    { at: daysAgo(4), app: slug, reserved: 5, end: 'released', token_id: uuidv7(), grant_id },
+    { at: daysAgo(3), reserved: 5, end: 'completed', cost: 9 },
+    { at: daysAgo(2), reserved: 5, end: 'completed', cost: 3, token_id },
+    { at: daysAgo(1), reserved: 5, end: 'late', cost: 3 },
+  ])
+  const back = { account_id: ada.id, amount: 2, reason: 'it was black' }
+  t.equal((await operator.post(`/api/admin/jobs/${mine}/refund`, back)).statusCode, 200)
+  const { entries } = await page(ada, 'limit=200')
+  t.equal(entries.length, 14)
+  const seqs = (matches: (entry: Entry) => boolean) => entries.filter(matches).map(({ seq }) => seq)
+  const cases: [query: string, expected: number[]][] = [
+    ['kind=adjustment', seqs(({ kind }) => kind === 'adjustment')],
+    ['kind=job_reserve', seqs(({ kind }) => kind === 'job_reserve')],
+    ['kind=job_refund', seqs(({ kind }) => kind === 'job_refund')],
+    ['kind=job_late_charge', [13]],
+    ['kind=topup', []],
+    [`app=${slug}`, [6, 5, 2]],
+    [`app=${slug}&kind=starter_grant`, [2]],
+    [`token=${token_id}`, [14, 10, 9, 4, 3]],
+    [`token=${token_id}&kind=adjustment`, [14]],
+    [`token=${grant_id}`, [6, 5]],
+    [`token=${uuidv7()}`, []],
+    [`token=${token_id}&app=${slug}`, []],
+  ]
+  for (const [query, expected] of cases) {
+    t.strictSame(await selected(ada, query), expected, query)
+    const csv = parseCsv((await csvPage(ada, query)).body)
+    t.strictSame(
+      csv.slice(1).map(([seq]) => Number(seq)),
+      expected,
+      `${query} as CSV`,
+    )
+  }
+  const bob = await person()
+  await past(db, bob.id, [{ at: daysAgo(7), amount: 100 }])
+  await pastJobs(
+    db,
+    bob.id,
+    [6, 5, 4, 3].map((days) => ({ at: daysAgo(days), reserved: 1 })),
+  )
+  const bobs = (await page(bob)).entries
+  const time = (seq: number) => bobs.find((entry) => entry.seq === seq)?.created_at
+  for (const [query, expected] of [
+    [`from=${time(3)}&to=${time(5)}`, [4, 3]],
+    [`from=${time(3)}`, [5, 4, 3]],
+    [`until=${time(4)}&to=${time(4)}`, [3, 2, 1]],
+    [`from=${time(4)?.slice(0, 10)}&kind=job_reserve`, [5, 4]],
+    [`from=${time(5)}&to=${time(3)}`, []],
+  ] as const) {
+    t.strictSame(await selected(bob, query), expected, query)
+  }
+  for (const [field, value] of [
+    ['from', 'yesterday'],
+    ['to', '2026-02-30'],
+    ['kind', 'gift'],
+    ['token', 'x'],
+    ['status', 'failed'],
+  ]) {
+    const reply = await ada.get(`/api/wallet/entries?${field}=${value}`)
+    t.match([reply.statusCode, reply.json().field], [400, field], `${field}=${value}`)
+  }
+})
+
+/** So many entries of 600 bytes. */
+async function giveEntries(db: Kysely<Tables>, { id }: Person, count: number): Promise<void> {
+  await sql`insert into ledger_entries (account_id, seq, kind, amount, balance_after, reason)
+    select ${id}::uuid, n, 'adjustment', 1, n, repeat('x', 500) from generate_series(1, ${count}::int) n`.execute(db)
+  await sql`update accounts set credits = ${count}::int, seq = ${count}::int where id = ${id}`.execute(db)
+}
+
+t.test('a search looks at a bounded number of entries, and the next page goes on', async (t) => {
+  const { db, person } = await start(t)
+  const ada = await person()
+  const token_id = uuidv7()
+  await past(db, ada.id, [{ at: daysAgo(9), amount: 10 }])
+  await pastJobs(db, ada.id, [{ at: daysAgo(9), reserved: 1, token_id }])
+  await sql`insert into ledger_entries (account_id, seq, kind, amount, balance_after)
+    select ${ada.id}::uuid, n, 'adjustment', 1, n + 7 from generate_series(3, 1200) n`.execute(db)
+  await sql`update accounts set credits = 1207, seq = 1200 where id = ${ada.id}`.execute(db)
+  const pages: number[][] = []
+  for (let cursor: string | null = ''; cursor !== null; ) {
+    const { entries, next_cursor }: Page = await page(ada, `token=${token_id}${cursor && `&cursor=${cursor}`}`)
+    pages.push(entries.map(({ seq }) => seq))
+    cursor = next_cursor
+  }
+  t.strictSame(pages, [[], [], [2]])
+  t.strictSame(await selected(ada, 'kind=job_reserve'), [2])
+  const csv = parseCsv((await csvPage(ada, `token=${token_id}`)).body)
+  t.strictSame(
+    csv.slice(1).map(([seq]) => seq),
+    ['2'],
+    'an export goes on by itself',
+  )
+})
+
+t.test('all entries are exported as CSV, however many, and HEAD reads none of them', async (t) => {
+  const { app, db, person } = await start(t)
+  const ada = await person()
+  await giveEntries(db, ada, 2_500)
+  const reply = await csvPage(ada)
+  t.notOk('link' in reply.headers)
+  const rows = parseCsv(reply.body.slice(1))
+  t.strictSame(
+    rows.slice(1).map(([seq]) => Number(seq)),
+    Array.from({ length: 2_500 }, (_, n) => 2_500 - n),
+  )
+  t.strictSame([...new Set(rows.map(({ length }) => length))], [11])
+  const { authorization } = ada
+  const head = await app.inject({
+    method: 'HEAD',
+    url: '/api/wallet/entries',
+    headers: { authorization, accept: 'text/csv' },
+  })
+  t.match([head.statusCode, head.headers['content-type'], head.body], [200, 'text/csv; charset=utf-8', ''])
+})
+
+t.test('an export is read as its client takes it, and counts as a large answer until then', async (t) => {
+  const { app, db, person } = await startOwn(t)
+  const ada = await person()
+  await giveEntries(db, ada, 30_000)
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  const executed = t.capture(db, 'executeQuery', db.executeQuery)
+  const reads = () =>
+    executed().filter(({ args: [query] }) => (query as CompiledQuery).sql.includes('as searched')).length
+  const headers = `host: localhost\r\nauthorization: ${ada.authorization}\r\naccept: text/csv\r\n`
+  const open = () => {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1')
+    socket.on('error', () => {})
+    socket.pause()
+    socket.write(`GET /api/wallet/entries HTTP/1.1\r\n${headers}\r\n`)
+    return socket
+  }
+  const sockets = Array.from({ length: 16 }, open)
+  const ask = async () => (await fetch(`${url}/api/jobs`, { headers: { authorization: ada.authorization } })).status
+  await until(async () => (await ask()) === 429)
+  // What is read fills the buffers of the sockets, and then no more is read.
+  let [before, total] = [-1, 0]
+  for (; before !== total; await sleep(300)) {
+    before = total
+    total += reads()
+  }
+  t.ok(total > 16 && total < 16 * 25, `${total} of ${16 * 31} portions`)
+  for (const socket of sockets) socket.destroy()
+  await until(async () => (await ask()) === 200)
+  await sleep(100)
+  reads()
+  await sleep(300)
+  t.equal(reads(), 0, 'nothing more is read for clients who have gone')
+})
+
+t.test('where the database dies during an export, the connection breaks off and is not ended', async (t) => {
+  const { app, db, person } = await startOwn(t)
+  const ada = await person()
+  await giveEntries(db, ada, 5_000)
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  const headers = { authorization: ada.authorization, accept: 'text/csv' }
+  let reads = 0
+  t.intercept(db, 'executeQuery', {
+    value: (query: CompiledQuery) => {
+      if (query.sql.includes('as searched') && ++reads > alive) throw new DatabaseUnavailable(new Error('gone'))
+      return Object.getPrototypeOf(db).executeQuery.call(db, query)
+    },
+  })
+  let alive = 2
+  const cut = await fetch(`${url}/api/wallet/entries`, { headers })
+  t.equal(cut.status, 200)
+  await t.rejects(cut.text(), { message: 'terminated' })
+  t.equal(reads, 3)
+  reads = 0
+  alive = 0
+  const refused = await fetch(`${url}/api/wallet/entries`, { headers })
+  t.match([refused.status, await refused.json()], [503, { error: 'database_unavailable' }], 'before the first line')
+  alive = 100
+  t.equal((await (await fetch(`${url}/api/wallet/entries`, { headers })).text()).split('\n').length, 5_002)
 })

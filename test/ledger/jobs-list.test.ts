@@ -1,5 +1,7 @@
 import { type CompiledQuery, sql } from 'kysely'
 import t from 'tap'
+import { v7 as uuidv7 } from 'uuid'
+import { daysAgo, type PastJob, pastJobs } from '../support/history.ts'
 import { type App, type Person, personWith, start } from '../support/start.ts'
 
 interface Page {
@@ -88,6 +90,82 @@ t.test('jobs are filtered by app, by status, and by both', async (t) => {
   t.strictSame(await page(ada, 'app=other'), { jobs: [], next_cursor: null })
 })
 
+t.test('jobs are filtered by time, and by the token or grant that made them', async (t) => {
+  const { app, db } = await start(t)
+  const ada = await personWith(app, 1_000)
+  const [token_id, grant_id] = [uuidv7(), uuidv7()]
+  const noon = new Date(`${daysAgo(10).toISOString().slice(0, 10)}T12:00:00Z`)
+  const at = (hours: number) => new Date(noon.getTime() + hours * 3_600_000)
+  const jobs: PastJob[] = [
+    { at: at(-13), reserved: 1, token_id },
+    { at: at(-12), reserved: 1, app: 'audio', end: 'completed', cost: 2, token_id },
+    { at: at(0), reserved: 1, end: 'completed', cost: 2, token_id: uuidv7(), grant_id },
+    { at: at(11), reserved: 1, app: 'audio' },
+    { at: at(12), reserved: 1, token_id },
+  ]
+  const ids = await pastJobs(db, ada.id, jobs)
+  const day = (hours: number) => at(hours).toISOString().slice(0, 10)
+  const cases: [query: string, expected: number[]][] = [
+    [`from=${day(0)}&to=${day(12)}`, [3, 2, 1]],
+    [`from=${day(0)}`, [4, 3, 2, 1]],
+    [`to=${day(0)}`, [0]],
+    [`from=${at(-12).toISOString()}&to=${at(11).toISOString()}`, [2, 1]],
+    [`from=${day(0)}&to=${day(12)}&app=audio`, [3, 1]],
+    [`from=${day(0)}&to=${day(12)}&status=completed`, [2, 1]],
+    [`from=${day(0)}&to=${day(12)}&status=completed&app=audio`, [1]],
+    [`from=${day(12)}&to=${day(0)}`, []],
+    [`token=${token_id}`, [4, 1, 0]],
+    [`token=${grant_id}`, [2]],
+    [`token=${token_id}&to=${day(12)}`, [1, 0]],
+    [`token=${token_id}&app=audio`, [1]],
+    [`token=${token_id}&status=started`, [4, 0]],
+    [`token=${token_id}&status=started&app=audio`, []],
+    [`token=${uuidv7()}`, []],
+  ]
+  for (const [query, expected] of cases) {
+    t.strictSame(
+      (await walk(ada, `${query}&limit=2`)).flat(),
+      expected.map((n) => ids[n]),
+      query,
+    )
+  }
+  // An instance's clock may differ from the database's by minutes.
+  const skewed = {
+    account_id: ada.id,
+    app_slug: 'clips',
+    action: 'a',
+    reserved: 0,
+    status: 'failed' as const,
+    expires_at: noon,
+  }
+  const odd = [4, -4].map((minutes) => uuidv7({ msecs: at(36).getTime() + minutes * 60_000 }))
+  await db
+    .insertInto('jobs')
+    .values(odd.map((id) => ({ ...skewed, id, created_at: at(36) })))
+    .execute()
+  t.strictSame(idsOf(await page(ada, `from=${at(36).toISOString()}`)), odd)
+  t.strictSame(idsOf(await page(ada, `from=${day(12)}&to=${at(36).toISOString()}`)), [ids[4]])
+  const { total } = (await ada.get(`/api/usage?from=${day(36)}&to=${day(60)}`)).json()
+  t.equal(total.jobs, 2)
+})
+
+t.test('a search looks at a bounded number of jobs, and the next page goes on', async (t) => {
+  const { db, person } = await start(t)
+  const ada = await person()
+  const token_id = uuidv7()
+  const ids = await pastJobs(db, ada.id, [{ at: daysAgo(9), reserved: 0, token_id }])
+  await sql`insert into jobs (account_id, id, app_slug, action, status, reserved, expires_at, token_id)
+    select ${ada.id}::uuid, ('0fffffff-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'clips', 'render', 'failed', 0, now(),
+      case when n > 1000 then ${token_id}::uuid end
+    from generate_series(1, 1100) n`.execute(db)
+  t.strictSame(
+    (await walk(ada, `token=${token_id}&limit=60`)).map(({ length }) => length),
+    [60, 40, 0, 1],
+  )
+  t.strictSame((await walk(ada, `token=${token_id}`)).flat().at(-1), ids[0])
+  t.equal((await walk(ada, `token=${uuidv7()}`)).length, 3)
+})
+
 t.test("somebody else's jobs are never seen", async (t) => {
   const { app, person } = await start(t)
   const { ada, ids } = await withJobs(app, 3)
@@ -162,6 +240,10 @@ t.test('queries that make no sense are refused by name', async (t) => {
     cursor: ['', 'abc', '1', `${ids[0]}x`, `urn:uuid:${ids[0]}`, `{${ids[0]}}`, `${ids[0]}&cursor=${ids[0]}`, '%00'],
     app: ['', 'A', 'a_b', '-a', 'a%00', 'x'.repeat(64), 'a&app=b', '%ED%A0%80'],
     status: ['', 'STARTED', 'done', 'expired', 'started&status=failed', '%00'],
+    token: ['', 'abc', '%00'],
+    from: ['', 'today', '2026-13-01', '2026-11-01 12:00', '1', '2016-12-31T23:59:60Z'],
+    to: ['', '2026-02-30', '%00'],
+    kind: ['job_reserve'],
   }
   for (const [field, values] of Object.entries(bad)) {
     for (const value of values) {
@@ -187,8 +269,8 @@ t.test('every filter is served by an index, without a sort, however rare what it
   const { db, person } = await start(t)
   const ada = await person()
   // Of 20,000 jobs, every thousandth belongs to a rare app, every 400th has failed, every 500th is under way.
-  await sql`insert into jobs (account_id, id, app_slug, action, status, reserved, expires_at)
-    select ${ada.id}::uuid, ('0195a1f0-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid,
+  await sql`insert into jobs (account_id, id, created_at, app_slug, action, status, reserved, expires_at)
+    select ${ada.id}::uuid, ('0195a1f0-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, '2025-03-17 00:00Z'::timestamptz,
       case when n % 1000 = 0 then 'rare' else 'clips' end, 'render',
       case when n % 500 = 1 then 'started' when n % 400 = 2 then 'failed' else 'completed' end, 0, now()
     from generate_series(1, 20000) n`.execute(db)
@@ -207,9 +289,10 @@ t.test('every filter is served by an index, without a sort, however rare what it
     })
 
   const cursor = 'cursor=0195a1f0-0000-7000-8000-000000002000'
+  const period = 'from=2025-03-01&to=2026-01-01T00:00:00Z'
   for (const app_filter of ['', 'app=clips', 'app=rare', 'app=unknown']) {
     for (const status_filter of ['', 'status=started', 'status=failed', 'status=completed']) {
-      for (const place of ['limit=50', `limit=50&${cursor}`]) {
+      for (const place of ['limit=50', `limit=50&${cursor}`, `limit=50&${period}`]) {
         const query = [app_filter, status_filter, place].filter(Boolean).join('&')
         executed()
         t.equal((await ada.get(`/api/jobs?${query}`)).statusCode, 200)

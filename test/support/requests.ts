@@ -43,6 +43,7 @@ function strings(schema: Schema): fc.Arbitrary<string> {
     maxLength?: number
   }
   if (format === 'uuid') return fc.uuid()
+  if (format === 'date') return fc.date(TIME).map((date) => date.toISOString().slice(0, 10))
   if (format === 'date-time') return fc.date(TIME).map((date) => date.toISOString())
   if (format === 'uri') {
     const addresses = fc.domain().chain((host) => fc.constantFrom(`https://${host}`, `https://${host}/callback`))
@@ -68,6 +69,7 @@ export function allowed(given: Schema, known: Known, name = ''): fc.Arbitrary<un
 
 function unknownTo(schema: Schema, known: Known): fc.Arbitrary<unknown> {
   if (schema.enum) return fc.constantFrom(...schema.enum)
+  if (schema.anyOf) return fc.oneof(...(schema.anyOf as Schema[]).map((one) => unknownTo(one, known)))
   if (schema.type === 'string') return strings(schema)
   if (schema.type === 'boolean') return fc.boolean()
   if (schema.type === 'integer') {

@@ -1,0 +1,46 @@
+import { randomUUID } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createFocus } from '@thefocus/client'
+import { FOCUS_URL, registerApp, signIn } from '../setup.ts'
+import { openQueue } from './queue.ts'
+import { APP, takeOrder } from './take-order.ts'
+import { work } from './work.ts'
+
+const folder = process.env.DATA_DIR ?? join(import.meta.dirname, 'data')
+const file = join(folder, 'setup.json')
+const titles = process.argv.length > 2 ? process.argv.slice(2) : ['Alien', 'Metropolis', 'Solaris']
+
+interface Setup {
+  /** Shown once, so it is kept. Elsewhere it is a secret in the environment of the server */
+  settle_key: string
+  /** What a person orders. Elsewhere each id is made by the page that sends the order, and sent again with it */
+  wanted: { id: string; title: string }[]
+}
+
+if (!existsSync(file)) {
+  const { settle_key } = await registerApp({ slug: APP, name: 'Film', starter_credits: 100, settle_key: 'rotate' })
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(
+    `${file}.new`,
+    JSON.stringify({ settle_key, wanted: titles.map((title) => ({ id: randomUUID(), title })) }),
+  )
+  renameSync(`${file}.new`, file)
+}
+const { settle_key: appKey, wanted } = JSON.parse(readFileSync(file, 'utf8')) as Setup
+
+// When this process ends, its orders stay held: the next one goes on with them. By default, SIGTERM would give the credits back.
+const focus = createFocus({ url: FOCUS_URL, appKey, sigterm: false })
+const queue = openQueue(join(folder, 'queue.sqlite'))
+
+const taken = new Set(queue.orders().map(({ id }) => id))
+const missing = wanted.filter(({ id }) => !taken.has(id))
+if (missing.length > 0) {
+  const { token } = await (await signIn('ada@example.com'))()
+  for (const order of missing) {
+    await takeOrder(focus, queue, { ...order, token })
+    console.log(`${order.title}: ordered`)
+  }
+}
+
+await work(focus, queue, console.log)
