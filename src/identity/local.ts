@@ -91,11 +91,14 @@ export const newLocalSid = (): string => SID + randomUUID().replaceAll('-', '')
 /** Whether a session was opened by the local identity, which checks no password. */
 export const isLocalSid = (sid: string): boolean => sid.startsWith(SID)
 
-/** Registers the app of the README's first example, unless it exists. */
+/** The app of the README's first example. */
+export const EXAMPLE_APP = { slug: 'video', name: 'Video (example)', starter_credits: 20 }
+
+/** Registers the example app, unless it exists. */
 async function registerExampleApp(db: Db): Promise<void> {
   await db
     .insertInto('apps')
-    .values({ slug: 'video', name: 'Video (example)', starter_credits: 20 })
+    .values(EXAMPLE_APP)
     .onConflict((conflict) => conflict.doNothing())
     .execute()
 }

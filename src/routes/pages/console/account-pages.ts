@@ -96,7 +96,7 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
     const page = { limit: FEW }
     const [names, entries, jobs, tokens, grants, purchases, wallet, actions] = await Promise.all([
       namesOf(app.db, [id]),
-      entriesPage(app.db, id, page),
+      entriesPage(app.db, id, {}, page),
       jobsPage(app.db, id, {}, page),
       listTokens(app.db, id, { limit: MAX_TOKENS }),
       listGrants(app.db, id),

@@ -32,7 +32,7 @@ export const accountPartPages: FastifyPluginAsyncTypebox = async (app) => {
     async (request, reply) => {
       const { id } = request.params
       const [account, names] = await Promise.all([readAccount(app.db, id), namesOf(app.db, [id])])
-      const { entries, next_cursor } = await entriesPage(app.db, id, request.query)
+      const { entries, next_cursor } = await entriesPage(app.db, id, {}, request.query)
       const rows = entries.map((entry) => entryCells(id, entry))
       return consolePage(request, reply, 'list', {
         ...{ ...long('Entries'), up: up(account, names.get(id)), choices: [] },

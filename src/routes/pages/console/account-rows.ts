@@ -1,7 +1,7 @@
 import type { listTokens } from '../../../access/tokens.ts'
 import { ERASED } from '../../../accounts/erase.ts'
 import type { JobStatus } from '../../../db/tables.ts'
-import type { EntryRow } from '../../../ledger/read.ts'
+import type { EntryRow } from '../../../ledger/selection.ts'
 import type { Grant } from '../../../oauth/grants.ts'
 import type { AccountRow } from '../../../operator/find-accounts.ts'
 import { ENTRY_WORDS, jobState, jobTitle, SCOPE_WORDS, shortText } from '../words.ts'
