@@ -8,7 +8,6 @@ import { takeNotice } from './notice.ts'
 const SECTIONS = {
   overview: ['/console', 'Overview'],
   accounts: ['/console/accounts', 'Accounts'],
-  jobs: ['/console/jobs', 'Jobs'],
   apps: ['/console/apps', 'Apps'],
   webhooks: ['/console/webhooks', 'Webhooks'],
   packs: ['/console/packs', 'Packs'],

@@ -56,6 +56,10 @@ export const INVARIANT_WORDS: Record<string, { means: string; todo: string }> = 
     means: 'A job shows another refund than the entries that name it.',
     todo: 'The entries are right. Set what the job says was refunded to their sum.',
   },
+  'what a budget has spent in its period is what the jobs of that hold and cost': {
+    means: 'A token or an app may spend more, or less, than its person allowed.',
+    todo: 'The jobs are right. Set what the budget says was spent to what its jobs of the period hold and cost.',
+  },
 }
 
 /** Names in the code have a straight apostrophe. */
