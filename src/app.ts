@@ -49,6 +49,7 @@ import { adminWebhookRoutes } from './routes/admin-webhooks.ts'
 import { authRoutes } from './routes/auth.ts'
 import { authorizationServerRoutes } from './routes/authorization-server.ts'
 import { deviceRoutes } from './routes/device.ts'
+import { grantRoutes } from './routes/grants.ts'
 import { healthRoutes } from './routes/health.ts'
 import { jobRoutes } from './routes/jobs.ts'
 import { oauthRoutes } from './routes/oauth.ts'
@@ -208,6 +209,7 @@ export async function buildApp(
   await app.register(healthRoutes)
   await app.register(authRoutes)
   await app.register(tokenRoutes)
+  await app.register(grantRoutes)
   await app.register(walletRoutes)
   await app.register(jobRoutes)
   await app.register(usageRoutes)

@@ -128,6 +128,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/grants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what you have allowed programs to do, newest first
+         * @description Live grants: OAuth clients, and apps that may spend your credits. Revoked ones are not listed.
+         */
+        get: operations["listGrants"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/grants/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke something that you have allowed
+         * @description Its tokens stop working at once on the instance that answers, and within 5 seconds on the others. Jobs that hold credits go on and are settled.
+         */
+        delete: operations["revokeGrant"];
+        options?: never;
+        head?: never;
+        /**
+         * Change the budget of something that you have allowed
+         * @description What is spent stays, and counts against the new budget. For a person on our own pages, or a personal access token, which may not allow more than it may spend itself. Access tokens and session tokens of apps may not.
+         */
+        patch: operations["changeGrant"];
+        trace?: never;
+    };
     "/api/wallet": {
         parameters: {
             query?: never;
@@ -183,7 +227,7 @@ export interface paths {
         put?: never;
         /**
          * Create job (reserve credits)
-         * @description Reserves `cost_estimate` credits until the job is completed or failed, or until `expires_at`. With too few credits the answer is 402 and nothing is stored. Send an `Idempotency-Key` to repeat the request safely.
+         * @description Reserves `cost_estimate` credits until the job is completed or failed, or until `expires_at`. With too few credits the answer is 402 and nothing is stored. Send an `Idempotency-Key` to repeat the request safely. The app's server may reserve without the person's token, with `X-App-Key` and `account_id`, where the person has allowed it to spend.
          */
         post: operations["createJob"];
         delete?: never;
@@ -856,6 +900,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the jobs of all accounts, or of one
+         * @description Newest first; jobs in progress (`status=started`, `overdue=true`) of all accounts by when their holds expire, the earliest first. A page can be shorter than `limit` while `next_cursor` is not null.
+         */
+        get: operations["listAllJobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/jobs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a job of any account, and the entries that refund it
+         * @description The entries name the job as `corrects_job_id`.
+         */
+        get: operations["getAnyJob"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/jobs/{id}/refund": {
         parameters: {
             query?: never;
@@ -1511,6 +1595,16 @@ export interface components {
             };
             /** @description How long the hold lasts unless the job ends or sends a heartbeat; default: the operator's setting (a day) */
             ttl_seconds?: number;
+            /**
+             * Format: uuid
+             * @description With X-App-Key: whose credits, where the person has allowed the app to spend them. Then no user token is needed
+             */
+            account_id?: string;
+            /**
+             * Format: uuid
+             * @description With account_id: by which grant, as introspection said; needed only where there are several
+             */
+            grant_id?: string;
         };
         /**
          * @example {
@@ -2135,6 +2229,107 @@ export interface components {
             after: {
                 [key: string]: unknown;
             } | null;
+        };
+        /**
+         * @example {
+         *       "account_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+         *       "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+         *       "app_slug": "video",
+         *       "action": "render",
+         *       "status": "completed",
+         *       "reserved": 5,
+         *       "actual_cost": 3,
+         *       "requested_cost": 3,
+         *       "refunded": 0,
+         *       "metadata": {
+         *         "description": "Render preview clip"
+         *       },
+         *       "failure_reason": null,
+         *       "expires_at": "2026-11-22T12:00:00.000Z",
+         *       "created_at": "2026-11-21T12:00:00.000Z",
+         *       "updated_at": "2026-11-21T12:00:00.000Z"
+         *     }
+         */
+        AdminJob: {
+            /** Format: uuid */
+            account_id: string;
+            /** Format: uuid */
+            id: string;
+            app_slug: string | null;
+            action: string;
+            /** @enum {string} */
+            status: "started" | "completed" | "failed";
+            reserved: number;
+            /** @description What was charged; 0 while the job is running */
+            actual_cost: number;
+            /** @description What completing it asked for; above actual_cost where the app's max_overage capped the charge */
+            requested_cost: number;
+            /** @description What an administrator gave back of actual_cost, by entries of their own */
+            refunded: number;
+            metadata: {
+                [key: string]: unknown;
+            } | null;
+            /** @description expired: the hold timed out and was released; kept when the job is completed later. account_closed: it ended with its account. ended_by_operator: an administrator ended it */
+            failure_reason: string | null;
+            /**
+             * Format: date-time
+             * @description When the hold is released unless the job has ended
+             */
+            expires_at: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        /**
+         * @example {
+         *       "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+         *       "client_id": "https://assistant.example.com/client.json",
+         *       "name": null,
+         *       "app": "maps",
+         *       "resource": "https://mcp.example.com/mcp",
+         *       "scopes": [
+         *         "account",
+         *         "spend"
+         *       ],
+         *       "budget": 100,
+         *       "period": "month",
+         *       "spent": 40,
+         *       "resets_at": "2026-12-01T00:00:00.000Z",
+         *       "created_at": "2026-11-21T12:00:00.000Z",
+         *       "last_used_at": null
+         *     }
+         */
+        Grant: {
+            /** Format: uuid */
+            id: string;
+            /** @description The program: the slug of an app, or the URL of its metadata document */
+            client_id: string;
+            /** @description What the operator calls it; null: it is not a registered app */
+            name: string | null;
+            /** @description The app that it is for: the owner of the resource, else the program itself */
+            app: string | null;
+            /** @description The API that its tokens are for; null: this service */
+            resource: string | null;
+            scopes: ("account" | "oauth" | "spend")[];
+            /** @description Credits that it may spend in a period; null: no limit but the balance */
+            budget: number | null;
+            /**
+             * @description After how long the budget begins anew, in UTC; weeks begin on Monday; null: never
+             * @enum {string|null}
+             */
+            period: "day" | "week" | "month" | null;
+            /** @description What its jobs hold and cost in the period that is open now; null without a budget */
+            spent: number | null;
+            /**
+             * Format: date-time
+             * @description When the budget begins anew; null: never
+             */
+            resets_at: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            last_used_at: string | null;
         };
         /**
          * @example {
@@ -3010,6 +3205,456 @@ export interface operations {
             };
         };
     };
+    listGrants: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "grants": [
+                     *         {
+                     *           "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                     *           "client_id": "https://assistant.example.com/client.json",
+                     *           "name": null,
+                     *           "app": "maps",
+                     *           "resource": "https://mcp.example.com/mcp",
+                     *           "scopes": [
+                     *             "account",
+                     *             "spend"
+                     *           ],
+                     *           "budget": 100,
+                     *           "period": "month",
+                     *           "spent": 40,
+                     *           "resets_at": "2026-12-01T00:00:00.000Z",
+                     *           "created_at": "2026-11-21T12:00:00.000Z",
+                     *           "last_used_at": null
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
+                    "application/json": {
+                        grants: components["schemas"]["Grant"][];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            /** @description Bad request; `field` names the field that is wrong, if there is one */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request";
+                        /** @description The field that is wrong, as sent */
+                        field?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Unauthorized; `signin_url` is where to sign in */
+            401: {
+                headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "not_signed_in" | "invalid_token" | "token_expired" | "token_revoked" | "token_not_active_yet" | "session_pending";
+                        signin_url: string;
+                    } & WithRequired<components["schemas"]["SessionUnauthorized"], "error" | "signin_url">;
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity";
+                        /** @description The scope that the token lacks */
+                        scope?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Requests allowed in a window */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests left in this window */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the next window */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited" | "too_many_at_once";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+        };
+    };
+    revokeGrant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Revoked, now or before */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad request; `field` names the field that is wrong, if there is one */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request";
+                        /** @description The field that is wrong, as sent */
+                        field?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Unauthorized; `signin_url` is where to sign in */
+            401: {
+                headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "not_signed_in" | "invalid_token" | "token_expired" | "token_revoked" | "token_not_active_yet" | "session_pending";
+                        signin_url: string;
+                    } & WithRequired<components["schemas"]["SessionUnauthorized"], "error" | "signin_url">;
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity";
+                        /** @description The scope that the token lacks */
+                        scope?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "grant_not_found";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Requests allowed in a window */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests left in this window */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the next window */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+        };
+    };
+    changeGrant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "budget": 200,
+                 *       "period": "month"
+                 *     }
+                 */
+                "application/json": {
+                    /** @description Credits that it may spend in a period; null: no limit but the balance */
+                    budget?: number | null;
+                    /**
+                     * @description After how long the budget begins anew, in UTC; weeks begin on Monday; null: never
+                     * @enum {string|null}
+                     */
+                    period?: "day" | "week" | "month" | null;
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "grant": {
+                     *         "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                     *         "client_id": "https://assistant.example.com/client.json",
+                     *         "name": null,
+                     *         "app": "maps",
+                     *         "resource": "https://mcp.example.com/mcp",
+                     *         "scopes": [
+                     *           "account",
+                     *           "spend"
+                     *         ],
+                     *         "budget": 100,
+                     *         "period": "month",
+                     *         "spent": 40,
+                     *         "resets_at": "2026-12-01T00:00:00.000Z",
+                     *         "created_at": "2026-11-21T12:00:00.000Z",
+                     *         "last_used_at": null
+                     *       }
+                     *     }
+                     */
+                    "application/json": {
+                        grant: components["schemas"]["Grant"];
+                    };
+                };
+            };
+            /** @description Bad request; `field` names the field that is wrong, if there is one */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request" | "invalid_json";
+                        /** @description The field that is wrong, as sent */
+                        field?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Unauthorized; `signin_url` is where to sign in */
+            401: {
+                headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "not_signed_in" | "invalid_token" | "token_expired" | "token_revoked" | "token_not_active_yet" | "session_pending" | "session_required";
+                        signin_url: string;
+                    } & WithRequired<components["schemas"]["SessionUnauthorized"], "error" | "signin_url">;
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "budget_too_wide";
+                        /** @description The scope that the token lacks */
+                        scope?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "grant_not_found";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "body_too_large";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "unsupported_media_type";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Requests allowed in a window */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests left in this window */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the next window */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+        };
+    };
     getWallet: {
         parameters: {
             query?: {
@@ -3542,7 +4187,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "app_not_allowed" | "budget_exceeded" | "settle_key_required" | "settle_key_invalid" | "settle_key_in_browser";
+                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "app_not_allowed" | "budget_exceeded" | "settle_key_required" | "settle_key_invalid" | "settle_key_in_browser" | "grant_required";
                         /** @description The scope that the token lacks */
                         scope?: string;
                         /** @description The apps that the token may spend at */
@@ -3556,6 +4201,10 @@ export interface operations {
                          * @description When the budget begins anew; null: never
                          */
                         resets_at?: string | null;
+                        /** @description Where the person changes it */
+                        change_url?: string;
+                        /** @description The page where the person allows it, with a budget */
+                        grant_url?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -3567,14 +4216,15 @@ export interface operations {
                 content: {
                     "application/json": {
                         /** @enum {string} */
-                        error: "job_already_ended";
+                        error: "job_already_ended" | "grant_ambiguous";
                         /** Format: uuid */
-                        job_id: string;
+                        job_id?: string;
                         /** @description The job's status */
-                        status: string;
+                        status?: string;
                         /** @description Credits that the job cost */
-                        actual_cost: number;
-                        failure_reason: string | null;
+                        actual_cost?: number;
+                        failure_reason?: string | null;
+                        grant_ids?: string[];
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -7633,6 +8283,8 @@ export interface operations {
             query?: {
                 /** @description The Clerk user id: answers one account */
                 clerk_id?: string;
+                /** @description Finds by Clerk id, account id, job id, id of a purchase or payment, reference of an entry, the last four characters of a token, or e-mail address. At most 50 accounts, without a cursor */
+                q?: string;
                 /** @description true: only those below zero, by account id */
                 negative?: boolean;
                 /** @description true: only closed ones; false: only open ones */
@@ -8426,12 +9078,18 @@ export interface operations {
                      *       "grants": [
                      *         {
                      *           "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
-                     *           "client_id": "video",
-                     *           "name": "Video",
-                     *           "resource": null,
+                     *           "client_id": "https://assistant.example.com/client.json",
+                     *           "name": null,
+                     *           "app": "maps",
+                     *           "resource": "https://mcp.example.com/mcp",
                      *           "scopes": [
-                     *             "account"
+                     *             "account",
+                     *             "spend"
                      *           ],
+                     *           "budget": 100,
+                     *           "period": "month",
+                     *           "spent": 40,
+                     *           "resets_at": "2026-12-01T00:00:00.000Z",
                      *           "created_at": "2026-11-21T12:00:00.000Z",
                      *           "last_used_at": null
                      *         }
@@ -8440,21 +9098,7 @@ export interface operations {
                      *     }
                      */
                     "application/json": {
-                        grants: {
-                            /** Format: uuid */
-                            id: string;
-                            /** @description The program that the person approved */
-                            client_id: string;
-                            /** @description What the operator calls it; null: it is not a registered app */
-                            name: string | null;
-                            /** @description The API that its tokens are for; null: this service */
-                            resource: string | null;
-                            scopes: ("account" | "oauth" | "spend")[];
-                            /** Format: date-time */
-                            created_at: string;
-                            /** Format: date-time */
-                            last_used_at: string | null;
-                        }[];
+                        grants: components["schemas"]["Grant"][];
                         /** @description null on the last page */
                         next_cursor: string | null;
                     };
@@ -9031,6 +9675,316 @@ export interface operations {
                     "application/json": {
                         /** @enum {string} */
                         error: "rate_limited" | "too_many_at_once";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+        };
+    };
+    listAllJobs: {
+        parameters: {
+            query?: {
+                status?: "started" | "completed" | "failed";
+                /** @description true: only jobs in progress whose hold is past its time */
+                overdue?: boolean;
+                /** @description Only jobs of this app */
+                app?: string;
+                /** @description Only jobs of this account */
+                account?: string;
+                limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. A page ends at 1 MiB */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "jobs": [
+                     *         {
+                     *           "account_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                     *           "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                     *           "app_slug": "video",
+                     *           "action": "render",
+                     *           "status": "completed",
+                     *           "reserved": 5,
+                     *           "actual_cost": 3,
+                     *           "requested_cost": 3,
+                     *           "refunded": 0,
+                     *           "metadata": {
+                     *             "description": "Render preview clip"
+                     *           },
+                     *           "failure_reason": null,
+                     *           "expires_at": "2026-11-22T12:00:00.000Z",
+                     *           "created_at": "2026-11-21T12:00:00.000Z",
+                     *           "updated_at": "2026-11-21T12:00:00.000Z"
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
+                    "application/json": {
+                        jobs: components["schemas"]["AdminJob"][];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            /** @description Bad request; `field` names the field that is wrong, if there is one */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request";
+                        /** @description The field that is wrong, as sent */
+                        field?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Unauthorized; `signin_url` is where to sign in */
+            401: {
+                headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "not_signed_in" | "invalid_token" | "token_expired" | "token_revoked" | "token_not_active_yet" | "session_pending";
+                        signin_url: string;
+                    } & WithRequired<components["schemas"]["SessionUnauthorized"], "error" | "signin_url">;
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "not_an_administrator";
+                        /** @description The scope that the token lacks */
+                        scope?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Requests allowed in a window */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests left in this window */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the next window */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited" | "too_many_at_once";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+        };
+    };
+    getAnyJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "job": {
+                     *         "account_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                     *         "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                     *         "app_slug": "video",
+                     *         "action": "render",
+                     *         "status": "completed",
+                     *         "reserved": 5,
+                     *         "actual_cost": 3,
+                     *         "requested_cost": 3,
+                     *         "refunded": 0,
+                     *         "metadata": {
+                     *           "description": "Render preview clip"
+                     *         },
+                     *         "failure_reason": null,
+                     *         "expires_at": "2026-11-22T12:00:00.000Z",
+                     *         "created_at": "2026-11-21T12:00:00.000Z",
+                     *         "updated_at": "2026-11-21T12:00:00.000Z"
+                     *       },
+                     *       "refunds": [
+                     *         {
+                     *           "seq": 7,
+                     *           "kind": "adjustment",
+                     *           "amount": 3,
+                     *           "balance_after": 20,
+                     *           "job_id": null,
+                     *           "reference": "refund:0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                     *           "reason": "The render was black",
+                     *           "corrects_job_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                     *           "created_at": "2026-11-21T12:00:00.000Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": {
+                        job: components["schemas"]["AdminJob"];
+                        refunds: components["schemas"]["Entry"][];
+                    };
+                };
+            };
+            /** @description Bad request; `field` names the field that is wrong, if there is one */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request";
+                        /** @description The field that is wrong, as sent */
+                        field?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Unauthorized; `signin_url` is where to sign in */
+            401: {
+                headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "not_signed_in" | "invalid_token" | "token_expired" | "token_revoked" | "token_not_active_yet" | "session_pending";
+                        signin_url: string;
+                    } & WithRequired<components["schemas"]["SessionUnauthorized"], "error" | "signin_url">;
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "not_an_administrator";
+                        /** @description The scope that the token lacks */
+                        scope?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "job_not_found";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Requests allowed in a window */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests left in this window */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the next window */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };

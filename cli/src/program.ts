@@ -23,6 +23,7 @@ const session = () => import('./commands/session.ts')
 const wallet = () => import('./commands/wallet.ts')
 const jobs = () => import('./commands/jobs.ts')
 const tokens = () => import('./commands/tokens.ts')
+const grants = () => import('./commands/grants.ts')
 const admin = () => import('./commands/admin.ts')
 const webhooks = () => import('./commands/webhooks.ts')
 
@@ -153,6 +154,26 @@ export function buildProgram(): Command {
   add(token, 'revoke', 'revoke one of your tokens', ['tokens revoke 0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f'])
     .argument('<id>', 'id of the token, or current', tokenId)
     .action(runs(async () => (await tokens()).revoke))
+
+  const grant = group(program, 'grants', 'What you have allowed programs to do.')
+  add(grant, 'list', 'list the programs that you have allowed, with their budgets', ['grants list']).action(
+    runs(async () => (await grants()).list),
+  )
+  add(grant, 'set', 'change the budget of a program that you have allowed', [
+    'grants set 0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f --budget 200 --period month',
+    'grants set 0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f --no-budget',
+  ])
+    .argument('<id>', 'id of the grant', uuid)
+    .option('--budget <credits>', 'the most that it may spend in a period', credits)
+    .option('--no-budget', 'no limit but your balance')
+    .addOption(
+      new Option('--period <period>', 'after how long the budget begins anew').choices(['day', 'week', 'month']),
+    )
+    .option('--no-period', 'the budget never begins anew')
+    .action(runs(async () => (await grants()).set))
+  add(grant, 'revoke', 'revoke what you have allowed a program', ['grants revoke 0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f'])
+    .argument('<id>', 'id of the grant', uuid)
+    .action(runs(async () => (await grants()).revoke))
 
   const administer = group(program, 'admin', 'Commands for administrators. They need a login with --scope admin.')
   const apps = group(administer, 'apps', 'The registered apps.')

@@ -16,6 +16,8 @@ listAccountGrants G /api/admin/accounts/{id}/grants
 listAccountPurchases G /api/admin/accounts/{id}/purchases
 setApp U /api/admin/apps/{slug}
 listApps G /api/admin/apps
+listAllJobs G /api/admin/jobs
+getAnyJob G /api/admin/jobs/{id}
 refundJob Pr /api/admin/jobs/{id}/refund
 endJob P /api/admin/jobs/{id}/end
 createServiceKey P /api/admin/keys

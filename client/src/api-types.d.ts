@@ -125,6 +125,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/grants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what you have allowed programs to do, newest first
+         * @description Live grants: OAuth clients, and apps that may spend your credits. Revoked ones are not listed.
+         */
+        get: operations["listGrants"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/grants/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke something that you have allowed
+         * @description Its tokens stop working at once on the instance that answers, and within 5 seconds on the others. Jobs that hold credits go on and are settled.
+         */
+        delete: operations["revokeGrant"];
+        options?: never;
+        head?: never;
+        /**
+         * Change the budget of something that you have allowed
+         * @description What is spent stays, and counts against the new budget. For a person on our own pages, or a personal access token, which may not allow more than it may spend itself. Access tokens and session tokens of apps may not.
+         */
+        patch: operations["changeGrant"];
+        trace?: never;
+    };
     "/api/wallet": {
         parameters: {
             query?: never;
@@ -180,7 +224,7 @@ export interface paths {
         put?: never;
         /**
          * Create job (reserve credits)
-         * @description Reserves `cost_estimate` credits until the job is completed or failed, or until `expires_at`. With too few credits the answer is 402 and nothing is stored. Send an `Idempotency-Key` to repeat the request safely.
+         * @description Reserves `cost_estimate` credits until the job is completed or failed, or until `expires_at`. With too few credits the answer is 402 and nothing is stored. Send an `Idempotency-Key` to repeat the request safely. The app's server may reserve without the person's token, with `X-App-Key` and `account_id`, where the person has allowed it to spend.
          */
         post: operations["createJob"];
         delete?: never;
@@ -853,6 +897,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the jobs of all accounts, or of one
+         * @description Newest first; jobs in progress (`status=started`, `overdue=true`) of all accounts by when their holds expire, the earliest first. A page can be shorter than `limit` while `next_cursor` is not null.
+         */
+        get: operations["listAllJobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/jobs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a job of any account, and the entries that refund it
+         * @description The entries name the job as `corrects_job_id`.
+         */
+        get: operations["getAnyJob"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/jobs/{id}/refund": {
         parameters: {
             query?: never;
@@ -1496,6 +1580,16 @@ export interface components {
             };
             /** @description How long the hold lasts unless the job ends or sends a heartbeat; default: the operator's setting (a day) */
             ttl_seconds?: number;
+            /**
+             * Format: uuid
+             * @description With X-App-Key: whose credits, where the person has allowed the app to spend them. Then no user token is needed
+             */
+            account_id?: string;
+            /**
+             * Format: uuid
+             * @description With account_id: by which grant, as introspection said; needed only where there are several
+             */
+            grant_id?: string;
         };
         /**
          * @example {
@@ -2123,6 +2217,107 @@ export interface components {
         };
         /**
          * @example {
+         *       "account_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+         *       "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+         *       "app_slug": "video",
+         *       "action": "render",
+         *       "status": "completed",
+         *       "reserved": 5,
+         *       "actual_cost": 3,
+         *       "requested_cost": 3,
+         *       "refunded": 0,
+         *       "metadata": {
+         *         "description": "Render preview clip"
+         *       },
+         *       "failure_reason": null,
+         *       "expires_at": "2026-11-22T12:00:00.000Z",
+         *       "created_at": "2026-11-21T12:00:00.000Z",
+         *       "updated_at": "2026-11-21T12:00:00.000Z"
+         *     }
+         */
+        AdminJob: {
+            /** Format: uuid */
+            account_id: string;
+            /** Format: uuid */
+            id: string;
+            app_slug: string | null;
+            action: string;
+            /** @enum {string} */
+            status: "started" | "completed" | "failed";
+            reserved: number;
+            /** @description What was charged; 0 while the job is running */
+            actual_cost: number;
+            /** @description What completing it asked for; above actual_cost where the app's max_overage capped the charge */
+            requested_cost: number;
+            /** @description What an administrator gave back of actual_cost, by entries of their own */
+            refunded: number;
+            metadata: {
+                [key: string]: unknown;
+            } | null;
+            /** @description expired: the hold timed out and was released; kept when the job is completed later. account_closed: it ended with its account. ended_by_operator: an administrator ended it */
+            failure_reason: string | null;
+            /**
+             * Format: date-time
+             * @description When the hold is released unless the job has ended
+             */
+            expires_at: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        /**
+         * @example {
+         *       "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+         *       "client_id": "https://assistant.example.com/client.json",
+         *       "name": null,
+         *       "app": "maps",
+         *       "resource": "https://mcp.example.com/mcp",
+         *       "scopes": [
+         *         "account",
+         *         "spend"
+         *       ],
+         *       "budget": 100,
+         *       "period": "month",
+         *       "spent": 40,
+         *       "resets_at": "2026-12-01T00:00:00.000Z",
+         *       "created_at": "2026-11-21T12:00:00.000Z",
+         *       "last_used_at": null
+         *     }
+         */
+        Grant: {
+            /** Format: uuid */
+            id: string;
+            /** @description The program: the slug of an app, or the URL of its metadata document */
+            client_id: string;
+            /** @description What the operator calls it; null: it is not a registered app */
+            name: string | null;
+            /** @description The app that it is for: the owner of the resource, else the program itself */
+            app: string | null;
+            /** @description The API that its tokens are for; null: this service */
+            resource: string | null;
+            scopes: ("account" | "oauth" | "spend")[];
+            /** @description Credits that it may spend in a period; null: no limit but the balance */
+            budget: number | null;
+            /**
+             * @description After how long the budget begins anew, in UTC; weeks begin on Monday; null: never
+             * @enum {string|null}
+             */
+            period: "day" | "week" | "month" | null;
+            /** @description What its jobs hold and cost in the period that is open now; null without a budget */
+            spent: number | null;
+            /**
+             * Format: date-time
+             * @description When the budget begins anew; null: never
+             */
+            resets_at: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            last_used_at: string | null;
+        };
+        /**
+         * @example {
          *       "jobs": 12,
          *       "completed": 9,
          *       "failed": 2,
@@ -2425,6 +2620,96 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    listGrants: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        grants: components["schemas"]["Grant"][];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
+                    };
+                };
+            };
+        };
+    };
+    revokeGrant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Revoked, now or before */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    changeGrant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "budget": 200,
+                 *       "period": "month"
+                 *     }
+                 */
+                "application/json": {
+                    /** @description Credits that it may spend in a period; null: no limit but the balance */
+                    budget?: number | null;
+                    /**
+                     * @description After how long the budget begins anew, in UTC; weeks begin on Monday; null: never
+                     * @enum {string|null}
+                     */
+                    period?: "day" | "week" | "month" | null;
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        grant: components["schemas"]["Grant"];
+                    };
+                };
             };
         };
     };
@@ -3505,6 +3790,8 @@ export interface operations {
             query?: {
                 /** @description The Clerk user id: answers one account */
                 clerk_id?: string;
+                /** @description Finds by Clerk id, account id, job id, id of a purchase or payment, reference of an entry, the last four characters of a token, or e-mail address. At most 50 accounts, without a cursor */
+                q?: string;
                 /** @description true: only those below zero, by account id */
                 negative?: boolean;
                 /** @description true: only closed ones; false: only open ones */
@@ -3698,21 +3985,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
-                        grants: {
-                            /** Format: uuid */
-                            id: string;
-                            /** @description The program that the person approved */
-                            client_id: string;
-                            /** @description What the operator calls it; null: it is not a registered app */
-                            name: string | null;
-                            /** @description The API that its tokens are for; null: this service */
-                            resource: string | null;
-                            scopes: ("account" | "oauth" | "spend")[];
-                            /** Format: date-time */
-                            created_at: string;
-                            /** Format: date-time */
-                            last_used_at: string | null;
-                        }[];
+                        grants: components["schemas"]["Grant"][];
                         /** @description null on the last page */
                         next_cursor: string | null;
                     };
@@ -3839,6 +4112,66 @@ export interface operations {
                         apps: components["schemas"]["App"][];
                         /** @description null on the last page */
                         next_cursor: string | null;
+                    };
+                };
+            };
+        };
+    };
+    listAllJobs: {
+        parameters: {
+            query?: {
+                status?: "started" | "completed" | "failed";
+                /** @description true: only jobs in progress whose hold is past its time */
+                overdue?: boolean;
+                /** @description Only jobs of this app */
+                app?: string;
+                /** @description Only jobs of this account */
+                account?: string;
+                limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK. A page ends at 1 MiB */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        jobs: components["schemas"]["AdminJob"][];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
+                    };
+                };
+            };
+        };
+    };
+    getAnyJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        job: components["schemas"]["AdminJob"];
+                        refunds: components["schemas"]["Entry"][];
                     };
                 };
             };
@@ -4754,9 +5087,12 @@ export interface ErrorCodes {
     deleteSession: 'database_unavailable' | 'internal_error' | 'invalid_request' | 'local_identity' | 'origin_not_allowed' | 'overloaded' | 'rate_limited';
     listTokens: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
     revokeToken: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_not_found' | 'token_revoked';
+    listGrants: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
+    changeGrant: 'account_closed' | 'body_too_large' | 'budget_too_wide' | 'database_unavailable' | 'grant_not_found' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'session_required' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
+    revokeGrant: 'account_closed' | 'database_unavailable' | 'grant_not_found' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked';
     getWallet: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked';
     listEntries: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
-    createJob: 'account_closed' | 'app_not_allowed' | 'body_too_large' | 'budget_exceeded' | 'database_unavailable' | 'idempotency_key_reused' | 'identity_provider_unavailable' | 'insufficient_credits' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'job_already_ended' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'settle_key_in_browser' | 'settle_key_invalid' | 'settle_key_required' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
+    createJob: 'account_closed' | 'app_not_allowed' | 'body_too_large' | 'budget_exceeded' | 'database_unavailable' | 'grant_ambiguous' | 'grant_required' | 'idempotency_key_reused' | 'identity_provider_unavailable' | 'insufficient_credits' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'job_already_ended' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'settle_key_in_browser' | 'settle_key_invalid' | 'settle_key_required' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
     listJobs: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'settle_key_in_browser' | 'settle_key_invalid' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
     getJob: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'job_not_found' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'settle_key_in_browser' | 'settle_key_invalid' | 'token_expired' | 'token_not_active_yet' | 'token_revoked';
     getUsage: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
@@ -4792,6 +5128,8 @@ export interface ErrorCodes {
     listAccountPurchases: 'account_closed' | 'account_not_found' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
     setApp: 'account_closed' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
     listApps: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
+    listAllJobs: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
+    getAnyJob: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'job_not_found' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked';
     refundJob: 'account_closed' | 'balance_out_of_range' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'job_not_ended' | 'job_not_found' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'reference_reused' | 'refund_exceeds_cost' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
     endJob: 'account_closed' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'job_already_ended' | 'job_not_found' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
     createServiceKey: 'account_closed' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
@@ -4822,4 +5160,4 @@ export interface ErrorCodes {
     authorize: never;
 }
 /** Operations of administrators. */
-export type AdminOperationId = 'getTotalUsage' | 'adjustCredits' | 'revokeAccountTokens' | 'closeAccount' | 'eraseAccount' | 'verifyLedger' | 'listAccounts' | 'getAccount' | 'listAccountEntries' | 'listAccountJobs' | 'listAccountTokens' | 'listAccountGrants' | 'listAccountPurchases' | 'setApp' | 'listApps' | 'refundJob' | 'endJob' | 'createServiceKey' | 'listServiceKeys' | 'revokeServiceKey' | 'listActions' | 'setPack' | 'removePack' | 'createWebhookEndpoint' | 'listWebhookEndpoints' | 'getWebhookEndpoint' | 'updateWebhookEndpoint' | 'deleteWebhookEndpoint' | 'rotateWebhookSecret' | 'sendTestWebhook' | 'listWebhookDeliveries' | 'listDeadWebhookMessages' | 'replayWebhookMessages' | 'dismissDeadWebhookMessages';
+export type AdminOperationId = 'getTotalUsage' | 'adjustCredits' | 'revokeAccountTokens' | 'closeAccount' | 'eraseAccount' | 'verifyLedger' | 'listAccounts' | 'getAccount' | 'listAccountEntries' | 'listAccountJobs' | 'listAccountTokens' | 'listAccountGrants' | 'listAccountPurchases' | 'setApp' | 'listApps' | 'listAllJobs' | 'getAnyJob' | 'refundJob' | 'endJob' | 'createServiceKey' | 'listServiceKeys' | 'revokeServiceKey' | 'listActions' | 'setPack' | 'removePack' | 'createWebhookEndpoint' | 'listWebhookEndpoints' | 'getWebhookEndpoint' | 'updateWebhookEndpoint' | 'deleteWebhookEndpoint' | 'rotateWebhookSecret' | 'sendTestWebhook' | 'listWebhookDeliveries' | 'listDeadWebhookMessages' | 'replayWebhookMessages' | 'dismissDeadWebhookMessages';

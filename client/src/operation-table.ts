@@ -11,9 +11,12 @@ createSession P /api/session
 deleteSession D /api/session
 listTokens G /api/tokens
 revokeToken D /api/tokens/{id}
+listGrants G /api/grants
+changeGrant A /api/grants/{id}
+revokeGrant D /api/grants/{id}
 getWallet G /api/wallet
 listEntries G /api/wallet/entries
-createJob Prk /api/jobs
+createJob Prka /api/jobs
 listJobs Gka /api/jobs
 getJob Gka /api/jobs/{id}
 getUsage G /api/usage

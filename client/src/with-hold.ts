@@ -14,6 +14,8 @@ export interface HoldOptions {
   ttlSeconds?: number | undefined
   /** With `appKey`: whose credits */
   accountId?: string | undefined
+  /** With `accountId`: by which grant of the person, as introspection said */
+  grantId?: string | undefined
   /** Names the work, so that it can be begun again after a crash: while its job runs, the same job; once that has ended, JobAlreadyEnded */
   idempotencyKey?: string | undefined
   /** Aborts `job.signal`. The job is settled all the same */
@@ -169,8 +171,8 @@ export function holds(call: Call, { sigterm, timeout = 15_000 }: FocusOptions) {
       const { reserved, expires_at } = answer.body.job as Schemas['Job']
       return { answer, job_id, account_id: wanted.accountId, estimate: reserved, expires_at }
     }
-    const { app, action, estimate, metadata, idempotencyKey } = wanted
-    const body = { app, action, cost_estimate: estimate, metadata, ttl_seconds, account_id }
+    const { app, action, estimate, metadata, grantId: grant_id, idempotencyKey } = wanted
+    const body = { app, action, cost_estimate: estimate, metadata, ttl_seconds, account_id, grant_id }
     const answer = await call('createJob', body, { ...options, idempotencyKey })
     return { answer, ...(answer.body as Schemas['JobStartResponse']), estimate }
   }

@@ -122,6 +122,15 @@ export async function requireSession(request: FastifyRequest): Promise<void> {
   await refuseClosed(request, caller)
 }
 
+/**
+ * A person on a page of our own, or a personal access token of scope account: for what gives others access. No token that an app holds
+ * will do. @throws {ApiError} as requireSession and requireOpenAccount
+ */
+export async function requirePersonOrPat(request: FastifyRequest): Promise<void> {
+  const isPat = /^bearer +focus_pat_/i.test(request.headers.authorization ?? '')
+  await (isPat ? requireOpenAccount(request) : requireSession(request))
+}
+
 /** A JWT outlives the account that it is for by up to its life. @throws {ApiError} 403 account_closed */
 export async function refuseClosed({ server }: FastifyRequest, { id }: Caller): Promise<void> {
   const row = await server.db.selectFrom('accounts').select('closed_at').where('id', '=', id).executeTakeFirst()

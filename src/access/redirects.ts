@@ -106,7 +106,7 @@ function withReturn(
 }
 
 /** Our own pages that lead nowhere by themselves. /signin does, which would hide where a person came from. */
-const PAGES = ['', 'account(/.*)?', 'buy(/.*)?', 'oauth/authorize', 'api/docs(/.*)?', 'docs(/.*)?']
+const PAGES = ['', 'account(/.*)?', 'buy(/.*)?', 'grant', 'oauth/authorize', 'api/docs(/.*)?', 'docs(/.*)?']
 const OWN_PAGES = {
   purchase: pattern(PAGES),
   // /device approves links of ours by one click. Only the sign-in tells it that a person came from elsewhere (`must_type`).

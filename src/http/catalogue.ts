@@ -414,7 +414,7 @@ export const budgetExceeded = apiError(
   403,
   'budget_exceeded',
   ({ budget, spent, resets_at }: { budget: number; spent: number; resets_at: Date | null }) =>
-    `The budget of this token is ${creditsText(budget)}, of which ${spent} ${spent === 1 ? 'is' : 'are'} spent. ${
+    `The budget is ${creditsText(budget)}, of which ${spent} ${spent === 1 ? 'is' : 'are'} spent. ${
       resets_at ? `It begins anew at ${resets_at.toISOString()}.` : 'Change it on your account page.'
     }`,
   {
@@ -428,9 +428,40 @@ export const budgetExceeded = apiError(
         nullable: true,
         description: 'When the budget begins anew; null: never',
       }),
+      change_url: Type.Unsafe<string | undefined>({ type: 'string', description: 'Where the person changes it' }),
     },
-    details: (budget) => ({ budget: budget.budget, spent: budget.spent, resets_at: budget.resets_at }),
+    // error-handler.ts adds the address.
+    details: ({ budget, spent, resets_at }) => ({ budget, spent, resets_at, change_url: undefined }),
   },
+)
+/** @param grant_url where the person lets the app spend */
+export const grantRequired = apiError(
+  403,
+  'grant_required',
+  (_grant_url: string) => 'The person has not allowed this app to spend their credits. Send them to grant_url.',
+  {
+    example: ['https://account.thefocus.ai/grant?app=video'],
+    fields: { grant_url: Type.String({ description: 'The page where the person allows it, with a budget' }) },
+    details: (grant_url) => ({ grant_url }),
+  },
+)
+export const grantAmbiguous = apiError(
+  409,
+  'grant_ambiguous',
+  (_ids: string[]) =>
+    'The person has allowed this app to spend more than once. Say by grant_id which of them is meant.',
+  {
+    example: [[EXAMPLE_ID]],
+    fields: { grant_ids: Type.Array(Type.String({ format: 'uuid' })) },
+    details: (grant_ids) => ({ grant_ids }),
+  },
+)
+export const grantNotFound = apiError(404, 'grant_not_found', 'You have allowed no program with this id.')
+/** What is wider than what asks for it */
+export const budgetTooWide = apiError(
+  403,
+  'budget_too_wide',
+  'This token may not allow more than it may spend itself. Use the account page.',
 )
 export const settleKeyInvalid = apiError(
   403,

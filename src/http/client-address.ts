@@ -24,8 +24,8 @@ export function registerClientAddress(app: FastifyInstance): void {
 }
 
 /**
- * The nearest address that is no proxy of ours: X-Forwarded-For is read from its end, as long as the address that wrote an
- * entry is trusted. An entry that is no address (`unknown`) ends the walk: the proxy that wrote it stands for its clients.
+ * The nearest address that is not one of our proxies. X-Forwarded-For is read from its end, for as long as the address that added an
+ * entry is trusted. An entry that is not an address (`unknown`) ends the search: all clients of that proxy count as the proxy.
  */
 function clientAddress({ socket, headers }: IncomingMessage, trusted: BlockList | undefined): string {
   let address = readAddress(socket.remoteAddress ?? '') ?? 'unknown'

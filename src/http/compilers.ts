@@ -38,7 +38,7 @@ export const schemaController = {
     }),
     buildSerializer: pooled((components, options) => {
       const compile = SerializerSelector()(components, options as object) as Compile
-      // The schemas of errors are for the document. What an error carries was chosen where it was declared.
+      // Schemas of errors are for the document only. The fields of an error are chosen where it is declared.
       return (route) => (Number(route.httpStatus) >= 400 ? JSON.stringify : compile(route))
     }),
   },

@@ -4,29 +4,29 @@ import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import { overloaded } from './catalogue.ts'
 
 /**
- * What a connection may hold: requests that are under way, and answers that their reader has not taken yet. A client that sends and
- * does not read costs a bounded amount of memory, for a bounded time.
+ * Limits what a connection may hold: requests in progress, and answers that the client has not read yet. A client that sends requests
+ * and does not read costs a bounded amount of memory, for a bounded time.
  */
 
-/** The most requests of one connection that are under way. While more have arrived, the connection is not read. */
+/** Requests in progress on one connection. While more have arrived, nothing is read from its socket. */
 export const MAX_PIPELINED = 16
-/** With more unread bytes than this on a connection, its next request is not begun. */
+/** With more unread bytes than this on a connection, its next request waits. */
 const CONNECTION_BYTES = 1_048_576
-/** The most bytes that wait for their readers, on all connections together. */
+/** Unread bytes on all connections together. */
 export const UNREAD_BYTES = 64 * 1_048_576
-/** A reader that has taken nothing for so long, in ms, makes room for others where there are too many unread bytes. */
+/** With too many unread bytes in all, connections whose client has read nothing for this long, in ms, are closed. */
 const SLOW_MS = 1_000
-/** Answers from this size on, in bytes, are refused where there is no room; smaller ones never are. */
+/** Answers of at least this size, in bytes, are refused when there is no room; smaller ones never are. */
 const LARGE_BYTES = 16_384
 /**
- * The most requests that wait for their turn, on all connections together. What a connection has sent in one packet is parsed as a
- * whole, so one can have two thousand.
+ * Requests that wait for their turn, on all connections together. Node parses a packet as a whole, so one connection alone can have
+ * two thousand.
  */
 const MAX_WAITING = 5_000
 
 type Handle = (request: IncomingMessage, response: ServerResponse) => void
 
-/** A request that is under way. */
+/** A request in progress and its answer. */
 interface Exchange {
   connection: Connection
   /** Bytes of the answer; 0 until it is sent */
@@ -41,7 +41,7 @@ interface Connection {
   exchanges: Set<Exchange>
   waiting: [IncomingMessage, ServerResponse][]
   unread: number
-  /** How many bytes its reader had taken, and when that was last more than before */
+  /** How many bytes its client had read at the last look, and when that last grew */
   taken: number
   takenAt: number
 }
@@ -49,12 +49,12 @@ interface Connection {
 export interface Connections {
   /** Makes the server: Fastify's own, with the bounds before the handler */
   serverFactory: (handler: Handle, options: FastifyServerOptions) => Server
-  /** Counts each answer until its reader has taken it */
+  /** Counts each answer until its client has read it */
   register(app: FastifyInstance): void
-  /** Closes connections whose reader has taken nothing of an answer for `patienceMs`; to be called every second */
+  /** Closes connections whose client has read nothing of an answer for `patienceMs`. Call it every second. */
   giveUp(): void
   patienceMs: number
-  /** Bytes that wait for their readers */
+  /** Unread bytes on all connections */
   unread(): number
 }
 
@@ -130,13 +130,13 @@ export function boundConnections(http: ServerOptions): Connections {
     if (connection.exchanges.size === 0) busy.delete(connection)
   }
 
-  /** Since when the next answer of a connection has waited for its reader; undefined: it has not been sent. */
+  /** Since when the next answer of a connection has been waiting to be read; undefined: it has not been sent. */
   function waitsSince(connection: Connection): number | undefined {
     const [first] = connection.exchanges
     return first?.sentAt === undefined ? undefined : Math.max(first.sentAt, connection.takenAt)
   }
 
-  /** Closes connections whose readers are slow, the slowest first, until there is room. @returns whether there is */
+  /** Closes connections of slow clients, the slowest first, until there is room. @returns whether there is */
   function makeRoom(): boolean {
     const now = performance.now()
     const slow = [...busy]
@@ -156,7 +156,7 @@ export function boundConnections(http: ServerOptions): Connections {
     unread: () => unread,
     serverFactory(handler, options) {
       const server = createServer(http, (request, response) => arrive(handler, request, response))
-      // As Fastify sets up a server of its own.
+      // The same settings as on Fastify's own server.
       server.keepAliveTimeout = options.keepAliveTimeout ?? 72_000
       server.requestTimeout = options.requestTimeout ?? 0
       server.setTimeout(options.connectionTimeout ?? 0)
@@ -169,7 +169,7 @@ export function boundConnections(http: ServerOptions): Connections {
         const exchange = byResponse.get(reply.raw)
         if (!exchange) return done(null, payload)
         exchange.sentAt = performance.now()
-        // A large text is better kept outside of the heap, where its size is known, too.
+        // A Buffer lies outside the heap, and its size in bytes is known.
         const sent = typeof payload === 'string' && payload.length >= LARGE_BYTES ? Buffer.from(payload) : payload
         const bytes = typeof sent === 'string' || Buffer.isBuffer(sent) ? sent.length : 0
         const more = bytes - exchange.bytes

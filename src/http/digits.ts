@@ -18,7 +18,7 @@ export function noteInexactMetadata(app: FastifyInstance): void {
   app.removeContentTypeParser('application/json')
   app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
     if (body === '') return done(null, undefined)
-    // Fewer digits are always exact. This is all that most bodies cost.
+    // Integers with fewer digits are exact. Most bodies cost no more than this test.
     if (/\d{16}/.test(body)) request.inexact = inexactIn(body)
     return parse(request as FastifyRequest, body, done)
   })
@@ -44,7 +44,7 @@ function inexactIn(body: string): string | null {
   }
 }
 
-/** Digits that come back as they were sent are fine, also where the number behind them is another: 38772632701357130. */
+/** Digits that are printed as they were sent are fine, even if the number in memory differs: 38772632701357130. */
 const isMangled = (literal: string, value: number) =>
   /^-?\d+$/.test(literal) && String(value) !== literal && BigInt(value) !== BigInt(literal)
 

@@ -7,6 +7,7 @@ import { DatabaseUnavailable } from '../db/unavailable.ts'
 import {
   badField,
   bodyTooLarge,
+  budgetExceeded,
   databaseUnavailable,
   emptyJson,
   headersTooLarge,
@@ -32,7 +33,7 @@ const FRAMEWORK_ERRORS: Record<string, ErrorKind<[]>> = {
   FST_ERR_BAD_URL: invalidPath,
 }
 
-/** The error to send for anything that was thrown. An unknown one becomes a 500 without detail. */
+/** Maps anything that was thrown to the error to send. An unknown one becomes a 500 without details. */
 export function toApiError(error: FastifyError | Error, { body, routeOptions }: FastifyRequest): ApiError {
   if (error instanceof ApiError) return error
   if (error instanceof DatabaseUnavailable) return databaseUnavailable()
@@ -59,7 +60,7 @@ export function toApiError(error: FastifyError | Error, { body, routeOptions }: 
   return internalError()
 }
 
-/** Sends what was thrown. Adds what clients expect with its status (`signin_url`, `buy_url`, WWW-Authenticate), and logs every 5xx. */
+/** Sends what was thrown. Adds what clients expect with it (`signin_url`, `buy_url`, `change_url`, WWW-Authenticate), and logs every 5xx. */
 export function sendError(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply) {
   const answer = toApiError(error, request)
   request.failure = answer.code
@@ -75,6 +76,10 @@ export function sendError(error: FastifyError | Error, request: FastifyRequest, 
     const buy_url = buyUrl(config, [referer, origin], origins.isAllowed, missing)
     if (buy_url) Object.assign(details, { topup_url: buy_url, buy_url })
   }
+  if (answer.code === budgetExceeded.code) {
+    const isGrant = Boolean(request.appOfKey ?? request.account?.grant_id)
+    details.change_url = `${config.publicUrl}/account#${isGrant ? 'apps' : 'tokens'}`
+  }
   return reply
     .code(answer.statusCode)
     .headers({ ...answer.headers, ...challenge(answer, request) })
@@ -83,8 +88,8 @@ export function sendError(error: FastifyError | Error, request: FastifyRequest, 
 }
 
 /**
- * The WWW-Authenticate header of an error (RFC 6750, section 3): how to authenticate, and what was wrong with the token that was
- * shown. None for errors that no other token would avoid.
+ * The WWW-Authenticate header of an error (RFC 6750, section 3): how to authenticate, and what was wrong with the token of the request.
+ * None for errors that another token would not avoid.
  */
 function challenge({ statusCode, code, message, details }: ApiError, { server, headers }: FastifyRequest) {
   const isScope = code === insufficientScope.code

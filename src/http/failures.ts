@@ -3,36 +3,36 @@ import { LRUCache } from 'lru-cache'
 import { ApiError } from './errors.ts'
 
 /**
- * What credentials that fail may cost. An address (of IPv6 a /64) has a budget of failures a minute. It is asked before any look-up or
- * signature check. Once it is spent, what cannot be genuine is refused at once, and the rest is verified a few at a time: so the
- * neighbours of a caller that sends junk are served. Only failures count.
+ * Limits the cost of invalid credentials. Each address (of IPv6 its /64) has a budget of failures per minute, which is checked before any
+ * look-up or signature check. Once it is spent, credentials that cannot be genuine are refused at once, and the others are verified a
+ * few at a time, so that valid users at the same address are still served. Only failures count.
  */
 
 /** A failed credential is refused from memory for this long, in ms. It is also the window of the budget. */
 const WINDOW_MS = 60_000
-/** How many are remembered, and for how many addresses failures are counted. The least recently used one is evicted. */
+/** Capacity of the two caches: failed credentials, and budgets of addresses. The least recently used entry is evicted. */
 const REMEMBERED = 20_000
-/** How many credentials are verified at once for an address whose budget is spent, ... */
-const AT_ONCE = 2
-/** ... and how many wait for that. */
+/** Concurrent verifications for an address whose budget is spent. */
+const CONCURRENT = 2
+/** The most credentials that wait for one of them. */
 const MAX_WAITING = 500
 
-/** What somebody shows of themselves. */
+/** A credential of a request. */
 export interface Credential {
-  /** What it is shown as: a secret that is wrong as one kind may be right as another */
+  /** How it is used: a secret that is invalid as one kind may be valid as another */
   kind: 'session' | 'token' | 'settle_key' | 'service_key' | 'webhook'
   /** As it was sent */
   secret: string
-  /** As far as can be told without a look-up or a signature check, it can be genuine */
+  /** It may be genuine, as far as can be told without a look-up or a signature check */
   plausible: boolean
 }
 
 interface Budget {
   failed: number
   endsAt: number
-  /** Being verified, and waiting for it */
+  /** Verifications that are running, and those that wait */
   running: number
-  line: (() => void)[]
+  queue: (() => void)[]
 }
 
 export interface Failures {
@@ -63,7 +63,7 @@ export function countFailures(
 
   function budgetOf(address: string): Budget {
     const now = Date.now()
-    const known = budgets.get(address) ?? { failed: 0, endsAt: 0, running: 0, line: [] }
+    const known = budgets.get(address) ?? { failed: 0, endsAt: 0, running: 0, queue: [] }
     if (known.endsAt <= now) Object.assign(known, { failed: 0, endsAt: now + WINDOW_MS })
     budgets.set(address, known)
     return known
@@ -82,13 +82,13 @@ export function countFailures(
       const key = hash('sha256', `${kind} ${secret}`, 'base64')
       const before = failed.get(key)
       if (before) throw fail(budget, before)
-      // What is under way may fail, so it counts until it is known.
-      const isSpent = budget.failed + budget.running + budget.line.length >= max
-      if (isSpent && (!plausible || budget.line.length >= MAX_WAITING)) {
+      // Running verifications may fail, so they count until they end.
+      const isSpent = budget.failed + budget.running + budget.queue.length >= max
+      if (isSpent && (!plausible || budget.queue.length >= MAX_WAITING)) {
         budget.failed++
         throw refusal(budget)
       }
-      if (isSpent && budget.running >= AT_ONCE) await new Promise<void>((resolve) => budget.line.push(resolve))
+      if (isSpent && budget.running >= CONCURRENT) await new Promise<void>((resolve) => budget.queue.push(resolve))
       budget.running++
       try {
         return await verify()
@@ -98,7 +98,7 @@ export function countFailures(
         throw fail(budget, error)
       } finally {
         budget.running--
-        budget.line.shift()?.()
+        budget.queue.shift()?.()
       }
     },
     count(address) {

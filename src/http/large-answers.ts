@@ -3,9 +3,9 @@ import { addressOwner } from '../addresses.ts'
 import { databaseUnavailable, tooManyAtOnce } from './catalogue.ts'
 
 /**
- * Lists and exports are large. A caller (an account, or an app by its key; without either, an address) may have a limited number of them under way, from the
- * request to the last byte that is taken, and only some of them are read from the database at the same time. So one caller can fill
- * neither the memory nor the pool of connections.
+ * Lists and exports are large. Each caller (an account, or an app by its key; without either, an address) may have a limited number of
+ * them in progress, from the request until the last byte is read, and fewer of them query the database at the same time. So one caller
+ * can fill neither the memory nor the connection pool.
  */
 
 declare module 'fastify' {
@@ -24,15 +24,15 @@ declare module 'fastify' {
   }
 }
 
-/** The most large answers under way for one caller; beyond it 429. */
+/** Large answers in progress for one caller; beyond it 429. */
 const MAX_UNDER_WAY = 16
-/** The most of them that are made at the same time. */
+/** How many of them may query the database at the same time. */
 const MAX_TURNS = 2
 
 interface Caller {
   underWay: number
   turns: number
-  line: PromiseWithResolvers<void>[]
+  queue: PromiseWithResolvers<void>[]
 }
 
 /** Registered before the routes and after the limits: the hook runs when it is known who is asking, and that they may. */
@@ -43,7 +43,7 @@ export function registerLargeAnswers(app: FastifyInstance): void {
 
   async function begin(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const key = request.account?.id ?? request.appOfKey ?? addressOwner(request.address)
-    const caller = callers.get(key) ?? { underWay: 0, turns: 0, line: [] }
+    const caller = callers.get(key) ?? { underWay: 0, turns: 0, queue: [] }
     if (caller.underWay >= MAX_UNDER_WAY) throw tooManyAtOnce(MAX_UNDER_WAY)
     caller.underWay++
     callers.set(key, caller)
@@ -60,14 +60,14 @@ export function registerLargeAnswers(app: FastifyInstance): void {
     request.takeTurn = async () => {
       if (caller.turns >= MAX_TURNS) {
         const turn = Promise.withResolvers<void>()
-        caller.line.push(turn)
+        caller.queue.push(turn)
         await turn.promise
       } else caller.turns++
       request.endTurn = () => {
         request.endTurn = undefined
-        // What waits behind a database that does not answer would wait for its time-out once more.
-        if (reply.statusCode === 503) for (const turn of caller.line.splice(0)) turn.reject(databaseUnavailable())
-        const next = caller.line.shift()
+        // The database does not answer: the queued requests would each wait for the same time-out.
+        if (reply.statusCode === 503) for (const turn of caller.queue.splice(0)) turn.reject(databaseUnavailable())
+        const next = caller.queue.shift()
         if (next) next.resolve()
         else caller.turns--
       }
@@ -82,7 +82,7 @@ export function registerLargeAnswers(app: FastifyInstance): void {
   app.addHook('onRoute', (route) => {
     if (!route.config?.large) return
     const hooks = [route.onRequest ?? []].flat()
-    // The HEAD of a GET comes with the hooks of that.
+    // Fastify's HEAD route reuses the hooks of its GET route.
     if (!hooks.includes(begin)) route.onRequest = [...hooks, begin]
   })
   app.addHook('onSend', (request, _reply, payload, done) => {

@@ -28,7 +28,7 @@ declare module 'fastify' {
     limits: Limits
   }
   interface FastifyContextConfig {
-    /** `none`: neither limited nor refused under load; `sign_in`: by address, and less of it; `webhook`: by address, and more */
+    /** `none`: neither limited nor refused under load; `sign_in`: by address, a lower limit; `webhook`: by address, a higher one */
     limit?: 'none' | 'sign_in' | 'webhook'
   }
 }
@@ -37,7 +37,7 @@ declare module 'fastify' {
 const APP_FACTOR = 100
 /** Share of RATE_LIMIT_MAX for sign-ins, per address. */
 const SIGN_IN_SHARE = 0.2
-/** Those who send webhooks send all events from few addresses. */
+/** Providers send all their webhooks from a few addresses, so their limit is this many times higher. */
 const WEBHOOK_FACTOR = 10
 /** Counters of each kind. The least recently used one is evicted, which bounds memory. */
 const COUNTERS = 20_000
@@ -53,8 +53,8 @@ export interface Limits {
    */
   verifying<T>(request: FastifyRequest, credential: Credential, verify: () => Promise<T>): Promise<T>
   /**
-   * Counts a request that is refused with 401: as a failure where it has shown a credential, else as a request of its address.
-   * So what fails takes nothing from neighbours who show none. @throws {ApiError} 429 rate_limited
+   * Counts a request that is refused with 401: as a failure if it carried a credential, else as a request of its address. So failures
+   * do not use up the limit of anonymous requests from that address. @throws {ApiError} 429 rate_limited
    */
   unauthorized(request: FastifyRequest, error: ApiError): Promise<void>
 }
@@ -86,7 +86,7 @@ export async function registerLimits(app: FastifyInstance): Promise<void> {
     (seconds) => rateLimited(seconds, max),
   )
   type Limiter = typeof accounts
-  /** What a request was counted as: each counts once, where it is first known who is asking */
+  /** The result for each request: it counts once, as soon as its caller is known */
   const results = new WeakMap<FastifyRequest, Awaited<ReturnType<Limiter>>>()
 
   async function limiterOf(request: FastifyRequest): Promise<Limiter> {
@@ -140,7 +140,7 @@ export async function registerLimits(app: FastifyInstance): Promise<void> {
   })
 }
 
-/** Errors by which a credential has failed. */
+/** Codes of errors that mean an invalid credential. */
 const FAILURES: ReadonlySet<string> = new Set(
   [
     invalidToken,

@@ -3,11 +3,11 @@
 /** The most that a page holds, in bytes of JSON. The page ends before the row that would pass it; a single row is always answered. */
 export const PAGE_BYTES = 1_048_576
 
-/** The most rows that are read by one query: a page of the default length and one more, which says whether there is another page. */
+/** Rows per query: a page of the default length and one more, which tells whether another page follows. */
 const PORTION = 51
 
 /**
- * A part of a list. `stoppedAt`: the search for rows ended at this place, because it had looked at many; more may follow.
+ * A part of a list. `stoppedAt`: the search stopped here after examining many rows; more may follow.
  */
 export interface Portion<Row> {
   rows: Row[]
@@ -41,5 +41,5 @@ export async function readPage<Row>(
   }
 }
 
-/** About how long a row is as JSON, for lists that are short or seldom read. */
+/** The size of a row as JSON, for lists that are short or rarely read. */
 export const jsonBytes = (row: object): number => Buffer.byteLength(JSON.stringify(row))

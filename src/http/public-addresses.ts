@@ -4,9 +4,9 @@ import { isIP, type LookupFunction } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import ipaddr from 'ipaddr.js'
 
-/** Which addresses a URL that somebody gave us may lead to. */
+/** Protection against SSRF: which addresses we connect to for a URL that a caller gave us. */
 
-/** How long an answer about IPv6 is waited for once the IPv4 addresses are known, in ms: some name servers never send one. */
+/** How long to wait for IPv6 addresses once the IPv4 addresses are known, in ms: some name servers never answer. */
 const IPV6_MS = 1_000
 
 /** The address or name is not on the public internet. The message is shown to the operator. */
@@ -16,7 +16,7 @@ export class NotPublic extends Error {
   }
 }
 
-/** Public as far as its range says, and yet served by the cloud's own network: Azure's metadata and Oracle's. */
+/** In public ranges, but served by the cloud's own network: metadata services of Azure and Oracle. */
 const INTERNAL = new Set(['168.63.129.16', '192.0.0.192'])
 
 /**

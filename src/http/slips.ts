@@ -9,8 +9,8 @@ declare module 'fastify' {
 }
 
 /**
- * Refuses a field of a JSON body that looks like a slip of one that the route knows, such as `refunds` or `ttlSeconds`: ignored, it
- * would move money otherwise than asked. Other unknown fields are ignored. Call it before the routes.
+ * Refuses fields of a JSON body that look like a misspelled field of the route, such as `refunds` or `ttlSeconds`: ignoring them would
+ * move money differently than the caller meant. Other unknown fields are ignored. Call it before adding routes.
  */
 export function refuseSlips(app: FastifyInstance): void {
   app.addHook('onRoute', (route) => {
@@ -31,7 +31,7 @@ export function refuseSlips(app: FastifyInstance): void {
   })
 }
 
-/** Pages and the webhooks of others take bodies that are not of our making. */
+/** Forms of pages and webhooks from other services are not described by our schemas. */
 const isOurs = ({ url }: RouteOptions) => url.startsWith('/api/') && !url.startsWith('/api/webhooks/')
 
 interface Schema {

@@ -10,10 +10,10 @@ import { inTime } from './deadline.ts'
 const RETRY_MS = 100
 
 /**
- * One request to Clerk's Backend API, in time, repeated once after a network failure, a 5xx or an answer that is not
- * Clerk's, and not sent at all while Clerk is down.
+ * Sends a request to Clerk's Backend API with a deadline. It is repeated once after a network failure, a 5xx or an answer that is not
+ * Clerk's, and not sent at all while the circuit breaker is open.
  * @param deadline ms since 1970
- * @param check what an answer has to be: a proxy in between may say anything with status 200
+ * @param check whether an answer has the expected form: a proxy in between may answer anything with status 200
  * @throws {ApiError} 503 identity_provider_unavailable, 429 rate_limited, 500 where our own key is wrong
  * @throws whatever else the SDK throws for a 4xx: `isRefusal` tells
  */

@@ -3,9 +3,9 @@ import { ApiError } from '../http/errors.ts'
 import { inTime } from './deadline.ts'
 
 /**
- * A cache of Clerk's JWKS. jose's createRemoteJWKSet does not serve: once its cache is older than cacheMaxAge, it waits for a
- * reload and fails with it, so known keys would stop working while Clerk is down. A failed reload has no cool-down, so
- * tokens with made-up key ids would call Clerk each time, and the 429 and 401 answers of Clerk's endpoint would be lost.
+ * A cache of Clerk's JWKS. jose's createRemoteJWKSet is not used, for three reasons. Once its cache is older than cacheMaxAge, it waits
+ * for a reload and fails if that fails, so known keys would stop working while Clerk is down. A failed reload has no cool-down, so each
+ * token with a made-up key id would call Clerk. It hides the 429 and 401 answers of Clerk's endpoint.
  */
 
 /** Keys older than this, in ms, are reloaded in the background; meanwhile they stay valid. */

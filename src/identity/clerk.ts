@@ -144,6 +144,21 @@ export function clerkIdentity(
     }
   }
 
+  async function peopleByEmail(email: string, deadline = answerBy()): Promise<string[]> {
+    try {
+      const { data } = await call(
+        () => clerk.users.getUserList({ emailAddress: [email], limit: 10 }),
+        deadline,
+        (answer) => Array.isArray(answer?.data),
+      )
+      return data.map(({ id }) => id)
+    } catch (error) {
+      // Text that is no e-mail address.
+      if (isRefusal(error) && (error.status === 400 || error.status === 422)) return []
+      throw isRefusal(error) ? providerUnavailable() : error
+    }
+  }
+
   /** verifyWebhook takes a Fetch Request and ignores its URL. */
   async function readWebhook(
     headers: IncomingHttpHeaders,
@@ -168,6 +183,7 @@ export function clerkIdentity(
     mint,
     oauthAccessTokens,
     oauthConnections,
+    peopleByEmail,
     ...(webhookSecret && { readWebhook: (headers, body) => readWebhook(headers, body, webhookSecret) }),
   }
 }

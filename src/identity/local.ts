@@ -77,6 +77,7 @@ export async function localIdentity(config: Config, db: Db): Promise<Omit<Identi
     mint,
     oauthAccessTokens,
     oauthConnections,
+    peopleByEmail: async (email) => [localClerkId(email)],
   }
 }
 

@@ -32,7 +32,7 @@ export interface OauthConnection {
   /** Name without `oauth_`, such as `x` */
   provider: string
   external_account_id: string
-  /** What the provider calls the account: a user name or an e-mail address; null: unknown */
+  /** The provider's name for the account: a user name or an e-mail address; null: unknown */
   name: string | null
   scopes: string[]
 }
@@ -60,7 +60,7 @@ export interface Identity {
   readonly issuer: string
   /** The cached claims of a token that was verified before and has not expired */
   known(token: string): Claims | undefined
-  /** Whether a token can be genuine, as far as its claims say, which are not verified: it is of this issuer and has not expired */
+  /** Whether the unverified claims of a token allow it to be genuine: it names this issuer and has not expired */
   plausible(token: string): boolean
   /**
    * Verifies signature, issuer and times of a session JWT (RFC 7519). Callers check azp, aud and sts. Here and below,
@@ -89,6 +89,11 @@ export interface Identity {
    * @throws {ApiError} 401 user_not_found; 429 rate_limited; 503 identity_provider_unavailable
    */
   oauthConnections(clerkId: string, deadline?: number): Promise<OauthConnection[]>
+  /**
+   * The Clerk ids of people with this e-mail address. The local identity derives one from it, even if nobody has signed in with it.
+   * @throws {ApiError} 429 rate_limited; 503 identity_provider_unavailable
+   */
+  peopleByEmail(email: string, deadline?: number): Promise<string[]>
   /**
    * Verifies and parses a webhook delivery. Absent: no webhook secret is configured.
    * @param body the raw body

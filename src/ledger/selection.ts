@@ -250,3 +250,13 @@ export async function numbersOf(
   const after = (moment: Date) => (found.find((one) => one.moment.getTime() === moment.getTime())?.seq ?? 0) + 1
   return { first: from ? after(from) : 1, before: to ? after(to) : Number.MAX_SAFE_INTEGER }
 }
+
+const entriesOf = statement<{ account_id: string; references: string[] }, EntryRow>(
+  'entries_of_references',
+  `select ${ENTRY_COLUMNS} from ledger_entries
+  where account_id = $account_id::uuid and reference = any($references::text[]) order by seq`,
+)
+
+/** Reads the entries of an account with these references, oldest first. */
+export const readEntriesOf = (db: Db, account_id: string, references: string[]): Promise<EntryRow[]> =>
+  entriesOf(db, { account_id, references })

@@ -1,7 +1,10 @@
 import { v7 as uuidv7 } from 'uuid'
-import { hashOf } from '../access/tokens.ts'
+import { hashOf, type Pats } from '../access/tokens.ts'
 import { statement } from '../db/statement.ts'
-import type { Db, Scope } from '../db/tables.ts'
+import type { BudgetPeriod, Db, Scope } from '../db/tables.ts'
+import { budgetTooWide, grantAmbiguous, grantNotFound, grantRequired } from '../http/catalogue.ts'
+import { inPeriod, isWithin, type Limits, resetsAt } from '../ledger/budgets.ts'
+import { type Ledger, limit } from '../ledger/operations.ts'
 import type { Target } from './clients.ts'
 
 /** What people have approved, and the codes that clients get for it. All times are the database's. */
@@ -21,27 +24,42 @@ export type Approval = Target & {
   scopes: Scope[]
 }
 
-type CodeRow = Approval & { id: string; grant_id: string; code_hash: string }
+/** What granting needs of the service. */
+export interface Granting {
+  db: Db
+  ledger: Ledger
+  pats: Pats
+}
 
-// Scopes that were approved before stay: the tokens that have them do as well. `array(select …)` takes no function of the time,
-// which a sharded Postgres refuses here.
-const approve = statement<CodeRow, { id: string }>(
-  'approve_grant',
-  `with approved as (
-    insert into grants (id, account_id, client_id, app_slug, resource, scopes)
-    values ($grant_id::uuid, $account_id::uuid, $client_id, $app_slug, $resource, $scopes::text[])
-    on conflict (account_id, client_id, resource) where revoked_at is null do update
-      set scopes = array(select distinct unnest(grants.scopes || excluded.scopes)), app_slug = excluded.app_slug
-    returning id
-  )
-  insert into authorizations (id, grant_id, code_hash, redirect_uri, code_challenge, scopes, expires_at)
-  select $id::uuid, approved.id, $code_hash, $redirect_uri, $code_challenge, $scopes::text[],
-    now() + interval '${CODE_SECONDS} seconds'
-  from approved
+// A new grant has no scopes until its budget stands.
+const open = statement<Target & { id: string; account_id: string; client_id: string }, { id: string }>(
+  'open_grant',
+  `insert into grants (id, account_id, client_id, app_slug, resource, scopes)
+  values ($id::uuid, $account_id::uuid, $client_id, $app_slug, $resource, '{}')
+  on conflict (account_id, client_id, resource) where revoked_at is null do update set app_slug = excluded.app_slug
   returning id`,
 )
 
-const approveAgain = statement<Omit<CodeRow, 'grant_id' | 'app_slug'>, { id: string }>(
+// Scopes that were approved before stay: the tokens that have them do as well. `array(select …)` takes no function of the time,
+// which a sharded Postgres refuses here.
+const widen = statement<{ id: string; scopes: Scope[] }, { id: string }>(
+  'widen_grant',
+  `update grants set scopes = array(select distinct unnest(scopes || $scopes::text[]) as scope order by scope)
+  where id = $id::uuid and revoked_at is null returning id`,
+)
+
+type CodeRow = Pick<Approval, 'redirect_uri' | 'code_challenge' | 'scopes'> & { id: string; code_hash: string }
+
+const insertCode = statement<CodeRow & { grant_id: string }, { id: string }>(
+  'approve_grant',
+  `insert into authorizations (id, grant_id, code_hash, redirect_uri, code_challenge, scopes, expires_at)
+  select $id::uuid, id, $code_hash, $redirect_uri, $code_challenge, $scopes::text[],
+    now() + interval '${CODE_SECONDS} seconds'
+  from grants where id = $grant_id::uuid and revoked_at is null
+  returning id`,
+)
+
+const approveAgain = statement<CodeRow & Omit<Approval, 'app_slug'>, { id: string }>(
   'approve_grant_again',
   `insert into authorizations (id, grant_id, code_hash, redirect_uri, code_challenge, scopes, expires_at)
   select $id::uuid, id, $code_hash, $redirect_uri, $code_challenge, $scopes::text[],
@@ -52,9 +70,39 @@ const approveAgain = statement<Omit<CodeRow, 'grant_id' | 'app_slug'>, { id: str
   returning id`,
 )
 
-/** Remembers that a person has approved a client, and makes its code. */
-export async function grant(db: Db, approval: Approval, code: string): Promise<void> {
-  await approve(db, { ...approval, id: uuidv7(), grant_id: uuidv7(), code_hash: hashOf(code) })
+/** A budget as a person chooses it. */
+export type Chosen = Pick<Limits, 'amount' | 'period'>
+type Change = { [Field in keyof Chosen]?: Chosen[Field] | undefined }
+
+/**
+ * Remembers that a person has approved something, with a budget, which replaces the one before; without one, that stays.
+ * @returns its id
+ */
+export async function allow(
+  { db, ledger, pats }: Granting,
+  approved: Target & { account_id: string; client_id: string; scopes: Scope[] },
+  budget: Chosen | undefined,
+): Promise<string> {
+  const { account_id, client_id, app_slug, resource, scopes } = approved
+  for (;;) {
+    const [grant] = await open(db, { id: uuidv7(), account_id, client_id, app_slug, resource })
+    const id = grant?.id ?? ''
+    // Tokens of the grant that are cached do not know of its first budget.
+    if (budget) await pats.revoking(account_id, () => limit(ledger, account_id, id, budget))
+    if ((await widen(db, { id, scopes })).length) return id
+    // It was revoked in between.
+  }
+}
+
+/** Approves a request of a client, and makes its code. */
+export async function approve(
+  service: Granting,
+  approval: Approval,
+  budget: Chosen | undefined,
+  code: string,
+): Promise<void> {
+  const grant_id = await allow(service, approval, budget)
+  await insertCode(service.db, { ...approval, id: uuidv7(), grant_id, code_hash: hashOf(code) })
 }
 
 /** Makes a code without asking, where the person has approved as much before. @returns whether that was so */
@@ -66,34 +114,164 @@ export async function grantAgain(db: Db, approval: Approval, code: string): Prom
 export interface Grant {
   id: string
   client_id: string
-  /** What the operator calls the client; null where it is no app any more */
+  /** What the operator calls the client; null where it is no app */
   name: string | null
+  /** The app that it is for */
+  app: string | null
   resource: string | null
   scopes: GrantScope[]
+  /** Credits; null: no limit */
+  budget: number | null
+  period: BudgetPeriod | null
+  /** In the period that is open now; null without a budget */
+  spent: number | null
+  resets_at: string | null
   created_at: Date
   last_used_at: Date | null
 }
 
-const liveGrants = statement<{ account_id: string }, Grant>(
-  'live_grants',
-  `select g.id, g.client_id, apps.name, g.resource, g.scopes, g.created_at, g.last_used_at
+type GrantRow = Omit<Grant, 'spent' | 'resets_at'> & { spent: number | null; period_start: number | null; now: number }
+
+const GRANT = `select g.id, g.client_id, apps.name, g.app_slug as app, g.resource, g.scopes, g.created_at, g.last_used_at,
+    b.amount as budget, b.period, b.spent, extract(epoch from b.period_start)::float8 * 1000 as period_start,
+    extract(epoch from now())::float8 * 1000 as now
   from grants g left join apps on apps.slug = g.client_id
-  where g.account_id = $account_id::uuid and g.revoked_at is null
-  order by g.created_at desc, g.id desc`,
+    left join budgets b on b.account_id = $account_id::uuid and b.id = g.id and b.amount is not null
+  where g.account_id = $account_id::uuid and g.revoked_at is null and g.scopes <> '{}'`
+
+const liveGrants = statement<{ account_id: string; before: string | null; most: number }, GrantRow>(
+  'live_grants',
+  `${GRANT} and ($before::uuid is null or g.id < $before::uuid) order by g.id desc limit $most::int`,
+)
+const liveGrant = statement<{ account_id: string; id: string }, GrantRow>('live_grant', `${GRANT} and g.id = $id::uuid`)
+
+const appGrant = statement<{ account_id: string; slug: string }, GrantRow>(
+  'app_grant',
+  `${GRANT} and g.client_id = $slug and g.resource is null and 'spend' = any (g.scopes)`,
 )
 
-/** The live grants of an account, newest first. */
-export const listGrants = (db: Db, accountId: string): Promise<Grant[]> => liveGrants(db, { account_id: accountId })
+function grantOf({ period_start, now, spent, budget, period, ...grant }: GrantRow): Grant {
+  const shown = { ...grant, budget, period }
+  if (budget === null || spent === null) return { ...shown, spent: null, resets_at: null }
+  const stored = { id: grant.id, amount: budget, period, apps: null, spent, low_told: false, exceeded_told: false }
+  const current = inPeriod({ ...stored, period_start: period_start ?? now }, now)
+  const reset = resetsAt(current, now)
+  return { ...shown, spent: current.spent, resets_at: reset === null ? null : new Date(reset).toISOString() }
+}
 
-const revoke = statement<{ account_id: string; id: string }, never>(
-  'revoke_grant',
-  `update grants set revoked_at = now() where account_id = $account_id::uuid and id = $id::uuid and revoked_at is null`,
+/** The most grants that one list has. */
+export const MAX_GRANTS = 100
+
+/** The live grants of an account, newest first. */
+export async function listGrants(
+  db: Db,
+  account_id: string,
+  { limit: most = MAX_GRANTS, before = null }: { limit?: number; before?: string | null | undefined } = {},
+): Promise<Grant[]> {
+  return (await liveGrants(db, { account_id, before, most })).map(grantOf)
+}
+
+/** One live grant of an account. @param id a UUID. @throws {ApiError} 404 grant_not_found */
+export async function readGrant(db: Db, account_id: string, id: string): Promise<Grant> {
+  const [row] = await liveGrant(db, { account_id, id })
+  if (!row) throw grantNotFound()
+  return grantOf(row)
+}
+
+/** The grant by which the server of an app spends, where the person gave it to the app itself. */
+export async function findAppGrant(db: Db, account_id: string, slug: string): Promise<Grant | undefined> {
+  const [row] = await appGrant(db, { account_id, slug })
+  return row && grantOf(row)
+}
+
+/** Where a grant's credits can go; null: anywhere, because its tokens open this service. */
+export const appsOf = ({ app, resource, scopes }: Pick<Grant, 'app' | 'resource' | 'scopes'>): string[] | null =>
+  resource === null && scopes.includes('account') ? null : app === null ? [] : [app]
+
+/** Whether a grant, or what is asked for, can spend credits at all. */
+export const maySpend = ({ resource, scopes }: { resource: string | null; scopes: readonly Scope[] }): boolean =>
+  scopes.includes('spend') || (resource === null && scopes.includes('account'))
+
+/**
+ * Changes a grant's budget; what it has spent stays.
+ * @param chosen `amount` null: no limit
+ * @throws {ApiError} 404 grant_not_found, 403 account_closed
+ */
+export async function changeBudget(
+  { db, ledger, pats }: Granting,
+  account_id: string,
+  id: string,
+  chosen: Change,
+): Promise<Grant> {
+  const grant = await readGrant(db, account_id, id)
+  const { amount, period } = chosen
+  const change = { ...(amount !== undefined && { amount }), ...(period !== undefined && { period }) }
+  await pats.revoking(account_id, () => limit(ledger, account_id, grant.id, change))
+  return readGrant(db, account_id, id)
+}
+
+const limitsOf = statement<{ account_id: string; ids: string[] }, Limits>(
+  'limits_of_caller',
+  'select amount, period, apps from budgets where account_id = $account_id::uuid and id = any ($ids::uuid[])',
 )
 
 /**
- * Ends a grant and all its tokens; again is no fault, nor is somebody else's: that stays.
- * @param id a UUID
+ * Refuses what would let a grant spend more than whoever asks for it may spend. A person may spend everything; a token as its budgets
+ * say. A budget may always be narrowed.
+ * @throws {ApiError} 403 budget_too_wide
  */
-export async function revokeGrant(db: Db, accountId: string, id: string): Promise<void> {
-  await revoke(db, { account_id: accountId, id })
+export async function checkWidth(
+  db: Db,
+  caller: { id: string; token_id: string | null; budget_ids: string[] },
+  grant: Grant,
+  { amount = grant.budget, period = grant.period }: Change,
+): Promise<void> {
+  if (caller.token_id === null || caller.budget_ids.length === 0) return
+  const apps = appsOf(grant)
+  const wanted: Limits = { amount, period: amount === null ? null : period, apps }
+  if (isWithin(wanted, { amount: grant.budget, period: grant.period, apps })) return
+  const own = await limitsOf(db, { account_id: caller.id, ids: caller.budget_ids })
+  if (!own.every((limits) => isWithin(wanted, limits))) throw budgetTooWide()
+}
+
+const spendable = statement<
+  { account_id: string; app_slug: string; grant_id: string | null },
+  { id: string; clerk_id: string }
+>(
+  'spendable_grants',
+  `select g.id, a.clerk_id from grants g join accounts a on a.id = g.account_id
+  where g.account_id = $account_id::uuid and g.app_slug = $app_slug and g.revoked_at is null and 'spend' = any (g.scopes)
+    and a.closed_at is null and ($grant_id::uuid is null or g.id = $grant_id::uuid)
+  order by g.id desc limit 20`,
+)
+
+/**
+ * The grant by which an app's server spends without the person's token.
+ * @param grant_id absent: the only one
+ * @throws {ApiError} 403 grant_required without one, also where the account does not exist; 409 grant_ambiguous
+ */
+export async function spendingGrant(
+  { db, publicUrl }: { db: Db; publicUrl: string },
+  asked: { account_id: string; app: string; grant_id: string | undefined },
+): Promise<{ id: string; clerk_id: string; grant_id: string }> {
+  const { account_id, app, grant_id } = asked
+  const [grant, ...others] = await spendable(db, { account_id, app_slug: app, grant_id: grant_id ?? null })
+  if (!grant) throw grantRequired(`${publicUrl}/grant?app=${app}`)
+  if (others.length) throw grantAmbiguous([grant, ...others].map(({ id }) => id))
+  return { id: account_id.toLowerCase(), clerk_id: grant.clerk_id, grant_id: grant.id }
+}
+
+const revoke = statement<{ account_id: string; id: string }, { id: string }>(
+  'revoke_grant',
+  `update grants set revoked_at = least(revoked_at, now()) where account_id = $account_id::uuid and id = $id::uuid returning id`,
+)
+
+/**
+ * Ends a grant and all its tokens; within `Pats.revoking` at once here, on other instances within 5 s. Jobs that hold credits go on.
+ * Again is no fault.
+ * @param id a UUID
+ * @throws {ApiError} 404 grant_not_found, also for somebody else's
+ */
+export async function revokeGrant(db: Db, account_id: string, id: string): Promise<void> {
+  if (!(await revoke(db, { account_id, id })).length) throw grantNotFound()
 }

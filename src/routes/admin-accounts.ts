@@ -8,11 +8,13 @@ import { administrator, refusals } from '../http/refusals.ts'
 import { entriesPage, jobsPage } from '../ledger/lists.ts'
 import { listGrants } from '../oauth/grants.ts'
 import { ACCOUNT_CURSOR, listAccounts, readAccount, SORTS } from '../operator/find-accounts.ts'
+import { searchAccounts } from '../operator/search.ts'
 import { purchasesPage } from '../payments/purchases.ts'
 import { purchaseOf } from '../payments/texts.ts'
 import { Account, Entry } from '../schemas/account.ts'
+import { Grant } from '../schemas/grants.ts'
 import { Job, JobStatus } from '../schemas/jobs.ts'
-import { AdminAccount, Grant } from '../schemas/operator.ts'
+import { AdminAccount } from '../schemas/operator.ts'
 import { Purchase } from '../schemas/payments.ts'
 import { ListQuery, NextCursor, oneOf, PageLimit, ref, Slug, Uuid } from '../schemas/primitives.ts'
 import { Token } from '../schemas/tokens.ts'
@@ -38,6 +40,14 @@ export const adminAccountRoutes: FastifyPluginAsyncTypebox = async (app) => {
           clerk_id: Type.Optional(
             Type.String({ pattern: CLERK_USER_ID, description: 'The Clerk user id: answers one account' }),
           ),
+          q: Type.Optional(
+            Type.String({
+              minLength: 1,
+              maxLength: 300,
+              description:
+                'Finds by Clerk id, account id, job id, id of a purchase or payment, reference of an entry, the last four characters of a token, or e-mail address. At most 50 accounts, without a cursor',
+            }),
+          ),
           negative: Type.Optional(Type.Boolean({ description: 'true: only those below zero, by account id' })),
           closed: Type.Optional(Type.Boolean({ description: 'true: only closed ones; false: only open ones' })),
           sort: Type.Optional(
@@ -62,10 +72,14 @@ export const adminAccountRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { clerk_id, limit, cursor, ...filter } = request.query
-      const other = Object.keys({ ...filter, ...(cursor && { cursor }) }).find((name) => !name.startsWith('_'))
-      if (clerk_id !== undefined && other) throw badField('clerk_id', `cannot be given with ${other}`)
+      const { clerk_id, q, limit, cursor, ...filter } = request.query
+      const [alone] = Object.entries({ clerk_id, q }).filter(([, value]) => value !== undefined)
+      const [other] = Object.keys({ ...filter, ...(cursor && { cursor }), ...(clerk_id && q && { q }) }).filter(
+        (name) => !name.startsWith('_'),
+      )
+      if (alone && other) throw badField(alone[0], `cannot be given with ${other}`)
       if (clerk_id !== undefined) return { account: await findAccount(app.db, accountIdOf(clerk_id)) }
+      if (q !== undefined) return { accounts: await searchAccounts(app, q, request.deadline), next_cursor: null }
       return listAccounts(app.db, filter, { limit, cursor })
     },
   )
@@ -194,7 +208,7 @@ export const adminAccountRoutes: FastifyPluginAsyncTypebox = async (app) => {
         params: byId,
         response: {
           200: Type.Object(
-            { grants: Type.Array(Grant), next_cursor: NextCursor },
+            { grants: Type.Array(ref(Grant)), next_cursor: NextCursor },
             { description: 'OK', examples: [{ grants: Grant.examples, next_cursor: null }] },
           ),
           ...refusals(administrator, accountNotFound),

@@ -1,5 +1,5 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
-import { requireAdmin } from '../access/caller.ts'
+import { requireAdminOrKey } from '../access/service-keys.ts'
 import {
   balanceOutOfRange,
   jobAlreadyEnded,
@@ -7,14 +7,27 @@ import {
   jobNotFound,
   referenceReused,
   refundExceedsCost,
+  tooManyAtOnce,
 } from '../http/catalogue.ts'
 import { administrator, jsonBody, refusals } from '../http/refusals.ts'
 import { MAX_CREDITS, MAX_REFUND_PARTS } from '../ledger/rules.ts'
 import { actorOf } from '../operator/actions.ts'
+import { JOBS_CURSOR, listAllJobs, readAnyJob } from '../operator/all-jobs.ts'
 import { endJob, refundJob } from '../operator/job-changes.ts'
 import { Account, Entry } from '../schemas/account.ts'
-import { Job } from '../schemas/jobs.ts'
-import { Credits, EXAMPLE_ID, EXAMPLE_TIME, ref, Uuid } from '../schemas/primitives.ts'
+import { Job, JobStatus } from '../schemas/jobs.ts'
+import { AdminJob } from '../schemas/operator.ts'
+import {
+  Credits,
+  EXAMPLE_ID,
+  EXAMPLE_TIME,
+  ListQuery,
+  NextCursor,
+  PageLimit,
+  ref,
+  Slug,
+  Uuid,
+} from '../schemas/primitives.ts'
 
 const REFUND_EXAMPLE = {
   ...{ seq: 7, kind: 'adjustment' as const, amount: 3, balance_after: 20, job_id: null },
@@ -29,7 +42,65 @@ const ENDED_EXAMPLE = {
 
 /** Jobs of others: what an administrator ends, and gives back. */
 export const adminJobRoutes: FastifyPluginAsyncTypebox = async (app) => {
-  app.addHook('onRequest', requireAdmin)
+  app.addHook('onRequest', requireAdminOrKey)
+
+  app.get(
+    '/api/admin/jobs',
+    {
+      config: { large: true },
+      schema: {
+        tags: ['Admin'],
+        operationId: 'listAllJobs',
+        summary: 'List the jobs of all accounts, or of one',
+        description:
+          'Newest first; jobs in progress (`status=started`, `overdue=true`) of all accounts by when their holds expire, the earliest first. A page can be shorter than `limit` while `next_cursor` is not null.',
+        querystring: ListQuery({
+          status: Type.Optional(JobStatus),
+          overdue: Type.Optional(
+            Type.Boolean({ description: 'true: only jobs in progress whose hold is past its time' }),
+          ),
+          app: Type.Optional({ ...Slug, description: 'Only jobs of this app' }),
+          account: Type.Optional({ ...Uuid, description: 'Only jobs of this account' }),
+          limit: PageLimit(50),
+          cursor: Type.Optional(
+            Type.String({ pattern: JOBS_CURSOR.source, description: 'next_cursor of the previous page' }),
+          ),
+        }),
+        response: {
+          200: Type.Object(
+            { jobs: Type.Array(ref(AdminJob)), next_cursor: NextCursor },
+            { description: 'OK. A page ends at 1 MiB', examples: [{ jobs: AdminJob.examples, next_cursor: null }] },
+          ),
+          ...refusals(administrator, tooManyAtOnce),
+        },
+      },
+    },
+    async (request) => {
+      const { limit, cursor, ...filter } = request.query
+      return listAllJobs(app.db, filter, { limit, cursor })
+    },
+  )
+
+  app.get(
+    '/api/admin/jobs/:id',
+    {
+      schema: {
+        tags: ['Admin'],
+        operationId: 'getAnyJob',
+        summary: 'Show a job of any account, and the entries that refund it',
+        description: 'The entries name the job as `corrects_job_id`.',
+        params: Type.Object({ id: Uuid }),
+        response: {
+          200: Type.Object(
+            { job: ref(AdminJob), refunds: Type.Array(ref(Entry)) },
+            { description: 'OK', examples: [{ job: AdminJob.examples[0], refunds: [REFUND_EXAMPLE] }] },
+          ),
+          ...refusals(administrator, jobNotFound),
+        },
+      },
+    },
+    async (request) => readAnyJob(app.db, request.params.id),
+  )
 
   app.post(
     '/api/admin/jobs/:id/refund',

@@ -1,14 +1,18 @@
 import { createHash } from 'node:crypto'
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
+import type { Static } from '@sinclair/typebox'
+import type { FastifyRequest } from 'fastify'
 import { configure } from 'safe-stable-stringify'
 import { v7 as uuidv7 } from 'uuid'
-import { callerOf, requireAccount } from '../access/caller.ts'
-import { appOfKey, readAppKey, requireAccountOrKey, settler } from '../access/settle-keys.ts'
+import { callerOf } from '../access/caller.ts'
+import { appOfKey, requireAccountOrKey, settler } from '../access/settle-keys.ts'
 import {
   accountClosed,
   appNotAllowed,
   badField,
   budgetExceeded,
+  grantAmbiguous,
+  grantRequired,
   idempotencyKeyReused,
   insufficientCredits,
   jobNotFound,
@@ -24,6 +28,7 @@ import { metadataText } from '../http/validation.ts'
 import { jobsPage } from '../ledger/lists.ts'
 import { reserve } from '../ledger/operations.ts'
 import { readJob } from '../ledger/read.ts'
+import { spendingGrant } from '../oauth/grants.ts'
 import { Job, JobStartRequest, JobStartResponse, JobStatus, readAccount, settleSecurity } from '../schemas/jobs.ts'
 import { ListQuery, periodFilter, ref, Slug, Uuid } from '../schemas/primitives.ts'
 
@@ -38,13 +43,14 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/api/jobs',
     {
-      onRequest: [requireAccount, readAppKey],
+      onRequest: requireAccountOrKey,
       schema: {
         tags: ['Jobs'],
+        security: settleSecurity,
         operationId: 'createJob',
         summary: 'Create job (reserve credits)',
         description:
-          'Reserves `cost_estimate` credits until the job is completed or failed, or until `expires_at`. With too few credits the answer is 402 and nothing is stored. Send an `Idempotency-Key` to repeat the request safely.',
+          "Reserves `cost_estimate` credits until the job is completed or failed, or until `expires_at`. With too few credits the answer is 402 and nothing is stored. Send an `Idempotency-Key` to repeat the request safely. The app's server may reserve without the person's token, with `X-App-Key` and `account_id`, where the person has allowed it to spend.",
         headers: Type.Object({
           'idempotency-key': Type.Optional(
             Type.String({
@@ -78,15 +84,17 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
             settleKeyRequired,
             settleKeyInvalid,
             settleKeyInBrowser,
+            grantRequired,
+            grantAmbiguous,
           ),
         },
       },
     },
     async (request, reply) => {
       const { app: slug, action, cost_estimate, metadata, ttl_seconds } = request.body
-      const caller = callerOf(request)
       const keyed = appOfKey(request)
       if (keyed !== null && keyed !== slug) throw settleKeyInvalid()
+      const caller = await spenderOf(request, request.body)
       const idempotency_key = request.headers['idempotency-key'] ?? null
       const { job_id, expires_at, status, replayed } = await reserve(app.ledger, caller, {
         job_id: uuidv7(),
@@ -191,4 +199,24 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
       return { job }
     },
   )
+
+  /**
+   * Whose credits are reserved: those of the person who asks, or of the person who has allowed the app to spend.
+   * @throws {ApiError} 400, 401, 403 grant_required, 409 grant_ambiguous
+   */
+  async function spenderOf(request: FastifyRequest, { account_id, grant_id }: Static<typeof JobStartRequest>) {
+    const { account_id: owner, key_of } = await settler(request, account_id)
+    if (key_of !== null && account_id !== undefined) {
+      const found = await spendingGrant(
+        { db: app.db, publicUrl: app.config.publicUrl },
+        { account_id, app: key_of, grant_id },
+      )
+      return { ...found, token_id: null, budget_ids: [found.grant_id] }
+    }
+    if (account_id !== undefined && account_id.toLowerCase() !== owner) {
+      throw badField('account_id', "is somebody else's: only an app's server may name it, with X-App-Key")
+    }
+    if (grant_id !== undefined) throw badField('grant_id', 'belongs beside X-App-Key and account_id')
+    return callerOf(request)
+  }
 }

@@ -2,6 +2,7 @@ import { Account, AppEntry, Entry, WalletResponse } from './account.ts'
 import { App } from './admin.ts'
 import { OAuthError } from './authorization-server.ts'
 import { ErrorBody, SessionUnauthorized } from './errors.ts'
+import { Grant } from './grants.ts'
 import {
   HeartbeatRequest,
   Job,
@@ -11,7 +12,7 @@ import {
   JobStartRequest,
   JobStartResponse,
 } from './jobs.ts'
-import { AdminAccount, AdminAction } from './operator.ts'
+import { AdminAccount, AdminAction, AdminJob } from './operator.ts'
 import { AutoTopup, Pack, Purchase, ServiceKey } from './payments.ts'
 import { UsageResponse, UsageRow, UsageSums } from './usage.ts'
 import { WebhookDelivery, WebhookEndpoint, WebhookMessage } from './webhooks.ts'
@@ -42,6 +43,8 @@ export const components = [
   ServiceKey,
   AdminAccount,
   AdminAction,
+  AdminJob,
+  Grant,
   UsageSums,
   UsageRow,
   UsageResponse,

@@ -29,6 +29,15 @@ export const JobStartRequest = Type.Object(
     ttl_seconds: Type.Optional(
       Ttl("How long the hold lasts unless the job ends or sends a heartbeat; default: the operator's setting (a day)"),
     ),
+    account_id: Type.Optional({
+      ...Uuid,
+      description:
+        'With X-App-Key: whose credits, where the person has allowed the app to spend them. Then no user token is needed',
+    }),
+    grant_id: Type.Optional({
+      ...Uuid,
+      description: 'With account_id: by which grant, as introspection said; needed only where there are several',
+    }),
   },
   {
     $id: 'JobStartRequest',

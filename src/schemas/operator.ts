@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import { Account } from './account.ts'
-import { GrantScopes } from './grants.ts'
+import { Job } from './jobs.ts'
 import { EXAMPLE_ID, EXAMPLE_TIME, Id, NullableTimestamp, nullable, oneOf, Timestamp } from './primitives.ts'
 
 /** What an operator reads across accounts. */
@@ -22,24 +22,9 @@ export const AdminAccount = Type.Object(
   },
 )
 
-export const Grant = Type.Object(
-  {
-    id: Id,
-    client_id: Type.String({ description: 'The program that the person approved' }),
-    name: nullable(Type.String({ description: 'What the operator calls it; null: it is not a registered app' })),
-    resource: nullable(Type.String({ description: 'The API that its tokens are for; null: this service' })),
-    scopes: GrantScopes,
-    created_at: Timestamp,
-    last_used_at: NullableTimestamp,
-  },
-  {
-    examples: [
-      {
-        ...{ id: EXAMPLE_ID, client_id: 'video', name: 'Video', resource: null, scopes: ['account'] },
-        ...{ created_at: EXAMPLE_TIME, last_used_at: null },
-      },
-    ],
-  },
+export const AdminJob = Type.Object(
+  { account_id: Id, ...Job.properties },
+  { $id: 'AdminJob', examples: [{ account_id: EXAMPLE_ID, ...(Job.examples[0] as (typeof Job)['static']) }] },
 )
 
 const State = nullable(Type.Unsafe<Record<string, unknown>>({ type: 'object', additionalProperties: true }))

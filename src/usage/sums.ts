@@ -78,12 +78,13 @@ const ofAccount = lazily((groups) =>
 )
 
 const ofAll = lazily((groups) =>
-  statement<Bounds, Row>(
+  statement<Bounds & { first: string; last: string }, Row>(
     `all_usage_by_${groups.join('_')}`,
     grouped(
       groups,
       `jobs ${groups.includes('plan') ? 'join accounts on accounts.id = jobs.account_id' : ''}
-        where jobs.created_at >= $from::timestamptz and jobs.created_at < $to::timestamptz`,
+        where jobs.id between $first::uuid and $last::uuid
+          and jobs.created_at >= $from::timestamptz and jobs.created_at < $to::timestamptz`,
     ),
   ),
 )
@@ -113,7 +114,7 @@ export const readUsage = async (db: Db, account_id: string, { from, to }: Period
 
 /** The same of all accounts. */
 export const readAllUsage = async (db: Db, { from, to }: Period, groups: readonly Group[]) =>
-  usageOf(await ofAll(groups)(db, { from, to }))
+  usageOf(await ofAll(groups)(db, { from, to, first: firstJobId(from), last: lastJobId(to) }))
 
 function usageOf(found: Row[]): Usage {
   const rows: SumRow[] = []

@@ -24,7 +24,9 @@ const SEMANTIC: Record<string, string[]> = {
   signInLocally: ['redirect_to'],
   createPurchase: ['return_to'],
   // One account, or a list; a list has its own cursors, and that of accounts below zero one order.
-  listAccounts: ['clerk_id', 'cursor', 'sort'],
+  listAccounts: ['clerk_id', 'q', 'cursor', 'sort'],
+  // Overdue is a state of jobs in progress, whose list has other cursors.
+  listAllJobs: ['overdue', 'cursor'],
   // What Stripe charges of a currency, and its prices.
   setPack: ['price', 'stripe_price_id'],
   // At least the price of the pack.
@@ -141,6 +143,7 @@ async function prepare(app: App, administrator: Person) {
     everywhere: { slug: [slug], app: [slug], clerk_id: [ada.clerkId], cost_estimate: [1, 5], actual_cost: [0, 1, 3] },
     of: {
       getJob: { id: running },
+      getAnyJob: { id: running },
       getAccount: ofAccount,
       listAccountEntries: ofAccount,
       listAccountJobs: ofAccount,

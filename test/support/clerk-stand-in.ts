@@ -49,6 +49,7 @@ export async function startClerk(t: Test, publicUrl = 'http://localhost:3000') {
   const sessions = new Map<string, { userId: string; status: string }>()
   const templates = new Set<string>()
   const users = new Map<string, Record<string, object[]>>()
+  const emails = new Map<string, string>()
 
   const server = createServer((request, response) => {
     answer(request, response).catch((error) => response.destroy(error))
@@ -76,12 +77,21 @@ export async function startClerk(t: Test, publicUrl = 'http://localhost:3000') {
     if (request.headers.authorization !== `Bearer ${secretKey}`) {
       return send(response, 401, errorBody('clerk_key_invalid', 'The provided Clerk Secret Key is invalid.'))
     }
-    const found = await resource(call)
+    const { searchParams } = new URL(request.url ?? '', 'http://clerk')
+    const found = await resource(call, searchParams)
     send(response, found ? 200 : 404, found ? JSON.stringify(found) : errorBody('resource_not_found', 'not found'))
   }
 
+  /** The SDK writes a list as `email_address` once for each value. */
+  function usersBy(query: URLSearchParams): string[] {
+    const asked = [...query.getAll('email_address'), ...query.getAll('email_address[]')]
+    return [...emails].filter(([email]) => asked.includes(email)).map(([, id]) => id)
+  }
+
   /** What Clerk would answer; undefined where there is none. */
-  async function resource(call: string): Promise<object | undefined> {
+  async function resource(call: string, query: URLSearchParams): Promise<object | undefined> {
+    if (call === 'GET /v1/users') return usersBy(query).map((id) => ({ object: 'user', id, external_accounts: [] }))
+    if (call === 'GET /v1/users/count') return { object: 'total_count', total_count: usersBy(query).length }
     if (call === 'GET /v1/jwks') return jwks
     const [, method, kind, id = '', below, name] =
       /^(\w+) \/v1\/(\w+)\/([^/]+)(?:\/(\w+)(?:\/(.+))?)?$/.exec(call) ?? []
@@ -131,6 +141,8 @@ export async function startClerk(t: Test, publicUrl = 'http://localhost:3000') {
     templates,
     /** User id → provider (`oauth_x`) → its tokens as Clerk lists them; `external_accounts` → these */
     users,
+    /** E-mail address → user id */
+    emails,
     token,
     /** A new user with a session that is active */
     signIn(): { sub: string; sid: string } {

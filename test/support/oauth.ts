@@ -52,10 +52,17 @@ export function clientOf(app: App, { client_id, redirect_uri }: { client_id: str
         headers: { ...(person && { cookie: person.cookie }) },
       }),
     /** Presses a button of the consent page, which has been in front for a while */
-    press: (person: Person, action: string, more: Fields = {}, headers: Fields = { origin: OURS }) =>
+    press: (person: Person, action: string, more: Fields = {}, headers: Fields = { origin: app.config.publicUrl }) =>
       app.inject({
         url: '/oauth/authorize',
-        ...form({ ...asked, account: person.id, in_front: 'yes', action, ...more }),
+        ...form({
+          ...asked,
+          account: person.id,
+          in_front: 'yes',
+          action,
+          ...(more.scope?.includes('spend') && { budget: '100' }),
+          ...more,
+        }),
         headers: { cookie: person.cookie, 'content-type': 'application/x-www-form-urlencoded', ...headers },
       }),
     async code(person: Person, more: Fields = {}): Promise<string> {

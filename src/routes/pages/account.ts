@@ -4,8 +4,9 @@ import { listTokens, MAX_TOKENS, revokeToken } from '../../access/tokens.ts'
 import { badField } from '../../http/catalogue.ts'
 import { readable } from '../../ledger/metadata.ts'
 import { readWallet } from '../../ledger/read.ts'
-import { listGrants, revokeGrant } from '../../oauth/grants.ts'
+import { listGrants, MAX_GRANTS } from '../../oauth/grants.ts'
 import { Uuid } from '../../schemas/primitives.ts'
+import { shownGrant } from './allowed-apps.ts'
 import { balanceChart, readDays } from './balance-chart.ts'
 import { fromOurPages, page, signedIn } from './page.ts'
 import { returnLink } from './return-link.ts'
@@ -22,20 +23,25 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         hide: true,
-        querystring: Type.Object({ before: Type.Optional(Uuid), tokens_before: Type.Optional(Uuid) }),
+        querystring: Type.Object({
+          before: Type.Optional(Uuid),
+          tokens_before: Type.Optional(Uuid),
+          grants_before: Type.Optional(Uuid),
+          fault: Type.Optional(Type.String({ maxLength: 100 })),
+        }),
       },
     },
     async (request, reply) => {
       const back = returnLink(request)
       const person = await signedIn(request, reply, back ? `/account?${back.query}` : request.url)
       if (!person) return reply
-      const { before, tokens_before } = request.query
+      const { before, tokens_before, grants_before } = request.query
       const [{ account }, jobs, days, tokens, grants] = await Promise.all([
         readWallet(app.db, person.id),
         readJobs(person.id, before),
         readDays(app.db, person.id),
         listTokens(app.db, person.id, { limit: MAX_TOKENS + 1, before: tokens_before }),
-        listGrants(app.db, person.id),
+        listGrants(app.db, person.id, { limit: MAX_GRANTS + 1, before: grants_before }),
       ])
       const { credits = 0, held = 0 } = account ?? {}
       return page(reply, 'account', {
@@ -60,13 +66,8 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
         })),
         older: jobs.length > JOBS_ON_A_PAGE ? jobs[JOBS_ON_A_PAGE - 1]?.id : undefined,
         paged: before !== undefined,
-        grants: grants.map((grant) => ({
-          ...grant,
-          name: shortText(grant.name, 100) ?? grant.client_id,
-          since: timeText(grant.created_at),
-          used: grant.last_used_at ? timeText(grant.last_used_at) : undefined,
-          may_oauth: grant.scopes.includes('oauth'),
-        })),
+        grants: grants.slice(0, MAX_GRANTS).map((grant) => shownGrant(grant, request.query.fault)),
+        older_grants: grants.length > MAX_GRANTS ? grants[MAX_GRANTS - 1]?.id : undefined,
         // An account may have more since before there was a limit.
         older_tokens: tokens.length > MAX_TOKENS ? tokens[MAX_TOKENS - 1]?.id : undefined,
         tokens: tokens.slice(0, MAX_TOKENS).map((token) => ({
@@ -93,20 +94,6 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
       if (!new RegExp(Uuid.pattern ?? '').test(id)) throw badField('id', 'is not the id of a token')
       await app.pats.revoking(person.id, () => revokeToken(app.db, person.id, id))
       return reply.redirect('/account#tokens', 303)
-    },
-  )
-
-  app.post(
-    '/account/revoke-app',
-    { onRequest: fromOurPages, schema: { hide: true, body: Type.Object({ id: Type.String() }) } },
-    async (request, reply) => {
-      const person = await signedIn(request, reply, '/account')
-      if (!person) return reply
-      const { id } = request.body
-      if (!new RegExp(Uuid.pattern ?? '').test(id))
-        throw badField('id', 'is not the id of an app that you have allowed')
-      await app.pats.revoking(person.id, () => revokeGrant(app.db, person.id, id))
-      return reply.redirect('/account#apps', 303)
     },
   )
 

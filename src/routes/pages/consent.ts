@@ -11,10 +11,11 @@ import {
   readRecipient,
 } from '../../oauth/authorization-request.ts'
 import { readForm } from '../../oauth/form.ts'
-import { grant, grantAgain } from '../../oauth/grants.ts'
+import { approve, grantAgain, maySpend } from '../../oauth/grants.ts'
 import { approvalDenied, badParameter, framed } from '../../oauth/problems.ts'
 import { isOnThisMachine } from '../../oauth/redirect-uris.ts'
 import { AuthorizationForm, AuthorizationQuery } from '../../schemas/authorization-server.ts'
+import { BudgetFault, type BudgetFields, budgetField, readBudget } from './budget-form.ts'
 import { fromOurPages, html, page, redirectSources, signedIn } from './page.ts'
 import { SCOPE_WORDS, shortText } from './words.ts'
 
@@ -82,16 +83,19 @@ export const consentPages: FastifyPluginAsyncTypebox = async (app) => {
       answering(request.body, reply, async (wanted) => {
         const person = await signedIn(request, reply, wanted.path)
         if (!person) return reply
-        const { action, account, sure, in_front } = readForm(request.body, ['action', 'account', 'sure', 'in_front'])
+        const form = readForm(request.body, ['action', 'account', 'sure', 'in_front', 'budget', 'period'])
+        const { action, account, sure, in_front } = form
         // Somebody else has signed in since the page was shown.
         if (account !== person.id) return consentPage(reply, person, wanted)
         if (action === 'deny') return refuse(reply, wanted, approvalDenied())
         if (action !== 'approve') return consentPage(reply, person, wanted)
-        if (sure !== 'yes' && (needsTick(wanted.asked) || in_front !== 'yes')) {
-          return consentPage(reply.code(400), person, wanted, 'Tick the box as well, if you want that.')
-        }
+        const faults = { tick: '', budget: '' }
+        if (sure !== 'yes' && (needsTick(wanted.asked) || in_front !== 'yes'))
+          faults.tick = 'Tick the box as well, if you want that.'
+        const budget = chosenBudget(form, wanted.asked, faults)
+        if (faults.tick || faults.budget) return consentPage(reply.code(400), person, wanted, { faults, form })
         const code = newCode()
-        await grant(app.db, approval(person, wanted), code)
+        await approve(app, approval(person, wanted), budget, code)
         return send(reply, wanted, { code })
       }),
   )
@@ -127,7 +131,12 @@ export const consentPages: FastifyPluginAsyncTypebox = async (app) => {
   const refuse = (reply: FastifyReply, recipient: Recipient, { code, message }: ApiError) =>
     send(reply, recipient, { error: code, error_description: message })
 
-  function consentPage(reply: FastifyReply, person: Person, wanted: Request, fault = '') {
+  function consentPage(
+    reply: FastifyReply,
+    person: Person,
+    wanted: Request,
+    { faults, form = {} }: { faults?: Faults; form?: BudgetFields } = {},
+  ) {
     const { client, redirect_uri, asked, path } = wanted
     const { host, pathname } = new URL(redirect_uri)
     const local = isOnThisMachine(redirect_uri)
@@ -156,8 +165,10 @@ export const consentPages: FastifyPluginAsyncTypebox = async (app) => {
         })),
         tick: needsTick(asked)
           ? `Yes, ${name} may use my connected services, such as X, on my behalf.`
-          : fault && `Yes, ${name} may use my account.`,
-        fault,
+          : faults?.tick && `Yes, ${name} may use my account.`,
+        fault: faults?.tick,
+        spends: maySpend(asked),
+        ...budgetField({ required: mustLimit(asked), given: form, fault: faults?.budget }),
         back: publicUrl + path,
       },
       { formTarget: redirectSources(redirect_uri) },
@@ -178,5 +189,27 @@ export const consentPages: FastifyPluginAsyncTypebox = async (app) => {
  * for what reaches beyond this service, the person ticks a box as well.
  */
 const needsTick = ({ scopes }: Asked): boolean => scopes.includes('oauth')
+
+/** What is wrong with what a person has sent; '': nothing */
+interface Faults {
+  tick: string
+  budget: string
+}
+
+/** The budget of a form; notes in `faults` what is wrong with it. A budget that is typed is a second step as well, so who lets a server spend must type one. */
+function chosenBudget(form: BudgetFields, asked: Asked, faults: Faults) {
+  if (!maySpend(asked)) return undefined
+  try {
+    const budget = readBudget(form)
+    if (!budget && mustLimit(asked)) faults.budget = 'Enter how many credits it may spend.'
+    return budget
+  } catch (error) {
+    if (!(error instanceof BudgetFault)) throw error
+    faults.budget = error.message
+    return undefined
+  }
+}
+
+const mustLimit = ({ scopes }: Asked): boolean => scopes.includes('spend')
 
 const newCode = () => randomBytes(32).toString('base64url')

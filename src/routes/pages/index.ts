@@ -5,12 +5,14 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fastifyView from '@fastify/view'
 import { Eta } from 'eta'
 import { accountPages } from './account.ts'
+import { allowedAppPages } from './allowed-apps.ts'
 import { buyPages } from './buy.ts'
 import { consentPages } from './consent.ts'
 import { consolePages } from './console/index.ts'
 import { creditHistoryPages } from './credit-history.ts'
 import { devicePages } from './device.ts'
 import { docPages } from './doc-pages.ts'
+import { grantPages } from './grant.ts'
 import { answerUnknown, sendErrorPage } from './page.ts'
 import { signinPages } from './signin.ts'
 
@@ -32,10 +34,12 @@ export const pageRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/', { schema: { hide: true } }, async (_, reply) => reply.redirect('/account', 303))
   await app.register(signinPages)
   await app.register(accountPages)
+  await app.register(allowedAppPages)
   await app.register(buyPages)
   await app.register(creditHistoryPages)
   await app.register(devicePages)
   await app.register(consentPages)
   await app.register(docPages)
   await app.register(consolePages)
+  await app.register(grantPages)
 }

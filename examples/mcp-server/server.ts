@@ -1,0 +1,99 @@
+import { createServer, type RequestListener } from 'node:http'
+import { toNodeHandler } from '@modelcontextprotocol/node'
+import {
+  createMcpHandler,
+  getOAuthProtectedResourceMetadataUrl,
+  hostHeaderValidationResponse,
+  McpServer,
+  OAuthError,
+  OAuthErrorCode,
+  oauthMetadataResponse,
+  requireBearerAuth,
+} from '@modelcontextprotocol/server'
+import { createFocus, FocusError } from '@thefocus/client'
+import * as z from 'zod'
+
+interface Settings {
+  focusUrl: string
+  /** The slug of the app, and its settle key, which is a secret */
+  app: string
+  appKey: string
+  /** Its own address, which the app has among its `resources` */
+  mcpUrl: string
+}
+
+/** An MCP server with a tool that costs credits. */
+export async function serve({ focusUrl, app, appKey, mcpUrl }: Settings) {
+  const resource = new URL(mcpUrl)
+  const focus = createFocus({ url: focusUrl, appKey })
+
+  // Who asks: the service says whose token it is. Nothing is cached, so a revoked token is refused at once.
+  async function verifyAccessToken(token: string) {
+    const asked = { method: 'POST', headers: { 'x-app-key': appKey }, body: new URLSearchParams({ token }) }
+    const told = await json(`${focusUrl}/oauth/introspect`, asked)
+    if (!told.active)
+      throw new OAuthError(OAuthErrorCode.InvalidToken, 'The token has ended, or is not for this server')
+    const { client_id: clientId, exp: expiresAt, scope, aud, sub: accountId, grant_id: grantId } = told
+    return {
+      token,
+      clientId,
+      scopes: scope.split(' '),
+      expiresAt,
+      resource: new URL(aud),
+      extra: { accountId, grantId },
+    }
+  }
+  const authenticate = requireBearerAuth({
+    verifier: { verifyAccessToken },
+    requiredScopes: ['spend'],
+    // A token for another server opens nothing here.
+    expectedResource: resource,
+    resourceMetadataUrl: getOAuthProtectedResourceMetadataUrl(resource),
+  })
+
+  // The tool: reserve, work, settle.
+  const mcp = createMcpHandler(() => {
+    const server = new McpServer({ name: 'haiku', version: '1.0.0' })
+    const description = 'Writes a haiku. Costs 3 credits.'
+    const inputSchema = z.object({ about: z.string().max(100) })
+    server.registerTool('haiku', { description, inputSchema }, async ({ about }, { http }) => {
+      const { accountId, grantId } = (http?.authInfo?.extra ?? {}) as { accountId: string; grantId: string }
+      const metadata = { description: `Haiku: ${about}` }
+      try {
+        const hold = { app, action: 'haiku', estimate: 3, accountId, grantId, metadata }
+        return say(await focus.withHold(hold, () => write(about)))
+      } catch (error) {
+        if (!(error instanceof FocusError)) throw error
+        // The person reads it, and can do something about it at that address.
+        const { buy_url, change_url, grant_url } = error.details
+        return { ...say(`${error.message} ${change_url ?? buy_url ?? grant_url ?? ''}`), isError: true }
+      }
+    })
+    return server
+  })
+
+  // Where clients learn who issues tokens, and the server itself.
+  const oauthMetadata = await json(`${focusUrl}/.well-known/oauth-authorization-server`)
+  const documents = { oauthMetadata, resourceServerUrl: resource, scopesSupported: ['spend'], resourceName: 'Haiku' }
+  async function answer(request: Request): Promise<Response> {
+    const other =
+      hostHeaderValidationResponse(request, [resource.hostname]) ?? oauthMetadataResponse(request, documents)
+    if (other) return other
+    if (new URL(request.url).pathname !== resource.pathname) return new Response('Not found', { status: 404 })
+    const authInfo = await authenticate(request)
+    return authInfo instanceof Response ? authInfo : mcp.fetch(request, { authInfo })
+  }
+  const handler = toNodeHandler({ fetch: answer }) as RequestListener
+  return createServer(handler).listen(Number(resource.port), '127.0.0.1')
+}
+
+const say = (text: string) => ({ content: [{ type: 'text' as const, text }] })
+
+const write = (about: string) => `Nothing but ${about}:\nthree credits are gone, and still\nthe old pond is still.`
+
+// biome-ignore lint/suspicious/noExplicitAny: the documents of both RFCs, as the service sends them
+async function json(url: string, init?: RequestInit): Promise<any> {
+  const reply = await fetch(url, init)
+  if (!reply.ok) throw new Error(`${url} answered ${reply.status}`)
+  return reply.json()
+}

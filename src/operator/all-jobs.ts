@@ -1,0 +1,168 @@
+import { NIL_ID } from '../accounts/account-id.ts'
+import { statement } from '../db/statement.ts'
+import type { Db, JobStatus } from '../db/tables.ts'
+import { badField, jobNotFound } from '../http/catalogue.ts'
+import { jsonBytes, PAGE_BYTES } from '../http/pages.ts'
+import { jobsPage, type Page } from '../ledger/lists.ts'
+import { type JobRow, readJob } from '../ledger/read.ts'
+import { MAX_REFUND_PARTS, refundReference } from '../ledger/rules.ts'
+import { type EntryRow, readEntriesOf } from '../ledger/selection.ts'
+
+/** Jobs of all accounts. Every list follows an index; where only some of its rows match a filter, a page reads a bounded number of them. */
+
+/** Rows that are read for one page where only some of them match. */
+const MOST_READ = 10_000
+/** The most rows of a page, and one more. */
+const FULL_PAGE = 201
+
+export interface AllJobsFilter {
+  app?: string | undefined
+  status?: JobStatus | undefined
+  /** Only jobs in progress whose hold is past its time */
+  overdue?: boolean | undefined
+  account?: string | undefined
+}
+
+export type AccountJob = JobRow & { account_id: string }
+
+interface Place {
+  account_id: string
+  id: string
+  /** Of holds: the time of their expiry, in microseconds */
+  micros: number | null
+}
+
+interface Found extends Place {
+  /** The row at which reading has stopped, and not one that matches */
+  is_end: boolean
+}
+
+type Window = { app: string | null; status: string | null; count: number }
+
+/** The rows of a window that match, and its last row where there may be more behind it. */
+const windowed = (
+  rows: string,
+  order: string,
+  reversed: string,
+  most: number,
+) => `with read as materialized (${rows} limit ${most})
+  select account_id, id, micros, false as is_end from (
+    select * from read where ($app::text is null or app_slug = $app) and ($status::text is null or status = $status)
+    order by ${order} limit $count::int) as matching
+  union all
+  select account_id, id, micros, true from (select * from read order by ${reversed} limit 1) as last
+  where (select count(*) from read) = ${most}`
+
+function byId(name: string, condition: string, most: number) {
+  const rows = `select account_id, id, app_slug, status, null::bigint as micros from jobs
+    where ${condition} and id < $before::uuid order by id desc`
+  return statement<Window & { before: string }, Found>(`all_jobs_${name}`, windowed(rows, 'id desc', 'id', most))
+}
+
+function byExpiry(name: string, condition: string) {
+  const rows = `select account_id, id, app_slug, status, expires_at, (extract(epoch from expires_at) * 1000000)::bigint as micros
+    from jobs where status = 'started' and actual_cost = 0 and ${condition}
+      and (expires_at, account_id, id) > (to_timestamp(0) + $micros::bigint * interval '1 microsecond', $account_id::uuid, $id::uuid)
+    order by expires_at, account_id, id`
+  const order = 'expires_at, account_id, id'
+  return statement<Window & { micros: string; account_id: string; id: string }, Found>(
+    `all_jobs_${name}`,
+    windowed(rows, order, 'expires_at desc, account_id desc, id desc', MOST_READ),
+  )
+}
+
+const readers = {
+  newest: byId('newest', 'true', FULL_PAGE),
+  matching: byId('matching', 'true', MOST_READ),
+  failed: byId('failed', `status = 'failed'`, MOST_READ),
+  started: byExpiry('started', 'true'),
+  overdue: byExpiry('overdue', 'expires_at <= now()'),
+}
+
+/** For tests that EXPLAIN the statements. */
+export const JOB_READS = Object.values(readers)
+
+/** Where a list goes on: an id; for holds before it the time of their expiry, in microseconds, and their account. */
+export const JOBS_CURSOR =
+  /^(?:(-?[0-9]{1,17})_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})_)?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/
+
+const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
+
+/**
+ * A page of jobs. Jobs in progress come by the expiry of their holds, the earliest first; all others newest first. A page may be short of
+ * `limit`, or empty, though there are more.
+ * @throws {ApiError} 400 for a cursor of another list, or for `overdue` with another status
+ */
+export async function listAllJobs(
+  db: Db,
+  filter: AllJobsFilter,
+  { limit = 50, cursor }: Page,
+): Promise<{ jobs: AccountJob[]; next_cursor: string | null }> {
+  const { app, overdue = false, account } = filter
+  if (overdue && filter.status !== undefined && filter.status !== 'started')
+    throw badField('overdue', 'is only for jobs with status started')
+  const status = overdue ? 'started' : filter.status
+  const isHolds = status === 'started' && account === undefined
+  const [, micros, holder, id] = JOBS_CURSOR.exec(cursor ?? '') ?? []
+  if (cursor !== undefined && (id === undefined || (micros !== undefined) !== isHolds))
+    throw badField('cursor', 'is not of this list')
+
+  if (account !== undefined) {
+    const { jobs, next_cursor } = await jobsPage(db, account, { app, status }, { limit, cursor })
+    const due = jobs.filter(({ expires_at }) => !overdue || new Date(expires_at) <= new Date())
+    return { jobs: due.map((job) => ({ account_id: account, ...job })), next_cursor }
+  }
+  const asked = { app: app ?? null, status: status ?? null, count: limit + 1 }
+  const after = { micros: micros ?? FIRST_MICROS, account_id: holder ?? NIL_ID, id: id ?? NIL_ID }
+  const found = isHolds
+    ? await readers[overdue ? 'overdue' : 'started'](db, { ...asked, ...after })
+    : await readers[readerOf(app, status)](db, { ...asked, before: id ?? LAST_ID })
+  const matching = found.filter(({ is_end }) => !is_end).toSorted(isHolds ? earlierFirst : newerFirst)
+  const page = matching.slice(0, limit)
+  const jobs = await readAll(db, page)
+  const isCut = jobs.length < page.length || matching.length > limit
+  const end = isCut ? page[jobs.length - 1] : found.find(({ is_end }) => is_end)
+  return { jobs, next_cursor: end ? cursorOf(end) : null }
+}
+
+/** Before every expiry. */
+const FIRST_MICROS = '-99999999999999999'
+
+const readerOf = (app: string | undefined, status: JobStatus | undefined) =>
+  status === 'failed' ? 'failed' : app === undefined && status === undefined ? 'newest' : 'matching'
+
+const newerFirst = (a: Place, b: Place) => (a.id < b.id ? 1 : -1)
+const earlierFirst = (a: Place, b: Place) =>
+  Number(a.micros) - Number(b.micros) || (`${a.account_id} ${a.id}` < `${b.account_id} ${b.id}` ? -1 : 1)
+
+const cursorOf = ({ micros, account_id, id }: Place) => (micros === null ? id : `${micros}_${account_id}_${id}`)
+
+/** The jobs at these places, up to 1 MiB of them. One that has gone on meanwhile is shown as it is now. */
+async function readAll(db: Db, places: Place[]): Promise<AccountJob[]> {
+  const found = await Promise.all(places.map(({ account_id, id }) => readJob(db, account_id, id)))
+  const jobs: AccountJob[] = []
+  let bytes = 0
+  for (const [n, job] of found.entries()) {
+    if (!job) continue
+    bytes += jsonBytes(job)
+    if (jobs.length > 0 && bytes > PAGE_BYTES) break
+    jobs.push({ account_id: places[n]?.account_id ?? '', ...job })
+  }
+  return jobs
+}
+
+const ownerOf = statement<{ id: string }, { account_id: string }>(
+  'owner_of_job',
+  'select account_id from jobs where id = $id::uuid limit 1',
+)
+
+/** A job by its id alone, and the entries that refund it. @throws {ApiError} 404 job_not_found */
+export async function readAnyJob(db: Db, id: string): Promise<{ job: AccountJob; refunds: EntryRow[] }> {
+  const [owner] = await ownerOf(db, { id })
+  const job = owner && (await readJob(db, owner.account_id, id))
+  if (!job) throw jobNotFound()
+  const { account_id } = owner
+  const references = Array.from({ length: MAX_REFUND_PARTS }, (_, n) => refundReference(job.id, n + 1))
+  const refunds = job.refunded > 0 ? await readEntriesOf(db, account_id, references) : []
+  return { job: { account_id, ...job }, refunds }
+}

@@ -1,0 +1,81 @@
+import type { FastifyInstance } from 'fastify'
+import { accountIdOf, CLERK_USER_ID } from '../accounts/account-id.ts'
+import { statement } from '../db/statement.ts'
+import { type AccountRow, readAccounts } from './find-accounts.ts'
+
+/** Finds accounts by whatever an operator has at hand. Every look-up follows an index. */
+
+/** The most accounts that a search answers. */
+const MOST_FOUND = 50
+
+export type FoundBy = 'account_id' | 'clerk_id' | 'email' | 'job_id' | 'token' | 'reference' | 'purchase_id'
+
+type Named = { account_id: string }
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+const PERSON = new RegExp(CLERK_USER_ID)
+
+const byJob = statement<{ id: string }, Named>(
+  'search_jobs',
+  'select account_id from jobs where id = $id::uuid limit 10',
+)
+
+const byPurchase = statement<{ id: string }, Named>(
+  'search_purchases',
+  'select account_id from purchases where id = $id::uuid limit 10',
+)
+
+const byLastFour = statement<{ last_four: string }, Named>(
+  'search_tokens',
+  `select account_id from tokens where last_four = $last_four group by account_id limit ${MOST_FOUND}`,
+)
+
+// What the payment provider calls a payment stands behind its name in our references.
+const byReference = statement<{ references: string[] }, Named>(
+  'search_references',
+  `select account_id from ledger_entries
+  where reference = any($references::text[]) and reference is not null and kind <> 'starter_grant' limit ${MOST_FOUND}`,
+)
+
+const byPayment = statement<{ id: string }, Named>(
+  'search_payments',
+  `select account_id from purchases where payment_id = $id
+  union all select account_id from purchases where checkout_id = $id limit ${MOST_FOUND}`,
+)
+
+/** For tests that EXPLAIN the statements. */
+export const SEARCHES = [byJob, byPurchase, byLastFour, byReference, byPayment]
+
+/**
+ * Accounts by Clerk id, account id, job id, id of a purchase or payment, reference of an entry, the last four characters of a token, or
+ * e-mail address.
+ * @throws {ApiError} 503 identity_provider_unavailable, for an e-mail address
+ */
+export async function searchAccounts(
+  { db, identity }: Pick<FastifyInstance, 'db' | 'identity'>,
+  given: string,
+  deadline?: number,
+): Promise<(AccountRow & { found_by: FoundBy })[]> {
+  const text = given.trim()
+  const lookups: [FoundBy, Promise<Named[]>][] = [
+    ['reference', byReference(db, { references: [text, `stripe:${text}`, `local:${text}`] })],
+    ['purchase_id', byPayment(db, { id: text })],
+  ]
+  if (UUID.test(text)) {
+    lookups.push(['account_id', Promise.resolve([{ account_id: text.toLowerCase() }])])
+    lookups.push(['job_id', byJob(db, { id: text })], ['purchase_id', byPurchase(db, { id: text })])
+  }
+  if (PERSON.test(text)) lookups.push(['clerk_id', Promise.resolve([{ account_id: accountIdOf(text) }])])
+  if (/^[0-9A-Za-z]{4}$/.test(text)) lookups.push(['token', byLastFour(db, { last_four: text })])
+  if (/^\S+@\S+$/.test(text)) lookups.push(['email', peopleBy(identity.peopleByEmail(text, deadline))])
+
+  const found = new Map<string, FoundBy>()
+  const results = await Promise.all(lookups.map(async ([by, rows]) => [by, await rows] as const))
+  for (const [by, rows] of results)
+    for (const { account_id } of rows) if (!found.has(account_id)) found.set(account_id, by)
+  const accounts = await readAccounts(db, [...found.keys()].slice(0, MOST_FOUND))
+  return accounts.map((account) => ({ ...account, found_by: found.get(account.id) as FoundBy }))
+}
+
+const peopleBy = async (clerkIds: Promise<string[]>): Promise<Named[]> =>
+  (await clerkIds).map((clerkId) => ({ account_id: accountIdOf(clerkId) }))
