@@ -41,9 +41,9 @@ import type { Payments } from './payments/types.ts'
 import { adminRoutes } from './routes/admin.ts'
 import { adminAccountRoutes } from './routes/admin-accounts.ts'
 import { adminAppRoutes } from './routes/admin-apps.ts'
-import { adminAuditRoutes } from './routes/admin-audit.ts'
 import { adminJobRoutes } from './routes/admin-jobs.ts'
 import { adminKeyRoutes } from './routes/admin-keys.ts'
+import { adminOverviewRoutes } from './routes/admin-overview.ts'
 import { adminWebhookMessageRoutes } from './routes/admin-webhook-messages.ts'
 import { adminWebhookRoutes } from './routes/admin-webhooks.ts'
 import { authRoutes } from './routes/auth.ts'
@@ -222,7 +222,7 @@ export async function buildApp(
   await app.register(adminAppRoutes)
   await app.register(adminJobRoutes)
   await app.register(adminKeyRoutes)
-  await app.register(adminAuditRoutes)
+  await app.register(adminOverviewRoutes)
   await app.register(packRoutes)
   await app.register(purchaseRoutes)
   await app.register(webhookRoutes)

@@ -1024,6 +1024,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show credits and holds of all accounts, what needs attention, and the last thirty days
+         * @description Sums over all accounts are gathered every minute, on a large database less often; `gathered_at` says when.
+         */
+        get: operations["getOverview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/audit": {
         parameters: {
             query?: never;
@@ -2280,6 +2300,123 @@ export interface components {
             created_at: string;
             /** Format: date-time */
             updated_at: string;
+        };
+        /**
+         * @example {
+         *       "gathered_at": "2026-11-21T12:00:00.000Z",
+         *       "accounts": 120,
+         *       "closed_accounts": 2,
+         *       "credits": 4200,
+         *       "held": 35,
+         *       "negative_accounts": 1,
+         *       "overdue_holds": 0,
+         *       "overdue_seconds": 0,
+         *       "webhooks": {
+         *         "waiting": 0,
+         *         "dead": 0,
+         *         "late_endpoints": 0,
+         *         "oldest_seconds": 0
+         *       },
+         *       "purchases": [
+         *         {
+         *           "currency": "usd",
+         *           "count": 12,
+         *           "credits": 1200,
+         *           "amount": 6000
+         *         }
+         *       ],
+         *       "last_verify": {
+         *         "at": "2026-11-21T12:00:00.000Z",
+         *         "ok": true,
+         *         "checks": 15,
+         *         "broken": []
+         *       },
+         *       "days": [
+         *         {
+         *           "day": "2026-11-21",
+         *           "granted": 120,
+         *           "taken": 0,
+         *           "held": 80,
+         *           "spent": 61,
+         *           "started": 3,
+         *           "completed": 20,
+         *           "failed": 1,
+         *           "expired": 0,
+         *           "purchases": 1,
+         *           "credits_bought": 100
+         *         }
+         *       ]
+         *     }
+         */
+        Overview: {
+            /**
+             * Format: date-time
+             * @description Of `accounts`, `closed_accounts`, `credits`, `held` and today; the rest is of now
+             */
+            gathered_at: string;
+            accounts: number;
+            closed_accounts: number;
+            /** @description Spendable credits of all accounts */
+            credits: number;
+            /** @description What jobs in progress hold */
+            held: number;
+            /** @description Open accounts below zero; counted up to 100,000 */
+            negative_accounts: number;
+            /** @description Jobs in progress past their time; counted up to 100,000 */
+            overdue_holds: number;
+            /** @description How long the most overdue of them is past its time */
+            overdue_seconds: number;
+            webhooks: {
+                /** @description Messages that are not delivered yet */
+                waiting: number;
+                /** @description Messages that were given up */
+                dead: number;
+                /** @description Endpoints whose oldest message has been waiting for more than five minutes */
+                late_endpoints: number;
+                /** @description How long the oldest message has been waiting */
+                oldest_seconds: number;
+            };
+            /** @description Paid within thirty days, by currency */
+            purchases: {
+                currency: string;
+                count: number;
+                credits: number;
+                /** @description In the currency's minor unit: 500 is $5.00, and ¥500 */
+                amount: number;
+            }[];
+            /** @description The last check of the ledger; null: none */
+            last_verify: {
+                /** Format: date-time */
+                at: string;
+                ok: boolean;
+                checks: number;
+                broken: string[];
+            } | null;
+            /** @description Thirty days, the last one is today */
+            days: {
+                /**
+                 * Format: date
+                 * @description UTC
+                 */
+                day: string;
+                /** @description Given to accounts: starter credits, top-ups, grants, adjustments, refunds */
+                granted: number;
+                /** @description Taken from accounts by adjustments and refunds of purchases */
+                taken: number;
+                /** @description What the jobs created that day reserved */
+                held: number;
+                /** @description What they have cost so far */
+                spent: number;
+                /** @description Jobs created that day that are in progress */
+                started: number;
+                completed: number;
+                /** @description But for those that expired */
+                failed: number;
+                expired: number;
+                /** @description Paid that day */
+                purchases: number;
+                credits_bought: number;
+            }[];
         };
         /**
          * @example {
@@ -8168,6 +8305,8 @@ export interface operations {
                      *       "checks": [
                      *         {
                      *           "name": "credits equal the sum of the entries",
+                     *           "meaning": "The account shows and spends another balance than its history adds up to.",
+                     *           "remedy": "Entries are the truth: set the total of the account to their sum, in a transaction, after select … for update of the account.",
                      *           "violations": 0,
                      *           "examples": []
                      *         }
@@ -8183,6 +8322,10 @@ export interface operations {
                             examples: {
                                 [key: string]: unknown;
                             }[];
+                            /** @description What it means where it does not hold */
+                            meaning: string;
+                            /** @description What to do then */
+                            remedy: string;
                         }[];
                     };
                 };
@@ -10814,6 +10957,166 @@ export interface operations {
                     "application/json": {
                         /** @enum {string} */
                         error: "service_key_not_found";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Requests allowed in a window */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests left in this window */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the next window */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+        };
+    };
+    getOverview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "overview": {
+                     *         "gathered_at": "2026-11-21T12:00:00.000Z",
+                     *         "accounts": 120,
+                     *         "closed_accounts": 2,
+                     *         "credits": 4200,
+                     *         "held": 35,
+                     *         "negative_accounts": 1,
+                     *         "overdue_holds": 0,
+                     *         "overdue_seconds": 0,
+                     *         "webhooks": {
+                     *           "waiting": 0,
+                     *           "dead": 0,
+                     *           "late_endpoints": 0,
+                     *           "oldest_seconds": 0
+                     *         },
+                     *         "purchases": [
+                     *           {
+                     *             "currency": "usd",
+                     *             "count": 12,
+                     *             "credits": 1200,
+                     *             "amount": 6000
+                     *           }
+                     *         ],
+                     *         "last_verify": {
+                     *           "at": "2026-11-21T12:00:00.000Z",
+                     *           "ok": true,
+                     *           "checks": 15,
+                     *           "broken": []
+                     *         },
+                     *         "days": [
+                     *           {
+                     *             "day": "2026-11-21",
+                     *             "granted": 120,
+                     *             "taken": 0,
+                     *             "held": 80,
+                     *             "spent": 61,
+                     *             "started": 3,
+                     *             "completed": 20,
+                     *             "failed": 1,
+                     *             "expired": 0,
+                     *             "purchases": 1,
+                     *             "credits_bought": 100
+                     *           }
+                     *         ]
+                     *       }
+                     *     }
+                     */
+                    "application/json": {
+                        overview: components["schemas"]["Overview"];
+                    };
+                };
+            };
+            /** @description Bad request; `field` names the field that is wrong, if there is one */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request";
+                        /** @description The field that is wrong, as sent */
+                        field?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Unauthorized; `signin_url` is where to sign in */
+            401: {
+                headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "not_signed_in" | "invalid_token" | "token_expired" | "token_revoked" | "token_not_active_yet" | "session_pending";
+                        signin_url: string;
+                    } & WithRequired<components["schemas"]["SessionUnauthorized"], "error" | "signin_url">;
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "not_an_administrator";
+                        /** @description The scope that the token lacks */
+                        scope?: string;
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };

@@ -23,6 +23,7 @@ endJob P /api/admin/jobs/{id}/end
 createServiceKey P /api/admin/keys
 listServiceKeys G /api/admin/keys
 revokeServiceKey D /api/admin/keys/{id}
+getOverview G /api/admin/overview
 listActions G /api/admin/audit
 setPack Ur /api/admin/packs/{slug}
 removePack D /api/admin/packs/{slug}

@@ -1021,6 +1021,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show credits and holds of all accounts, what needs attention, and the last thirty days
+         * @description Sums over all accounts are gathered every minute, on a large database less often; `gathered_at` says when.
+         */
+        get: operations["getOverview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/audit": {
         parameters: {
             query?: never;
@@ -2265,6 +2285,123 @@ export interface components {
             created_at: string;
             /** Format: date-time */
             updated_at: string;
+        };
+        /**
+         * @example {
+         *       "gathered_at": "2026-11-21T12:00:00.000Z",
+         *       "accounts": 120,
+         *       "closed_accounts": 2,
+         *       "credits": 4200,
+         *       "held": 35,
+         *       "negative_accounts": 1,
+         *       "overdue_holds": 0,
+         *       "overdue_seconds": 0,
+         *       "webhooks": {
+         *         "waiting": 0,
+         *         "dead": 0,
+         *         "late_endpoints": 0,
+         *         "oldest_seconds": 0
+         *       },
+         *       "purchases": [
+         *         {
+         *           "currency": "usd",
+         *           "count": 12,
+         *           "credits": 1200,
+         *           "amount": 6000
+         *         }
+         *       ],
+         *       "last_verify": {
+         *         "at": "2026-11-21T12:00:00.000Z",
+         *         "ok": true,
+         *         "checks": 15,
+         *         "broken": []
+         *       },
+         *       "days": [
+         *         {
+         *           "day": "2026-11-21",
+         *           "granted": 120,
+         *           "taken": 0,
+         *           "held": 80,
+         *           "spent": 61,
+         *           "started": 3,
+         *           "completed": 20,
+         *           "failed": 1,
+         *           "expired": 0,
+         *           "purchases": 1,
+         *           "credits_bought": 100
+         *         }
+         *       ]
+         *     }
+         */
+        Overview: {
+            /**
+             * Format: date-time
+             * @description Of `accounts`, `closed_accounts`, `credits`, `held` and today; the rest is of now
+             */
+            gathered_at: string;
+            accounts: number;
+            closed_accounts: number;
+            /** @description Spendable credits of all accounts */
+            credits: number;
+            /** @description What jobs in progress hold */
+            held: number;
+            /** @description Open accounts below zero; counted up to 100,000 */
+            negative_accounts: number;
+            /** @description Jobs in progress past their time; counted up to 100,000 */
+            overdue_holds: number;
+            /** @description How long the most overdue of them is past its time */
+            overdue_seconds: number;
+            webhooks: {
+                /** @description Messages that are not delivered yet */
+                waiting: number;
+                /** @description Messages that were given up */
+                dead: number;
+                /** @description Endpoints whose oldest message has been waiting for more than five minutes */
+                late_endpoints: number;
+                /** @description How long the oldest message has been waiting */
+                oldest_seconds: number;
+            };
+            /** @description Paid within thirty days, by currency */
+            purchases: {
+                currency: string;
+                count: number;
+                credits: number;
+                /** @description In the currency's minor unit: 500 is $5.00, and ¥500 */
+                amount: number;
+            }[];
+            /** @description The last check of the ledger; null: none */
+            last_verify: {
+                /** Format: date-time */
+                at: string;
+                ok: boolean;
+                checks: number;
+                broken: string[];
+            } | null;
+            /** @description Thirty days, the last one is today */
+            days: {
+                /**
+                 * Format: date
+                 * @description UTC
+                 */
+                day: string;
+                /** @description Given to accounts: starter credits, top-ups, grants, adjustments, refunds */
+                granted: number;
+                /** @description Taken from accounts by adjustments and refunds of purchases */
+                taken: number;
+                /** @description What the jobs created that day reserved */
+                held: number;
+                /** @description What they have cost so far */
+                spent: number;
+                /** @description Jobs created that day that are in progress */
+                started: number;
+                completed: number;
+                /** @description But for those that expired */
+                failed: number;
+                expired: number;
+                /** @description Paid that day */
+                purchases: number;
+                credits_bought: number;
+            }[];
         };
         /**
          * @example {
@@ -3779,6 +3916,10 @@ export interface operations {
                             examples: {
                                 [key: string]: unknown;
                             }[];
+                            /** @description What it means where it does not hold */
+                            meaning: string;
+                            /** @description What to do then */
+                            remedy: string;
                         }[];
                     };
                 };
@@ -4352,6 +4493,28 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    getOverview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        overview: components["schemas"]["Overview"];
+                    };
+                };
             };
         };
     };
@@ -5135,6 +5298,7 @@ export interface ErrorCodes {
     createServiceKey: 'account_closed' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
     listServiceKeys: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked';
     revokeServiceKey: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'service_key_not_found' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked';
+    getOverview: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked';
     listActions: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
     listPacks: 'database_unavailable' | 'internal_error' | 'invalid_request' | 'local_identity' | 'overloaded' | 'rate_limited';
     setPack: 'account_closed' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'payments_unavailable' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
@@ -5160,4 +5324,4 @@ export interface ErrorCodes {
     authorize: never;
 }
 /** Operations of administrators. */
-export type AdminOperationId = 'getTotalUsage' | 'adjustCredits' | 'revokeAccountTokens' | 'closeAccount' | 'eraseAccount' | 'verifyLedger' | 'listAccounts' | 'getAccount' | 'listAccountEntries' | 'listAccountJobs' | 'listAccountTokens' | 'listAccountGrants' | 'listAccountPurchases' | 'setApp' | 'listApps' | 'listAllJobs' | 'getAnyJob' | 'refundJob' | 'endJob' | 'createServiceKey' | 'listServiceKeys' | 'revokeServiceKey' | 'listActions' | 'setPack' | 'removePack' | 'createWebhookEndpoint' | 'listWebhookEndpoints' | 'getWebhookEndpoint' | 'updateWebhookEndpoint' | 'deleteWebhookEndpoint' | 'rotateWebhookSecret' | 'sendTestWebhook' | 'listWebhookDeliveries' | 'listDeadWebhookMessages' | 'replayWebhookMessages' | 'dismissDeadWebhookMessages';
+export type AdminOperationId = 'getTotalUsage' | 'adjustCredits' | 'revokeAccountTokens' | 'closeAccount' | 'eraseAccount' | 'verifyLedger' | 'listAccounts' | 'getAccount' | 'listAccountEntries' | 'listAccountJobs' | 'listAccountTokens' | 'listAccountGrants' | 'listAccountPurchases' | 'setApp' | 'listApps' | 'listAllJobs' | 'getAnyJob' | 'refundJob' | 'endJob' | 'createServiceKey' | 'listServiceKeys' | 'revokeServiceKey' | 'getOverview' | 'listActions' | 'setPack' | 'removePack' | 'createWebhookEndpoint' | 'listWebhookEndpoints' | 'getWebhookEndpoint' | 'updateWebhookEndpoint' | 'deleteWebhookEndpoint' | 'rotateWebhookSecret' | 'sendTestWebhook' | 'listWebhookDeliveries' | 'listDeadWebhookMessages' | 'replayWebhookMessages' | 'dismissDeadWebhookMessages';

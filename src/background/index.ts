@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { LOOK_EVERY_MS } from '../http/overload.ts'
+import { gatherDueTotals } from '../operator/totals.ts'
 import { topUpDue } from '../payments/auto-topup.ts'
 import type { Payments } from '../payments/types.ts'
 import { cleanUpWebhooks } from '../webhooks/retention.ts'
@@ -41,6 +42,11 @@ function tasks(app: FastifyInstance): Task[] {
       everyMs: 60_000,
       failure: 'could not expire overdue holds',
       run: async (signal) => metrics.expired(await sweepHolds(db, ledger, { onFailure, signal })),
+    },
+    {
+      everyMs: 60_000,
+      failure: 'could not gather the totals of the overview',
+      run: () => gatherDueTotals(db, 60_000),
     },
     ...(payments ? paymentTasks(payments) : []),
     {

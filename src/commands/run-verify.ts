@@ -1,6 +1,7 @@
 import { processConfig } from '../config.ts'
 import { connect } from '../db/connect.ts'
 import { type Verification, verify } from '../ledger/verify.ts'
+import { keepCheck } from '../operator/verification.ts'
 import { rethrow, runCommand } from './run-command.ts'
 
 /**
@@ -10,7 +11,9 @@ import { rethrow, runCommand } from './run-command.ts'
 await runCommand(async () => {
   const db = await connect(processConfig().database, { lostConnection: () => {}, lostFolder: rethrow })
   try {
-    return report(await verify(db))
+    const result = await verify(db)
+    await keepCheck(db, result).catch((error) => console.error(`The result is not in the overview: ${error.message}`))
+    return report(result)
   } finally {
     await db.destroy()
   }
@@ -22,12 +25,12 @@ function report({ ok, checks }: Verification): number {
     return 0
   }
   const broken = checks
-    .map(({ name, violations, examples }, i) => ({ check: `${i + 1}. ${name}`, violations, examples }))
+    .map(({ name, ...check }, i) => ({ check: `${i + 1}. ${name}`, ...check }))
     .filter(({ violations }) => violations > 0)
   console.error(`The ledger is broken: ${broken.length} of ${checks.length} checks do not hold. See docs/ledger.md.`)
   console.table(broken.map(({ check, violations }) => ({ check, violations })))
-  for (const { check, examples } of broken) {
-    console.log(`\n${check}, for example:`)
+  for (const { check, examples, meaning, remedy } of broken) {
+    console.log(`\n${check}\n   ${meaning}\n   What to do: ${remedy}\n   For example:`)
     console.table(examples)
   }
   return 1

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Db } from '../db/tables.ts'
+import { EXPLANATIONS, type Explanation } from './explanations.ts'
 import { PAYMENTS } from './rules.ts'
 
 /** What a check looks at may take minutes on a large ledger; requests have 5 s. In ms. */
@@ -175,6 +176,9 @@ export interface Verification {
     violations: number
     /** The first of them */
     examples: Record<string, unknown>[]
+    /** What it means where it is broken, and what to do */
+    meaning: string
+    remedy: string
   }[]
 }
 
@@ -203,7 +207,11 @@ export async function verify(db: Db): Promise<Verification> {
           .execute(trx)
         for (const [nth, name] of names.entries()) {
           const mine = rows.filter((row) => row.nth === nth)
-          results.push({ name, violations: mine[0]?.total ?? 0, examples: mine.map(({ row }) => row) })
+          const { meaning, remedy } = EXPLANATIONS[name] as Explanation
+          results.push({
+            ...{ name, violations: mine[0]?.total ?? 0, examples: mine.map(({ row }) => row) },
+            ...{ meaning, remedy },
+          })
         }
       }
       return results

@@ -51,6 +51,8 @@ export async function readRecipient(app: FastifyInstance, given: unknown, addres
 }
 
 export interface Asked extends Target {
+  /** What the operator calls the owner of the resource; null: it is this service */
+  app_name: string | null
   scopes: Scope[]
   code_challenge: string
 }
@@ -71,12 +73,12 @@ export async function readAsked(app: FastifyInstance, client: Client, given: unk
   const scopes = readScopes(form.scope, GRANT_SCOPES)
   if (!scopes) throw invalidScope(GRANT_SCOPES)
   const { resource, owner } = await resourceOf(app, form.resource)
-  const app_slug = owner ?? client.app_slug
+  const app_slug = owner?.slug ?? client.app_slug
   // It opens the providers' tokens, which are at this service alone.
   if (resource !== null && scopes.includes('oauth')) throw invalidScope(['account', 'spend'])
   // It lets the server of an app spend: there must be one.
   if (app_slug === null && scopes.includes('spend')) throw invalidScope(['account', 'oauth'])
-  return { resource, app_slug, scopes, code_challenge }
+  return { resource, app_slug, app_name: owner?.name ?? null, scopes, code_challenge }
 }
 
 /** The client's address with our answer: `code` or `error`, with `state` and, against mix-ups, `iss` (RFC 9207). */

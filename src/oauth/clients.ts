@@ -39,9 +39,9 @@ export async function clientOf(
   return { ...client, calls_itself: null }
 }
 
-const findOwner = statement<{ resource: string }, { slug: string }>(
+const findOwner = statement<{ resource: string }, { slug: string; name: string }>(
   'find_resource_owner',
-  'select slug from apps where resources @> array[$resource::text] order by slug limit 1',
+  'select slug, coalesce(name, slug) as name from apps where resources @> array[$resource::text] order by slug limit 1',
 )
 
 /** What a token is for (RFC 8707). */
@@ -59,12 +59,12 @@ export type Target = {
 export async function resourceOf(
   { config, db }: Pick<FastifyInstance, 'config' | 'db'>,
   given: string | undefined,
-): Promise<{ resource: string | null; owner: string | null }> {
+): Promise<{ resource: string | null; owner: { slug: string; name: string } | null }> {
   const resource = given === undefined ? config.publicUrl : canonicalResource(given)
   if (resource === config.publicUrl) return { resource: null, owner: null }
   const [owner] = resource === undefined ? [] : await findOwner(db, { resource })
   if (!owner || resource === undefined) throw invalidTarget()
-  return { resource, owner: owner.slug }
+  return { resource, owner }
 }
 
 /**

@@ -20,24 +20,25 @@ const openHolds = statement<None, Counted>(
   from (select id from jobs where status = 'started' and actual_cost = 0 limit ${MAX_COUNT}) as held`,
 )
 
-const overdueHolds = statement<None, Counted>(
+export const countOverdue = statement<None, Counted>(
   'gauge_overdue',
-  `select 0 as count, extract(epoch from now() - min(expires_at)) as oldest
-  from jobs where status = 'started' and actual_cost = 0 and expires_at < now()`,
+  `select count(*), extract(epoch from now() - min(expires_at)) as oldest
+  from (select expires_at from jobs where status = 'started' and actual_cost = 0 and expires_at < now()
+    order by expires_at limit ${MAX_COUNT}) as overdue`,
 )
 
 // Closed accounts are left out: nobody collects what they owe. An index on accounts.credits would prevent HOT updates, so candidates
 // come from an index on the append-only entries.
-const negativeAccounts = statement<None, Counted>(
+export const countNegative = statement<None, Counted>(
   'gauge_negative',
   `select count(*), null::float8 as oldest from accounts
   where credits < 0 and closed_at is null and id in (select account_id from ledger_entries where balance_after < 0 limit ${MAX_COUNT})`,
 )
 
 /** For tests that EXPLAIN the statements. */
-export const GAUGES = [openHolds, overdueHolds, negativeAccounts, ...WEBHOOK_GAUGES]
+export const GAUGES = [openHolds, countOverdue, countNegative, ...WEBHOOK_GAUGES]
 
-const READ = { holds: openHolds, overdue: overdueHolds, negative: negativeAccounts }
+const READ = { holds: openHolds, overdue: countOverdue, negative: countNegative }
 type Read = Record<keyof typeof READ, Counted> & { webhooks: WebhookState }
 
 /** Registers the gauges. While the database does not answer in time they are absent, and `focus_database_up` is 0. */

@@ -11,16 +11,20 @@ import {
   wouldGoNegative,
 } from '../http/catalogue.ts'
 import { administrator, jsonBody, refusals } from '../http/refusals.ts'
+import { EXPLANATIONS, type Explanation } from '../ledger/explanations.ts'
 import { MAX_CREDITS } from '../ledger/rules.ts'
-import { verify } from '../ledger/verify.ts'
 import { closeForOperator, eraseForOperator, revokeAllTokens } from '../operator/account-changes.ts'
 import { actorOf } from '../operator/actions.ts'
 import { adjustCredits } from '../operator/job-changes.ts'
+import { checkLedger } from '../operator/verification.ts'
 import { Account, Entry } from '../schemas/account.ts'
 import { AdjustmentKind } from '../schemas/admin.ts'
 import { ref } from '../schemas/primitives.ts'
 
 const ClerkId = Type.String({ pattern: CLERK_USER_ID, description: 'The Clerk user id' })
+
+const CHECK = 'credits equal the sum of the entries'
+const CHECK_EXAMPLE = { name: CHECK, ...(EXPLANATIONS[CHECK] as Explanation) }
 
 const Reason = Type.Optional(Type.String({ minLength: 1, maxLength: 1000, description: 'For the audit log' }))
 
@@ -32,9 +36,6 @@ const serviceKeyErrors = [serviceKeyInvalid, serviceKeyInBrowser]
 export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
   // Routes with a `serviceScope` take a service key, too.
   app.addHook('onRequest', requireAdminOrKey)
-  /** The check of the ledger that is under way: it reads everything, so there is one at a time. */
-  let checking: ReturnType<typeof verify> | undefined
-
   app.post(
     '/api/admin/credits',
     {
@@ -190,25 +191,20 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
                   examples: Type.Array(
                     Type.Unsafe<Record<string, unknown>>({ type: 'object', additionalProperties: true }),
                   ),
+                  meaning: Type.String({ description: 'What it means where it does not hold' }),
+                  remedy: Type.String({ description: 'What to do then' }),
                 }),
               ),
             },
             {
               description: 'ok: no check found a violation',
-              examples: [
-                { ok: true, checks: [{ name: 'credits equal the sum of the entries', violations: 0, examples: [] }] },
-              ],
+              examples: [{ ok: true, checks: [{ ...CHECK_EXAMPLE, violations: 0, examples: [] }] }],
             },
           ),
           ...refusals(administrator),
         },
       },
     },
-    () => {
-      checking ??= verify(app.db).finally(() => {
-        checking = undefined
-      })
-      return checking
-    },
+    () => checkLedger(app.db),
   )
 }

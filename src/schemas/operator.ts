@@ -1,7 +1,18 @@
 import { Type } from '@sinclair/typebox'
 import { Account } from './account.ts'
 import { Job } from './jobs.ts'
-import { EXAMPLE_ID, EXAMPLE_TIME, Id, NullableTimestamp, nullable, oneOf, Timestamp } from './primitives.ts'
+import { Money } from './payments.ts'
+import {
+  Credits,
+  EXAMPLE_ID,
+  EXAMPLE_TIME,
+  Id,
+  NullableTimestamp,
+  nullable,
+  oneOf,
+  SignedCredits,
+  Timestamp,
+} from './primitives.ts'
 
 /** What an operator reads across accounts. */
 
@@ -53,6 +64,73 @@ export const AdminAction = Type.Object(
         ...{ id: EXAMPLE_ID, created_at: EXAMPLE_TIME, action: 'setApp', target: 'app video', account_id: null },
         ...{ administrator: { id: EXAMPLE_ID, clerk_id: 'user_2abc' }, via: 'console', token_id: null, reason: null },
         ...{ before: { starter_credits: 20 }, after: { starter_credits: 50 } },
+      },
+    ],
+  },
+)
+
+const Count = (description?: string) => Type.Integer({ minimum: 0, ...(description && { description }) })
+
+const DAY = {
+  day: Type.String({ format: 'date', description: 'UTC' }),
+  granted: Credits({ description: 'Given to accounts: starter credits, top-ups, grants, adjustments, refunds' }),
+  taken: Credits({ description: 'Taken from accounts by adjustments and refunds of purchases' }),
+  held: Credits({ description: 'What the jobs created that day reserved' }),
+  spent: Credits({ description: 'What they have cost so far' }),
+  started: Count('Jobs created that day that are in progress'),
+  completed: Count(),
+  failed: Count('But for those that expired'),
+  expired: Count(),
+  purchases: Count('Paid that day'),
+  credits_bought: Credits(),
+}
+
+export const Overview = Type.Object(
+  {
+    gathered_at: Type.Unsafe<string>({
+      ...Timestamp,
+      description: 'Of `accounts`, `closed_accounts`, `credits`, `held` and today; the rest is of now',
+    }),
+    accounts: Count(),
+    closed_accounts: Count(),
+    credits: SignedCredits({ description: 'Spendable credits of all accounts' }),
+    held: Credits({ description: 'What jobs in progress hold' }),
+    negative_accounts: Count('Open accounts below zero; counted up to 100,000'),
+    overdue_holds: Count('Jobs in progress past their time; counted up to 100,000'),
+    overdue_seconds: Count('How long the most overdue of them is past its time'),
+    webhooks: Type.Object({
+      waiting: Count('Messages that are not delivered yet'),
+      dead: Count('Messages that were given up'),
+      late_endpoints: Count('Endpoints whose oldest message has been waiting for more than five minutes'),
+      oldest_seconds: Count('How long the oldest message has been waiting'),
+    }),
+    purchases: Type.Array(
+      Type.Object({ currency: Type.String(), count: Count(), credits: Credits(), amount: Money() }),
+      { description: 'Paid within thirty days, by currency' },
+    ),
+    last_verify: nullable(
+      Type.Object(
+        { at: Timestamp, ok: Type.Boolean(), checks: Count(), broken: Type.Array(Type.String()) },
+        { description: 'The last check of the ledger; null: none' },
+      ),
+    ),
+    days: Type.Array(Type.Object(DAY), { description: 'Thirty days, the last one is today' }),
+  },
+  {
+    $id: 'Overview',
+    examples: [
+      {
+        ...{ gathered_at: EXAMPLE_TIME, accounts: 120, closed_accounts: 2, credits: 4200, held: 35 },
+        ...{ negative_accounts: 1, overdue_holds: 0, overdue_seconds: 0 },
+        webhooks: { waiting: 0, dead: 0, late_endpoints: 0, oldest_seconds: 0 },
+        purchases: [{ currency: 'usd', count: 12, credits: 1200, amount: 6000 }],
+        last_verify: { at: EXAMPLE_TIME, ok: true, checks: 15, broken: [] },
+        days: [
+          {
+            ...{ day: '2026-11-21', granted: 120, taken: 0, held: 80, spent: 61, started: 3, completed: 20, failed: 1 },
+            ...{ expired: 0, purchases: 1, credits_bought: 100 },
+          },
+        ],
       },
     ],
   },

@@ -50,14 +50,16 @@ t.test('the defaults in docs/configuration.md are those of the service', async (
   }
 })
 
-t.test('docs/ledger.md lists the invariants of verify, with their names and numbers', async (t) => {
+t.test('docs/ledger.md lists the invariants of verify, with what each means and what to do', async (t) => {
   const { admin } = await start(t)
-  const { checks } = (await (await admin()).get('/api/admin/verify')).json() as { checks: { name: string }[] }
+  const { checks } = (await (await admin()).get('/api/admin/verify')).json() as {
+    checks: { name: string; meaning: string; remedy: string }[]
+  }
   const section = sectionOf(await read('docs/ledger.md'), '## The invariants')
-  const listed = [...section.matchAll(/^(\d+)\. \*\*(.+?)\*\*/gm)]
+  const listed = [...section.matchAll(/^\d+\. .+/gm)].map(([line]) => line.replaceAll('`', ''))
   t.strictSame(
-    listed.map(([, number, name]) => `${number}. ${name}`),
-    checks.map(({ name }, i) => `${i + 1}. ${name}`),
+    listed,
+    checks.map(({ name, meaning, remedy }, i) => `${i + 1}. **${name}**. ${meaning} *What to do:* ${remedy}`),
   )
 })
 

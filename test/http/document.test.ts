@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
+import { allow } from '../../src/oauth/grants.ts'
 import { logIn, newAddress, startLogin } from '../support/device.ts'
 import { operations } from '../support/document.ts'
 import { allowedRequest, type Drawn, forbiddenRequests } from '../support/requests.ts'
@@ -37,6 +38,9 @@ const SEMANTIC: Record<string, string[]> = {
   // At most 400 days, in order.
   getUsage: ['from', 'to'],
   getTotalUsage: ['from', 'to'],
+  // Beside an app's key; a period needs a budget.
+  createJob: ['account_id', 'grant_id'],
+  changeGrant: ['period'],
   // Either credits or percent: the requests that are drawn do not count properties.
   setApp: ['max_overage'],
   // Without a key, the caller's own.
@@ -134,6 +138,11 @@ async function prepare(app: App, administrator: Person) {
       const key = { name: 'Payment server', scopes: ['topup'] }
       return (await administrator.post('/api/admin/keys', key)).json().key.id as string
     })
+  const grants = () =>
+    few(() => {
+      const asked = { account_id: administrator.id, client_id: unique('client'), app_slug: slug, resource: null }
+      return allow(app, { ...asked, scopes: ['spend'] }, { amount: 5, period: 'day' })
+    })
   await logIn(app, administrator)
   const { tokens } = (await administrator.get('/api/tokens')).json()
   const [running, waiting, kept] = await Promise.all([jobs(), logins(), endpoints()])
@@ -156,6 +165,8 @@ async function prepare(app: App, administrator: Person) {
       endJob: { id: await jobs(), account_id: [administrator.id] },
       closeAccount: { clerk_id: [bob.clerkId] },
       refundJob: { id: await ended(), account_id: [administrator.id], amount: [1], part: [1, 2] },
+      changeGrant: { id: await grants() },
+      revokeGrant: { id: await grants() },
       revokeToken: { id: tokens.map(({ id }: { id: string }) => id) },
       pollDeviceLogin: { device_code: waiting.map(({ device_code }) => device_code) },
       pollDeviceLoginByQuery: { device_code: (await logins()).map(({ device_code }) => device_code) },

@@ -153,7 +153,8 @@ t.test('a client with a document logs people in; it is named by its host, and as
   t.equal(statusCode, 200)
   t.ok(body.indexOf(host) > 0 && body.indexOf(host) < body.indexOf('calls itself'), 'the host comes first')
   t.notMatch(body, '<script>alert(1)')
-  const tokens = await client.logIn(ada)
+  t.match((await client.press(ada, 'approve')).body, /Enter how many credits/, 'nobody has registered it')
+  const tokens = await client.logIn(ada, { budget: '5' })
   t.match((await client.refresh(tokens.refresh_token)).statusCode, 200)
   t.equal((await client.visit(ada)).statusCode, 200, 'asked again')
   t.equal(registered.state.asked, 1, 'it was fetched once')
@@ -175,7 +176,7 @@ t.test(
     const registered = await serveDocument(t)
     const ada = await before.person()
     const first = clientOf(before.app, registered)
-    const code = await first.code(ada)
+    const code = await first.code(ada, { budget: '5' })
     const { code_verifier } = first
     registered.state.document.redirect_uris = ['https://attacker.example.com/callback']
     // An instance that has read nothing yet.

@@ -141,9 +141,13 @@ export async function verify(focus: Focus): Promise<void> {
       ],
       broken,
     )
-    for (const { name, examples } of broken) {
+    for (const { name, examples, meaning, remedy } of broken) {
       print(line``)
-      print(line`${bold(line`${name}`)}, for example:`)
+      print(line`${bold(line`${name}`)}`)
+      // A server of an earlier release explains nothing.
+      if (meaning) print(line`${meaning}`)
+      if (remedy) print(line`What to do: ${remedy}`)
+      print(line`For example:`)
       const titles = [...new Set(examples.flatMap(Object.keys))]
       await printTable(
         titles.map((title) => ({ title, value: (row: Record<string, unknown>) => cell(row[title]) })),

@@ -92,7 +92,7 @@ export const consentPages: FastifyPluginAsyncTypebox = async (app) => {
         const faults = { tick: '', budget: '' }
         if (sure !== 'yes' && (needsTick(wanted.asked) || in_front !== 'yes'))
           faults.tick = 'Tick the box as well, if you want that.'
-        const budget = chosenBudget(form, wanted.asked, faults)
+        const budget = chosenBudget(form, wanted, faults)
         if (faults.tick || faults.budget) return consentPage(reply.code(400), person, wanted, { faults, form })
         const code = newCode()
         await approve(app, approval(person, wanted), budget, code)
@@ -158,7 +158,7 @@ export const consentPages: FastifyPluginAsyncTypebox = async (app) => {
         local,
         place: local ? `a program on this computer (${host})` : `${host}${pathname === '/' ? '' : pathname}`,
         resource: asked.resource,
-        owner: asked.resource === null ? undefined : asked.app_slug,
+        owner: asked.resource === null ? undefined : shortText(asked.app_name, 100),
         scopes: asked.scopes.map((scope) => ({
           scope,
           words: asked.resource !== null && scope === 'account' ? 'See who you are' : SCOPE_WORDS[scope],
@@ -168,7 +168,7 @@ export const consentPages: FastifyPluginAsyncTypebox = async (app) => {
           : faults?.tick && `Yes, ${name} may use my account.`,
         fault: faults?.tick,
         spends: maySpend(asked),
-        ...budgetField({ required: mustLimit(asked), given: form, fault: faults?.budget }),
+        ...budgetField({ required: mustLimit(wanted), given: form, fault: faults?.budget }),
         back: publicUrl + path,
       },
       { formTarget: redirectSources(redirect_uri) },
@@ -196,12 +196,12 @@ interface Faults {
   budget: string
 }
 
-/** The budget of a form; notes in `faults` what is wrong with it. A budget that is typed is a second step as well, so who lets a server spend must type one. */
-function chosenBudget(form: BudgetFields, asked: Asked, faults: Faults) {
-  if (!maySpend(asked)) return undefined
+/** The budget of a form; notes in `faults` what is wrong with it. A budget that is typed is a second step as well, so who lets a server or somebody unregistered spend must type one. */
+function chosenBudget(form: BudgetFields, wanted: Request, faults: Faults) {
+  if (!maySpend(wanted.asked)) return undefined
   try {
     const budget = readBudget(form)
-    if (!budget && mustLimit(asked)) faults.budget = 'Enter how many credits it may spend.'
+    if (!budget && mustLimit(wanted)) faults.budget = 'Enter how many credits it may spend.'
     return budget
   } catch (error) {
     if (!(error instanceof BudgetFault)) throw error
@@ -210,6 +210,8 @@ function chosenBudget(form: BudgetFields, asked: Asked, faults: Faults) {
   }
 }
 
-const mustLimit = ({ scopes }: Asked): boolean => scopes.includes('spend')
+/** Who is not registered gets no credits without a limit either. */
+const mustLimit = ({ client, asked }: Request): boolean =>
+  asked.scopes.includes('spend') || (client.app_slug === null && maySpend(asked))
 
 const newCode = () => randomBytes(32).toString('base64url')

@@ -3,12 +3,34 @@ import { requireAdminOrKey } from '../access/service-keys.ts'
 import { tooManyAtOnce } from '../http/catalogue.ts'
 import { administrator, refusals } from '../http/refusals.ts'
 import { listActions } from '../operator/actions.ts'
-import { AdminAction } from '../schemas/operator.ts'
+import { readOverview } from '../operator/overview.ts'
+import { AdminAction, Overview } from '../schemas/operator.ts'
 import { ListQuery, NextCursor, PageLimit, ref, Uuid } from '../schemas/primitives.ts'
 
-/** What administrators have changed. */
-export const adminAuditRoutes: FastifyPluginAsyncTypebox = async (app) => {
+/** What an operator looks at first, and what administrators have changed. */
+export const adminOverviewRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.addHook('onRequest', requireAdminOrKey)
+
+  app.get(
+    '/api/admin/overview',
+    {
+      schema: {
+        tags: ['Admin'],
+        operationId: 'getOverview',
+        summary: 'Show credits and holds of all accounts, what needs attention, and the last thirty days',
+        description:
+          'Sums over all accounts are gathered every minute, on a large database less often; `gathered_at` says when.',
+        response: {
+          200: Type.Object(
+            { overview: ref(Overview) },
+            { description: 'OK', examples: [{ overview: Overview.examples[0] }] },
+          ),
+          ...refusals(administrator),
+        },
+      },
+    },
+    async () => ({ overview: await readOverview(app.db) }),
+  )
 
   app.get(
     '/api/admin/audit',

@@ -1,0 +1,50 @@
+import { statement } from '../db/statement.ts'
+import type { Db } from '../db/tables.ts'
+import { countNegative, countOverdue } from '../observe/database-gauges.ts'
+import { readWebhooks } from '../observe/webhook-gauges.ts'
+import { readTotals } from './totals.ts'
+import { readLastCheck } from './verification.ts'
+
+/** What an operator sees first. */
+
+const bought = statement<Record<never, never>, { currency: string; count: number; credits: number; amount: number }>(
+  'bought_lately',
+  `select currency, count(*) as count, least(sum(credits), ${Number.MAX_SAFE_INTEGER})::bigint as credits,
+    least(sum(amount), ${Number.MAX_SAFE_INTEGER})::bigint as amount
+  from purchases where status = 'paid' and paid_at > now() - interval '30 days' group by currency order by currency`,
+)
+
+/** A message that waits for so long is late, in seconds: the first retries are over. */
+const LATE_SECONDS = 300
+
+/**
+ * Credits and holds of all accounts, what needs somebody's attention, and thirty days. Sums over all accounts are as old as
+ * `gathered_at`; the rest is of now.
+ */
+export async function readOverview(db: Db) {
+  const [{ totals, gathered_at, days }, [negative], [overdue], webhooks, purchases, last] = await Promise.all([
+    readTotals(db),
+    countNegative(db, {}),
+    countOverdue(db, {}),
+    readWebhooks(db),
+    bought(db, {}),
+    readLastCheck(db),
+  ])
+  const { accounts, closed_accounts, credits, held } = totals
+  const waits = webhooks.endpoints.map(({ oldest = 0 }) => oldest)
+  return {
+    ...{ gathered_at, accounts, closed_accounts, credits, held },
+    negative_accounts: Number(negative?.count ?? 0),
+    overdue_holds: Number(overdue?.count ?? 0),
+    overdue_seconds: Math.round(Number(overdue?.oldest ?? 0)),
+    webhooks: {
+      waiting: webhooks.waiting,
+      dead: webhooks.dead,
+      late_endpoints: waits.filter((seconds) => seconds > LATE_SECONDS).length,
+      oldest_seconds: Math.round(Math.max(0, ...waits)),
+    },
+    purchases: purchases.map(({ count, ...sums }) => ({ ...sums, count: Number(count) })),
+    last_verify: last ? { at: last.gathered_at, ...last.value } : null,
+    days,
+  }
+}

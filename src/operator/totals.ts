@@ -1,0 +1,196 @@
+import { sql } from 'kysely'
+import { isoTime, statement } from '../db/statement.ts'
+import type { Db } from '../db/tables.ts'
+import { dayOf } from '../http/periods.ts'
+import { firstJobId, lastJobId } from '../ledger/job-ids.ts'
+
+/**
+ * Sums over all accounts and by day. No posting maintains them: they are gathered in the background, and kept. Days are UTC; a job counts
+ * in the day in which it was created, whenever it ends.
+ */
+
+export const DAYS = 30
+const DAY_MS = 86_400_000
+/** Holds and late completions may change the sums of a day for so long, in days. */
+const CHANGING_DAYS = 15
+/** What a gathering may take, in ms; requests have 5 s. */
+const PATIENCE_MS = 60_000
+/** A gathering is not repeated for so many times as long as it took. */
+const REST = 50
+/** Where a gathering takes less, in ms, it is done when somebody asks. */
+const QUICK_MS = 30
+/** ... but not more often than so, in ms. */
+const FRESH_MS = 1_000
+
+export interface DayTotals {
+  day: string
+  /** Credits given to accounts, but by jobs: starter credits, top-ups, grants, adjustments; and taken from them */
+  granted: number
+  taken: number
+  /** What jobs reserved, and what they cost so far */
+  held: number
+  spent: number
+  /** Jobs in progress, and by how they ended; those that failed because their hold expired count as expired */
+  started: number
+  completed: number
+  failed: number
+  expired: number
+  /** Paid */
+  purchases: number
+  credits_bought: number
+}
+
+export interface Totals {
+  accounts: number
+  closed_accounts: number
+  credits: number
+  held: number
+  /** How long it took, in ms */
+  took: number
+}
+
+type Period = { from: Date; to: Date }
+type None = Record<never, never>
+
+/** SQL of a sum as a safe integer: that of many accounts may pass it. */
+const safe = (sum: string) => `least(coalesce(${sum}, 0), ${Number.MAX_SAFE_INTEGER})::bigint`
+
+const sumAccounts = statement<None, Omit<Totals, 'took'>>(
+  'sum_accounts',
+  `select count(*) as accounts, count(closed_at) as closed_accounts, ${safe('sum(credits)')} as credits, ${safe('sum(held)')} as held
+  from accounts`,
+)
+
+const sumJobs = statement<
+  Period & { first: string; last: string },
+  Pick<DayTotals, 'held' | 'spent' | 'started' | 'completed' | 'failed' | 'expired'>
+>(
+  'sum_jobs_of_day',
+  `select ${safe('sum(reserved)')} as held, ${safe('sum(actual_cost)')} as spent, count(*) filter (where status = 'started') as started,
+    count(*) filter (where status = 'completed') as completed,
+    count(*) filter (where status = 'failed' and failure_reason is distinct from 'expired') as failed,
+    count(*) filter (where status = 'failed' and failure_reason = 'expired') as expired
+  from jobs where id between $first::uuid and $last::uuid
+    and created_at >= $from::timestamptz and created_at < $to::timestamptz`,
+)
+
+const sumGiven = statement<Period, Pick<DayTotals, 'granted' | 'taken'>>(
+  'sum_given_of_day',
+  `select ${safe('sum(amount) filter (where amount > 0)')} as granted, ${safe('-sum(amount) filter (where amount < 0)')} as taken
+  from ledger_entries where job_id is null and created_at >= $from::timestamptz and created_at < $to::timestamptz`,
+)
+
+const sumPurchases = statement<Period, Pick<DayTotals, 'purchases' | 'credits_bought'>>(
+  'sum_purchases_of_day',
+  `select count(*) as purchases, ${safe('sum(credits)')} as credits_bought
+  from purchases where status = 'paid' and paid_at >= $from::timestamptz and paid_at < $to::timestamptz`,
+)
+
+/** For tests that EXPLAIN the statements. */
+export const DAY_SUMS = [sumJobs, sumGiven, sumPurchases]
+
+/** Gathers the sums, and those of the days that may have changed. */
+export async function gatherTotals(db: Db, now = new Date()): Promise<void> {
+  const began = performance.now()
+  const due = await daysDue(db, now)
+  const { sums, days } = await db.transaction().execute(async (trx) => {
+    await sql.raw(`set local statement_timeout = ${PATIENCE_MS}`).execute(trx)
+    const days: DayTotals[] = []
+    for (const day of due) days.push(await totalsOf(trx, day))
+    return { sums: (await sumAccounts(trx, {}))[0], days }
+  })
+  const gathered_at = now
+  for (const day of days)
+    await db
+      .insertInto('daily_totals')
+      .values({ ...day, gathered_at })
+      .onConflict((conflict) => conflict.column('day').doUpdateSet({ ...day, gathered_at }))
+      .execute()
+  await keepStatistic(db, 'totals', { ...sums, took: Math.ceil(performance.now() - began) }, now)
+}
+
+async function totalsOf(db: Db, day: string): Promise<DayTotals> {
+  const from = new Date(day)
+  const to = new Date(from.getTime() + DAY_MS)
+  const [jobs] = await sumJobs(db, { from, to, first: firstJobId(from), last: lastJobId(to) })
+  const [given] = await sumGiven(db, { from, to })
+  const [purchases] = await sumPurchases(db, { from, to })
+  return { day, ...NOTHING, ...given, ...jobs, ...purchases }
+}
+
+const NOTHING = {
+  ...{ granted: 0, taken: 0, held: 0, spent: 0, started: 0, completed: 0, failed: 0, expired: 0 },
+  ...{ purchases: 0, credits_bought: 0 },
+}
+
+/** Today and yesterday; of the days before, those that are missing, and once a day those that may still change. */
+async function daysDue(db: Db, now: Date): Promise<string[]> {
+  const known = new Map((await readRows(db, now)).map(({ day, gathered_at }) => [day, gathered_at]))
+  return lastDays(now).filter((day, ago) => {
+    const gathered = known.get(day)
+    if (ago < 2 || !gathered) return true
+    return ago <= CHANGING_DAYS && now.getTime() - gathered.getTime() > DAY_MS
+  })
+}
+
+/** The last thirty days, today first. */
+const lastDays = (now: Date) => Array.from({ length: DAYS }, (_, ago) => dayOf(new Date(now.getTime() - ago * DAY_MS)))
+
+const readRows = (db: Db, now: Date) =>
+  db
+    .selectFrom('daily_totals')
+    .selectAll()
+    .select(sql<string>`to_char(day, 'YYYY-MM-DD')`.as('day'))
+    .where('day', '>=', lastDays(now).at(-1) ?? '')
+    .execute()
+
+/** Gathers the sums where those that are kept are too old. A gathering that takes long is repeated less often. */
+export async function gatherDueTotals(db: Db, everyMs: number): Promise<void> {
+  const kept = await readStatistic<Totals>(db, 'totals')
+  if (kept && kept.age < Math.max(everyMs, REST * kept.value.took)) return
+  await gatherTotals(db)
+}
+
+const gathering = new WeakMap<Db, Promise<void>>()
+
+/** The sums as they are kept; where gathering them is quick, as they are now. */
+export async function readTotals(db: Db): Promise<{ totals: Totals; gathered_at: string; days: DayTotals[] }> {
+  let kept = await readStatistic<Totals>(db, 'totals')
+  if (!kept || (kept.age > FRESH_MS && kept.value.took < QUICK_MS)) {
+    const running = gathering.get(db) ?? gatherTotals(db).finally(() => gathering.delete(db))
+    gathering.set(db, running)
+    await running
+    kept = await readStatistic<Totals>(db, 'totals')
+  }
+  if (!kept) throw new Error('no totals were kept')
+  const now = new Date()
+  const known = new Map((await readRows(db, now)).map(({ gathered_at, ...day }) => [day.day, day]))
+  const days = lastDays(now)
+    .toReversed()
+    .map((day) => known.get(day) ?? { day, ...NOTHING })
+  return { totals: kept.value, gathered_at: kept.gathered_at, days }
+}
+
+/** Keeps a result. */
+export async function keepStatistic(db: Db, name: string, value: object, gathered_at = new Date()): Promise<void> {
+  const row = { value: JSON.stringify(value), gathered_at }
+  await db
+    .insertInto('statistics')
+    .values({ name, ...row })
+    .onConflict((conflict) => conflict.column('name').doUpdateSet(row))
+    .execute()
+}
+
+/** A result that was kept, and its age in ms. */
+export async function readStatistic<Value>(
+  db: Db,
+  name: string,
+): Promise<{ value: Value; gathered_at: string; age: number } | undefined> {
+  const row = await db
+    .selectFrom('statistics')
+    .select(['value', sql<string>`${sql.raw(isoTime('gathered_at'))}`.as('gathered_at')])
+    .where('name', '=', name)
+    .executeTakeFirst()
+  if (!row) return undefined
+  return { value: row.value as Value, gathered_at: row.gathered_at, age: Date.now() - Date.parse(row.gathered_at) }
+}
