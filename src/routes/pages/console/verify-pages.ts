@@ -1,34 +1,42 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { type Verification, verify } from '../../../ledger/verify.ts'
-import { amount, state, text } from './cells.ts'
+import { EXPLANATIONS } from '../../../ledger/explanations.ts'
+import type { Verification } from '../../../ledger/verify.ts'
+import { checkLedger, readLastCheck } from '../../../operator/verification.ts'
+import { amount, state, text, time } from './cells.ts'
 import { countText } from './console-words.ts'
 import { consolePage } from './frame.ts'
 import { HELP } from './help.ts'
-import { wordsOf } from './invariant-words.ts'
 import { table } from './table.ts'
 
 /** The check of every invariant, with what each means. */
 export const verifyPages: FastifyPluginAsyncTypebox = async (app) => {
-  app.get('/console/verify', { schema: { hide: true } }, (request, reply) => verifyPage(request, reply))
+  app.get('/console/verify', { schema: { hide: true } }, async (request, reply) =>
+    verifyPage(request, reply, { last: await readLastCheck(app.db) }),
+  )
 
   // A check reads the whole ledger, so it needs a click and not only a link.
   app.post('/console/verify', { schema: { hide: true } }, async (request, reply) => {
     const began = performance.now()
-    const result = await verify(app.db)
-    return verifyPage(request, reply, result, performance.now() - began)
+    const result = await checkLedger(app.db)
+    return verifyPage(request, reply, { result, ms: performance.now() - began })
   })
 
-  function verifyPage(request: FastifyRequest, reply: FastifyReply, result?: Verification, ms = 0) {
+  function verifyPage(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    { result, ms = 0, last }: { result?: Verification; ms?: number; last?: Awaited<ReturnType<typeof readLastCheck>> },
+  ) {
     const broken = result?.checks.filter(({ violations }) => violations > 0) ?? []
     return consolePage(request, reply, 'verify', {
       title: 'Verify the ledger',
       section: 'verify',
       help: HELP.verify,
+      last: last && { ...last.value, cell: time(last.gathered_at) },
       seconds: (ms / 1000).toFixed(1),
       result: result && { ok: result.ok, text: countText(broken.length, 'check fails', 'checks fail') },
       broken: broken.map(({ name, violations, examples }) => ({
-        ...{ name, ...wordsOf(name) },
+        ...{ name, ...EXPLANATIONS[name] },
         count: countText(violations, 'row'),
         accounts: [...new Set(examples.map(({ account_id }) => account_id).filter(Boolean))],
         examples: examples.map((example) => JSON.stringify(example)),
