@@ -165,8 +165,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { app: slug, status, token, from, to, limit, cursor } = request.query
       const { account_id, key_of } = await settler(request, request.query.account_id)
-      if (key_of === null && account_id !== (request.query.account_id ?? account_id))
-        throw badField('account_id', "is not your account. An app's server reads its jobs with X-App-Key")
+      if (key_of === null) refuseOther(account_id, request.query.account_id)
       if (key_of !== null && slug !== undefined && slug !== key_of) throw settleKeyInvalid()
       const period = { from: optionalTime('from', from), to: optionalTime('to', to) }
       return jobsPage(app.db, account_id, { app: key_of ?? slug, status, token, ...period }, { limit, cursor })
@@ -209,14 +208,18 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
     if (key_of !== null && account_id !== undefined) {
       const found = await spendingGrant(
         { db: app.db, publicUrl: app.config.publicUrl },
-        { account_id, app: key_of, grant_id },
+        { account_id: owner, app: key_of, grant_id },
       )
       return { ...found, token_id: null, budget_ids: [found.grant_id] }
     }
-    if (account_id !== undefined && account_id.toLowerCase() !== owner) {
-      throw badField('account_id', "is somebody else's: only an app's server may name it, with X-App-Key")
-    }
+    refuseOther(owner, account_id)
     if (grant_id !== undefined) throw badField('grant_id', 'belongs beside X-App-Key and account_id')
     return callerOf(request)
   }
+}
+
+/** Without a key, a person may name their own account alone. @throws {ApiError} 400 */
+function refuseOther(own: string, account_id: string | undefined): void {
+  if (account_id !== undefined && account_id.toLowerCase() !== own)
+    throw badField('account_id', "is somebody else's: only an app's server may name it, with X-App-Key")
 }
