@@ -165,8 +165,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { app: slug, status, token, from, to, limit, cursor } = request.query
       const { account_id, key_of } = await settler(request, request.query.account_id)
-      if (key_of === null && account_id !== (request.query.account_id ?? account_id))
-        throw badField('account_id', "is not your account. An app's server reads its jobs with X-App-Key")
+      if (key_of === null) refuseOther(account_id, request.query.account_id)
       if (key_of !== null && slug !== undefined && slug !== key_of) throw settleKeyInvalid()
       const period = { from: optionalTime('from', from), to: optionalTime('to', to) }
       return jobsPage(app.db, account_id, { app: key_of ?? slug, status, token, ...period }, { limit, cursor })
@@ -211,11 +210,15 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
       return { ...found, token_id: null, budget_ids: [found.grant_id] }
     }
     const { account_id: owner } = await settler(request, undefined)
-    if (account_id !== undefined && account_id.toLowerCase() !== owner) {
-      throw badField('account_id', "is somebody else's: without the person's token, send X-App-Key")
-    }
+    refuseOther(owner, account_id)
     if (grant_id !== undefined)
       throw badField('grant_id', "belongs beside X-App-Key and account_id, without the person's token")
     return callerOf(request)
   }
+}
+
+/** Without a key, a person may name their own account alone. @throws {ApiError} 400 */
+function refuseOther(own: string, account_id: string | undefined): void {
+  if (account_id !== undefined && account_id.toLowerCase() !== own)
+    throw badField('account_id', "is somebody else's: only an app's server may name it, with X-App-Key")
 }
