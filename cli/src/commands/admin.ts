@@ -116,6 +116,7 @@ export async function account(focus: Focus, _: object, clerk_id: string): Promis
   const answer = await focus.ask((api) => api.GET('/api/admin/accounts', { params: { query: { clerk_id } } }))
   if (focus.json) return printJson(answer)
   if (answer.account) printAccount(answer.account)
+  else remark(line`There is no such account.`)
 }
 
 function printAccount({ id, clerk_id, plan, credits, held }: Account): void {
