@@ -204,16 +204,15 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
    * @throws {ApiError} 400, 401, 403 grant_required, 409 grant_ambiguous
    */
   async function spenderOf(request: FastifyRequest, { account_id, grant_id }: Static<typeof JobStartRequest>) {
-    const { account_id: owner, key_of } = await settler(request, account_id)
-    if (key_of !== null && account_id !== undefined) {
-      const found = await spendingGrant(
-        { db: app.db, publicUrl: app.config.publicUrl },
-        { account_id: owner, app: key_of, grant_id },
-      )
+    const app_slug = appOfKey(request)
+    if (app_slug !== null && account_id !== undefined && request.headers.authorization === undefined) {
+      const found = await spendingGrant(app, { account_id, app: app_slug, grant_id })
       return { ...found, token_id: null, budget_ids: [found.grant_id] }
     }
+    const { account_id: owner } = await settler(request, undefined)
     refuseOther(owner, account_id)
-    if (grant_id !== undefined) throw badField('grant_id', 'belongs beside X-App-Key and account_id')
+    if (grant_id !== undefined)
+      throw badField('grant_id', "belongs beside X-App-Key and account_id, without the person's token")
     return callerOf(request)
   }
 }
