@@ -20,6 +20,8 @@ const ROUTES: Record<
   'POST /account/revoke-app': 'person',
   'POST /oauth/authorize': 'person',
   'POST /account/budget': 'person',
+  'POST /account/tokens/new': 'person',
+  'POST /account/tokens/:id': 'person',
   'POST /grant': 'person',
   'POST /signin': 'signing in or out',
   'POST /signout': 'signing in or out',
