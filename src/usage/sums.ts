@@ -72,8 +72,8 @@ const boundsOf = ({ from, to }: Period): Bounds => ({ from, to, first: firstJobI
 
 type Row = SumRow & { is_total: boolean }
 
-// Planned with the values of each request. For any account and any period, Postgres expects few rows, and chooses an index that takes
-// a hundred times as long for many.
+// Planned with the values of each request. For any account and any period, Postgres expects few rows, and chooses an index by which
+// many rows take a hundred times as long.
 const ofAccount = lazily((groups) =>
   statement<Bounds & { account_id: string }, Row>(
     null,
