@@ -61,9 +61,9 @@ function tilesOf(overview: Overview): Tile[] {
       wrong: overview.overdue_seconds > 300,
     },
     {
-      name: 'Webhooks late',
+      name: 'Webhooks waiting',
       value: amountText(webhooks.waiting),
-      note: webhooks.late_endpoints ? `${countText(webhooks.late_endpoints, 'endpoint')} behind` : 'messages wait now',
+      note: webhooks.late_endpoints ? `${countText(webhooks.late_endpoints, 'endpoint')} late` : 'no endpoint is late',
       href: '/console/webhooks',
       wrong: webhooks.late_endpoints > 0,
     },
