@@ -7,7 +7,19 @@ import { page } from './page.ts'
 
 const DOCS = new URL('../../../docs/', import.meta.url)
 /** The order of the list of pages. What is not named here is for people who have the repository before them. */
-const SHOWN = ['api', 'oauth', 'payments', 'console', 'cli', 'ledger', 'operating', 'configuration', 'clerk'] as const
+const SHOWN = [
+  'client',
+  'api',
+  'oauth',
+  'mcp',
+  'payments',
+  'console',
+  'cli',
+  'ledger',
+  'operating',
+  'configuration',
+  'clerk',
+] as const
 
 interface Doc {
   title: string
