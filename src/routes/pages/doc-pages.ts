@@ -51,6 +51,7 @@ function readDocs(): Map<string, Doc> {
 
 function readDoc(markdown: string): Doc {
   let title = ''
+  let tables = 0
   const marked = new Marked({
     renderer: {
       heading({ tokens, depth, text }) {
@@ -68,7 +69,7 @@ function readDoc(markdown: string): Doc {
         const row = (cells: typeof token.header) =>
           `<tr>${cells.map(({ tokens, header }) => `<${header ? 'th scope="col"' : 'td'}>${this.parser.parseInline(tokens)}</${header ? 'th' : 'td'}>`).join('')}</tr>`
         const body = token.rows.map(row).join('\n')
-        return `<div class="scrolled" tabindex="0" role="region" aria-label="Table"><table><thead>${row(token.header)}</thead><tbody>${body}</tbody></table></div>\n`
+        return `<div class="scrolled" tabindex="0" role="region" aria-label="Table ${++tables}"><table><thead>${row(token.header)}</thead><tbody>${body}</tbody></table></div>\n`
       },
       code: ({ text }) => `<pre tabindex="0"><code>${escaped(text)}</code></pre>\n`,
       html: ({ text }) => escaped(text),

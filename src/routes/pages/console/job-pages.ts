@@ -13,7 +13,7 @@ import { table } from './table.ts'
 /** A job with its entries. */
 export const jobPages: FastifyPluginAsyncTypebox = async (app) => {
   addJobChanges(app)
-  const common = { section: 'accounts', help: HELP.jobs } as const
+  const common = { section: 'jobs', help: HELP.jobs } as const
 
   app.get(
     '/console/accounts/:id/jobs/:job',
