@@ -86,7 +86,7 @@ const ofAccount = lazily((groups) =>
 )
 
 const ofAll = lazily((groups) =>
-  statement<Bounds & { first: string; last: string }, Row>(
+  statement<Bounds, Row>(
     null,
     grouped(
       groups,
@@ -121,8 +121,8 @@ export const readUsage = async (db: Db, account_id: string, period: Period, grou
   usageOf(await ofAccount(groups)(db, { account_id, ...boundsOf(period) }))
 
 /** The same of all accounts. */
-export const readAllUsage = async (db: Db, { from, to }: Period, groups: readonly Group[]) =>
-  usageOf(await ofAll(groups)(db, { from, to, first: firstJobId(from), last: lastJobId(to) }))
+export const readAllUsage = async (db: Db, period: Period, groups: readonly Group[]) =>
+  usageOf(await ofAll(groups)(db, boundsOf(period)))
 
 function usageOf(found: Row[]): Usage {
   const rows: SumRow[] = []
