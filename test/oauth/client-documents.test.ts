@@ -82,7 +82,7 @@ t.test('what a document may say', async (t) => {
   t.strictSame(readDocument(client_id, JSON.stringify(odd)), { client_name: 'As sis tant', redirect_uris: [REDIRECT] })
 })
 
-t.test('a document that redirects, fails, is huge or slow is refused', async (t) => {
+t.test('a document that redirects, fails or is huge is refused', async (t) => {
   const { client_id, state } = await serveDocument(t)
   const refusal = () =>
     fetchDocument(client_id, false).then(
@@ -115,11 +115,6 @@ t.test('a document that redirects, fails, is huge or slow is refused', async (t)
   }
   state.answer = (request) => request.socket.destroy()
   t.match(await refusal(), /cannot be fetched/)
-  // One that never ends: the limit of bytes does not apply to it.
-  state.answer = (_, response) => {
-    response.writeHead(200, { 'content-type': 'application/json' }).write(' ')
-  }
-  t.match(await refusal(), /within 5 seconds/)
 })
 
 t.test('in production only public addresses are connected to, whatever a name says', async (t) => {
@@ -174,6 +169,21 @@ t.test('a client with a document logs people in; it is named by its host, and as
       /<a href="https:\/\/assistant\.example\.com\/callback\?error=\w+&amp;[^"]*" rel="noreferrer">/,
     )
   }
+})
+
+t.test('no client is answered at an address of our own, which would take the answer for a link of ours', async (t) => {
+  const { app, person } = await start(t)
+  const registered = await serveDocument(t)
+  const ours = 'http://localhost:3000/device?user_code=BCDF-1234'
+  registered.state.document.redirect_uris = [ours, 'http://localhost/device']
+  const ada = await person()
+  for (const redirect_uri of [ours, 'http://localhost:3000/device']) {
+    const client = clientOf(app, { ...registered, redirect_uri })
+    const answers = [await client.visit(ada), await client.press(ada, 'deny'), await client.visit(ada, { scope: 'x' })]
+    for (const { statusCode, headers } of answers) t.match([statusCode, headers.location], [400, undefined])
+  }
+  const local = clientOf(app, { ...registered, redirect_uri: 'http://localhost:49152/device' })
+  t.equal((await local.visit(ada)).statusCode, 200, 'another port is another program')
 })
 
 t.test(
