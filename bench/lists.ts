@@ -30,8 +30,8 @@ export const periodOf = (size: number) => ({
 /** The ids of the tokens that made the ten oldest jobs and the others. */
 const [RARE, COMMON] = ['0195a1f0-6b1c-7c3e-9d5a-000000000001', '0195a1f0-6b1c-7c3e-9d5a-000000000002']
 
-/** The jobs of a tenth of the time, in the middle. */
-const middle = (size: number) => `from=${minuteOf(size * 0.45, size)}&to=${minuteOf(size * 0.55, size)}`
+/** The jobs of half of the time, in the middle. */
+const middle = (size: number) => `from=${minuteOf(size * 0.25, size)}&to=${minuteOf(size * 0.75, size)}`
 
 /** Rare rows are the ten oldest jobs, the worst case for a scan from the newest. */
 const FILTERS: Record<string, (size: number) => string> = {
