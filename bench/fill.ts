@@ -35,11 +35,13 @@ export async function settle(client: pg.Client): Promise<void> {
 
 const statements = (jobsEach: number) => [
   `insert into app_grants (account_id, app_slug, credits, granted_at) select id, 'video', 20, now() from accounts`,
-  `insert into jobs (account_id, id, app_slug, action, status, reserved, actual_cost, expires_at, ttl_seconds)
-    select accounts.id, ('01900000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'video', 'render',
-      case when n % 10 = 0 then 'started' else 'completed' end, 5,
-      case when n % 10 = 0 then 0 when n % 3 = 0 then 5 else 3 end, now() + interval '1 day', 86400
-    from accounts, generate_series(1, ${jobsEach}) n`,
+  // Of the last thirty days.
+  `insert into jobs (account_id, id, app_slug, action, status, reserved, actual_cost, expires_at, ttl_seconds, created_at, updated_at)
+    select accounts.id, (lpad(to_hex((extract(epoch from moment) * 1000)::bigint), 12, '0') || '70008000' || lpad(to_hex(n), 12, '0'))::uuid,
+      'video', 'render', case when n % 10 = 0 then 'started' else 'completed' end, 5,
+      case when n % 10 = 0 then 0 when n % 3 = 0 then 5 else 3 end, now() + interval '1 day', 86400, moment, moment
+    from generate_series(1, ${jobsEach}) n, lateral (select now() - (${jobsEach} - n) * interval '29 days' / ${jobsEach}) at (moment),
+      accounts order by n`,
   `insert into ledger_entries (account_id, seq, kind, amount, balance_after, reference)
     select id, 1, 'starter_grant', 20, 20, 'starter_grant:video' from accounts
     union all select id, 2, 'topup', ${CREDITS}, ${CREDITS} + 20, 'payment' from accounts`,
