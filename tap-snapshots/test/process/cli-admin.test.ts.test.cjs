@@ -56,7 +56,9 @@ Object {
     "checks": Array [
       Object {
         "examples": Array [],
+        "meaning": "string",
         "name": "string",
+        "remedy": "string",
         "violations": "number",
       },
     ],
