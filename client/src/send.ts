@@ -139,17 +139,19 @@ export function sender(options: FocusOptions): Send {
     try {
       body = text ? JSON.parse(text) : undefined
     } catch {} // said below
-    if (response.ok && (body || !text)) return { body, headers, sentAt }
+    if (response.ok && (body || status === 204)) return { body, headers, sentAt }
     const wait = Number(headers.get('retry-after') ?? Number.NaN)
     const retryAfter = wait >= 0 ? wait : undefined
     const requestId = headers.get('x-request-id') ?? undefined
     const failure = { status, requestId, retryAfter }
+    // This is said before anything is done.
+    const again = status === 429
     if (typeof body?.error === 'string') {
       // The OAuth endpoints have the name of their RFC for the message.
       const { error: code, message = body.error_description, request_id, ...details } = body
       const error = errorFor(code as string, String(message ?? code), { ...failure, details })
-      // 429 is said before anything is done. 502 is X's.
-      return { error, again: status === 429 || (safe && status > 499 && status !== 502) }
+      // 502 is X's.
+      return { error, again: again || (safe && (status === 408 || (status > 499 && status !== 502))) }
     }
     const redirected = status === 0 || (status > 299 && status < 400)
     const error = new FocusError(
@@ -157,7 +159,7 @@ export function sender(options: FocusOptions): Send {
       `${operation.id}: ${options.url} answered ${redirected ? 'with a redirect' : `with status ${status} and something that is not the API's`}`,
       failure,
     )
-    return { error, again: safe && !redirected && (response.ok || status === 429 || status > 499) }
+    return { error, again: again || (safe && !redirected && (response.ok || status > 499)) }
   }
 
   return async (operation, input = {}, call = {}) => {

@@ -113,6 +113,7 @@ export function holds(call: Call, { sigterm, timeout = 15_000 }: FocusOptions) {
     })
     ended.catch(() => {})
     const { answer, job_id, account_id, estimate, expires_at } = await begin(wanted)
+    if (!job_id) throw new FocusError('invalid_answer', 'createJob: the answer names no job')
     let said: number | undefined
     let added: Record<string, unknown> | undefined
     const over = new AbortController()
@@ -217,8 +218,11 @@ export function holds(call: Call, { sigterm, timeout = 15_000 }: FocusOptions) {
     const { jobId: job_id, accountId: account_id, cost, metadata } = settlement
     const options = { signal: last.signal, token }
     try {
-      if (cost === null) await call('failJob', { job_id, account_id, metadata }, options)
-      else await call('completeJob', { job_id, account_id, actual_cost: cost, metadata }, options)
+      const { body } =
+        cost === null
+          ? await call('failJob', { job_id, account_id, metadata }, options)
+          : await call('completeJob', { job_id, account_id, actual_cost: cost, metadata }, options)
+      if (body.job?.id !== job_id) throw new FocusError('invalid_answer', 'The answer is not about this job')
     } catch (error) {
       const { status, details } = error as Partial<FocusError>
       // The job must not stay unpaid because its metadata is refused.

@@ -76,7 +76,7 @@ export async function settler(request: FastifyRequest, accountId: string | undef
   const { headers } = request
   const app = appOfKey(request)
   if (app === null) return { account_id: callerOf(request).id, key_of: null }
-  if (accountId !== undefined) return { account_id: accountId, key_of: app }
+  if (accountId !== undefined) return { account_id: accountId.toLowerCase(), key_of: app }
   if (headers.authorization === undefined && headers.cookie === undefined) {
     throw badField('account_id', "is missing: send it beside X-App-Key, or else the person's token")
   }

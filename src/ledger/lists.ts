@@ -21,6 +21,8 @@ export interface Page {
   limit?: number | undefined
   /** `next_cursor` of the page before */
   cursor?: string | undefined
+  /** How many rows a search looks at */
+  search?: number | undefined
 }
 
 /** About how long a job is as JSON, but for its metadata. */
@@ -30,10 +32,10 @@ export async function jobsPage(
   db: Db,
   account_id: string,
   filter: JobFilter,
-  { limit = 50, cursor }: Page,
+  { limit = 50, cursor, search }: Page,
 ): Promise<{ jobs: JobRow[]; next_cursor: string | null }> {
   const read = (last: { id: string } | undefined, count: number) =>
-    listJobs(db, account_id, filter, last?.id ?? cursor, count)
+    listJobs(db, account_id, filter, last?.id ?? cursor, count, search)
   const { rows, more, stoppedAt } = await readPage(limit, read, ({ bytes }) => JOB_BYTES + bytes)
   const jobs = []
   for (const { bytes, ...job } of rows) {
@@ -59,10 +61,10 @@ export async function entriesPage(
   db: Db,
   account_id: string,
   filter: EntriesOf,
-  { limit = 50, cursor }: Page,
+  { limit = 50, cursor, search }: Page,
 ): Promise<{ entries: EntryRow[]; next_cursor: string | null }> {
   const numbers = await numbersAfter(db, account_id, filter, cursor)
-  return pageOf(limit, numbers, (range, count) => listEntries(db, account_id, filter, range, count))
+  return pageOf(limit, numbers, (range, count) => listEntries(db, account_id, filter, range, count, search))
 }
 
 /** The same with the apps and actions of the entries' jobs. */
@@ -70,8 +72,7 @@ export async function entriesOfJobsPage(
   db: Db,
   account_id: string,
   filter: EntriesOf,
-  { limit = 50, cursor }: Page,
-  search = SEARCH_ROWS,
+  { limit = 50, cursor, search = SEARCH_ROWS }: Page,
 ): Promise<{ entries: EntryOfJob[]; next_cursor: string | null }> {
   const numbers = await numbersAfter(db, account_id, filter, cursor)
   return pageOf(limit, numbers, (range, count) => searchEntries(db, account_id, filter, range, { count, search }))

@@ -214,11 +214,12 @@ export async function listEntries(
   filter: EntryFilter,
   numbers: Numbers,
   count: number,
+  search = SEARCH_ROWS,
 ): Promise<Found<EntryRow>> {
   const { kind, app, token } = filter
   const isUsual = kind === 'job_reserve' || kind === 'job_refund'
   if (app !== undefined || token !== undefined || isUsual) {
-    return searchEntries(db, account_id, filter, numbers, { count, search: SEARCH_ROWS })
+    return searchEntries(db, account_id, filter, numbers, { count, search })
   }
   const list = kind === undefined ? entryLists.all : entryLists.kind
   return { rows: await list(db, { account_id, kind: kind ?? '', count, ...numbers }), stoppedAt: undefined }

@@ -1,10 +1,11 @@
+import type { FastifyInstance } from 'fastify'
 import { v7 as uuidv7 } from 'uuid'
-import { hashOf, type Pats } from '../access/tokens.ts'
+import { hashOf } from '../access/tokens.ts'
 import { statement } from '../db/statement.ts'
 import type { BudgetPeriod, Db, Scope } from '../db/tables.ts'
 import { budgetTooWide, grantAmbiguous, grantNotFound, grantRequired } from '../http/catalogue.ts'
 import { inPeriod, isWithin, type Limits, resetsAt } from '../ledger/budgets.ts'
-import { type Ledger, limit } from '../ledger/operations.ts'
+import { limit } from '../ledger/operations.ts'
 import type { Target } from './clients.ts'
 
 /** What people have approved, and the codes that clients get for it. All times are the database's. */
@@ -25,11 +26,7 @@ export type Approval = Target & {
 }
 
 /** What granting needs of the service. */
-export interface Granting {
-  db: Db
-  ledger: Ledger
-  pats: Pats
-}
+export type Granting = Pick<FastifyInstance, 'db' | 'ledger' | 'pats'>
 
 // A new grant has no scopes until its budget stands.
 const open = statement<Target & { id: string; account_id: string; client_id: string }, { id: string }>(
@@ -252,12 +249,12 @@ const spendable = statement<
  * @throws {ApiError} 403 grant_required without one, also where the account does not exist; 409 grant_ambiguous
  */
 export async function spendingGrant(
-  { db, publicUrl }: { db: Db; publicUrl: string },
+  { db, config }: Pick<FastifyInstance, 'db' | 'config'>,
   asked: { account_id: string; app: string; grant_id: string | undefined },
 ): Promise<{ id: string; clerk_id: string; grant_id: string }> {
   const { account_id, app, grant_id } = asked
   const [grant, ...others] = await spendable(db, { account_id, app_slug: app, grant_id: grant_id ?? null })
-  if (!grant) throw grantRequired(`${publicUrl}/grant?app=${app}`)
+  if (!grant) throw grantRequired(`${config.publicUrl}/grant?app=${app}`)
   if (others.length) throw grantAmbiguous([grant, ...others].map(({ id }) => id))
   return { id: account_id.toLowerCase(), clerk_id: grant.clerk_id, grant_id: grant.id }
 }

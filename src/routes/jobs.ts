@@ -165,8 +165,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { app: slug, status, token, from, to, limit, cursor } = request.query
       const { account_id, key_of } = await settler(request, request.query.account_id)
-      if (key_of === null && account_id !== (request.query.account_id ?? account_id))
-        throw badField('account_id', "is not your account. An app's server reads its jobs with X-App-Key")
+      if (key_of === null) refuseOther(account_id, request.query.account_id)
       if (key_of !== null && slug !== undefined && slug !== key_of) throw settleKeyInvalid()
       const period = { from: optionalTime('from', from), to: optionalTime('to', to) }
       return jobsPage(app.db, account_id, { app: key_of ?? slug, status, token, ...period }, { limit, cursor })
@@ -205,18 +204,21 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
    * @throws {ApiError} 400, 401, 403 grant_required, 409 grant_ambiguous
    */
   async function spenderOf(request: FastifyRequest, { account_id, grant_id }: Static<typeof JobStartRequest>) {
-    const { account_id: owner, key_of } = await settler(request, account_id)
-    if (key_of !== null && account_id !== undefined) {
-      const found = await spendingGrant(
-        { db: app.db, publicUrl: app.config.publicUrl },
-        { account_id, app: key_of, grant_id },
-      )
+    const app_slug = appOfKey(request)
+    if (app_slug !== null && account_id !== undefined && request.headers.authorization === undefined) {
+      const found = await spendingGrant(app, { account_id, app: app_slug, grant_id })
       return { ...found, token_id: null, budget_ids: [found.grant_id] }
     }
-    if (account_id !== undefined && account_id.toLowerCase() !== owner) {
-      throw badField('account_id', "is somebody else's: only an app's server may name it, with X-App-Key")
-    }
-    if (grant_id !== undefined) throw badField('grant_id', 'belongs beside X-App-Key and account_id')
+    const { account_id: owner } = await settler(request, undefined)
+    refuseOther(owner, account_id)
+    if (grant_id !== undefined)
+      throw badField('grant_id', "belongs beside X-App-Key and account_id, without the person's token")
     return callerOf(request)
   }
+}
+
+/** Without a key, a person may name their own account alone. @throws {ApiError} 400 */
+function refuseOther(own: string, account_id: string | undefined): void {
+  if (account_id !== undefined && account_id.toLowerCase() !== own)
+    throw badField('account_id', "is somebody else's: only an app's server may name it, with X-App-Key")
 }

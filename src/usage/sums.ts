@@ -62,13 +62,19 @@ function grouped(groups: readonly Group[], jobs: string): string {
     select ${names}, ${SUMS.join(', ')} from groups order by ${order} limit ${MAX_ROWS + 1}) as listed order by ${order})`
 }
 
-interface Bounds extends Record<string, unknown>, Period {}
+interface Bounds extends Record<string, unknown>, Period {
+  first: string
+  last: string
+}
+
+// Job ids are in order of time, so an index on them leads to the period.
+const boundsOf = ({ from, to }: Period): Bounds => ({ from, to, first: firstJobId(from), last: lastJobId(to) })
+
 type Row = SumRow & { is_total: boolean }
 
 const ofAccount = lazily((groups) =>
-  statement<Bounds & { account_id: string; first: string; last: string }, Row>(
+  statement<Bounds & { account_id: string }, Row>(
     `usage_by_${groups.join('_')}`,
-    // Job ids are in order of time, so the primary key leads to the period.
     grouped(
       groups,
       `jobs where account_id = $account_id::uuid and id between $first::uuid and $last::uuid
@@ -109,8 +115,8 @@ export interface Usage {
 }
 
 /** What an account's jobs of a period cost and hold, by these groups. */
-export const readUsage = async (db: Db, account_id: string, { from, to }: Period, groups: readonly Group[]) =>
-  usageOf(await ofAccount(groups)(db, { account_id, from, to, first: firstJobId(from), last: lastJobId(to) }))
+export const readUsage = async (db: Db, account_id: string, period: Period, groups: readonly Group[]) =>
+  usageOf(await ofAccount(groups)(db, { account_id, ...boundsOf(period) }))
 
 /** The same of all accounts. */
 export const readAllUsage = async (db: Db, { from, to }: Period, groups: readonly Group[]) =>

@@ -9,13 +9,18 @@ const APP = 'https://app.example.com'
 const FOREIGN = 'https://elsewhere.example.com'
 
 /** Every route that changes something, and who may use it. `person`: only somebody on our own pages. */
-const ROUTES: Record<string, 'person' | 'signing in or out' | 'account' | 'oauth' | 'admin' | 'anybody' | 'app'> = {
+const ROUTES: Record<
+  string,
+  'person' | 'person or PAT' | 'signing in or out' | 'account' | 'oauth' | 'admin' | 'anybody' | 'app'
+> = {
   'POST /api/device/complete': 'person',
   'POST /api/session': 'person',
   'POST /device': 'person',
   'POST /account/revoke': 'person',
   'POST /account/revoke-app': 'person',
   'POST /oauth/authorize': 'person',
+  'POST /account/budget': 'person',
+  'POST /grant': 'person',
   'POST /signin': 'signing in or out',
   'POST /signout': 'signing in or out',
   'DELETE /api/session': 'signing in or out',
@@ -24,11 +29,14 @@ const ROUTES: Record<string, 'person' | 'signing in or out' | 'account' | 'oauth
   'POST /api/jobs/fail': 'account',
   'POST /api/jobs/:id/heartbeat': 'account',
   'DELETE /api/tokens/:id': 'account',
+  'DELETE /api/grants/:id': 'account',
+  'PATCH /api/grants/:id': 'person or PAT',
   'POST /api/device/start': 'anybody',
   'POST /api/device/poll': 'anybody',
   'POST /oauth/device_authorization': 'anybody',
   'POST /oauth/token': 'anybody',
   'POST /oauth/revoke': 'anybody',
+  'POST /oauth/introspect': 'app',
   'POST /api/purchases': 'account',
   'PUT /api/wallet/auto-topup': 'person',
   'POST /api/wallet/auto-topup/resume': 'person',
@@ -49,6 +57,8 @@ const ROUTES: Record<string, 'person' | 'signing in or out' | 'account' | 'oauth
   'PUT /api/admin/apps/:slug': 'admin',
   'POST /api/admin/credits': 'admin',
   'POST /api/admin/accounts/revoke-tokens': 'admin',
+  'POST /api/admin/accounts/close': 'admin',
+  'POST /api/admin/jobs/:id/end': 'admin',
   'POST /api/admin/accounts/erase': 'admin',
   'POST /api/admin/apps/:slug/webhooks': 'admin',
   'DELETE /api/admin/webhooks/:id': 'admin',
@@ -235,8 +245,8 @@ t.test('a closed account is closed for a JWT that still lives', async (t) => {
     'POST /api/session': { token: authorization.slice(7) },
     'POST /api/jobs': { app: 'clips', action: 'a', cost_estimate: 0 },
   }
-  // Jobs of a closed account were settled when it was closed, its tokens revoked; pages and OAuth know the cookie alone.
-  const without = /jobs\/|tokens|^POST \/(device|account|oauth|buy)/
+  // Jobs of a closed account were settled when it was closed, its tokens and grants revoked; pages and OAuth know the cookie alone.
+  const without = /jobs\/|tokens|grants|^POST \/(device|account|oauth|buy|grant)/
   for (const [route, who] of Object.entries(ROUTES)) {
     if (!['person', 'account', 'oauth', 'admin'].includes(who) || without.test(route)) continue
     const [method, path = ''] = route.split(' ')

@@ -57,7 +57,8 @@ t.test('a server settles, extends and repeats with its key alone, whatever becam
   t.equal((await app(`/api/jobs/${job_id}/heartbeat`, { account_id, ttl_seconds: 90_000 })).statusCode, 200)
   const completed = await app('/api/jobs/complete', { job_id, account_id, actual_cost: 3 })
   t.match([completed.statusCode, completed.json()], [200, { moved: { kind: 'job_refund', amount: 2 }, credits: 17 }])
-  t.equal((await app('/api/jobs/complete', { job_id, account_id, actual_cost: 3 })).statusCode, 200)
+  const shouted = account_id.toUpperCase()
+  t.equal((await app('/api/jobs/complete', { job_id, account_id: shouted, actual_cost: 3 })).statusCode, 200)
   t.equal((await app('/api/jobs/complete', { job_id, account_id, actual_cost: 4 })).statusCode, 409)
 
   const second = (await reserve()).json()
@@ -126,6 +127,14 @@ t.test("a server reads its app's jobs by its key: one, and the list of an accoun
   const ids = async (query: string, headers?: Headers) =>
     (await read(`/api/jobs?${query}`, headers)).json().jobs.map(({ id }: { id: string }) => id)
   t.strictSame(await ids(of), [second, job_id], 'none of another app')
+  const shouted = `account_id=${ada.id.toUpperCase()}`
+  t.strictSame(await ids(shouted), [second, job_id])
+  t.strictSame((await ids(shouted, { authorization: ada.authorization })).length, 3)
+  const twice = await Promise.all([job_id, second].map((id) => read(`/api/jobs/${id}?${shouted}`)))
+  t.strictSame(
+    twice.map(({ statusCode }) => statusCode),
+    [200, 200],
+  )
   t.strictSame(await ids(`${of}&status=completed&app=${slug}`), [job_id])
   const page = (await read(`/api/jobs?${of}&limit=1`)).json()
   t.strictSame(await ids(`${of}&limit=1&cursor=${page.next_cursor}`), [job_id])

@@ -1,9 +1,10 @@
+import { readFile } from 'node:fs/promises'
 import type { Page } from 'playwright-core'
 import t from 'tap'
 import { accountIdOf } from '../../src/accounts/account-id.ts'
 import { localClerkId } from '../../src/identity/local.ts'
 import { look, openBrowser, openPage, serve, signInByForm } from '../support/browser.ts'
-import { daysAgo, past } from '../support/history.ts'
+import { daysAgo, past, pastJobs } from '../support/history.ts'
 import { unique } from '../support/start.ts'
 
 const browser = await openBrowser(t)
@@ -64,7 +65,7 @@ t.test('the account page shows where credits went', async (t) => {
   t.equal(await page.getByRole('img', { name: /^From [\d,]+ on .* credits today\. Highest: / }).count(), 1)
   t.equal(await page.getByRole('link', { name: 'Buy credits' }).getAttribute('href'), 'https://pay.example.com/credits')
   await page.getByText('Day by day').click()
-  t.equal(await page.locator('tbody tr').count(), 30)
+  t.equal(await page.locator('.chart').first().locator('tbody tr').count(), 30)
   await page.getByText('Day by day').click()
   await look(t, page, 'account')
 
@@ -76,19 +77,76 @@ t.test('the account page shows where credits went', async (t) => {
   t.strictSame([...new Set(requested)], [url], 'nothing was loaded from elsewhere')
 
   t.equal(await page.getByText(/^Clip/).count(), 7)
-  await page.getByRole('link', { name: 'Older jobs' }).click()
+  await page.getByRole('link', { name: 'All jobs' }).click()
   await page.getByText('Clip 1', { exact: true }).waitFor()
-  await look(t, page, 'account-older')
-  await page.getByRole('link', { name: 'Newest' }).click()
   await page.getByText('7 credits held').waitFor()
+  await page.getByText('Filter').click()
+  await page.getByLabel('Status').selectOption('Running')
+  await page.getByRole('button', { name: 'Show' }).click()
+  await page.getByText('Clip 1', { exact: true }).waitFor({ state: 'detached' })
+  await page.getByText('7 credits held').waitFor()
+  await look(t, page, 'jobs')
+  await page.getByRole('link', { name: 'Show all' }).click()
+  await page.getByText('Clip 1', { exact: true }).waitFor()
+  await page.getByRole('link', { name: 'Your account' }).click()
 
   await page.getByRole('link', { name: 'Credit history' }).click()
-  await page.getByText('Job cost more than its hold').waitFor()
+  await page.locator('.rows').getByText('Job cost more than its hold').waitFor()
   await look(t, page, 'entries')
+  await page.getByText('Filter').click()
+  await page.getByLabel('App').fill('video')
+  await page.getByLabel('Kind').selectOption('Job cost more than its hold')
+  await page.getByRole('button', { name: 'Show' }).click()
+  await page.getByText('Unused credits returned', { exact: true }).first().waitFor({ state: 'hidden' })
+  await look(t, page, 'entries-filtered')
+  const [download] = await Promise.all([
+    page.waitForEvent('download'),
+    page.getByRole('link', { name: 'Download all of these as CSV' }).click(),
+  ])
+  t.match(download.suggestedFilename(), /^credits-[\d-]+\.csv$/)
+  t.match(
+    await readFile(await download.path(), 'utf8'),
+    /^\ufeffseq,[^\n]*\n\d+,[^\n]*,job_overage,-350,[^\n]*,video,export in 4k\n$/,
+  )
   await page.getByRole('link', { name: 'export in 4k' }).first().click()
   await page.getByRole('heading', { name: 'export in 4k' }).waitFor()
   await page.getByText('Job cost more than its hold').waitFor()
   await look(t, page, 'job')
+  t.strictSame(complaints, [])
+})
+
+t.test('the page of usage shows a period by day, app, action and token', async (t) => {
+  const email = `${unique('eve')}@example.com`
+  const eve = await person(email)
+  const { page, complaints } = await openPage(t, browser)
+  await signInByForm(page, url, email)
+  await page.getByText('No jobs in the last 30 days.').waitFor()
+  await logIn(page, 'focus on eve-laptop')
+  const [{ id }] = (await eve.get('/api/tokens')).json().tokens
+  await past(db, eve.id, [{ at: daysAgo(60), amount: 100_000 }])
+  const apps = ['video', 'podcasts', 'a-very-long-name-of-an-app-that-nobody-could-say-in-one-breath']
+  await pastJobs(
+    db,
+    eve.id,
+    Array.from({ length: 60 }, (_, n) => ({
+      at: daysAgo(59 - n),
+      app: apps[n % 3] ?? '',
+      action: n % 7 ? `render in ${n % 4}k` : `a long action ${'and on '.repeat(20)}`,
+      reserved: 30 * (n % 9),
+      end: n > 57 ? undefined : n % 4 ? ('completed' as const) : ('released' as const),
+      cost: 20 * (n % 11) + 1,
+      token_id: n % 2 ? id : null,
+    })),
+  )
+  await page.goto(`${url}/account`)
+  await page.getByRole('img', { name: /^[\d,]+ credits in 30 days, most on / }).waitFor()
+  await look(t, page, 'account-usage')
+  await page.getByRole('link', { name: 'Other days' }).click()
+  await page.getByLabel('From').fill(daysAgo(58).toISOString().slice(0, 10))
+  await page.getByRole('button', { name: 'Show' }).click()
+  await page.getByRole('img', { name: /^[\d,]+ credits in 59 days, most on / }).waitFor()
+  await page.getByText('focus on eve-laptop').waitFor()
+  await look(t, page, 'usage')
   t.strictSame(complaints, [])
 })
 
@@ -133,7 +191,7 @@ t.test('text twice as large cuts nothing off', async (t) => {
   const { page } = await openPage(t, browser, { viewport: { width: 640, height: 800 } })
   await signInByForm(page, url, `${unique('ada')}@example.com`)
   await page.waitForURL(`${url}/account`)
-  for (const path of ['/account', '/account/entries', '/device']) {
+  for (const path of ['/account', '/account/entries', '/account/jobs', '/account/usage', '/device']) {
     await page.goto(url + path)
     await page.evaluate("document.documentElement.style.setProperty('font-size', '200%')")
     t.equal(await page.evaluate('document.scrollingElement.scrollWidth'), 640, path)

@@ -162,6 +162,31 @@ t.test('openid-client: whoever denies is not let in, and what is beyond a person
   t.equal(await refusal(openid.authorizationCodeGrant(config, await refused, tooMuch.checks)), 'invalid_scope')
 })
 
+t.test('Approve waits until the page has been in front for a second, from the last time that it was not', async (t) => {
+  const { page } = await openSignedIn(t)
+  const { address } = await begin(await discover(video.client_id), site.redirect_uri)
+  await page.goto(address)
+  const approve = page.getByRole('button', { name: 'Approve', exact: true })
+  t.ok(await approve.isDisabled(), 'not at once')
+  const inFront = page.locator('input[name="in_front"]')
+  await page.locator('input[name="in_front"][value="yes"]').waitFor({ state: 'attached' })
+  t.ok(await approve.isEnabled())
+  for (const event of ['blur', 'focus', 'resize']) {
+    await page.evaluate(`dispatchEvent(new Event('${event}'))`)
+    t.ok(await approve.isDisabled(), event)
+    t.equal(await inFront.inputValue(), '')
+    await page.locator('input[name="in_front"][value="yes"]').waitFor({ state: 'attached' })
+  }
+  const without = await openPage(t, browser, { ignoreHTTPSErrors: true, javaScriptEnabled: false })
+  await signInByForm(without.page, url, email())
+  await without.page.goto(address)
+  await press(without.page, 'Approve')
+  await without.page.getByLabel('Yes, Video may use my account.').check()
+  const arrived = site.next()
+  await press(without.page, 'Approve')
+  t.ok((await arrived).searchParams.get('code'), 'without scripts a box is ticked')
+})
+
 t.test("a link with somebody else's address leads nowhere", async (t) => {
   const { page } = await openSignedIn(t)
   const { address } = await begin(await discover(video.client_id), `${site.redirect_uri}/`)

@@ -1,29 +1,9 @@
-import t, { type Test } from 'tap'
-import {
-  createFocus,
-  type FocusOptions,
-  InsufficientCredits,
-  JobAlreadyEnded,
-  SettleUnknown,
-} from '../../client/src/index.ts'
-import { serve } from '../support/cli.ts'
-import { type Fate, startNetwork } from '../support/network.ts'
-import { personWith } from '../support/start.ts'
-
-async function ready(t: Test, options: Partial<FocusOptions> = {}) {
-  const service = await serve(t)
-  const network = await startNetwork(t, service.url)
-  const person = await personWith(service.app, 100)
-  const focus = createFocus({ url: network.url, token: person.token, ...options })
-  return { service, network, person, focus, job: async (id: string) => (await focus.getJob({ id })).job }
-}
+import t from 'tap'
+import { createFocus, InsufficientCredits, JobAlreadyEnded, SettleUnknown } from '../../client/src/index.ts'
+import { errorOf, ready } from '../support/client.ts'
+import type { Fate } from '../support/network.ts'
 
 const render = { app: 'clips', action: 'render', estimate: 5 }
-const errorOf = (promise: Promise<unknown>) =>
-  promise.then(
-    () => Promise.reject(new Error('it did not fail')),
-    (error) => error,
-  )
 
 t.test('a job costs what its function says', async (t) => {
   const { focus, person, job } = await ready(t)

@@ -1,27 +1,12 @@
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { createFocusAdmin } from '../../client/src/create-admin.ts'
 import { createFocus } from '../../client/src/create-focus.ts'
 import { FocusError, InsufficientCredits, NotSignedIn } from '../../client/src/focus-error.ts'
 import snapshot from '../../openapi.snapshot.json' with { type: 'json' }
-import { serve } from '../support/cli.ts'
-import { startNetwork } from '../support/network.ts'
-import { personWith, unique } from '../support/start.ts'
-
-async function ready(t: Test, amount = 100) {
-  const service = await serve(t)
-  const network = await startNetwork(t, service.url)
-  const person = await personWith(service.app, amount)
-  return { service, network, person, focus: createFocus({ url: network.url, token: person.token }) }
-}
+import { errorOf, ready } from '../support/client.ts'
+import { unique } from '../support/start.ts'
 
 const video = { app: 'video', action: 'render', cost_estimate: 5 }
-/** The error of a request that must fail. */
-const errorOf = (promise: Promise<unknown>) =>
-  promise.then(
-    () => Promise.reject(new Error('it did not fail')),
-    (error) => error,
-  )
-
 t.test('every operation is a method, by its operation id', async (t) => {
   const admin = createFocusAdmin({ url: 'http://localhost:1' }) as unknown as Record<string, unknown>
   const operations = Object.values(snapshot.paths).flatMap((methods) => Object.values(methods))
@@ -62,7 +47,7 @@ t.test('input goes into path, query and body; lists go on over pages', async (t)
 })
 
 t.test('errors have a code, a status, the request and what the answer says', async (t) => {
-  const { focus, person, network } = await ready(t, 2)
+  const { focus, person, network } = await ready(t, {}, 2)
   const short = await errorOf(focus.createJob({ ...video, app: 'clips' }))
   t.ok(short instanceof InsufficientCredits)
   t.match(short, { code: 'insufficient_credits', status: 402, required: 5, available: 2, requestId: /^[0-9a-f-]{36}$/ })

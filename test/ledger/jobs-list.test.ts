@@ -153,9 +153,9 @@ t.test('a search looks at a bounded number of jobs, and the next page goes on', 
   const { db, person } = await start(t)
   const ada = await person()
   const token_id = uuidv7()
-  const ids = await pastJobs(db, ada.id, [{ at: daysAgo(9), reserved: 0, token_id }])
+  const ids = await pastJobs(db, ada.id, [{ at: new Date('2024-01-01'), reserved: 0, token_id }])
   await sql`insert into jobs (account_id, id, app_slug, action, status, reserved, expires_at, token_id)
-    select ${ada.id}::uuid, ('0fffffff-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'clips', 'render', 'failed', 0, now(),
+    select ${ada.id}::uuid, ('01900000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'clips', 'render', 'completed', 0, now(),
       case when n > 1000 then ${token_id}::uuid end
     from generate_series(1, 1100) n`.execute(db)
   t.strictSame(

@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { documentUrl, fetchDocument, readDocument } from '../../src/oauth/client-documents.ts'
 import { newAddress } from '../support/device.ts'
 import { startNameServer } from '../support/name-server.ts'
-import { clientOf, parametersOf } from '../support/oauth.ts'
+import { clientOf } from '../support/oauth.ts'
 import { HOSTILE } from '../support/pages.ts'
 import { start, startOwn } from '../support/start.ts'
 
@@ -162,11 +162,18 @@ t.test('a client with a document logs people in; it is named by its host, and as
   t.match(grants, [{ client_id: registered.client_id, app_slug: null, resource: null }])
   const account = await app.inject({ url: '/account', headers: { cookie: ada.cookie } })
   t.match(account.body, host)
-  t.match(
-    parametersOf((await client.visit(ada, { scope: 'account spend' })).headers.location),
-    { error: 'invalid_scope' },
-    'no app could spend',
-  )
+  for (const wrong of [{ scope: 'account spend' }, { response_type: 'token' }, { resource: 'https://a.example.com' }]) {
+    const refused = await client.visit(undefined, wrong)
+    t.match(
+      [refused.statusCode, refused.headers.location],
+      [400, undefined],
+      'no link of ours leads anywhere by itself',
+    )
+    t.match(
+      refused.body,
+      /<a href="https:\/\/assistant\.example\.com\/callback\?error=\w+&amp;[^"]*" rel="noreferrer">/,
+    )
+  }
 })
 
 t.test(

@@ -109,7 +109,7 @@ t.test(
 )
 
 t.test('nobody else reserves by a grant', async (t) => {
-  const { app, ada, admin, client, resource, slug, byKey, person, root } = await prepared(t)
+  const { app, ada, admin, client, key, resource, slug, byKey, person, root } = await prepared(t)
   await client.logIn(ada, { resource, scope: 'spend' })
   const [grant] = (await ada.get('/api/grants')).json().grants
   const bob = await person()
@@ -136,6 +136,8 @@ t.test('nobody else reserves by a grant', async (t) => {
   t.match((await bob.post('/api/jobs', { ...job, account_id: ada.id })).json(), { field: 'account_id' })
   t.match((await ada.post('/api/jobs', { ...job, grant_id: grant.id })).json(), { field: 'grant_id' })
   t.equal((await ada.post('/api/jobs', { ...job, account_id: ada.id })).statusCode, 200)
+  const both = { 'x-app-key': key, authorization: bob.authorization }
+  t.match((await byKey({ account_id: ada.id }, both)).json(), { field: 'account_id' }, 'a token says whose credits')
   const token = (await client.logIn(ada, { resource, scope: 'account spend' })).access_token
   const asBearer = await app.inject({
     method: 'POST',

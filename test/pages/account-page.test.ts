@@ -1,5 +1,5 @@
 import t from 'tap'
-import { daysAgo, past } from '../support/history.ts'
+import { daysAgo, past, pastJobs } from '../support/history.ts'
 import { logInByPage, OURS, opened } from '../support/pages.ts'
 import { unique } from '../support/start.ts'
 
@@ -154,15 +154,19 @@ t.test('jobs and entries come in pages, newest first', async (t) => {
     await ada.post('/api/jobs', { app: 'video', action: `job ${i}.`, cost_estimate: 0 })
   }
   const seen: number[] = []
-  let next: string | undefined = '/account'
+  t.equal([...(await see('/account')).body.matchAll(/>job \d+\.</g)].length, 10, 'the newest ones')
+  for (let i = 24; i <= 110; i++) {
+    await ada.post('/api/jobs', { app: 'video', action: `job ${i}.`, cost_estimate: 0 })
+  }
+  let next: string | undefined = '/account/jobs'
   for (let pages = 0; next && pages < 5; pages++) {
     const { body } = await see(next)
     seen.push(...[...body.matchAll(/>job (\d+)\.</g)].map(([, n]) => Number(n)))
-    next = /href="(\/account\?before=[^"]+)"/.exec(body)?.[1]
+    next = /href="(\/account\/jobs\?before=[^"]+)"/.exec(body)?.[1]
   }
   t.strictSame(
     seen,
-    Array.from({ length: 23 }, (_, i) => 23 - i),
+    Array.from({ length: 110 }, (_, i) => 110 - i),
   )
 
   for (let i = 0; i < 30; i++) {
@@ -174,7 +178,7 @@ t.test('jobs and entries come in pages, newest first', async (t) => {
   t.equal(amounts(first).length, 50)
   t.equal(amounts((await see(older)).body).length, 11)
   t.equal((await see('/account/entries?before=nonsense')).statusCode, 400)
-  t.equal((await see('/account?before=nonsense')).statusCode, 400)
+  t.equal((await see('/account/jobs?before=nonsense')).statusCode, 400)
 })
 
 t.test("nobody sees or revokes what is somebody else's", async (t) => {
@@ -206,4 +210,104 @@ t.test('the form revokes at once, and the page says when and from where a token 
   t.match(tokens[0], { last_used_from: '203.0.113.9', last_used_at: String })
   t.equal((await post('/account/revoke', { id: tokens[0].id })).statusCode, 303)
   t.equal((await use()).statusCode, 401, 'not even the instance that knows it takes it')
+})
+
+t.test('jobs and entries are filtered on their pages, and what is filtered can be downloaded', async (t) => {
+  const service = await opened(t)
+  const { app, see, ada, db } = service
+  const token = await logInByPage(service, { client_name: 'laptop' })
+  const [{ id }] = (await ada.get('/api/tokens')).json().tokens
+  await past(db, ada.id, [{ at: daysAgo(9), amount: 100 }])
+  await pastJobs(db, ada.id, [
+    { at: daysAgo(8), action: 'first', reserved: 5, end: 'completed', cost: 4 },
+    { at: daysAgo(7), action: 'second', app: 'audio', reserved: 5, end: 'released' },
+    { at: daysAgo(6), action: '=third', reserved: 5, end: 'completed', cost: 9, token_id: id },
+  ])
+  const day = (days: number) => daysAgo(days).toISOString().slice(0, 10)
+  const seen = async (path: string) =>
+    [...(await see(path)).body.matchAll(/>(first|second|=third)<\/a>/g)].map(([, action]) => action)
+  for (const [query, jobs] of [
+    ['', ['=third', 'second', 'first']],
+    ['app=&status=&token=&from=&to=', ['=third', 'second', 'first']],
+    ['app=audio', ['second']],
+    ['status=completed', ['=third', 'first']],
+    [`token=${id}`, ['=third']],
+    [`from=${day(7)}&to=${day(7)}`, ['second']],
+    [`to=${day(8)}`, ['first']],
+  ] as const) {
+    t.strictSame(await seen(`/account/jobs?${query}`), jobs, query)
+  }
+  t.strictSame(await seen('/account/entries?kind=job_overage'), ['=third'])
+  t.strictSame(await seen('/account/entries?app=audio'), ['second', 'second'])
+  t.match((await see('/account/jobs?app=other')).body, 'No job matches.')
+  t.match((await see(`/account/jobs?token=${id}`)).body, new RegExp(`<option value="${id}" selected>laptop …`))
+  for (const query of ['app=A', 'status=x', 'kind=x', 'token=x', 'from=2026-13-01', 'to=x']) {
+    t.equal((await see(`/account/entries?${query}`)).statusCode, 400, query)
+  }
+
+  const { body } = await see(`/account/entries?token=${id}`)
+  const link = /<a href="(\/account\/entries\.csv[^"]*)" download>/.exec(body)?.[1]?.replaceAll('&amp;', '&') ?? ''
+  const csv = await see(link)
+  t.match(csv.headers, {
+    'content-type': 'text/csv; charset=utf-8',
+    'content-disposition': /^attachment; filename="credits-[\d-]+\.csv"$/,
+    'cache-control': 'no-store',
+  })
+  t.strictSame(
+    csv.body
+      .trim()
+      .split('\n')
+      .map((line) => line.split(',').filter((_, n) => n === 2 || n > 8)),
+    [
+      ['kind', 'app', 'action'],
+      ['job_overage', 'clips', "'=third"],
+      ['job_reserve', 'clips', "'=third"],
+    ],
+  )
+  t.equal((await see('/account/entries.csv')).body.split('\n').length, 9, 'all of them')
+  const stranger = await app.inject({ url: '/account/entries.csv', headers: { authorization: `Bearer ${token}` } })
+  t.match([stranger.statusCode, stranger.headers.location], [303, /^\/signin\?/], 'a page is for a person in a browser')
+})
+
+t.test('the account page and the page of usage say where credits went', async (t) => {
+  const service = await opened(t)
+  const { see, ada, db, person } = service
+  t.match((await see('/account', (await person()).cookie)).body, 'No jobs in the last 30 days.')
+  await past(db, ada.id, [{ at: daysAgo(80), amount: 1000 }])
+  await pastJobs(db, ada.id, [
+    { at: daysAgo(70), reserved: 300, end: 'kept' },
+    { at: daysAgo(8), action: '<b>', reserved: 50, end: 'completed', cost: 40 },
+    { at: daysAgo(8), reserved: 50, end: 'released' },
+    { at: daysAgo(3), app: 'audio', reserved: 50, end: 'completed', cost: 60 },
+    { at: daysAgo(2), app: 'audio', reserved: 7 },
+  ])
+  const cells = (body: string) =>
+    [...body.matchAll(/<th scope="row">([^<]*)<svg.*?width="([\d.]+)".*?<td>(.*?)<\/td>\s*<td>(\d+)/gs)].map((found) =>
+      found.slice(1),
+    )
+  const { body } = await see('/account')
+  t.strictSame(cells(body), [
+    ['audio', '100', '2', '60'],
+    ['clips', '66.7', '2', '40'],
+  ])
+  t.match(body, /100 credits in 30 days, most on \d+ \w+: 60\. Credits were used on 2 days\./)
+  t.match(body, '+ 7 held')
+  t.equal([...body.matchAll(/<rect x=/g)].length, 2)
+
+  const day = (days: number) => daysAgo(days).toISOString().slice(0, 10)
+  const usage = (await see(`/account/usage?from=${day(75)}&to=${day(8)}`)).body
+  t.strictSame(cells(usage), [
+    ['clips', '100', '3', '340'],
+    ['render', '100', '2', '300'],
+    ['&lt;b&gt;', '13.3', '1', '40'],
+    ['Signed in, without a token', '100', '3', '340'],
+  ])
+  t.match((await see(`/account/usage?from=${day(40)}&to=${day(30)}`)).body, 'There were no jobs on these days.')
+  t.match(
+    (await see(`/account/usage?from=${day(2)}&to=${day(2)}`)).body,
+    'The jobs of these days have cost nothing so far.',
+  )
+  for (const query of ['from=x', 'to=x', `from=${day(1)}&to=${day(3)}`, 'from=2020-01-01&to=2024-01-01']) {
+    t.equal((await see(`/account/usage?${query}`)).statusCode, 400, query)
+  }
 })

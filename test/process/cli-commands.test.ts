@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import { allow } from '../../src/oauth/grants.ts'
 import { FOCUS, machine, serve, signedIn } from '../support/cli.ts'
 import { logIn } from '../support/device.ts'
 import { unique } from '../support/start.ts'
@@ -98,6 +99,24 @@ t.test('what is missing is said with 402, 403 and 401, and each has its exit cod
     t.match(expired, { code: 4, stdout: '' })
     t.match(expired.stderr, /has expired\nSign in again: node \S+focus\.js login\n$/)
   }
+})
+
+t.test('what programs may spend is listed, changed and revoked', async (t) => {
+  const { focus, done, json, person } = await signedIn(t, service)
+  t.match((await focus(['grants', 'list'])).stderr, 'You have allowed no program.')
+  const client_id = 'https://assistant.example.com/client.json'
+  const asked = { account_id: person.id, client_id, app_slug: 'video', resource: null, scopes: ['spend' as const] }
+  const id = await allow(app, asked, { amount: 50, period: 'month' })
+  t.match(await done('grants', 'list'), new RegExp(`^${id} +${client_id} +video +spend +0 of 50 a month$`, 'm'))
+  t.equal(await done('grants', 'set', id, '--budget', '80', '--period', 'day'), `${client_id}: 0 of 80 a day\n`)
+  t.match(await json('grants', 'set', id, '--no-period'), { grant: { budget: 80, period: null } })
+  t.equal(await done('grants', 'set', id, '--no-budget'), `${client_id}: no limit\n`)
+  t.match(await focus(['grants', 'set', id]), { code: 2, stderr: /Nothing to change/ })
+  t.equal(await done('grants', 'revoke', id), `Revoked ${id}.\n`)
+  t.match(await focus(['grants', 'set', id, '--budget', '1']), {
+    code: 1,
+    stderr: /^Error: You have allowed no program/,
+  })
 })
 
 t.test('a time has its year and time zone', async (t) => {

@@ -1,8 +1,7 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
-import { sql } from 'kysely'
 import { listTokens, MAX_TOKENS, revokeToken } from '../../access/tokens.ts'
 import { badField } from '../../http/catalogue.ts'
-import { readable } from '../../ledger/metadata.ts'
+import { jobsPage } from '../../ledger/lists.ts'
 import { readWallet } from '../../ledger/read.ts'
 import { listGrants, MAX_GRANTS } from '../../oauth/grants.ts'
 import { Uuid } from '../../schemas/primitives.ts'
@@ -10,9 +9,8 @@ import { shownGrant } from './allowed-apps.ts'
 import { balanceChart, readDays } from './balance-chart.ts'
 import { fromOurPages, page, signedIn } from './page.ts'
 import { returnLink } from './return-link.ts'
-import { amountText, creditsText, jobCost, jobState, jobTitle, shortText, timeText, webLink } from './words.ts'
-
-type Metadata = Record<string, unknown> | null
+import { recentUsage } from './usage.ts'
+import { amountText, creditsText, jobLine, shortText, timeText } from './words.ts'
 
 const JOBS_ON_A_PAGE = 10
 
@@ -24,7 +22,6 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         hide: true,
         querystring: Type.Object({
-          before: Type.Optional(Uuid),
           tokens_before: Type.Optional(Uuid),
           grants_before: Type.Optional(Uuid),
           fault: Type.Optional(Type.String({ maxLength: 100 })),
@@ -35,10 +32,11 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
       const back = returnLink(request)
       const person = await signedIn(request, reply, back ? `/account?${back.query}` : request.url)
       if (!person) return reply
-      const { before, tokens_before, grants_before } = request.query
-      const [{ account }, jobs, days, tokens, grants] = await Promise.all([
+      const { tokens_before, grants_before } = request.query
+      const [{ account }, { jobs, next_cursor }, usage, days, tokens, grants] = await Promise.all([
         readWallet(app.db, person.id),
-        readJobs(person.id, before),
+        jobsPage(app.db, person.id, {}, { limit: JOBS_ON_A_PAGE }),
+        recentUsage(app.db, person.id),
         readDays(app.db, person.id),
         listTokens(app.db, person.id, { limit: MAX_TOKENS + 1, before: tokens_before }),
         listGrants(app.db, person.id, { limit: MAX_GRANTS + 1, before: grants_before }),
@@ -56,16 +54,9 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
         held: held > 0 ? `${creditsText(held)} ${held === 1 ? 'is' : 'are'} held by running jobs.` : '',
         buy_url: app.config.topupUrl ?? (app.payments && `/buy${back ? `?${back.query}` : ''}`),
         chart: balanceChart(days),
-        jobs: jobs.slice(0, JOBS_ON_A_PAGE).map((job) => ({
-          ...job,
-          text: jobTitle(job),
-          preview: webLink(job.metadata?.previewUrl),
-          state: jobState(job),
-          cost: jobCost(job),
-          at: timeText(job.created_at),
-        })),
-        older: jobs.length > JOBS_ON_A_PAGE ? jobs[JOBS_ON_A_PAGE - 1]?.id : undefined,
-        paged: before !== undefined,
+        usage,
+        jobs: jobs.map(jobLine),
+        more_jobs: next_cursor !== null,
         grants: grants.slice(0, MAX_GRANTS).map((grant) => shownGrant(grant, request.query.fault)),
         older_grants: grants.length > MAX_GRANTS ? grants[MAX_GRANTS - 1]?.id : undefined,
         // An account may have more since before there was a limit.
@@ -96,15 +87,4 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
       return reply.redirect('/account#tokens', 303)
     },
   )
-
-  const readJobs = (accountId: string, before: string | undefined) =>
-    app.db
-      .selectFrom('jobs')
-      .select(['id', 'app_slug', 'action', 'status', 'reserved', 'actual_cost', 'refunded', 'failure_reason'])
-      .select([sql.raw<Metadata>(readable()).as('metadata'), 'created_at'])
-      .where('account_id', '=', accountId)
-      .$if(before !== undefined, (jobs) => jobs.where('id', '<', before ?? ''))
-      .orderBy('id', 'desc')
-      .limit(JOBS_ON_A_PAGE + 1)
-      .execute()
 }

@@ -108,8 +108,7 @@ export const consentPages: FastifyPluginAsyncTypebox = async (app) => {
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
       const { message, statusCode, headers } = error
-      const values = { title: 'This link does not work', message, request_id: reply.request.id }
-      return page(reply.code(statusCode).headers(headers), 'consent-refused', values)
+      return refusedPage(reply.code(statusCode).headers(headers), message)
     }
     try {
       const asked = await readAsked(app, recipient.client, given)
@@ -120,10 +119,25 @@ export const consentPages: FastifyPluginAsyncTypebox = async (app) => {
       }
       return await answer({ ...recipient, asked, path })
     } catch (error) {
-      if (error instanceof ApiError && error.statusCode === 400) return refuse(reply, recipient, error)
+      if (error instanceof ApiError && error.statusCode === 400) return refuseUnasked(reply, recipient, error)
       throw error
     }
   }
+
+  /**
+   * Tells a client what is wrong with its request. Where nobody has registered it, a person must follow a link for that: else
+   * everybody could make links of ours that lead anywhere (RFC 9700, section 4.11.2).
+   */
+  function refuseUnasked(reply: FastifyReply, recipient: Recipient, error: ApiError) {
+    const { client, redirect_uri } = recipient
+    if (client.app_slug !== null || isOnThisMachine(redirect_uri)) return refuse(reply, recipient, error)
+    const { code, message } = error
+    const href = answerUrl(recipient, publicUrl, { error: code, error_description: message })
+    return refusedPage(reply.code(400), message, { href, host: new URL(redirect_uri).host })
+  }
+
+  const refusedPage = (reply: FastifyReply, message: string, onward?: { href: string; host: string }) =>
+    page(reply, 'consent-refused', { title: 'This link does not work', message, onward, request_id: reply.request.id })
 
   const send = (reply: FastifyReply, recipient: Recipient, answer: Parameters<typeof answerUrl>[2]) =>
     reply.header('cache-control', 'no-store').redirect(answerUrl(recipient, publicUrl, answer), 303)

@@ -1,17 +1,24 @@
-import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
+import { type FastifyPluginAsyncTypebox, type TOptional, type TString, Type } from '@fastify/type-provider-typebox'
 import { sql } from 'kysely'
+import { callerOf } from '../../access/caller.ts'
 import type { EntryKind } from '../../db/tables.ts'
 import { jobNotFound } from '../../http/catalogue.ts'
+import { dayOf } from '../../http/periods.ts'
 import { refundedJobOf } from '../../ledger/history.ts'
+import { entriesPage, jobsPage, numbersAfter } from '../../ledger/lists.ts'
 import { readable } from '../../ledger/metadata.ts'
+import { readJob, readWallet, type Wallet } from '../../ledger/read.ts'
 import { MAX_REFUND_PARTS, refundReference } from '../../ledger/rules.ts'
 import { Uuid } from '../../schemas/primitives.ts'
+import { sendEntries } from '../../usage/entries-export.ts'
+import { type FilterFields, filterForm, readFilters } from './filters.ts'
 import { page, signedIn } from './page.ts'
 import { returnLink } from './return-link.ts'
 import {
   amountText,
   ENTRY_WORDS,
   jobCost,
+  jobLine,
   jobState,
   jobTitle,
   movementText,
@@ -20,10 +27,46 @@ import {
   webLink,
 } from './words.ts'
 
-const ENTRIES_ON_A_PAGE = 50
+const ROWS_ON_A_PAGE = 50
+/** How many rows a search looks at. A person would rather wait for some ms than turn empty pages. */
+const SEARCH_ROWS = 5_000
 
-/** The ledger of an account as its owner reads it: every entry, and one job with its entries. */
+const Fields = Object.fromEntries(
+  ['app', 'status', 'kind', 'token', 'from', 'to'].map((name) => [
+    name,
+    Type.Optional(Type.String({ maxLength: 100 })),
+  ]),
+) as Record<keyof FilterFields, TOptional<TString>>
+
+/** The jobs and the ledger of an account as its owner reads them: lists with filters, one job with its entries, all entries as CSV. */
 export const creditHistoryPages: FastifyPluginAsyncTypebox = async (app) => {
+  app.get(
+    '/account/jobs',
+    { schema: { hide: true, querystring: Type.Object({ before: Type.Optional(Uuid), ...Fields }) } },
+    async (request, reply) => {
+      const person = await signedIn(request, reply)
+      if (!person) return reply
+      const { before } = request.query
+      const { filter, query, given } = readFilters(request.query)
+      const part = { limit: ROWS_ON_A_PAGE, cursor: before, search: SEARCH_ROWS }
+      const [{ jobs, next_cursor }, wallet] = await Promise.all([
+        jobsPage(app.db, person.id, filter, part),
+        readWallet(app.db, person.id),
+      ])
+      const action = '/account/jobs'
+      return page(reply, 'jobs', {
+        title: 'Your jobs',
+        wide: true,
+        back: returnLink(request),
+        shown_as: person.shown_as,
+        form: await filterForm(app, person.id, { given, action, choices: 'status', apps: slugsOf(wallet) }),
+        jobs: jobs.map(jobLine),
+        nothing: nothingText('job', next_cursor, before !== undefined, query),
+        ...listLinks(action, [query, returnLink(request)?.query], before, next_cursor),
+      })
+    },
+  )
+
   app.get(
     '/account/entries',
     {
@@ -31,6 +74,7 @@ export const creditHistoryPages: FastifyPluginAsyncTypebox = async (app) => {
         hide: true,
         querystring: Type.Object({
           before: Type.Optional(Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER })),
+          ...Fields,
         }),
       },
     },
@@ -38,25 +82,60 @@ export const creditHistoryPages: FastifyPluginAsyncTypebox = async (app) => {
       const person = await signedIn(request, reply)
       if (!person) return reply
       const { before } = request.query
-      const entries = await readEntries(person.id)
-        .$if(before !== undefined, (older) => older.where('entry.seq', '<', before ?? 0))
-        .limit(ENTRIES_ON_A_PAGE + 1)
-        .execute()
-      const shown = entries.slice(0, ENTRIES_ON_A_PAGE)
+      const { filter, query, given } = readFilters(request.query)
+      const cursor = before === undefined ? undefined : String(before)
+      const [{ entries, next_cursor }, wallet] = await Promise.all([
+        entriesPage(app.db, person.id, filter, { limit: ROWS_ON_A_PAGE, cursor, search: SEARCH_ROWS }),
+        readWallet(app.db, person.id),
+      ])
+      // They are read together.
+      const jobs = await Promise.all(
+        entries.map(({ job_id, corrects_job_id: refunded }) => {
+          const id = job_id ?? refunded
+          return id === null ? undefined : readJob(app.db, person.id, id)
+        }),
+      )
+      const action = '/account/entries'
+      const back = returnLink(request)
       return page(reply, 'entries', {
         title: 'Credit history',
         wide: true,
-        back: returnLink(request),
+        back,
         shown_as: person.shown_as,
-        entries: shown.map((entry) => ({
-          ...entryTexts(entry),
-          job_id: entry.job_id,
-          job: jobTitle(entry),
-          about: shortText(entry.reason, 200) ?? entry.app_slug,
+        form: await filterForm(app, person.id, { given, action, choices: 'kind', apps: slugsOf(wallet) }),
+        csv: `/account/entries.csv${query && `?${query}`}`,
+        entries: entries.map((entry, n) => ({
+          ...entryTexts({
+            ...entry,
+            ...{ own_job_id: entry.job_id, job_id: jobs[n]?.id ?? null, created_at: new Date(entry.created_at) },
+          }),
+          job_id: jobs[n]?.id,
+          job: jobs[n] && jobTitle(jobs[n]),
+          about: shortText(entry.reason, 200) ?? jobs[n]?.app_slug,
         })),
-        older: entries.length > shown.length ? shown.at(-1)?.seq : undefined,
-        paged: before !== undefined,
+        nothing: nothingText('entry', next_cursor, before !== undefined, query),
+        ...listLinks(action, [query, back?.query], before, next_cursor),
       })
+    },
+  )
+
+  app.get(
+    '/account/entries.csv',
+    {
+      config: { large: true },
+      onRequest: async (request, reply) => {
+        const person = await signedIn(request, reply)
+        if (!person) return reply
+        request.account = person
+      },
+      schema: { hide: true, querystring: Type.Object(Fields) },
+    },
+    async (request, reply) => {
+      const { id } = callerOf(request)
+      const { filter } = readFilters(request.query)
+      const name = `credits-${dayOf(new Date())}.csv`
+      reply.header('cache-control', 'no-store').header('content-disposition', `attachment; filename="${name}"`)
+      return sendEntries(request, reply, id, filter, await numbersAfter(app.db, id, filter, undefined))
     },
   )
 
@@ -67,7 +146,7 @@ export const creditHistoryPages: FastifyPluginAsyncTypebox = async (app) => {
       const person = await signedIn(request, reply)
       if (!person) return reply
       const { id } = request.params
-      const job = await readJob(person.id, id)
+      const job = await findJob(person.id, id)
       if (!job) throw jobNotFound()
       const entries = await readEntriesOf(person.id, job)
       return page(reply, 'job', {
@@ -89,7 +168,7 @@ export const creditHistoryPages: FastifyPluginAsyncTypebox = async (app) => {
     },
   )
 
-  const readJob = (accountId: string, id: string) =>
+  const findJob = (accountId: string, id: string) =>
     app.db
       .selectFrom('jobs as job')
       .leftJoin('apps', 'apps.slug', 'job.app_slug')
@@ -127,6 +206,29 @@ export const creditHistoryPages: FastifyPluginAsyncTypebox = async (app) => {
       })
       .execute()
 }
+
+/** Where a list goes on. @param queries what its address keeps */
+function listLinks(path: string, queries: (string | undefined)[], before: unknown, next: string | null) {
+  const address = (...more: string[]) => {
+    const query = [...queries, ...more].filter(Boolean).join('&')
+    return query ? `${path}?${query}` : path
+  }
+  return { newest: before === undefined ? undefined : address(), older: next ? address(`before=${next}`) : undefined }
+}
+
+/** Said where a page of a list is empty. */
+function nothingText(what: 'job' | 'entry', next: string | null, isPaged: boolean, query: string): string {
+  const many = what === 'job' ? 'jobs' : 'entries'
+  if (next !== null)
+    return `No match among the ${SEARCH_ROWS.toLocaleString('en-US')} newest ${many} from here on. Older ones may match.`
+  if (isPaged) return `There are no older ${many}.`
+  if (query) return `No ${what} matches.`
+  return what === 'job'
+    ? 'No jobs yet. The jobs that apps run with your credits appear here.'
+    : 'Your balance has not changed yet.'
+}
+
+const slugsOf = ({ apps }: Wallet): string[] => apps.map(({ slug }) => slug)
 
 const refundReferences = (jobId: string) =>
   Array.from({ length: MAX_REFUND_PARTS }, (_, n) => refundReference(jobId, n + 1))

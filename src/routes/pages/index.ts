@@ -13,6 +13,7 @@ import { devicePages } from './device.ts'
 import { grantPages } from './grant.ts'
 import { answerUnknown, sendErrorPage } from './page.ts'
 import { signinPages } from './signin.ts'
+import { usagePages } from './usage.ts'
 
 const VIEWS = fileURLToPath(new URL('../../../views', import.meta.url))
 
@@ -35,6 +36,7 @@ export const pageRoutes: FastifyPluginAsyncTypebox = async (app) => {
   await app.register(allowedAppPages)
   await app.register(buyPages)
   await app.register(creditHistoryPages)
+  await app.register(usagePages)
   await app.register(devicePages)
   await app.register(consentPages)
   await app.register(grantPages)

@@ -1,4 +1,5 @@
 import type { EntryKind, JobStatus, Scope } from '../../db/tables.ts'
+import type { JobRow } from '../../ledger/read.ts'
 
 /** Formats database values for pages. Times are UTC, because the server does not know the reader's time zone. */
 
@@ -50,6 +51,13 @@ export const ENTRY_WORDS: Record<EntryKind, string> = {
   topup_reinstated: 'Refund taken back',
 }
 
+/** The statuses of jobs, in filters: a failed one may also have expired. */
+export const JOB_WORDS: Record<JobStatus, string> = {
+  started: 'Running',
+  completed: 'Completed',
+  failed: 'Failed or expired',
+}
+
 /** The state of a job: a word for the reader, and the CSS class for it. */
 export function jobState(job: { status: JobStatus; failure_reason: string | null }) {
   if (job.status === 'started') return { word: 'Running', style: 'running' }
@@ -81,3 +89,13 @@ export function webLink(url: unknown): { href: string; host: string } | undefine
   if (!parsed || !/^https?:$/.test(parsed.protocol)) return undefined
   return { href: parsed.href, host: parsed.host }
 }
+
+/** A job as a row of a list. */
+export const jobLine = (job: JobRow) => ({
+  ...{ id: job.id, app_slug: job.app_slug, created_at: job.created_at },
+  text: jobTitle(job),
+  preview: webLink(job.metadata?.previewUrl),
+  state: jobState(job),
+  cost: jobCost(job),
+  at: timeText(new Date(job.created_at)),
+})
