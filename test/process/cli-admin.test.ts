@@ -129,7 +129,10 @@ t.test('an administrator helps somebody by the command line alone', async (t) =>
   const ada = await service.person()
   await done('admin', 'grant', ada.clerkId, '9', '--reference', unique('gift'), '--reason', 'a gift')
   const stuck = (await ada.reserve(4)).json().job_id
-  t.match(await done('admin', 'accounts', '--search', ada.email), new RegExp(`^${ada.id} +user_\\S+ +25 +4 .* email$`, 'm'))
+  t.match(
+    await done('admin', 'accounts', '--search', ada.email),
+    new RegExp(`^${ada.id} +user_\\S+ +25 +4 .* email$`, 'm'),
+  )
   t.match(await done('admin', 'accounts', '--search', stuck), ada.id)
   t.match(await done('admin', 'account', ada.id), /^Credits +25$/m)
   t.match(await done('admin', 'entries', ada.clerkId), /admin_grant +9 +9 +a gift$/m)
