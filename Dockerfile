@@ -25,6 +25,7 @@ COPY package.json LICENSE ./
 COPY --from=dependencies /app/node_modules node_modules
 COPY migrations migrations
 COPY views views
+COPY docs docs
 COPY src src
 
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000 DATA_DIR=/data

@@ -13,6 +13,7 @@ interface Schema {
 }
 interface Operation {
   operationId: string
+  security?: object[]
   tags?: string[]
   parameters?: { in: string; name: string }[]
   requestBody?: { content: Record<string, { schema: Schema }> }
@@ -32,6 +33,7 @@ const NOT_FOR_CLIENTS = ['signInLocally', 'receiveClerkWebhook', 'receiveStripeE
 const REPEATABLE = [
   ...['createJob', 'completeJob', 'failJob', 'heartbeatJob', 'adjustCredits', 'refundJob', 'revokeAccountTokens'],
   ...['setPack', 'updateWebhookEndpoint', 'pollDeviceLogin', 'completeDeviceLogin', 'revokeOAuthToken'],
+  ...['introspectToken', 'changeGrant'],
 ]
 /** Reads the whole ledger, for up to two minutes. */
 const SLOW = ['verifyLedger']
@@ -70,15 +72,16 @@ for (const id of [...REPEATABLE, ...SLOW]) {
   if (!known.includes(id)) throw new Error(`${id} is no operation any more: take it out of the lists in generate.ts.`)
 }
 
-function flagsOf(method: string, { operationId, parameters = [], requestBody, responses }: Operation): string {
+function flagsOf(method: string, operation: Operation): string {
+  const { operationId, parameters = [], requestBody, responses, security = [] } = operation
   const body = requestBody?.content
   const bodySchema = resolve(Object.values(body ?? {})[0]?.schema)
   const sendsAccount =
     bodySchema?.properties?.account_id !== undefined || parameters.some(({ name }) => name === 'account_id')
-  const jobs = ['createJob', 'completeJob', 'failJob', 'heartbeatJob', 'listJobs', 'getJob']
+  const takesKey = security.some((scheme) => 'appKey' in scheme)
   return [
     method !== 'get' && REPEATABLE.includes(operationId) && 'r',
-    jobs.includes(operationId) && (sendsAccount ? 'ka' : 'k'),
+    takesKey && (sendsAccount ? 'ka' : 'k'),
     body && !('application/json' in body) && 'f',
     responses[200]?.content && 'text/html' in responses[200].content && 'h',
     SLOW.includes(operationId) && 's',

@@ -73,6 +73,8 @@ declare module 'fastify' {
     identity: Identity
     pats: Pats
     sessionSeal: SessionSeal
+    /** Seals what a page of the console says after a change: routes/pages/console/notice.ts */
+    noticeSeal: SessionSeal
     origins: Origins
     clientDocuments: ClientDocuments
     metrics: Metrics
@@ -152,7 +154,9 @@ export async function buildApp(
   app.decorate('payments', await createPayments(config, app))
   app.decorate('identity', await createIdentity(config, db, app.log, app.metrics))
   app.decorate('pats', rememberPats(db, app.identity.mode))
-  app.decorate('sessionSeal', sessionSeal(await tokenSecret(config, db)))
+  const secret = await tokenSecret(config, db)
+  app.decorate('sessionSeal', sessionSeal(secret))
+  app.decorate('noticeSeal', sessionSeal(secret, 'notice'))
   app.decorate('origins', createOrigins(config, db))
   await app.origins.refresh()
   app.decorate('clientDocuments', rememberDocuments(config, db, app.log))

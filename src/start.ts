@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { FastifyInstance } from 'fastify'
 import { buildApp } from './app.ts'
 import { startBackground } from './background/index.ts'
 import { type Config, ConfigError, processConfig } from './config.ts'
@@ -6,6 +7,8 @@ import { connect, connectForMigration } from './db/connect.ts'
 import { isRefusal, migrateToLatest, waitForDatabase } from './db/migrate.ts'
 import { FolderInUse } from './db/pglite.ts'
 import { DatabaseUnavailable } from './db/unavailable.ts'
+import { LOCAL_ADMINISTRATOR } from './identity/local.ts'
+import type { Identity } from './identity/types.ts'
 import { openLog, speaker } from './observe/log.ts'
 import { listenForMetrics } from './observe/metrics-listener.ts'
 
@@ -74,7 +77,7 @@ export async function start(signal: AbortSignal): Promise<Service | undefined> {
     if (config.metricsPort) await listenForMetrics(app, config.metricsPort)
     stopBackground = startBackground(app)
     await app.listen({ host: config.host, port: config.port })
-    for (const line of startupLines(config)) say(line)
+    for (const line of startupLines(app)) say(line)
     return { close }
   } catch (error) {
     await close()
@@ -124,8 +127,16 @@ export function explain(error: unknown): unknown {
   return error
 }
 
+function administratorLine({ adminClerkIds }: Config, { administrators }: Identity): string {
+  const ids = `${adminClerkIds.length} ${adminClerkIds.length === 1 ? 'id' : 'ids'} in ADMIN_CLERK_IDS`
+  if (administrators.size)
+    return `Sign in as ${LOCAL_ADMINISTRATOR}${adminClerkIds.length ? `, or as one of the ${ids}` : ''}.`
+  if (adminClerkIds.length) return `Administrators: ${ids}.`
+  return 'Nobody may open it yet: set ADMIN_CLERK_IDS to your user id, which /account shows.'
+}
+
 /** What start-up prints once the service listens. */
-function startupLines(config: Config): string[] {
+function startupLines({ config, identity }: Pick<FastifyInstance, 'config' | 'identity'>): string[] {
   const { url, dataDir } = config.database
   const lines = [`The Focus API is listening on ${config.publicUrl} (address ${config.host}, port ${config.port}).`]
   if (!url) {
@@ -138,5 +149,9 @@ function startupLines(config: Config): string[] {
       'The local identity accepts any e-mail address without a password, for evaluation only. In production, set CLERK_SECRET_KEY and CLERK_PUBLISHABLE_KEY.',
     )
   }
-  return [...lines, `Sign in at ${config.publicUrl}/signin. The API documentation is at ${config.publicUrl}/api/docs.`]
+  return [
+    ...lines,
+    `Sign in at ${config.publicUrl}/signin. The API documentation is at ${config.publicUrl}/api/docs.`,
+    `The operator's console is at ${config.publicUrl}/console. ${administratorLine(config, identity)}`,
+  ]
 }

@@ -12,7 +12,7 @@ deleteSession D /api/session
 listTokens G /api/tokens
 revokeToken D /api/tokens/{id}
 listGrants G /api/grants
-changeGrant A /api/grants/{id}
+changeGrant Ar /api/grants/{id}
 revokeGrant D /api/grants/{id}
 getWallet G /api/wallet
 listEntries G /api/wallet/entries
@@ -29,7 +29,7 @@ getProtectedResourceMetadata G /.well-known/oauth-protected-resource
 requestToken Pf /oauth/token
 revokeOAuthToken Prf /oauth/revoke
 startDeviceAuthorization Pf /oauth/device_authorization
-introspectToken Pf /oauth/introspect
+introspectToken Prkf /oauth/introspect
 listOAuthConnections G /api/oauthToken
 getOAuthToken G /api/oauthToken/{provider}
 getXToken G /api/xToken

@@ -1,20 +1,21 @@
-import type { Schemas } from './api.ts'
+import type { Output, Schemas } from './api.ts'
 import { FocusError } from './focus-error.ts'
 import { type FocusOptions, sender } from './send.ts'
 
 /** Who asks, by the token of the request. */
 export interface Caller {
   accountId: string
-  clerkId: string
-  plan: string
-  /** As they were at most 5 s ago. A reserve decides */
-  credits: number
-  held: number
-  /** For a client that acts for this person: `createFocus({ url, token: caller.token })` */
+  /** As sent. Where there is a `wallet`, it acts for this person: `createFocus({ url, token: caller.token })` */
   token: string
+  /** The account as it was at most 5 s ago; a reserve decides. Absent for an access token for the app's own resource */
+  wallet?: Schemas['Account']
+  /** For an access token for the app's own resource: what the person has approved, which program has it, and for what */
+  grant?: { id: string | undefined; clientId: string | undefined; scopes: string[] }
 }
 
-export interface GuardOptions extends Pick<FocusOptions, 'url' | 'fetch'> {
+export interface GuardOptions extends Pick<FocusOptions, 'url' | 'fetch' | 'appKey'> {
+  /** With `appKey`, access tokens for this resource of the app are accepted, and for no other */
+  resource?: string
   /** How long an answer is used again, in ms; 5,000, which is also the most: revoking takes so long to reach other replicas */
   cacheFor?: number
   /** How long to wait for the service, in ms; 5,000 */
@@ -36,6 +37,12 @@ const MOST_CACHED_MS = 5_000
 const MOST_TOKENS = 1_000
 /** No token is so long. */
 const LONGEST_TOKEN = 8_192
+const INTROSPECTION = {
+  id: 'introspectToken',
+  method: 'P',
+  path: '/oauth/introspect',
+  has: (f: string) => 'rkf'.includes(f),
+}
 const WALLET = { id: 'getWallet', method: 'G', path: '/api/wallet', has: () => false }
 
 /**
@@ -50,9 +57,15 @@ export function requireFocus(options: GuardOptions) {
   const callers = new WeakMap<object, Caller>()
 
   async function ask(token: string): Promise<Caller> {
+    const { appKey, resource } = options
+    if (appKey && resource && token.startsWith('focus_at_')) {
+      const { body } = await send(INTROSPECTION, { token })
+      const { active, aud, sub, grant_id, client_id, scope = '' } = body as Output<'introspectToken'>
+      if (active && aud === resource && sub)
+        return { accountId: sub, token, grant: { id: grant_id, clientId: client_id, scopes: scope.split(' ') } }
+    }
     const { account } = (await send(WALLET, {}, { token })).body as Schemas['WalletResponse']
-    const { id, clerk_id, plan, credits, held } = account
-    return { accountId: id, clerkId: clerk_id, plan, credits, held, token }
+    return { accountId: account.id, token, wallet: account }
   }
 
   /**

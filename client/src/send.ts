@@ -10,7 +10,7 @@ export interface FocusOptions {
   getToken?: GetToken | undefined
   /** An app's settle key, on its server */
   appKey?: string | undefined
-  /** With `appKey`: the account of requests that name none */
+  /** With `appKey` and without a token: the account of requests that name none */
   accountId?: string | undefined
   /** How cookies go along; by default `include` where there is no token */
   credentials?: 'include' | 'omit' | 'same-origin' | undefined
@@ -163,9 +163,10 @@ export function sender(options: FocusOptions): Send {
   }
 
   return async (operation, input = {}, call = {}) => {
+    const fixed = call.token ?? options.token
     const fields: Record<string, unknown> = { ...input }
     const keyed = appKey && operation.has('k')
-    if (keyed && accountId && operation.has('a')) fields.account_id ??= accountId
+    if (keyed && accountId && operation.has('a') && !fixed && !tokens) fields.account_id ??= accountId
     const { url, body } = addressed(options.url, operation, fields)
     const headers: Record<string, string> = {}
     if (keyed) headers['x-app-key'] = appKey
@@ -176,7 +177,6 @@ export function sender(options: FocusOptions): Send {
     const { signal } = call
     const longest = call.timeout ?? (operation.has('s') ? SLOW_MS : timeout)
     const until = performance.now() + (call.retryFor ?? retryFor)
-    const fixed = call.token ?? options.token
     let token = fixed
     let refused = false
     const bearer = async () => {

@@ -1,4 +1,4 @@
-import type { FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { accountIdOf, CLERK_USER_ID } from '../accounts/account-id.ts'
 import type { Scope } from '../db/tables.ts'
 import {
@@ -33,6 +33,8 @@ export interface Caller {
   via: 'header' | 'cookie'
   /** What the person is called on our pages, such as an e-mail address; only our session knows */
   name?: string | null
+  /** With our session */
+  signed_in_at?: Date
   /** With a PAT its id and what it may be used for; null for a person, who may do everything */
   token_id: string | null
   scopes: Scope[] | null
@@ -69,14 +71,14 @@ export async function requireOauth(request: FastifyRequest): Promise<void> {
 /** A caller who administers the service. @throws {ApiError} as requireScope; 403 not_an_administrator, account_closed */
 export async function requireAdmin(request: FastifyRequest): Promise<void> {
   const caller = await requireCaller(request)
-  const { config, identity } = request.server
-  const { clerk_id } = caller
-  if (!config.adminClerkIds.includes(clerk_id) && !identity.administrators.has(clerk_id)) {
-    throw notAnAdministrator()
-  }
+  if (!isAdministrator(request.server, caller)) throw notAnAdministrator()
   checkScope(caller, 'admin')
   await refuseClosed(request, caller)
 }
+
+/** Whether a person administers the service, by configuration or by the identity. */
+export const isAdministrator = ({ config, identity }: FastifyInstance, { clerk_id }: { clerk_id: string }): boolean =>
+  config.adminClerkIds.includes(clerk_id) || identity.administrators.has(clerk_id)
 
 /**
  * A hook for callers who may do what `scope` says: people all of it, PATs what they were approved for. It throws as

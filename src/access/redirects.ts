@@ -106,11 +106,11 @@ function withReturn(
 }
 
 /** Our own pages that lead nowhere by themselves. /signin does, which would hide where a person came from. */
-const PAGES = ['', 'account(/.*)?', 'buy(/.*)?', 'grant', 'oauth/authorize', 'api/docs(/.*)?']
+const PAGES = ['', 'account(/.*)?', 'buy(/.*)?', 'grant', 'oauth/authorize', 'api/docs(/.*)?', 'docs(/.*)?']
 const OWN_PAGES = {
   purchase: pattern(PAGES),
   // /device approves links of ours by one click. Only the sign-in tells it that a person came from elsewhere (`must_type`).
-  sign_in: pattern([...PAGES, 'device(/.*)?']),
+  sign_in: pattern([...PAGES, 'device(/.*)?', 'console(/.*)?']),
 }
 
 /** Whether an address of our own origin is a page that a person may be sent to after a sign-in or a purchase. */

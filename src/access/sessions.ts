@@ -21,6 +21,7 @@ export interface Session {
   sid: string
   /** What the person is called on our pages, such as an e-mail address */
   name: string | null
+  signed_in_at: Date
 }
 
 /**
@@ -31,9 +32,13 @@ export interface SessionSeal {
   isSealed(cookie: string): boolean
 }
 
-export function sessionSeal(tokenSecret: string): SessionSeal {
+/** @param purpose what is sealed for one is not taken for another */
+export function sessionSeal(tokenSecret: string, purpose = 'session'): SessionSeal {
   const seal = (secret: string) => {
-    const mac = createHmac('sha256', tokenSecret).update(`session ${secret}`).digest('base64url').slice(0, MAC_LENGTH)
+    const mac = createHmac('sha256', tokenSecret)
+      .update(`${purpose} ${secret}`)
+      .digest('base64url')
+      .slice(0, MAC_LENGTH)
     return `${secret}.${mac}`
   }
   return {
@@ -77,10 +82,16 @@ async function lookUp(request: FastifyRequest): Promise<Session | undefined> {
 }
 
 // Clerk may have ended its session before ours was stored: a session JWT outlives its session by up to a minute.
-const liveSession = gatherRows<{ id: string; clerk_id: string; clerk_sid: string; name: string | null }>(
+const liveSession = gatherRows<{
+  id: string
+  clerk_id: string
+  clerk_sid: string
+  name: string | null
+  signed_in_at: Date
+}>(
   'live_sessions',
   'text',
-  (is) => `select session_hash as key, a.id, a.clerk_id, s.clerk_sid, s.name
+  (is) => `select session_hash as key, a.id, a.clerk_id, s.clerk_sid, s.name, s.created_at as signed_in_at
   from sessions s join accounts a on a.id = s.account_id
   where session_hash ${is} and s.expires_at > now() and a.closed_at is null
     and not exists (select from webhook_deliveries where ended_sid = s.clerk_sid)`,
@@ -91,10 +102,10 @@ async function readSession({ server }: FastifyRequest, cookie: string): Promise<
   const { db, identity } = server
   const session = await liveSession(db, hashOf(cookie))
   if (!session) throw sessionEnded()
-  const { id, clerk_id, clerk_sid: sid, name } = session
+  const { id, clerk_id, clerk_sid: sid, name, signed_in_at } = session
   // Sessions of the local identity end when Clerk takes over the same database.
   if (isLocalSid(sid) !== (identity.mode === 'local')) throw sessionEnded()
-  return { id, clerk_id, sid, name }
+  return { id, clerk_id, sid, name, signed_in_at }
 }
 
 /**

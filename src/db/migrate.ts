@@ -8,18 +8,24 @@ const FOLDER = new URL('../../migrations/', import.meta.url)
 const WAIT_MS = 30_000
 
 /**
- * Brings the schema up to date. Replicas that start together wait for each other on Kysely's migration lock.
+ * Brings the schema up to date. Each migration is a transaction of its own, so that on a large ledger no table stays locked for the next
+ * one. Replicas that start together wait for each other on Kysely's migration lock, an advisory one, and share the migrations out.
  * @returns the names of the migrations that this call ran
  */
 export async function migrateToLatest<T>(db: Kysely<T>): Promise<string[]> {
   const ours = await getMigrations()
   let newer: string[] = []
+  const ran: string[] = []
   for (;;) {
     // Kysely fails on applied migrations that it has no file for, as after the rollback of a newer release. They become no-ops.
     const migrations = { ...ours, ...Object.fromEntries(newer.map((name) => [name, NO_OP])) }
     const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } })
-    const { error, results = [] } = await migrator.migrateToLatest()
-    if (!error) return results.map(({ migrationName }) => migrationName)
+    const { error, results = [] } = await migrator.migrateUp()
+    if (!error) {
+      if (results.length === 0) return ran
+      ran.push(...results.map(({ migrationName }) => migrationName))
+      continue
+    }
     const unknown = (await appliedMigrations(db)).filter((name) => !(name in migrations))
     if (unknown.length) {
       newer = [...newer, ...unknown]

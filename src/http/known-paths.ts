@@ -12,7 +12,7 @@ export function registerKnownPaths(app: FastifyInstance): void {
   const paths = new Map<string, { shape: RegExp; methods: string[] }>()
   app.addHook('onRoute', ({ url, method }) => {
     // Files are looked for by their route, and CORS answers OPTIONS of every path.
-    if (url.includes('*')) return
+    if (url.includes('*') || isConsole(url)) return
     const known = paths.get(url) ?? { shape: shapeOf(url), methods: [] }
     known.methods.push(...[method].flat())
     paths.set(url, known)
@@ -22,6 +22,9 @@ export function registerKnownPaths(app: FastifyInstance): void {
     return [...new Set(matching.flatMap(({ methods }) => methods))].sort()
   })
 }
+
+/** Only administrators learn which paths the console has: routes/pages/console/gate.ts. */
+export const isConsole = (path: string): boolean => /^\/console(\/|$)/.test(path)
 
 function shapeOf(url: string): RegExp {
   const parts = url.split('/').map((part) => (part.startsWith(':') ? '[^/]+' : RegExp.escape(part)))

@@ -11,6 +11,9 @@ import type { Claims, Identity, OauthConnection, OauthToken, SessionOwner } from
 const TOKEN_SECONDS = 60
 const KEY = 'local_signing_key'
 
+/** Who is an administrator without being configured. */
+export const LOCAL_ADMINISTRATOR = 'admin@example.com'
+
 /** The local identity provider, for evaluation and development: session JWTs like Clerk's, signed with a key stored in the database. */
 export async function localIdentity(config: Config, db: Db): Promise<Omit<Identity, 'known' | 'plausible'>> {
   const privateKey = createPrivateKey(await signingKey(db))
@@ -64,7 +67,7 @@ export async function localIdentity(config: Config, db: Db): Promise<Omit<Identi
     return providers.map((provider) => ({ provider, external_account_id: 'local', name: null, scopes: [] }))
   }
 
-  const builtIn = config.localIdentity === 'expose' ? [] : [localClerkId('admin@example.com')]
+  const builtIn = config.localIdentity === 'expose' ? [] : [localClerkId(LOCAL_ADMINISTRATOR)]
   return {
     mode: 'local',
     issuer,
@@ -92,11 +95,14 @@ export const newLocalSid = (): string => SID + randomUUID().replaceAll('-', '')
 /** Whether a session was opened by the local identity, which checks no password. */
 export const isLocalSid = (sid: string): boolean => sid.startsWith(SID)
 
-/** Registers the app of the README's first example, unless it exists. */
+/** The app of the README's first example. */
+export const EXAMPLE_APP = { slug: 'video', name: 'Video (example)', starter_credits: 20 }
+
+/** Registers the example app, unless it exists. */
 async function registerExampleApp(db: Db): Promise<void> {
   await db
     .insertInto('apps')
-    .values({ slug: 'video', name: 'Video (example)', starter_credits: 20 })
+    .values(EXAMPLE_APP)
     .onConflict((conflict) => conflict.doNothing())
     .execute()
 }

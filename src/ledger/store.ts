@@ -113,7 +113,7 @@ const PURCHASES = {
 const updatePurchases = forms(
   'store_purchases',
   ({ only }) => `update purchases set status = new.status, failure_reason = new.failure_reason,
-    checkout_id = new.checkout_id, payment_id = new.payment_id, reference = new.reference, amount = new.amount, refunds = new.refunds::jsonb,
+    checkout_id = coalesce(new.checkout_id, purchases.checkout_id), payment_id = new.payment_id, reference = new.reference, amount = new.amount, refunds = new.refunds::jsonb,
     taken_back = new.taken_back, disputed = new.disputed, receipt_url = new.receipt_url, paid_at = ${time('new.paid_at')},
     version = new.version, updated_at = ${time('new.updated_at')}, looked_at = ${time('new.updated_at')}
   from ${rowsOf(PURCHASES, 'new')}

@@ -63,6 +63,7 @@ export async function transact(
   context: Context,
 ): Promise<(Outcome | undefined)[]> {
   try {
+    const unknown = new Set(operations.filter((operation) => 'app' in operation && !context.visits.has(operation)))
     const states = await read(session, operations, context)
     const { outcomes, changes, rows } = applyAll(states, operations)
     const messages = await tell(session, context, changes)
@@ -82,7 +83,7 @@ export async function transact(
     if (results.at(-1)?.command !== 'COMMIT') throw new Error('The transaction was rolled back.')
     for (const operation of operations) {
       const state = states.get(operation.account_id)
-      if (state && 'app' in operation) context.visits.learn(operation, state)
+      if (state && 'app' in operation) context.visits.learn(operation, state, unknown.has(operation))
     }
     return outcomes
   } catch (error) {

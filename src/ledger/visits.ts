@@ -21,11 +21,14 @@ export function rememberVisits() {
     has: (visit: Visit): boolean => known.has(key(visit)),
     /** Whether the app's starter credits were granted, which is for good */
     isGranted: (visit: Visit): boolean => known.get(key(visit)) === 'granted',
-    /** @param state the account's after what was committed */
-    learn(visit: Visit, { grants, apps }: State): void {
+    /**
+     * @param state the account's after what was committed
+     * @param wasRead whether the app was read for it: otherwise it is not known whether the app is registered
+     */
+    learn(visit: Visit, { grants, apps }: State, wasRead: boolean): void {
       const grant = grants?.get(visit.app)
       if (grant?.credits) known.set(key(visit), 'granted')
-      else if (grants && (grant || !apps.has(visit.app))) known.set(key(visit), 'quiet', { ttl: QUIET_MS })
+      else if (wasRead && grants && (grant || !apps.has(visit.app))) known.set(key(visit), 'quiet', { ttl: QUIET_MS })
     },
   }
 }

@@ -103,12 +103,17 @@ export async function refreshCard(payments: Payments, account_id: string, change
     .execute()
 }
 
-/** Accounts that are below their mark, and charges that nobody knows the end of. */
+/** A charge under way is looked after again by whoever comes after this time. */
+const LEASE = '1 minute'
+
+/** Accounts that are below their mark, and charges that nobody knows the end of. Who was tried last comes last. */
 const due = statement<{ limit: number }, { account_id: string }>(
   'auto_topups_due',
   `select payers.account_id from payers join accounts on accounts.id = payers.account_id
   where payers.state = 'on' and accounts.closed_at is null and (payers.retry_at is null or payers.retry_at <= now())
     and (payers.purchase_id is not null or accounts.credits + accounts.held < payers.below)
+    and not exists (select from purchases where purchases.account_id = payers.account_id and purchases.id = payers.purchase_id
+      and purchases.looked_at >= now() - interval '${LEASE}')
   order by payers.updated_at limit $limit::int`,
 )
 
@@ -138,9 +143,6 @@ export async function topUpDue(
   }
   return charged
 }
-
-/** A charge under way is looked after again by whoever comes after this time. */
-const LEASE = '1 minute'
 
 /** Charges for one account. @returns whether a charge was sent */
 async function topUp(payments: Payments, account_id: string): Promise<boolean> {
@@ -177,6 +179,7 @@ async function claim(trx: Transaction<Tables>, { provider }: Payments, account_i
   if (payer?.state !== 'on' || (payer.retry_at && payer.retry_at > new Date())) return undefined
   if (payer.purchase_id !== null) {
     const [purchase] = await takeOver(trx, { account_id, id: payer.purchase_id })
+    if (purchase) await change(trx, account_id, {})
     return purchase && { payer, purchase, again: true }
   }
   const account = await trx
@@ -198,7 +201,7 @@ async function claim(trx: Transaction<Tables>, { provider }: Payments, account_i
     await pause('card_missing')
     return undefined
   }
-  const [month] = await spentThisMonth(trx, { account_id })
+  const [month] = await spentThisMonth(trx, { account_id, currency })
   if (Number(month?.spent) + price > (payer.monthly_cap ?? 0)) {
     await change(trx, account_id, { reason: 'monthly_cap', retry_at: month?.next_month ?? null })
     return undefined
@@ -233,12 +236,12 @@ const takeOver = statement<{ account_id: string; id: string }, PurchaseRow>(
     and looked_at < now() - interval '${LEASE}' returning *`,
 )
 
-const spentThisMonth = statement<{ account_id: string }, { spent: string; next_month: Date }>(
+const spentThisMonth = statement<{ account_id: string; currency: string }, { spent: string; next_month: Date }>(
   'auto_topups_this_month',
   `select coalesce(sum(coalesce(amount, price)) filter (where created_at >= began), 0)::text as spent,
     (began at time zone 'UTC' + interval '1 month') at time zone 'UTC' as next_month
   from (select date_trunc('month', now(), 'UTC') as began) as month
-    left join purchases on account_id = $account_id::uuid and origin = 'auto' and status in ('open', 'processing', 'paid')
+    left join purchases on account_id = $account_id::uuid and currency = $currency and origin = 'auto' and status in ('open', 'processing', 'paid')
   group by began`,
 )
 

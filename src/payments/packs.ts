@@ -1,6 +1,7 @@
 import type { Db } from '../db/tables.ts'
-import { packNotFound } from '../http/catalogue.ts'
-import type { Pack } from './types.ts'
+import { badField, packNotFound } from '../http/catalogue.ts'
+import { amountFault } from './money.ts'
+import type { Pack, Payments } from './types.ts'
 
 /** The packs on sale, the smallest first. */
 export const listPacks = (db: Db) => db.selectFrom('packs').selectAll().orderBy('credits').orderBy('slug').execute()
@@ -27,4 +28,20 @@ export async function registerExamplePacks(db: Db): Promise<void> {
     ])
     .onConflict((conflict) => conflict.doNothing())
     .execute()
+}
+
+/** Whether a pack's price is what would be charged. @throws {ApiError} 400 where Stripe would charge something else; 503 payments_unavailable */
+export async function checkPrice(
+  payments: Payments | undefined,
+  terms: { price: number; currency: string; stripe_price_id: string | null },
+): Promise<void> {
+  const { price, currency, stripe_price_id } = terms
+  const fault = amountFault(price, currency)
+  if (fault) throw badField('price', fault)
+  if (stripe_price_id === null) return
+  if (!payments?.provider.price) throw badField('stripe_price_id', 'needs STRIPE_SECRET_KEY')
+  const theirs = await payments.provider.price(stripe_price_id)
+  if (!theirs) throw badField('stripe_price_id', 'is not a one-time price of a fixed amount at Stripe')
+  if (price !== theirs.price) throw badField('price', `is ${theirs.price} at Stripe`)
+  if (currency !== theirs.currency) throw badField('currency', `is ${theirs.currency} at Stripe`)
 }

@@ -1,12 +1,11 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
-import type { Static } from '@sinclair/typebox'
 import { requireAdmin } from '../access/caller.ts'
-import { badField, packNotFound, paymentsUnavailable } from '../http/catalogue.ts'
+import { packNotFound, paymentsUnavailable } from '../http/catalogue.ts'
 import { administrator, anyRequest, jsonBody, refusals } from '../http/refusals.ts'
 import { actorOf } from '../operator/actions.ts'
 import { removePack, setPack } from '../operator/packs-and-keys.ts'
-import { amountFault, moneyText } from '../payments/money.ts'
-import { listPacks } from '../payments/packs.ts'
+import { moneyText } from '../payments/money.ts'
+import { checkPrice, listPacks } from '../payments/packs.ts'
 import { PACK_BODY, Pack } from '../schemas/payments.ts'
 import { ref, Slug } from '../schemas/primitives.ts'
 
@@ -65,7 +64,7 @@ export const packRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request) => {
       const { name, credits, price, currency, stripe_price_id = null } = request.body
-      await checkPrice(request.body)
+      await checkPrice(app.payments, { price, currency, stripe_price_id })
       const terms = { name, credits, price, currency, stripe_price_id }
       const pack = await setPack(app.db, actorOf(request), request.params.slug, terms)
       return { pack: answer(pack) }
@@ -93,16 +92,4 @@ export const packRoutes: FastifyPluginAsyncTypebox = async (app) => {
       return reply.code(204).send(null)
     },
   )
-
-  /** @throws {ApiError} 400 where Stripe would charge something else; 503 payments_unavailable */
-  async function checkPrice({ price, currency, stripe_price_id }: Static<typeof PACK_BODY>): Promise<void> {
-    const fault = amountFault(price, currency)
-    if (fault) throw badField('price', fault)
-    if (stripe_price_id === undefined) return
-    if (!app.payments?.provider.price) throw badField('stripe_price_id', 'needs STRIPE_SECRET_KEY')
-    const theirs = await app.payments.provider.price(stripe_price_id)
-    if (!theirs) throw badField('stripe_price_id', 'is not a one-time price of a fixed amount at Stripe')
-    if (price !== theirs.price) throw badField('price', `is ${theirs.price} at Stripe`)
-    if (currency !== theirs.currency) throw badField('currency', `is ${theirs.currency} at Stripe`)
-  }
 }

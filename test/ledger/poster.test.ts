@@ -12,8 +12,10 @@ import { DatabaseUnavailable } from '../../src/db/unavailable.ts'
 import type { Operation } from '../../src/ledger/operations.ts'
 import { createPoster } from '../../src/ledger/poster.ts'
 import type { Outcome } from '../../src/ledger/rules.ts'
+import { transact } from '../../src/ledger/transaction.ts'
+import { rememberVisits } from '../../src/ledger/visits.ts'
 import { holdAccounts } from '../support/hold.ts'
-import { databaseUrl, type Person, personWith, start, unique } from '../support/start.ts'
+import { databaseUrl, earlier, type Person, personWith, start, unique } from '../support/start.ts'
 
 /** A poster of our own beside the service, with the sizes of the batches that it sends. */
 async function setUp(t: Test) {
@@ -473,6 +475,73 @@ t.test('overdue holds are read only where credits are short of what the batch as
   t.notOk(names.includes('ledger_overdue'))
   t.match(await post(reserve(ada.id, 6)), { refusal: { code: 'insufficient_credits', available: 5 } })
   t.ok(names.includes('ledger_overdue'))
+})
+
+t.test(
+  'two hundred overdue holds are given back at once, the largest first, and the rest at the next attempt',
+  async (t) => {
+    const { db, post, postAll, people } = await setUp(t)
+    const [ada] = (await people(1, 205)) as [Person]
+    await postAll([...Array.from({ length: 200 }, () => reserve(ada.id, 1)), reserve(ada.id, 3), reserve(ada.id, 2)])
+    await sql`update jobs set expires_at = ${earlier('expires_at', '2 hours')} where account_id = ${ada.id}`.execute(db)
+    t.match(await post(reserve(ada.id, 205)), {
+      refusal: { code: 'insufficient_credits', available: 203 },
+      account: { credits: 203, held: 2 },
+    })
+    t.match(await post(reserve(ada.id, 205)), { refusal: null, account: { credits: 0, held: 205 } })
+  },
+)
+
+t.test('the payment page of a purchase, stored while a report is posted, stays', async (t) => {
+  const { db, config, people } = await setUp(t)
+  const [ada] = (await people(1)) as [Person]
+  const id = uuidv7()
+  await sql`insert into purchases (account_id, id, pack_slug, pack_name, credits, price, currency, provider, origin)
+    values (${ada.id}, ${id}, 'small', 'Small', 100, 500, 'usd', 'stripe', 'checkout')`.execute(db)
+  const { main, lanes } = connectForPosting(config.database, db)
+  const between = through(main, async (session, queries) => {
+    if (queries.some(({ name }) => name?.startsWith('store_purchases')))
+      await db.updateTable('purchases').set({ checkout_id: 'cs_1' }).where('id', '=', id).execute()
+    return session.send(queries)
+  })
+  const { post, close } = createPoster(db, { main: between, lanes })
+  t.teardown(close)
+  const payment = {
+    ...({
+      status: 'processing',
+      failure_reason: null,
+      checkout_id: null,
+      payment_id: 'pi_1',
+      reference: null,
+    } as const),
+    ...{ amount: null, receipt_url: null, disputed: false, reversals: [] },
+  }
+  t.match(await post({ type: 'reconcile', account_id: ada.id, purchase_id: id, version: 0, payment }), {
+    refusal: null,
+  })
+
+  const row = await db.selectFrom('purchases').selectAll().where('id', '=', id).executeTakeFirst()
+  t.match(row, { checkout_id: 'cs_1', payment_id: 'pi_1', status: 'processing' })
+})
+
+t.test('a visit is remembered only where its app was read', async (t) => {
+  const { db, config, people } = await setUp(t)
+  const [ada] = (await people(1)) as [Person]
+  const visits = rememberVisits()
+  const sessions = pipelines(config.database, 1, 5_000)
+  t.teardown(() => sessions.close())
+  const [read, unread] = [unique('read').slice(0, 40), unique('unread').slice(0, 40)].map((name) =>
+    name.replaceAll('_', '-'),
+  )
+  const operations = [
+    { type: 'visit', account_id: ada.id, app: read },
+    reserve(ada.id, 1, null, { app: unread }),
+  ] as Operation[]
+  // Known so far to grant nothing, so that it is not read; the account's apps are, for the other one.
+  const known = { ...visits, has: ({ app }: { app: string }) => app === unread }
+  await sessions.use((session) => transact(session, operations, { db, visits: known, waits: false, sharded: false }))
+  t.ok(visits.has({ account_id: ada.id, app: read as string }))
+  t.notOk(visits.has({ account_id: ada.id, app: unread as string }))
 })
 
 t.test('a posting reads the jobs that it names, however many its account has', async (t) => {

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import t from 'tap'
+import { v7 as uuidv7 } from 'uuid'
 import { sweepPurchases } from '../../src/background/sweep-purchases.ts'
 import { topUpDue } from '../../src/payments/auto-topup.ts'
 import { PACK, selling, send } from '../support/selling.ts'
@@ -40,6 +41,12 @@ async function changeCard({ app, stripe, ada, sendAll }: Selling, card: CardNumb
 /** Waiting times are over. */
 const later = (app: App, { id }: Person, interval = '30 days') =>
   sql`update payers set retry_at = ${earlier('retry_at', interval)} where account_id = ${id}`.execute(app.db)
+
+const buyPage = async (app: App, { cookie }: Person, query = '') =>
+  (await app.inject({ url: `/buy${query}`, headers: { cookie } })).body
+/** What the page says of the only pack that is sold, for the person to agree to. */
+const shownOffer = async (app: App, who: Person): Promise<string> =>
+  /<option value="(stripe-100[^"]*)"/.exec(await buyPage(app, who))?.[1] ?? 'none'
 
 const topUp = (app: App) => (app.payments ? topUpDue(app.payments) : 0)
 
@@ -106,6 +113,56 @@ t.test('the cap of a month is kept, in money; the next month goes on', async (t)
   t.equal(stripe.count(CHARGES), 3)
   t.match(await autoOf(ada), { status: 'on', reason: null })
   t.match((await setUp(app, ada, { ...TERMS, monthly_cap: 499 })).json(), { field: 'monthly_cap' })
+})
+
+t.test("the cap of a month counts money of the pack's currency only", async (t) => {
+  const all = await selling(t)
+  const { app, ada, stripe } = all
+  await agreed(all)
+  await sql`insert into purchases (account_id, id, pack_slug, pack_name, credits, price, currency, provider, origin, status)
+    values (${ada.id}, ${uuidv7()}, 'yen', 'Yen', 100, 9000, 'jpy', 'stripe', 'auto', 'processing')`.execute(app.db)
+  await topUp(app)
+  t.equal(stripe.count(CHARGES), 1)
+  t.match(await autoOf(ada), { status: 'on', reason: null })
+})
+
+t.test('charges that do not come to rest do not keep others from being topped up', async (t) => {
+  const all = await selling(t)
+  const { app, ada, stripe } = all
+  await agreed(all)
+  // A hundred and ten whose charge is under way, and who have waited for longer.
+  const stuck = Array.from({ length: 110 }, () => ({ account: uuidv7(), purchase: uuidv7() }))
+  const ids = [stuck.map(({ account }) => account), stuck.map(({ purchase }) => purchase)] as const
+  await sql`insert into accounts (id, clerk_id) select id, 'user_' || id from unnest(${ids[0]}::uuid[]) as id`.execute(
+    app.db,
+  )
+  await sql`insert into purchases (account_id, id, pack_slug, pack_name, credits, price, currency, provider, origin)
+    select account_id, id, 'stripe-100', 'a', 100, 500, 'usd', 'stripe', 'auto'
+    from unnest(${ids[0]}::uuid[], ${ids[1]}::uuid[]) as s (account_id, id)`.execute(app.db)
+  await sql`insert into payers (account_id, state, below, monthly_cap, pack_slug, credits, price, currency, consented_at, customer_id,
+      payment_method_id, attempt, purchase_id, updated_at)
+    select s.account_id, payers.state, below, monthly_cap, pack_slug, credits, price, currency, consented_at, 'cus_' || s.id,
+      payment_method_id, 1, s.id, now() - interval '1 hour'
+    from unnest(${ids[0]}::uuid[], ${ids[1]}::uuid[]) as s (account_id, id), payers where payers.account_id = ${ada.id}`.execute(
+    app.db,
+  )
+  await topUp(app)
+  t.equal(stripe.count(CHARGES), 1)
+  // Their leases are over, and each attempt fails: whoever was tried last has the last turn.
+  await sql`update purchases set looked_at = now() - interval '2 minutes' where account_id = any(${ids[0]})`.execute(
+    app.db,
+  )
+  const { payments } = app
+  const provider = payments && { ...payments.provider, charge: () => Promise.reject(new Error('no answer')) }
+  const tried = new Set<string>()
+  for (let sweep = 0; sweep < 2; sweep++) {
+    if (payments && provider)
+      await topUpDue({ ...payments, provider }, { onFailure: (_, { account_id }) => tried.add(account_id) })
+    await sql`update purchases set looked_at = now() - interval '2 minutes' where account_id = any(${ids[0]})`.execute(
+      app.db,
+    )
+  }
+  t.equal(tried.size, 110)
 })
 
 t.test('a thousand declines: three attempts, then none until the card changes or the person resumes', async (t) => {
@@ -279,11 +336,12 @@ t.test('only the person on our own page agrees: no token of an app, no other pag
   t.equal((await put({ authorization: ada.authorization })).statusCode, 401)
   t.equal((await put({ cookie: ada.cookie, origin: 'https://evil.example.com' })).statusCode, 403)
   t.equal((await ada.post('/api/wallet/auto-topup/resume', {})).statusCode, 401)
+  const offer = await shownOffer(app, ada)
   const form = (fields: Record<string, string>) =>
     app.inject({
       method: 'POST',
       url: '/buy/auto-topup',
-      payload: new URLSearchParams({ pack: 'stripe-100', below: '20', times: '2', ...fields }).toString(),
+      payload: new URLSearchParams({ offer, below: '20', times: '2', ...fields }).toString(),
       headers: {
         cookie: ada.cookie,
         origin: app.config.publicUrl,
@@ -294,6 +352,32 @@ t.test('only the person on our own page agrees: no token of an app, no other pag
   t.equal(await autoOf(ada), null)
   t.match(await form({ agree: 'yes' }), { statusCode: 303, headers: { location: new RegExp(`^${stripe.url}/c/pay/`) } })
   t.match(await autoOf(ada), { status: 'paused', reason: 'card_missing', monthly_cap: 1000 })
+})
+
+t.test('the person agrees to the terms that the page has shown, and to no others', async (t) => {
+  const { app, ada, them, stripe } = await selling(t)
+  const form = (offer: string) =>
+    app.inject({
+      method: 'POST',
+      url: '/buy/auto-topup',
+      payload: new URLSearchParams({ offer, below: '20', times: '2', agree: 'yes' }).toString(),
+      headers: {
+        cookie: ada.cookie,
+        origin: app.config.publicUrl,
+        'content-type': 'application/x-www-form-urlencoded',
+      },
+    })
+  for (const change of [{ price: 501 }, { credits: 99 }, { currency: 'eur' }]) {
+    const offer = await shownOffer(app, ada)
+    await them.put('/api/admin/packs/stripe-100', { ...PACK, ...change })
+    for (const said of [offer, 'stripe-100', '']) {
+      const refused = await form(said)
+      t.match(refused, { statusCode: 303, headers: { location: '/buy?changed=terms#auto' } })
+    }
+    t.equal(await autoOf(ada), null)
+  }
+  t.match(await buyPage(app, ada, '?changed=terms'), /The pack has changed since.*Nothing was agreed/)
+  t.match(await form(await shownOffer(app, ada)), { headers: { location: new RegExp(`^${stripe.url}/c/pay/`) } })
 })
 
 t.test('a charge that was sent ends as it does, whoever dies: the webhook alone gives the credits', async (t) => {

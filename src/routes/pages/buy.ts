@@ -37,6 +37,7 @@ export const buyPages: FastifyPluginAsyncTypebox = async (app) => {
           purchase: Type.Optional(Uuid),
           canceled: Type.Optional(Type.String()),
           card: Type.Optional(Type.String()),
+          changed: Type.Optional(Type.String()),
           again: Type.Optional(Type.Integer({ minimum: 0, maximum: MAX_RELOADS })),
         }),
       },
@@ -44,7 +45,7 @@ export const buyPages: FastifyPluginAsyncTypebox = async (app) => {
     async (request, reply) => {
       const person = await signedIn(request, reply)
       if (!person) return reply
-      const { missing, purchase: id, canceled, card, again = 0 } = request.query
+      const { missing, purchase: id, canceled, card, changed, again = 0 } = request.query
       if (!payments) return nothingToBuy(reply, person.shown_as)
       const purchase = id === undefined ? undefined : await findPurchase(app.db, person.id, id)
       const target = purchaseReturn(request, purchase?.return_to)
@@ -69,9 +70,12 @@ export const buyPages: FastifyPluginAsyncTypebox = async (app) => {
         credits: { amount: amountText(credits), unit: credits === 1 ? 'credit' : 'credits' },
         owed: credits < 0 ? creditsText(-credits) : '',
         missing: missing && creditsText(missing),
-        notice: purchase ? noticeOf(purchase, canceled !== undefined, waits) : cardNotice(card),
+        notice: purchase
+          ? noticeOf(purchase, canceled !== undefined, waits)
+          : (changedNotice(changed) ?? cardNotice(card)),
+        changed,
         trial: payments.provider.kind === 'local',
-        packs: packs.map((pack) => ({ ...pack, text: moneyText(pack.price, pack.currency) })),
+        packs: packs.map((pack) => ({ ...pack, text: moneyText(pack.price, pack.currency), offer: offerOf(pack) })),
         chosen: chosenOf(packs, missing),
         times: TIMES,
         auto: auto && {
@@ -114,7 +118,7 @@ export const buyPages: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         hide: true,
         body: Type.Object({
-          pack: Type.String(),
+          offer: Type.String(),
           below: Type.String({ pattern: '^[0-9]{1,15}$' }),
           times: Type.String({ pattern: '^[0-9]{1,2}$' }),
           agree: Type.Optional(Type.String()),
@@ -124,9 +128,10 @@ export const buyPages: FastifyPluginAsyncTypebox = async (app) => {
     async (request, reply) => {
       const person = await signedIn(request, reply, '/buy')
       if (!person) return reply
-      const { pack: slug, below, times, agree } = request.body
+      const { offer, below, times, agree } = request.body
       if (agree !== 'yes') throw badField('agree', 'must be ticked: nothing is charged without your consent')
-      const pack = await findPack(app.db, slug)
+      const pack = (await listPacks(app.db)).find((one) => offerOf(one) === offer)
+      if (!pack) return reply.redirect('/buy?changed=terms#auto', 303)
       const terms = { below: Number(below), monthly_cap: pack.price * Number(times) }
       const card_url = await enable(selling(), person, pack, terms, `${config.publicUrl}/buy`)
       return reply.redirect(card_url ?? '/buy#auto', 303)
@@ -229,6 +234,17 @@ function noticeOf({ status, credits, failure_reason }: PurchaseRow, canceled: bo
       return { style: 'notice', text: 'The payment has not arrived yet. Reload this page in a minute.' }
   }
 }
+
+/** A pack with its terms, as the page shows them and the form sends them back: to these the person agrees. */
+const offerOf = ({ slug, credits, price, currency }: Pack) => `${slug} ${credits} ${price} ${currency}`
+
+const changedNotice = (changed: string | undefined) =>
+  changed === 'terms'
+    ? {
+        style: 'notice',
+        text: 'The pack has changed since you opened this page. Nothing was agreed: look at its price again.',
+      }
+    : undefined
 
 const cardNotice = (card: string | undefined) =>
   card === undefined

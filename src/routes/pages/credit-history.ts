@@ -1,16 +1,13 @@
 import { type FastifyPluginAsyncTypebox, type TOptional, type TString, Type } from '@fastify/type-provider-typebox'
-import { sql } from 'kysely'
 import { callerOf } from '../../access/caller.ts'
 import type { EntryKind } from '../../db/tables.ts'
 import { jobNotFound } from '../../http/catalogue.ts'
 import { dayOf } from '../../http/periods.ts'
-import { refundedJobOf } from '../../ledger/history.ts'
 import { entriesPage, jobsPage, numbersAfter } from '../../ledger/lists.ts'
-import { readable } from '../../ledger/metadata.ts'
 import { readJob, readWallet, type Wallet } from '../../ledger/read.ts'
-import { MAX_REFUND_PARTS, refundReference } from '../../ledger/rules.ts'
 import { Uuid } from '../../schemas/primitives.ts'
 import { sendEntries } from '../../usage/entries-export.ts'
+import { readEntriesOf } from './entry-reads.ts'
 import { type FilterFields, filterForm, readFilters } from './filters.ts'
 import { page, signedIn } from './page.ts'
 import { returnLink } from './return-link.ts'
@@ -148,7 +145,7 @@ export const creditHistoryPages: FastifyPluginAsyncTypebox = async (app) => {
       const { id } = request.params
       const job = await findJob(person.id, id)
       if (!job) throw jobNotFound()
-      const entries = await readEntriesOf(person.id, job)
+      const entries = await readEntriesOf(app.db, person.id, job)
       return page(reply, 'job', {
         title: jobTitle(job),
         wide: true,
@@ -177,34 +174,6 @@ export const creditHistoryPages: FastifyPluginAsyncTypebox = async (app) => {
       .where('job.account_id', '=', accountId)
       .where('job.id', '=', id)
       .executeTakeFirst()
-
-  const readEntries = (accountId: string) =>
-    app.db
-      .selectFrom('ledger_entries as entry')
-      .leftJoin('jobs as job', (join) =>
-        join
-          .onRef('job.account_id', '=', 'entry.account_id')
-          .on('job.id', '=', sql<string>`coalesce(entry.job_id, ${sql.raw(refundedJobOf('entry'))})`),
-      )
-      .select(['entry.seq', 'entry.kind', 'entry.amount', 'entry.balance_after', 'entry.reason', 'entry.created_at'])
-      .select(['entry.job_id as own_job_id', 'job.id as job_id', 'job.app_slug', 'job.action'])
-      .select(sql.raw<Record<string, unknown> | null>(readable('job.metadata')).as('metadata'))
-      .where('entry.account_id', '=', accountId)
-      .orderBy('entry.seq', 'desc')
-
-  // One condition for each partial unique index of a job's entries, and one for its refunds. There is no index on job_id alone.
-  const readEntriesOf = (accountId: string, { id, refunded }: { id: string; refunded: number }) =>
-    readEntries(accountId)
-      .where(({ and, or, eb }) => {
-        const ofJob = eb('entry.job_id', '=', id)
-        return or([
-          ...(refunded > 0 ? [eb('entry.reference', 'in', refundReferences(id))] : []),
-          and([ofJob, eb('entry.kind', '=', 'job_reserve')]),
-          and([ofJob, eb('entry.kind', 'in', ['job_refund', 'job_overage', 'job_release', 'job_expire'])]),
-          and([ofJob, eb('entry.kind', '=', 'job_late_charge')]),
-        ])
-      })
-      .execute()
 }
 
 /** Where a list goes on. @param queries what its address keeps */
@@ -230,9 +199,6 @@ function nothingText(what: 'job' | 'entry', next: string | null, isPaged: boolea
 
 const slugsOf = ({ apps }: Wallet): string[] => apps.map(({ slug }) => slug)
 
-const refundReferences = (jobId: string) =>
-  Array.from({ length: MAX_REFUND_PARTS }, (_, n) => refundReference(jobId, n + 1))
-
 interface Entry {
   own_job_id: string | null
   job_id: string | null
@@ -242,7 +208,7 @@ interface Entry {
   created_at: Date
 }
 
-const entryTexts = ({ own_job_id, job_id, kind, amount, balance_after, created_at }: Entry) => ({
+export const entryTexts = ({ own_job_id, job_id, kind, amount, balance_after, created_at }: Entry) => ({
   word: job_id !== null && own_job_id === null ? 'Refund' : ENTRY_WORDS[kind],
   amount: movementText(amount),
   gain: amount > 0,

@@ -8,8 +8,10 @@ import { accountPages } from './account.ts'
 import { allowedAppPages } from './allowed-apps.ts'
 import { buyPages } from './buy.ts'
 import { consentPages } from './consent.ts'
+import { consolePages } from './console/index.ts'
 import { creditHistoryPages } from './credit-history.ts'
 import { devicePages } from './device.ts'
+import { docPages } from './doc-pages.ts'
 import { grantPages } from './grant.ts'
 import { answerUnknown, sendErrorPage } from './page.ts'
 import { signinPages } from './signin.ts'
@@ -39,5 +41,7 @@ export const pageRoutes: FastifyPluginAsyncTypebox = async (app) => {
   await app.register(usagePages)
   await app.register(devicePages)
   await app.register(consentPages)
+  await app.register(docPages)
+  await app.register(consolePages)
   await app.register(grantPages)
 }

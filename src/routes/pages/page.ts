@@ -1,5 +1,6 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { bySessionCookie, type Caller } from '../../access/caller.ts'
+import { closeSession, portCookie } from '../../access/sessions.ts'
 import { openOurPage, pageNotFound } from '../../http/catalogue.ts'
 import { noRoute, pathOf, sendError, toApiError } from '../../http/error-handler.ts'
 import type { Refusal } from '../../http/refusals.ts'
@@ -91,6 +92,18 @@ export async function signedIn(request: FastifyRequest, reply: FastifyReply, pat
   // Without redirect_to, a sign-in ends at the account page.
   reply.header('cache-control', 'no-store').redirect(path === '/account' ? '/signin' : `/signin?${query}`, 303)
   return undefined
+}
+
+/** Cookie set by a sign-out and read once: the next sign-in page must not sign the person in again automatically. */
+export const signedOutCookie = (publicUrl: string): string => portCookie('focus_signed_out', publicUrl)
+
+/** Ends the session; the sign-in page that comes next asks who it is, also where the identity provider still knows. */
+export async function signOut(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  const { publicUrl } = request.server.config
+  await closeSession(request, reply)
+  const secure = publicUrl.startsWith('https:')
+  const options = { path: '/signin', httpOnly: true, secure, sameSite: 'lax', maxAge: 60 } as const
+  reply.setCookie(signedOutCookie(publicUrl), '1', options)
 }
 
 export const isJson = (request: FastifyRequest): boolean =>

@@ -3,13 +3,23 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { bySessionCookie } from '../../access/caller.ts'
 import { handOut } from '../../access/handed-out.ts'
 import { isOwnPage, originToAllow, type TokenIn, withToken } from '../../access/redirects.ts'
-import { closeSession, openSession, portCookie } from '../../access/sessions.ts'
+import { closeSession, openSession } from '../../access/sessions.ts'
 import { clerkFrontendHost } from '../../config.ts'
 import { accountClosed, badField, localSignInOff, openOurPage } from '../../http/catalogue.ts'
 import { anyRequest, jsonBody, refusals } from '../../http/refusals.ts'
 import { localClerkId, newLocalSid } from '../../identity/local.ts'
 import { isRedirectUri } from '../../oauth/redirect-uris.ts'
-import { alsoAsPages, cameDirectly, fromOurPages, html, isJson, page, redirectSources } from './page.ts'
+import {
+  alsoAsPages,
+  cameDirectly,
+  fromOurPages,
+  html,
+  isJson,
+  page,
+  redirectSources,
+  signedOutCookie,
+  signOut,
+} from './page.ts'
 import { allowedUrl, allowsLoopback } from './return-link.ts'
 
 const CONSENT = '/oauth/authorize'
@@ -38,8 +48,7 @@ interface Return {
 }
 
 export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
-  /** Cookie set by a sign-out and read once: the next sign-in page must not sign the person in again automatically. */
-  const SIGNED_OUT = portCookie('focus_signed_out', app.config.publicUrl)
+  const SIGNED_OUT = signedOutCookie(app.config.publicUrl)
 
   app.get<{ Querystring: SigninForm }>(
     '/signin',
@@ -138,9 +147,7 @@ export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
       const fields = { redirect_to: request.body?.redirect_to ?? '' }
       const back = returnOf(request, fields)
       if (!back) return refusedPage(reply, fields)
-      await closeSession(request, reply)
-      const secure = app.config.publicUrl.startsWith('https:')
-      reply.setCookie(SIGNED_OUT, '1', { path: '/signin', httpOnly: true, secure, sameSite: 'lax', maxAge: 60 })
+      await signOut(request, reply)
       return reply.redirect(signinAddress(back), 303)
     },
   )
@@ -204,14 +211,15 @@ export const signinPages: FastifyPluginAsyncTypebox = async (app) => {
 
   /** What the sign-in is for: an app, a device or one of our own pages. */
   function purposeOf({ target }: Return) {
+    const none = { app: undefined, device: '', consent: false, console: false }
     if (target && !app.origins.isOurs(target.origin)) {
       const { href, host, origin } = target
       const name = app.origins.appName(origin)
-      return { app: { name: name ?? host, host: name ? host : '', href }, device: '', consent: false }
+      return { ...none, app: { name: name ?? host, host: name ? host : '', href } }
     }
-    if (target?.pathname === CONSENT) return { app: undefined, device: '', consent: true }
-    const device = target?.pathname !== '/device' ? '' : target.searchParams.has('user_code') ? 'code' : 'no code'
-    return { app: undefined, device, consent: false }
+    const { pathname = '', searchParams } = target ?? {}
+    if (pathname === '/device') return { ...none, device: searchParams?.has('user_code') ? 'code' : 'no code' }
+    return { ...none, consent: pathname === CONSENT, console: /^\/console(\/|$)/.test(pathname) }
   }
 
   function signinPage(reply: FastifyReply, back: Return, state: PageState) {

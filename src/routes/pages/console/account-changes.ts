@@ -1,0 +1,155 @@
+import type { FastifyInstance } from 'fastify'
+import { listTokens, MAX_TOKENS } from '../../../access/tokens.ts'
+import { accountClosed, badField, tokenNotFound } from '../../../http/catalogue.ts'
+import { listGrants } from '../../../oauth/grants.ts'
+import {
+  closeForOperator,
+  eraseForOperator,
+  revokeAllTokens,
+  revokeOneGrant,
+  revokeOneToken,
+} from '../../../operator/account-changes.ts'
+import { actorOf } from '../../../operator/actions.ts'
+import { type AccountRow, readAccount } from '../../../operator/find-accounts.ts'
+import { adjustCredits } from '../../../operator/job-changes.ts'
+import { amountText, creditsText, shortText } from '../words.ts'
+import { namesOf, titleOf } from './account-reads.ts'
+import { type Asked, addChange, type Plan } from './changes.ts'
+import { countText } from './console-words.ts'
+import { HELP } from './help.ts'
+
+/** What can be done with an account. */
+export function addAccountChanges(app: FastifyInstance): void {
+  /** Adds a change of one account. */
+  const ofAccount = (
+    name: string,
+    plan: (account: AccountRow, who: string, asked: Asked) => Promise<Omit<Plan, 'back'>>,
+  ) =>
+    addChange(app, {
+      ...{ path: `/console/accounts/:id/${name}`, section: 'accounts', help: HELP.accounts },
+      async plan(asked) {
+        const id = asked.params.id ?? ''
+        const [account, names] = await Promise.all([readAccount(app.db, id), namesOf(app.db, [id])])
+        const who = titleOf(account, names.get(id))
+        return { back: `/console/accounts/${account.id}`, ...(await plan(account, who, asked)) }
+      },
+    })
+
+  ofAccount('credits', async (account, who, { request, fields }) => {
+    if (account.closed_at) throw accountClosed()
+    const size = fields.number('amount')
+    const takes = fields.text('direction') === 'take'
+    const kind = KINDS.find((one) => one === fields.text('kind')) ?? 'adjustment'
+    if (!Number.isSafeInteger(size) || size <= 0) throw badField('amount', 'must be a whole number above 0')
+    const amount = takes ? -size : size
+    const after = account.credits + amount
+    const allow_negative = fields.text('allow_negative') === 'yes'
+    if (after < 0 && takes && !allow_negative) {
+      throw badField('amount', `would leave ${creditsText(after)}: tick “even below zero” if you mean it`)
+    }
+    return {
+      title: takes ? `Take ${creditsText(size)} from ${who}?` : `Give ${creditsText(size)} to ${who}?`,
+      effects: [
+        `${who}: ${amountText(account.credits)} → ${creditsText(after)} to spend, as it stands now.`,
+        `One entry of the kind ${kind} is written. It cannot be deleted, only made good by another one.`,
+        ...(after < 0 ? ['Below zero, no new job starts until credits are bought or given.'] : []),
+      ],
+      ...{ button: takes ? 'Take them' : 'Give them', reason: 'required', grave: takes },
+      async act({ reason = '', reference }) {
+        const given = { amount, kind, reference, reason, allow_negative }
+        const { account: now } = await adjustCredits(app, actorOf(request, 'console'), account.clerk_id, given)
+        return {
+          notice: `${who} was ${takes ? 'taken' : 'given'} ${creditsText(size)} and has ${creditsText(now.credits)} now.`,
+        }
+      },
+    }
+  })
+
+  ofAccount('revoke-all', async ({ id }, who, { request }) => {
+    const [tokens, grants] = await Promise.all([listTokens(app.db, id, { limit: MAX_TOKENS }), listGrants(app.db, id)])
+    return {
+      title: `Revoke everything that ${who} has approved?`,
+      effects: [
+        `${countText(tokens.length, 'token')} and ${countText(grants.length, 'app')} lose access: here at once, elsewhere within five seconds.`,
+        'Device logins that wait are denied. The person stays signed in at the browser, and can approve devices anew.',
+      ],
+      ...{ button: 'Revoke all', grave: true },
+      async act() {
+        const revoked = await revokeAllTokens(app, actorOf(request, 'console'), id)
+        return { notice: `${countText(revoked, 'token')} revoked; no app has access any more.` }
+      },
+    }
+  })
+
+  ofAccount('revoke-token', async ({ id }, who, { request, fields }) => {
+    const tokens = await listTokens(app.db, id, { limit: MAX_TOKENS })
+    const token = tokens.find((one) => one.id === fields.text('token'))
+    if (!token) throw tokenNotFound()
+    const name = `“${shortText(token.name, 100) ?? 'Unnamed device'}” …${token.last_four}`
+    return {
+      title: `Revoke ${name} of ${who}?`,
+      effects: ['It loses access: here at once, elsewhere within five seconds. This cannot be undone.'],
+      ...{ button: 'Revoke it', grave: true },
+      async act() {
+        await revokeOneToken(app, actorOf(request, 'console'), id, token.id)
+        return { notice: `${name} is revoked.` }
+      },
+    }
+  })
+
+  ofAccount('revoke-grant', async ({ id }, who, { request, fields }) => {
+    const grant = (await listGrants(app.db, id)).find((one) => one.id === fields.text('grant'))
+    if (!grant) throw badField('grant', 'is not an app that this person allows: it has been revoked already')
+    const name = shortText(grant.name, 100) ?? grant.client_id
+    return {
+      title: `End the access of ${name} to ${who}?`,
+      effects: ['All its tokens stop working. The person is asked again when they use it again.'],
+      ...{ button: 'End it', grave: true },
+      async act() {
+        await revokeOneGrant(app, actorOf(request, 'console'), id, grant.id)
+        return { notice: `${name} has no access any more.` }
+      },
+    }
+  })
+
+  ofAccount('close', async (account, who, { request }) => {
+    const { id, held, credits, closed_at } = account
+    if (closed_at) throw accountClosed()
+    return {
+      title: `Close the account of ${who}?`,
+      effects: [
+        held > 0 ? `Jobs that run end, and ${creditsText(held)} that they hold come back.` : 'No job runs.',
+        'Every token, session and device login ends. Nothing is posted to the account any more: its jobs and credits are frozen.',
+        `${creditsText(credits + held)} stay on it. Refund purchases at Stripe first, if there are any to refund.`,
+        'This cannot be undone here.',
+      ],
+      ...{ button: 'Close it', grave: true, reason: 'required' },
+      async act({ reason }) {
+        await closeForOperator(app, actorOf(request, 'console'), id, reason)
+        return { notice: `The account of ${who} is closed.` }
+      },
+    }
+  })
+
+  ofAccount('erase', async (account, who, { request }) => {
+    const { id, clerk_id, held } = account
+    return {
+      title: `Erase ${who}?`,
+      effects: [
+        ...(account.closed_at
+          ? []
+          : [`The account is closed${held > 0 ? `, and ${creditsText(held)} that jobs hold come back` : ''}.`]),
+        'What says who it was is deleted: the Clerk id, names of devices, addresses, what jobs were about, and webhook messages.',
+        'Amounts stay, so that every sum still adds up. Delete the person at the identity provider as well, or they can come back as a new account.',
+        'This cannot be undone by anybody.',
+      ],
+      ...{ button: 'Erase for good', grave: true, reason: 'required' },
+      async act({ reason }) {
+        await eraseForOperator(app, actorOf(request, 'console'), id, clerk_id, reason)
+        return { notice: 'The person is erased.' }
+      },
+    }
+  })
+}
+
+const KINDS = ['adjustment', 'admin_grant', 'topup'] as const

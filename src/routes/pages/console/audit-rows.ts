@@ -1,0 +1,82 @@
+import type { ActionRow } from '../../../operator/actions.ts'
+import { amountText } from '../words.ts'
+import { type Cell, text, time } from './cells.ts'
+
+/** Lines of the audit log. */
+
+export const ACTION_COLUMNS = ['When', 'What', 'To', 'Changed', 'By']
+
+/** @param names of administrators by account id, where they are known */
+export function actionCells(line: ActionRow, names: Map<string, string>): Cell[] {
+  const { action, administrator, via, target, account_id, reason } = line
+  const { id, clerk_id } = administrator
+  return [
+    time(line.created_at),
+    text(ACTION_WORDS[action] ?? action, { note: reason ? `“${reason}”` : undefined }),
+    target ? text(targetText(target), { href: hrefOf(target, account_id) }) : text(null),
+    text(changeText(line), { style: 'long' }),
+    text(names.get(id) ?? clerk_id ?? id, { href: `/console/audit?administrator=${id}`, note: `by ${WAYS[via]}` }),
+  ]
+}
+
+/** Operations in words; one that is not here is called by its operation id. */
+const ACTION_WORDS: Record<string, string> = {
+  adjustCredits: 'Credits given or taken',
+  refundJob: 'Job refunded',
+  endJob: 'Job ended',
+  revokeAccountTokens: 'All tokens revoked',
+  revokeAccountToken: 'Token revoked',
+  revokeAccountGrant: 'Access of an app ended',
+  closeAccount: 'Account closed',
+  eraseAccount: 'Person erased',
+  setApp: 'App changed',
+  setPack: 'Pack changed',
+  removePack: 'Pack removed',
+  createServiceKey: 'Service key made',
+  revokeServiceKey: 'Service key revoked',
+  createWebhookEndpoint: 'Endpoint added',
+  updateWebhookEndpoint: 'Endpoint changed',
+  rotateWebhookSecret: 'Secret rotated',
+  deleteWebhookEndpoint: 'Endpoint removed',
+  sendTestWebhook: 'Test message sent',
+  replayWebhookMessages: 'Messages sent again',
+  dismissDeadWebhookMessages: 'Messages deleted',
+}
+
+const WAYS = { api: 'the API', cli: 'the command line', console: 'this console' }
+
+/** The page of what was changed, where it has one. */
+function hrefOf(target: string, account_id: string | null): string | undefined {
+  const [kind, name] = target.split(' ', 2)
+  if (target.startsWith('service key ')) return '/console/keys'
+  if (kind === 'app') return `/console/apps/${name}`
+  if (kind === 'pack') return '/console/packs'
+  if (kind === 'webhook') return `/console/webhooks/${name}`
+  if (kind === 'job' && account_id) return `/console/accounts/${account_id}/jobs/${name}`
+  return account_id ? `/console/accounts/${account_id}` : undefined
+}
+
+/** `job 01a2…c3d4`: ids are shortened, names are not. */
+const targetText = (target: string): string =>
+  target.replace(/[0-9a-f]{8}-[0-9a-f-]{27}/, (id) => `${id.slice(0, 8)}…${id.slice(-4)}`)
+
+/** `starter credits: 20 → 50`: what differs; of what is new, what it has. */
+function changeText({ before, after }: ActionRow): string {
+  const fields = [...new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])]
+  const parts = fields.map((field) => {
+    const [was, is] = [valueText(before?.[field]), valueText(after?.[field])]
+    if (was === is || field === 'created_at') return ''
+    const name = field.replaceAll('_', ' ')
+    if (was === '') return `${name}: ${is}`
+    return `${name}: ${was} → ${is || 'none'}`
+  })
+  return parts.filter(Boolean).join('; ')
+}
+
+function valueText(value: unknown): string {
+  if (value === undefined || value === null || value === false) return ''
+  if (typeof value === 'number') return amountText(value)
+  if (value === true) return 'yes'
+  if (Array.isArray(value)) return value.join(', ')
+  return typeof value === 'string' ? value : JSON.stringify(value)
+}

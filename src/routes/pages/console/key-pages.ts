@@ -1,0 +1,88 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { accountIdOf } from '../../../accounts/account-id.ts'
+import { serviceKeyNotFound } from '../../../http/catalogue.ts'
+import { actorOf } from '../../../operator/actions.ts'
+import { createServiceKey, revokeServiceKey } from '../../../operator/packs-and-keys.ts'
+import { button, id as idCell, text, time } from './cells.ts'
+import { addChange } from './changes.ts'
+import { consolePage } from './frame.ts'
+import { HELP } from './help.ts'
+import { table } from './table.ts'
+
+/** Keys of the operator's own servers. */
+export const keyPages: FastifyPluginAsyncTypebox = async (app) => {
+  const common = { section: 'keys', help: HELP.keys } as const
+
+  const liveKeys = () =>
+    app.db
+      .selectFrom('service_keys')
+      .select(['id', 'name', 'scopes', 'last_four', 'created_at', 'created_by', 'last_used_at'])
+      .where('revoked_at', 'is', null)
+      .orderBy('id')
+
+  app.get('/console/keys', { schema: { hide: true } }, async (request, reply) => {
+    const keys = await liveKeys().execute()
+    return consolePage(request, reply, 'keys', {
+      title: 'Service keys',
+      ...common,
+      table: table(request, {
+        caption: 'Live service keys',
+        columns: ['Key', 'May', 'Made by', 'Made', 'Last used', ''],
+        empty: 'None. A server of yours that takes payments needs one to post top-ups: make it below.',
+        rows: keys.map((key) => [
+          text(key.name, { note: `focus_key_…${key.last_four}` }),
+          text(key.scopes.map((scope) => (scope === 'topup' ? 'post top-ups' : scope)).join(', ')),
+          idCell(key.created_by, `/console/accounts/${accountIdOf(key.created_by)}`),
+          time(key.created_at),
+          key.last_used_at ? time(key.last_used_at) : text('never'),
+          button('Revoke', `/console/keys/${key.id}/revoke`, `the key of ${key.name}`),
+        ]),
+      }),
+    })
+  })
+
+  addChange(app, {
+    ...{ path: '/console/keys', ...common },
+    async plan({ request, fields }) {
+      const name = fields.text('name')
+      return {
+        title: `Make a service key for ${name}?`,
+        effects: [
+          'Whoever has it can post top-ups to any account, and nothing else.',
+          'It is shown once, on the next page.',
+        ],
+        button: 'Make it',
+        back: '/console/keys',
+        // A second sending of the form would make a second key.
+        state: (await liveKeys().execute()).map(({ id }) => id),
+        async act() {
+          const given = { name, scopes: ['topup'] }
+          const { key } = await createServiceKey(app.db, actorOf(request, 'console'), given)
+          return {
+            title: `The key of ${name}`,
+            label: 'Service key',
+            secret: key,
+            text: 'The server sends it as Authorization: Bearer. Keep it on that server.',
+          }
+        },
+      }
+    },
+  })
+
+  addChange(app, {
+    ...{ path: '/console/keys/:id/revoke', ...common },
+    async plan({ request, params: { id = '' } }) {
+      const key = (await liveKeys().execute()).find((one) => one.id === id)
+      if (!key) throw serviceKeyNotFound()
+      return {
+        title: `Revoke the key of ${key.name}?`,
+        effects: [`focus_key_…${key.last_four} stops working at once, everywhere. This cannot be undone.`],
+        ...{ button: 'Revoke it', back: '/console/keys', grave: true },
+        async act() {
+          await revokeServiceKey(app.db, actorOf(request, 'console'), key.id)
+          return { notice: `The key of ${key.name} is revoked.` }
+        },
+      }
+    },
+  })
+}

@@ -1,0 +1,75 @@
+import { sql } from 'kysely'
+import type { Db } from '../../../db/tables.ts'
+import { endpointNotFound } from '../../../http/catalogue.ts'
+
+/** Counting stops here: at this value a number means "at least". */
+const MAX_COUNT = 10_000
+
+const counted = (status: 'pending' | 'dead') => sql<number>`(select count(*)::int from (select 1 from webhook_messages
+  where endpoint_id = endpoint.id and status = ${status} limit ${sql.lit(MAX_COUNT)}) as counted)`
+
+const endpoints = (db: Db) =>
+  db
+    .selectFrom('webhook_endpoints as endpoint')
+    .leftJoin('webhook_delivery_state as state', 'state.endpoint_id', 'endpoint.id')
+    .select(['id', 'app_slug', 'url', 'events', 'low_credits', 'paused_at', 'pause_reason', 'created_at'])
+    .select(['failing_since', 'last_error', 'previous_secret_until'])
+    .select([
+      sql<number>`coalesce(failures, 0)`.as('failures'),
+      sql<Date | null>`case when retry_at > now() then retry_at end`.as('retry_at'),
+      // Says whether it is still the secret that a page has shown the state of.
+      sql<string>`left(md5(secret), 8)`.as('secret_mark'),
+      counted('pending').as('waiting'),
+      counted('dead').as('dead'),
+    ])
+
+export type EndpointRow = Awaited<ReturnType<typeof findEndpoint>>
+
+/** The endpoints of an app, or of all apps: those that do not deliver first. */
+export const listEndpoints = (db: Db, slug?: string) =>
+  endpoints(db)
+    .$if(slug !== undefined, (all) => all.where('app_slug', '=', slug ?? ''))
+    .orderBy(sql`coalesce(failures, 0)`, 'desc')
+    .orderBy('app_slug')
+    .orderBy('id')
+    .limit(200)
+    .execute()
+
+/** @throws {ApiError} 404 endpoint_not_found */
+export async function findEndpoint(db: Db, id: string) {
+  const endpoint = await endpoints(db).where('id', '=', id).executeTakeFirst()
+  if (!endpoint) throw endpointNotFound()
+  return endpoint
+}
+
+/** Whether an endpoint delivers: a word for the reader, and the CSS class for it. */
+export function endpointState({ pause_reason, paused_at, failures, dead }: EndpointRow) {
+  if (pause_reason === 'gone') return { word: 'Gone (410)', style: 'failed' }
+  if (paused_at) return { word: 'Paused', style: '' }
+  if (failures > 0) return { word: 'Failing', style: 'failed' }
+  if (dead > 0) return { word: 'Messages lost', style: 'failed' }
+  return { word: 'Delivering', style: 'done-well' }
+}
+
+/** Attempts of an endpoint, newest first. */
+export const listAttempts = (db: Db, endpoint_id: string, before: string | undefined, limit: number) =>
+  db
+    .selectFrom('webhook_attempts')
+    .select(['id', 'message_id', 'account_id', 'event', 'attempt', 'attempted_at', 'ms', 'status', 'answer', 'error'])
+    .select('next_attempt_at')
+    .where('endpoint_id', '=', endpoint_id)
+    .$if(before !== undefined, (attempts) => attempts.where('id', '<', before ?? ''))
+    .orderBy('id', 'desc')
+    .limit(limit)
+    .execute()
+
+/** Messages that were given up, oldest first. */
+export const listDead = (db: Db, endpoint_id: string, limit: number) =>
+  db
+    .selectFrom('webhook_messages')
+    .select(['id', 'account_id', 'event', 'attempts', 'last_error', 'created_at'])
+    .where('endpoint_id', '=', endpoint_id)
+    .where('status', '=', 'dead')
+    .orderBy('created_at')
+    .limit(limit)
+    .execute()
