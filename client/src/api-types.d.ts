@@ -2376,7 +2376,7 @@ export interface components {
         Overview: {
             /**
              * Format: date-time
-             * @description Of `accounts`, `closed_accounts`, `credits`, `held` and today; the rest is of now
+             * @description Of the sums over accounts, and of today; what needs attention is of now
              */
             gathered_at: string;
             accounts: number;
@@ -2385,7 +2385,7 @@ export interface components {
             credits: number;
             /** @description What jobs in progress hold */
             held: number;
-            /** @description Open accounts below zero; counted up to 100,000 */
+            /** @description Open accounts below zero */
             negative_accounts: number;
             /** @description Jobs in progress past their time; counted up to 100,000 */
             overdue_holds: number;
