@@ -5,9 +5,11 @@ import { fetchByProxy, proxyOf } from './proxy.ts'
 
 export type Api = Client<paths, 'application/json'>
 
-/** Timeouts in ms. Verifying a large ledger takes the server up to two minutes. */
+/** Timeouts in ms, from the request to the end of the answer. Verifying a large ledger takes the server up to two minutes. */
 const TIMEOUTS = { '/api/admin/verify': 150_000 } as Record<string, number>
 const DEFAULT_TIMEOUT = 30_000
+/** For an export, which may have millions of lines. */
+const EXPORT_TIMEOUT = 3_600_000
 
 /**
  * A client of one server, typed by its OpenAPI document. It follows no redirect, so that secrets reach this server only.
@@ -25,7 +27,8 @@ export function openApi(server: string, secrets: { token?: string; appKey?: stri
       'user-agent': 'focus-cli',
     },
     fetch: async (request: Request) => {
-      const ms = timeout ?? TIMEOUTS[new URL(request.url).pathname] ?? DEFAULT_TIMEOUT
+      const isExport = request.headers.get('accept') === 'text/csv'
+      const ms = timeout ?? TIMEOUTS[new URL(request.url).pathname] ?? (isExport ? EXPORT_TIMEOUT : DEFAULT_TIMEOUT)
       const how = { redirect: 'manual', signal: AbortSignal.timeout(ms) } as const
       const response = await fetchByProxy(request, how).catch((error) => {
         throw error instanceof Failure ? error : unreachable(server, error)

@@ -1,17 +1,17 @@
 import { isAbsolute, relative } from 'node:path'
 
-/** Command lines that hints tell a person to type. */
+/** The command lines in hints. */
 
 const PACKAGE = '@thefocus/focus-cli'
 
 /**
- * How this command was started, to be typed again: `focus`, `npx focus`, `pnpm exec focus`, …
- * @param program the file that Node was started with, `process.argv[1]`
+ * The words that started this command: `focus`, `npx focus`, `pnpm exec focus`, …
+ * @param program the script that Node runs, `process.argv[1]`
  */
 export function startedAs(program: string, env: NodeJS.ProcessEnv, cwd: string): string {
   const file = program.replaceAll('\\', '/')
   const manager = /^(npm|pnpm|yarn|bun)\//.exec(env.npm_config_user_agent ?? '')?.[1]
-  // Downloaded for this run only.
+  // npx downloaded the package for this run only.
   if (file.includes('/_npx/') && file.includes('/node_modules/')) return `npx ${PACKAGE}`
   if (manager === 'pnpm' && file.includes('/dlx')) return `pnpm dlx ${PACKAGE}`
   if (manager === 'pnpm' && env.npm_lifecycle_event === 'dev') return `pnpm --filter ${PACKAGE} dev`
@@ -22,19 +22,21 @@ export function startedAs(program: string, env: NodeJS.ProcessEnv, cwd: string):
   }
   if (manager === 'pnpm' || manager === 'yarn') return `${manager} exec focus`
   if (manager === 'bun') return 'bunx focus'
-  // On Windows a global focus is a file of node_modules too, but not one of .bin.
+  // On Windows a globally installed focus is in node_modules as well, but not in .bin.
   return manager === 'npm' || file.includes('/node_modules/.bin/') ? 'npx focus' : 'focus'
 }
 
 /**
- * A word for the command line of a shell. Words that Windows' shells could read as more than a word are left out there: cmd.exe
- * and PowerShell quote differently.
+ * A word for the command line of a shell. On Windows there are two shells, cmd.exe and PowerShell, which quote differently. So a word
+ * with a character that means something to one of them is left out there.
  */
 export function quoted(word: string, platform: NodeJS.Platform = process.platform): string {
-  if (/^[\w@%+=:,./-]+$/.test(word)) return word
-  return platform === 'win32' ? '<…>' : `'${word.replaceAll("'", `'\\''`)}'`
+  if (platform === 'win32') return /^[\w+:./-]+$/.test(word) ? word : '<…>'
+  // zsh takes a word that begins with = for the path of a program.
+  if (/^[\w@%+:,./-][\w@%+=:,./-]*$/.test(word)) return word
+  return `'${word.replaceAll("'", `'\\''`)}'`
 }
 
-/** The command line for a hint. Every word is quoted where the shell needs that. */
+/** A command line for a hint, quoted for the shell. */
 export const run = (...words: string[]): string =>
   [startedAs(process.argv[1] ?? '', process.env, process.cwd()), ...words.map((word) => quoted(word))].join(' ')

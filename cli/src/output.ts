@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import type { WriteStream } from 'node:tty'
 import pc from 'picocolors'
 
@@ -68,9 +69,20 @@ export const remarkJson = (value: unknown): void => remark(new Printable(toJson(
 
 export const print = (text: Line): void => void process.stdout.write(`${text}\n`)
 
-/** Prints a text of many lines as it is for files and pipes; on a terminal without control characters. */
-export const printText = (text: string): void =>
-  void process.stdout.write(process.stdout.isTTY ? text.split(/\r?\n/).map(plain).join('\n') : text)
+/**
+ * Prints a text of any length as it arrives, and reads no faster than it is printed. Files and pipes get its bytes; a terminal gets the
+ * text with control characters escaped.
+ */
+export async function printStream(body: ReadableStream<Uint8Array>): Promise<void> {
+  const { stdout } = process
+  // It drops a byte order mark.
+  const decoder = new TextDecoder()
+  const readable = (text: string) => text.split(/\r?\n/).map(plain).join('\n')
+  for await (const bytes of body) {
+    const chunk = stdout.isTTY ? readable(decoder.decode(bytes, { stream: true })) : bytes
+    if (!stdout.write(chunk)) await once(stdout, 'drain')
+  }
+}
 
 /** Prints a line to stderr that is no part of the answer: a warning, or what to do next. */
 export const remark = (text: Line): void => void process.stderr.write(`${text}\n`)

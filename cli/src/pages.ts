@@ -1,10 +1,24 @@
-/** Follows a list to its end. @returns its pages as one: that of `rows` has the rows of all */
+import { Failure } from './failure.ts'
+
+/**
+ * Reads all pages of a list.
+ * @param rows the name of the field that has the rows
+ * @returns one page with the rows of all
+ * @throws {Failure} not_a_focus_api, where a cursor comes twice: following it would never end
+ */
 export async function everyPage<Name extends string, Row>(
   rows: Name,
   ask: (cursor: { cursor?: string }) => Promise<Record<Name, Row[]> & { next_cursor: string | null }>,
 ): Promise<Record<Name, Row[]> & { next_cursor: string | null }> {
   const first = await ask({})
+  const seen = new Set<string>()
   for (let cursor = first.next_cursor; cursor !== null; ) {
+    if (seen.has(cursor)) {
+      throw new Failure('not_a_focus_api', 'The list does not end: the server answers the same page again', {
+        hint: 'Check --server and FOCUS_SERVER.',
+      })
+    }
+    seen.add(cursor)
     const page = await ask({ cursor })
     first[rows].push(...page[rows])
     cursor = page.next_cursor

@@ -3,6 +3,7 @@ import { Argument, Command, Help, Option } from 'commander'
 import { addOperatorCommands } from './admin-program.ts'
 import { run } from './command-line.ts'
 import { credits, integer, maxOverage, slug, tokenId, uuid } from './commands/arguments.ts'
+import { filtered, paged } from './filters.ts'
 import type { Focus, GlobalOptions } from './focus.ts'
 import { colours, line } from './output.ts'
 import { DEFAULT_SERVER } from './server.ts'
@@ -22,11 +23,18 @@ const runs = (load: () => Promise<Action>) =>
 
 const session = () => import('./commands/session.ts')
 const wallet = () => import('./commands/wallet.ts')
+const usage = () => import('./commands/usage.ts')
 const jobs = () => import('./commands/jobs.ts')
 const tokens = () => import('./commands/tokens.ts')
 const grants = () => import('./commands/grants.ts')
 const admin = () => import('./commands/admin.ts')
 const webhooks = () => import('./commands/webhooks.ts')
+
+/** The kinds of ledger entries. */
+const ENTRY_KINDS = [
+  ...['starter_grant', 'admin_grant', 'topup', 'adjustment', 'topup_refund', 'topup_reinstated'],
+  ...['job_reserve', 'job_refund', 'job_overage', 'job_release', 'job_expire', 'job_late_charge'],
+]
 
 export const version = (): string =>
   JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
@@ -89,26 +97,40 @@ export function buildProgram(): Command {
   add(program, 'buy', 'open the page where credits are bought', ['buy', 'buy --no-browser'])
     .option('--no-browser', 'print the address and do not open a browser')
     .action(runs(async () => (await wallet()).buy))
-  add(program, 'entries', 'list your credit history, newest first', [
+  const history = add(program, 'entries', 'list your credit history, newest first', [
     'entries --limit 20',
+    'entries --kind topup',
     'entries --until 2026-11-21T12:00:00Z',
-    'entries --csv > entries.csv',
+    'entries --from 2026-11-01 --to 2026-12-01 --csv > november.csv',
   ])
-    .option('--limit <n>', 'number of rows, up to 200 (default: 50)', integer)
-    .option('--cursor <cursor>', 'continue a list from here')
+    .addOption(new Option('--kind <kind>', 'only entries of this kind').choices(ENTRY_KINDS))
     .option('--until <time>', 'only entries up to this time (ISO 8601); the first one has the balance at that time')
-    .addOption(new Option('--csv', 'print CSV').conflicts('json'))
+    .addOption(new Option('--csv', 'print CSV; without --limit all entries').conflicts('json'))
     .action(runs(async () => (await wallet()).entries))
+  paged(filtered(history, 'entries'))
+  const used = (parent: Command, summary: string, groups: string, examples: string[]) =>
+    add(parent, 'usage', summary, examples)
+      .option('--by <groups>', `${groups}, or several of them with commas (default: app)`)
+      .option('--from <date>', 'first day, UTC (default: 30 days before --to)')
+      .option('--to <date>', 'the day after the last (default: tomorrow)')
+      .addOption(new Option('--csv', 'print CSV').conflicts('json'))
+  used(program, 'sum up what your jobs cost and hold', 'app, action, token or day', [
+    'usage',
+    'usage --by app,day --from 2026-11-01 --to 2026-12-01',
+    'usage --by token --csv > usage.csv',
+  ]).action(runs(async () => (await usage()).usage(false)))
 
   const job = group(program, 'jobs', 'Jobs and the credits they hold.')
-  add(job, 'list', 'list your jobs, newest first', ['jobs list', 'jobs list --app video --status started --json'])
-    .option('--app <slug>', 'only jobs of this app', slug)
+  const jobList = add(job, 'list', 'list your jobs, newest first', [
+    'jobs list',
+    'jobs list --app video --status started --json',
+    'jobs list --from 2026-11-01 --to 2026-12-01',
+  ])
     .addOption(
       new Option('--status <status>', 'only jobs with this status').choices(['started', 'completed', 'failed']),
     )
-    .option('--limit <n>', 'number of rows, up to 200 (default: 50)', integer)
-    .option('--cursor <cursor>', 'continue a list from here')
     .action(runs(async () => (await jobs()).list))
+  paged(filtered(jobList, 'jobs'))
   add(job, 'show', 'show one job', ['jobs show 0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f'])
     .argument('<id>', 'id of the job', uuid)
     .action(runs(async () => (await jobs()).show))
@@ -189,6 +211,8 @@ export function buildProgram(): Command {
     .option('--starter-credits <credits>', 'granted at the first use; 0 for a new app', credits)
     .option('--origin <origin...>', 'web origins of the app; each can use the accounts of its users')
     .option('--no-origin', 'remove all web origins')
+    .option('--return-path <path...>', 'paths that a sign-in may return to; with a slash at the end, all below it')
+    .option('--no-return-path', 'allow every path of the origins')
     .option('--redirect-uri <uri...>', 'where OAuth sends people back to: https, or http on a loopback address')
     .option('--no-redirect-uri', 'remove all redirect URIs')
     .option('--resource <url...>', "URLs of the app's own APIs that OAuth tokens can be for")
@@ -278,6 +302,10 @@ export function buildProgram(): Command {
   add(administer, 'revoke-tokens', 'revoke all tokens of an account', ['admin revoke-tokens user_2abc'])
     .argument('<clerk-id>', 'Clerk id of the person')
     .action(runs(async () => (await admin()).revokeTokens))
+  used(administer, 'sum up what the jobs of all accounts cost and hold', 'app, day or plan', [
+    'admin usage --by plan',
+    'admin usage --by day --csv > usage.csv',
+  ]).action(runs(async () => (await usage()).usage(true)))
   add(administer, 'verify', 'check every invariant of the ledger; exit code 1 if one is broken', [
     'admin verify',
   ]).action(runs(async () => (await admin()).verify))

@@ -29,7 +29,7 @@ export interface Caller {
   sid: string | null
   /** The caller's own JWT and its claims; null with our session cookie and with a PAT */
   jwt: { token: string; claims: Claims } | null
-  /** A cookie came by itself: the browser's user may not know of the request */
+  /** `cookie`: the browser sent the credential by itself, perhaps without its user knowing (CSRF) */
   via: 'header' | 'cookie'
   /** What the person is called on our pages, such as an e-mail address; only our session knows */
   name?: string | null
@@ -103,9 +103,9 @@ export async function requireCaller(request: FastifyRequest): Promise<Caller> {
 }
 
 /**
- * A person on a page of our own: by our session cookie, or by a session JWT whose `azp` is ours. No token of an app will do,
- * however fresh: an app holds tokens of a minute, and what a person may do here can last for months. No allowed app's page
- * will do either: a code that an attacker knows must not be approved from anywhere but where it is shown.
+ * A person on a page of our own: by our session cookie, or by a session JWT whose `azp` is ours. Tokens of apps are refused: they
+ * live for a minute, and what is approved here can last for months. Pages of allowed apps are refused too: a code must be approved
+ * only where it is shown, because an attacker may know it.
  * @throws {ApiError} 401 session_required beside those of authenticate; 403 origin_not_allowed, account_closed
  */
 export async function requireSession(request: FastifyRequest): Promise<void> {
@@ -147,7 +147,7 @@ export async function authenticate(request: FastifyRequest): Promise<Caller> {
   try {
     return await findCaller(request)
   } catch (error) {
-    // Without an account, the address answers for the request.
+    // No account is known, so the request counts against its address.
     if (error instanceof ApiError && error.statusCode === 401) await request.server.limits.unauthorized(request, error)
     throw error
   }

@@ -4,9 +4,8 @@ import type { Db } from '../db/tables.ts'
 import { hashOf } from './tokens.ts'
 
 /**
- * Session JWTs that left our pages where others may read them: in the query of a redirect, which ends up in logs and
- * histories. Such a token is good for what it was issued for until it expires, and for nothing that outlives it: no token is
- * minted from it, and it is no person on our own pages.
+ * Session JWTs that were sent in the query of a redirect, which logs and browser histories keep. Until they expire they open the
+ * API. No token is minted from them, and they do not count as a person on our own pages.
  */
 
 /**

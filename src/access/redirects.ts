@@ -1,11 +1,11 @@
 import { isLoopback } from '../addresses.ts'
 import type { Config } from '../config.ts'
 
-/** May we send a browser there? Pure: a table test lists every trick we know. */
+/** Decides whether a browser may be sent to an address. Pure; a table test lists the known tricks. */
 
 const MAX_LENGTH = 2_048
 
-/** How the target of a sign-in is told the token; `none` is for apps that ask /api/sessionToken. */
+/** How the token is passed to the target of a sign-in; `none` is for apps that ask /api/sessionToken. */
 export type TokenIn = 'query' | 'fragment' | 'none'
 
 /**
@@ -32,7 +32,7 @@ export function safeRedirect(
 /** The same place with the session token added; one that is there already is replaced, the rest is kept. */
 export function withToken(target: URL, token: string, tokenIn: TokenIn): string {
   const url = new URL(target)
-  // By hand: URLSearchParams as a whole would rewrite what else stands there, such as a route in the fragment.
+  // By hand: URLSearchParams would rewrite the other parameters too, such as a route in the fragment.
   const put = (part: string) => {
     const kept = part
       .slice(1)

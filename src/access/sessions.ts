@@ -25,7 +25,7 @@ export interface Session {
 }
 
 /**
- * Seals cookies: the random secret, and a MAC of it by TOKEN_SECRET, so that what we have not issued is told without a look-up.
+ * Seals cookies: the random secret, and a MAC of it by TOKEN_SECRET, so that cookies that we have not issued are recognised without a look-up.
  */
 export interface SessionSeal {
   seal(secret: string): string

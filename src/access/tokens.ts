@@ -39,7 +39,7 @@ export async function tokenSecret(config: Config, db: Db): Promise<string> {
 }
 
 /**
- * The token of a device login. It is derived and not drawn, so that it can be answered again when the first answer is
+ * The token of a device login. It is derived instead of random, so that it can be answered again when the first answer is
  * lost, though it is stored nowhere: that takes the secret, the token's id and the device code together.
  */
 export const derivePat = (secret: string, id: string, deviceCode: string): string =>
@@ -57,7 +57,7 @@ function derive(prefix: TokenPrefix, secret: string, from: string): string {
 
 const checksum = (body: string): string => base62(BigInt(crc32(body)), 6)
 
-/** Typing errors and other services' tokens are noticed without asking the database. */
+/** Recognises typing errors and tokens of other services without a query. */
 export const isWellFormed = (token: string): boolean =>
   SHAPE.test(token) && checksum(token.slice(0, -6)) === token.slice(-6)
 
@@ -166,7 +166,7 @@ async function lookUpPat(
   const found = await findPat(db, token_hash)
   if (!found) throw invalidToken()
   const { revoked, use_unnoted, oauth, resource, local, ...pat } = found
-  // The local identity asks nobody for a password: its tokens end where Clerk takes over the same database.
+  // The local identity checks no password, so its tokens end once Clerk uses the same database.
   if (revoked || (local && identity === 'clerk')) throw oauth ? accessTokenRevoked() : patRevoked()
   if (pat.ms_left <= 0) throw oauth ? accessTokenExpired() : patExpired()
   if (resource !== null) throw tokenForElsewhere()
@@ -194,7 +194,7 @@ export function listTokens(
       .$if(before !== undefined, (tokens) => tokens.where('id', '<', before ?? ''))
       .orderBy('id', 'desc')
       .limit(limit)
-      // A grant's scope; these are none of a grant.
+      // `spend` is a scope of grants; personal access tokens never have it.
       .$narrowType<{ scopes: Exclude<Scope, 'spend'>[] }>()
       .execute()
   )

@@ -15,7 +15,7 @@ import { attempt, tooManyAttempts } from './attempts.ts'
 
 export const DEVICE_SECONDS = 900
 const INTERVAL_SECONDS = 5
-/** No vowels, so that no code is a word; the digits need none of this. */
+/** No vowels, so that no code is a word. */
 const LETTERS = 'BCDFGHJKLMNPQRSTVWXZ'
 
 export interface StartedLogin {
@@ -119,10 +119,10 @@ export interface DeviceRequest {
 
 const REQUEST = `user_code, status, expires_at <= now() as expired, account_id, client_name, scopes, requested_from,
   created_at, expires_at`
-/** For a day a code can say what became of it. */
+/** For a day after it expires, a code is answered with what became of it. */
 export const KEPT = `expires_at > now() - interval '1 day'`
 
-// The look-up and its counting are one statement: whoever guesses many at once finds the budget used up all the same.
+// One statement looks up and counts, so that many guesses at once cannot pass the budget.
 // A right code needs room in both budgets and uses up neither.
 const findCounted = (by: 'code' | 'link') =>
   statement<

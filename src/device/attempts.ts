@@ -4,7 +4,7 @@ import { tooManyClientDocuments, tooManyLogins, tooManyRefreshes, tooManyWrongCo
 
 /**
  * Budgets of attempts that all replicas share: how many of a kind one subject (an account, an address) may make within
- * a window that slides. Every attempt is one upsert, whose row lock puts racing ones into a line.
+ * a window that slides. Every attempt is one upsert, whose row lock serialises concurrent ones.
  */
 export const BUDGETS = {
   device_start: { limit: 10, seconds: 60 },
@@ -30,8 +30,8 @@ export type Budget = keyof typeof BUDGETS
  */
 export function attempt(kind: Budget, subject: string, { counts = 'true', from = '' } = {}): string {
   const { limit, seconds } = BUDGETS[kind]
-  // Since when attempts count stands first in what is inserted, too old to count itself: behind ON CONFLICT, a sharded
-  // Postgres takes no function of the time.
+  // The start of the window is the first element of what is inserted, and too old to count itself: a sharded Postgres refuses
+  // functions of the time in ON CONFLICT.
   const since = `now() - interval '${seconds} seconds'`
   const recent = 'from unnest(known.made_at) as made where made > excluded.made_at[1]'
   return `insert into attempts as known (kind, subject, made_at, expires_at)

@@ -28,7 +28,7 @@ interface Login {
 }
 
 const PENDING = `status = 'pending' and expires_at > now()`
-// Clocks and networks jitter: a second too soon is in time.
+// A poll that is at most a second early counts as in time, because clocks and networks jitter.
 const IN_TIME = `(last_polled_at is null or now() - last_polled_at >= make_interval(secs => "interval" - 1))`
 
 // Reads logins as they were before this poll, and notes the poll of those that are pending and polled in time.
@@ -50,7 +50,7 @@ const pollLogin = gatherRows<Login>(
   where d.device_code_hash ${is} and d.${KEPT}`,
 )
 
-// The time of the last poll stays: moved, it would lock out for ever a device that polls a little too fast.
+// The time of the last poll stays: if it moved, a device that polls slightly too fast would never be in time.
 const pollTooSoon = statement<{ hash: string }, { interval: number }>(
   'poll_too_soon',
   `update device_codes set "interval" = least("interval" + 5, 30) where device_code_hash = $hash and ${PENDING}

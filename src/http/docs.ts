@@ -75,7 +75,8 @@ export async function registerDocs(app: FastifyInstance): Promise<void> {
             type: 'apiKey',
             in: 'header',
             name: 'X-App-Key',
-            description: "An app's settle key, sent by its server",
+            description:
+              "An app's settle key, sent by its server: it settles and reads the app's own jobs, of the person whose token comes along or of `account_id`",
           },
           appBasic: {
             type: 'http',

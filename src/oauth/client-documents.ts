@@ -113,7 +113,7 @@ export async function fetchDocument(
     if (error instanceof ApiError) throw error
     if (error instanceof NotPublic) throw badDocument('is not at a public address')
     if (late.aborted) throw badDocument(`did not arrive within ${TIMEOUT_MS / 1000} seconds`)
-    // Which addresses and ports answer here is nobody's to learn.
+    // One answer for all network errors: several would tell which addresses and ports answer here.
     throw badDocument('cannot be fetched')
   }
 }
@@ -207,7 +207,7 @@ export function rememberDocuments(config: Config, db: Db, log: FastifyBaseLogger
       if (shared) {
         return shared.catch((error) => {
           if (error instanceof ApiError && error.code === badDocument.code) throw error
-          // Refused by the limits of somebody else.
+          // Refused by the limits of the caller who began the fetch.
           return this.read(client_id, address)
         })
       }

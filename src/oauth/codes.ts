@@ -56,7 +56,7 @@ const redeem = statement<NewTokens & { code_hash: string }, { scopes: Scope[] }>
   ${insertAccess('scopes')}`,
 )
 
-// Codes that nobody has redeemed go along: an app that sends people here again and again leaves no trail.
+// Also deletes codes that expired without being redeemed, so that repeated requests of an app do not accumulate rows.
 const endSurplus = statement<{ grant_id: string }, never>(
   'end_surplus_authorizations',
   `with abandoned as (
@@ -70,8 +70,8 @@ const endSurplus = statement<{ grant_id: string }, never>(
 )
 
 /**
- * A code becomes tokens, once. The second time they end: one of the two who sent it is a thief. That takes the verifier as well,
- * so that a code which was only seen, in a log for instance, cannot be used to sign people out.
+ * A code becomes tokens, once. A second exchange revokes them, because the code was stolen. It takes the verifier as well, so that a
+ * code that was only seen, such as in a log, cannot be used to sign people out.
  * @param asked `check` refuses another resource than the grant's, and a client that is not answered at this address any more; it is
  *   called once the caller has proved that the code is theirs
  * @throws {ApiError} 400 invalid_grant, and what `check` throws

@@ -28,7 +28,7 @@ export type Approval = Target & {
 /** What granting needs of the service. */
 export type Granting = Pick<FastifyInstance, 'db' | 'ledger' | 'pats'>
 
-// A new grant has no scopes until its budget stands.
+// A new grant has no scopes until its budget is stored.
 const open = statement<Target & { id: string; account_id: string; client_id: string }, { id: string }>(
   'open_grant',
   `insert into grants (id, account_id, client_id, app_slug, resource, scopes)
@@ -87,7 +87,7 @@ export async function allow(
     // Tokens of the grant that are cached do not know of its first budget.
     if (budget) await pats.revoking(account_id, () => limit(ledger, account_id, id, budget))
     if ((await widen(db, { id, scopes })).length) return id
-    // It was revoked in between.
+    // It was revoked between the statements: begin again.
   }
 }
 

@@ -127,7 +127,7 @@ export const deviceCodeExpired = apiError(400, 'expired_token', 'The device code
 
 // Of RFC 7662, introspection
 
-/** Who looks at `active` alone reads that the token is not good. */
+/** The body says `active: false` too, for callers that look at nothing else. */
 export const badAppCredentials = apiError(
   401,
   'invalid_client',

@@ -1,6 +1,6 @@
 import { isLoopback } from '../addresses.ts'
 
-/** Where codes may be sent. Pure: a table test lists every trick we know. */
+/** Decides where codes may be sent. Pure; a table test lists the known tricks. */
 
 const MAX_LENGTH = 1_000
 const LOOPBACK = /^http:\/\/(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?=[:/?])/

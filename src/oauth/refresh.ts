@@ -78,8 +78,8 @@ const findNext = statement<
 )
 
 /**
- * A refresh token becomes new tokens, and is used up by that. When it comes again its whole family ends, because two have it;
- * but for 10 s, while the next one is unused, the same answer is given again.
+ * A refresh token becomes new tokens, once. A second use revokes its whole family, because two parties have it. For 10 s, while the
+ * next refresh token is unused, a second use gets the same answer instead: the first answer may have been lost.
  * @param asked `scopes` narrows the new access token; `check` refuses another resource than the grant's
  * @throws {ApiError} 400 invalid_grant, invalid_scope, and what `check` throws; 429 too_many_attempts
  * @throws {Error} where the answer to repeat was made with another TOKEN_SECRET

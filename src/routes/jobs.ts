@@ -217,7 +217,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
   }
 }
 
-/** Without a key, a person may name their own account alone. @throws {ApiError} 400 */
+/** By their own token or cookie, a person may name their own account alone. @throws {ApiError} 400 */
 function refuseOther(own: string, account_id: string | undefined): void {
   if (account_id !== undefined && account_id.toLowerCase() !== own)
     throw badField('account_id', "is somebody else's: only an app's server may name it, with X-App-Key")

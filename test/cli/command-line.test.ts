@@ -49,9 +49,14 @@ t.test('a word in a hint is one word for the shell, whatever a server put into i
     t.equal(execFileSync(shell, args, { encoding: 'utf8' }), word, JSON.stringify(word))
     t.equal(quoted(word, 'win32'), '<…>', 'Windows has two shells that quote differently')
   }
-  for (const word of ['admin,oauth', '--cursor', 'https://account.example.com:8443', '0195a1f0-6b1c']) {
+  for (const word of ['--cursor', 'https://account.example.com:8443', '0195a1f0-6b1c', '2026-11-21T12:00:00+01:00']) {
     for (const platform of ['linux', 'win32'] as const) t.equal(quoted(word, platform), word)
   }
+  for (const word of ['admin,oauth', 'a@example.com', 'a=b', '100%']) t.equal(quoted(word, 'linux'), word)
+  // cmd.exe replaces %PATH%; in PowerShell @args is a variable and a,b a list; batch files split words at commas and =.
+  for (const word of ['%PATH%', '@args', 'a,b', 'a=b']) t.equal(quoted(word, 'win32'), '<…>', word)
+  // zsh replaces =ls by the path of ls.
+  t.equal(quoted('=ls', 'darwin'), "'=ls'")
   t.match(run('jobs', 'list', '--cursor', '$(id)'), / jobs list --cursor '\$\(id\)'$/)
 })
 

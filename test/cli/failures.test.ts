@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { unreachable } from '../../cli/src/api.ts'
 import { line, lines } from '../../cli/src/output.ts'
+import { everyPage } from '../../cli/src/pages.ts'
 import { proxyOf } from '../../cli/src/proxy.ts'
 import { readLastServer, readLogin, removeLogin, writeLogin } from '../../cli/src/store.ts'
 import { temporaryFolder } from '../support/process.ts'
@@ -82,4 +83,18 @@ t.test("another user's login names the way out, and is not to be deleted", async
   await writeFile(last, '{', { mode: 0o600 })
   await removeLogin(SERVER)
   t.equal(await readLastServer(), undefined, 'a corrupt file is removed')
+})
+
+t.test('a list that does not end is given up', async (t) => {
+  const answers = (cursors: (string | null)[]) => {
+    let asked = 0
+    return async () => {
+      if (asked > 20) throw new Error('It asks without end')
+      return { rows: [asked], next_cursor: cursors[Math.min(asked++, cursors.length - 1)] ?? null }
+    }
+  }
+  t.strictSame(await everyPage('rows', answers(['a', 'b', null])), { rows: [0, 1, 2], next_cursor: null })
+  for (const cursors of [['a'], ['a', 'b', 'a', 'b', 'a', 'b', 'a']]) {
+    await t.rejects(everyPage('rows', answers(cursors)), { code: 'not_a_focus_api', message: /does not end/ })
+  }
 })

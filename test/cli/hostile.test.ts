@@ -1,10 +1,12 @@
 import t from 'tap'
 import { run } from '../../cli/src/command-line.ts'
 import * as admin from '../../cli/src/commands/admin.ts'
+import * as grants from '../../cli/src/commands/grants.ts'
 import * as jobs from '../../cli/src/commands/jobs.ts'
 import * as operator from '../../cli/src/commands/operator.ts'
 import * as session from '../../cli/src/commands/session.ts'
 import * as tokens from '../../cli/src/commands/tokens.ts'
+import { usage } from '../../cli/src/commands/usage.ts'
 import * as wallet from '../../cli/src/commands/wallet.ts'
 import * as webhooks from '../../cli/src/commands/webhooks.ts'
 import { Failure } from '../../cli/src/failure.ts'
@@ -46,6 +48,9 @@ const COMMANDS: [name: string, command: Command, options?: object, ...args: unkn
   ['whoami', session.whoami],
   ['wallet', wallet.wallet, { app: 'video' }],
   ['entries', wallet.entries],
+  ['usage', usage(false), { by: 'token' }],
+  ['admin usage', usage(true)],
+  ['grants list', grants.list],
   ['jobs list', jobs.list],
   ['jobs show', jobs.show, {}, ID],
   ['jobs create', jobs.create, { app: 'video', action: 'x', cost: 1 }],

@@ -54,6 +54,17 @@ t.test('an administrator whose token is not for that is told how to get one that
   t.match(stderr, `Log in with this scope: ${FOCUS} login --scope admin\n`)
 })
 
+t.test('an administrator sets where sign-ins return to, and sums up what all accounts use', async (t) => {
+  const { done, focus, json } = await signedIn(t, service, 'account admin')
+  const slug = unique('app')
+  const set = (...more: string[]) => json('admin', 'apps', 'set', slug, ...more)
+  t.match(await set('--return-path', '/callback', '/projects/'), { app: { return_paths: ['/callback', '/projects/'] } })
+  t.match(await done('admin', 'apps', 'set', slug, '--name', 'A'), /^Return paths +\/callback \/projects\/$/m)
+  t.match(await set('--no-return-path'), { app: { return_paths: [] } })
+  t.match(await done('admin', 'usage', '--by', 'plan'), /^PLAN +JOBS .*\nfree +\d+ /)
+  t.match((await focus(['admin', 'usage', '--by', 'token'])).code, 2)
+})
+
 t.test('an administrator gives back what a job cost', async (t) => {
   const { done, focus, json, person: admin } = await signedIn(t, service, 'account admin')
   await done('admin', 'grant', admin.clerkId, '9', '--reference', unique('gift'), '--reason', 'a gift')

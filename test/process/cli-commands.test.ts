@@ -4,6 +4,7 @@ import t from 'tap'
 import { allow } from '../../src/oauth/grants.ts'
 import { FOCUS, machine, serve, signedIn } from '../support/cli.ts'
 import { logIn } from '../support/device.ts'
+import { openGate } from '../support/gate.ts'
 import { unique } from '../support/start.ts'
 
 const service = await serve(t, { TOPUP_URL: 'https://example.com/topup' })
@@ -39,6 +40,49 @@ t.test('a job from its reservation to its end, and what it leaves in the wallet'
   t.equal(again.code, 1)
   t.match(again.stderr, /^Error: This job is already failed/)
   t.strictSame(await person.balance(), { credits: 13, held: 0 })
+})
+
+t.test('where credits went: sums, lists by filters, and the whole history as CSV', async (t) => {
+  const { focus, done, json, person, token } = await signedIn(t, service)
+  await done('wallet', '--app', 'video')
+  const create = async (app: string, cost: string) =>
+    (await done('jobs', 'create', '--app', app, '--action', 'render', '--cost', cost)).trim()
+  const [first, second] = [await create('video', '6'), await create('audio', '2')]
+  await done('jobs', 'complete', first, '--cost', '4')
+  const used = await focus(['usage', '--by', 'app,day'])
+  t.match(
+    used.stdout,
+    /^APP +DAY +JOBS +COMPLETED +FAILED +CREDITS +HELD\nvideo +[\d-]{10} +1 +1 +0 +4 +0\naudio +[\d-]{10} +1 +0 +0 +0 +2\n$/,
+  )
+  t.match(used.stderr, /^From [\d-]{10} until before [\d-]{10} \(UTC\): 2 jobs, 4 credits, and 2 held\.\n$/)
+  t.match(await done('usage', '--by', 'token'), new RegExp(`^ada-laptop …${token.slice(-4)} +2 `, 'm'))
+  t.match(await done('usage', '--csv'), /^app,jobs,completed,failed,credits,held\nvideo,1,/)
+  t.match(await json('usage', '--from', '2026-01-01', '--to', '2026-02-01'), { rows: [], total: { jobs: 0 } })
+  const wrong = await focus(['usage', '--by', 'plan'])
+  t.match([wrong.code, wrong.stderr], [2, /group_by/])
+
+  const [{ id: mine }] = (await person.get('/api/tokens')).json().tokens
+  const listed = await focus(['jobs', 'list', '--token', mine, '--from', '2026-01-01', '--limit', '1'])
+  t.match(listed.stdout, second)
+  t.match(listed.stderr, `jobs list --token ${mine} --from 2026-01-01 --limit 1 --cursor ${second}\n`)
+  t.match(await done('entries', '--kind', 'job_refund'), /^ *\d+ +.* job_refund +2 /m)
+  const older = await focus(['entries', '--app', 'video', '--limit', '1'])
+  t.match(older.stderr, /entries --app video --limit 1 --cursor \d+\n/, 'the hint keeps the filters')
+  t.equal((await focus(['entries', '--token', '0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f'])).stderr, 'No entries.\n')
+  // Reading the output as text has dropped the byte order mark.
+  const csv = await done('entries', '--csv')
+  t.match(csv, /^seq,.*,app,action\n4,.*,video,render\n3,.*,audio,render\n2,.*\n1,.*,video,\n$/)
+})
+
+t.test('an export that breaks off says that it is incomplete', async (t) => {
+  const gate = await openGate(t, url, (_, reply) => {
+    reply.writeHead(200, { 'content-type': 'text/csv' })
+    reply.write('seq,created_at\n2,now\n', () => reply.destroy())
+    return true
+  })
+  const { focus } = await machine(t, { FOCUS_SERVER: gate.url, FOCUS_TOKEN: await logIn(app, await service.person()) })
+  const cut = await focus(['entries', '--csv'])
+  t.match(cut, { code: 1, stdout: 'seq,created_at\n2,now\n', stderr: /^Error: The export broke off/ })
 })
 
 t.test("an app's server settles with its key alone", async (t) => {

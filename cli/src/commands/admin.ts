@@ -31,6 +31,7 @@ interface AppOptions {
   starterCredits?: number
   /** false: --no-origin */
   origin?: string[] | false
+  returnPath?: string[] | false
   redirectUri?: string[] | false
   resource?: string[] | false
   settleKey?: 'rotate' | 'remove'
@@ -39,11 +40,12 @@ interface AppOptions {
 }
 
 export async function setApp(focus: Focus, options: AppOptions, slug: string): Promise<void> {
-  const { name, origin, redirectUri, resource, settleKey, starterCredits, maxOverage } = options
+  const { name, origin, returnPath, redirectUri, resource, settleKey, starterCredits, maxOverage } = options
   const body = {
     ...(starterCredits !== undefined && { starter_credits: starterCredits }),
     ...(name !== undefined && { name }),
     ...(origin !== undefined && { origins: origin || [] }),
+    ...(returnPath !== undefined && { return_paths: returnPath || [] }),
     ...(redirectUri !== undefined && { redirect_uris: redirectUri || [] }),
     ...(resource !== undefined && { resources: resource || [] }),
     ...(settleKey && { settle_key: settleKey }),
@@ -61,7 +63,8 @@ function printApp(app: App): void {
     'Starter credits': app.starter_credits,
     'Max. overage': overageText(app.max_overage),
     Origins: app.origins.join(' '),
-    // A server that is older than OAuth has neither.
+    // An older server has none of these.
+    'Return paths': app.return_paths?.join(' ') || undefined,
     'Redirect URIs': app.redirect_uris?.join(' ') || undefined,
     Resources: app.resources?.join(' ') || undefined,
     'Settle key': app.settle_key ?? app.has_settle_key,
@@ -109,6 +112,20 @@ export async function refund(focus: Focus, options: RefundOptions, id: string): 
   )
 }
 
+<<<<<<< HEAD
+=======
+export async function account(focus: Focus, _: object, clerk_id: string): Promise<void> {
+  const answer = await focus.ask((api) => api.GET('/api/admin/accounts', { params: { query: { clerk_id } } }))
+  if (focus.json) return printJson(answer)
+  if (answer.account) printAccount(answer.account)
+  else remark(line`There is no such account.`)
+}
+
+function printAccount({ id, clerk_id, plan, credits, held }: Account): void {
+  printFields({ 'Clerk id': clerk_id, Account: id, Plan: plan, Credits: credits, Held: held })
+}
+
+>>>>>>> main
 export async function revokeTokens(focus: Focus, _: object, clerk_id: string): Promise<void> {
   const answer = await focus.ask((api) => api.POST('/api/admin/accounts/revoke-tokens', { body: { clerk_id } }))
   if (focus.json) return printJson(answer)

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { components } from '../api-types.ts'
 import { quoted } from '../command-line.ts'
 import { Failure } from '../failure.ts'
+import { remarkOlder } from '../filters.ts'
 import type { Focus } from '../focus.ts'
 import { creditsText, day, line, moment, print, printFields, printJson, printTable, remark } from '../output.ts'
 import { readMetadata } from './arguments.ts'
@@ -12,6 +13,9 @@ type Settled = components['schemas']['JobSettled']
 interface ListOptions {
   app?: string
   status?: Job['status']
+  token?: string
+  from?: string
+  to?: string
   limit?: number
   cursor?: string
 }
@@ -19,25 +23,23 @@ interface ListOptions {
 export async function list(focus: Focus, query: ListOptions): Promise<void> {
   const answer = await focus.ask((api) => api.GET('/api/jobs', { params: { query } }))
   if (focus.json) return printJson(answer)
-  if (!answer.jobs.length) return remark(line`No jobs.`)
-  await printTable(
-    [
-      { title: 'id', value: ({ id }) => id },
-      { title: 'app', value: ({ app_slug }) => app_slug, shrinks: true },
-      { title: 'action', value: ({ action }) => action, shrinks: true },
-      { title: 'status', value: ({ status }) => status },
-      { title: 'cost', value: ({ status, reserved, actual_cost }) => (status === 'started' ? reserved : actual_cost) },
-      { title: 'created', value: ({ created_at }) => moment(created_at), short: ({ created_at }) => day(created_at) },
-    ],
-    answer.jobs,
-  )
-  if (!answer.next_cursor) return
-  const { app, status, limit } = query
-  const options = { app, status, limit, cursor: answer.next_cursor }
-  const words = Object.entries(options).flatMap(([name, value]) =>
-    value === undefined ? [] : [`--${name}`, `${value}`],
-  )
-  remark(line`Older jobs: ${focus.hint('jobs', 'list', ...words)}`)
+  if (answer.jobs.length) {
+    await printTable(
+      [
+        { title: 'id', value: ({ id }) => id },
+        { title: 'app', value: ({ app_slug }) => app_slug, shrinks: true },
+        { title: 'action', value: ({ action }) => action, shrinks: true },
+        { title: 'status', value: ({ status }) => status },
+        {
+          title: 'cost',
+          value: ({ status, reserved, actual_cost }) => (status === 'started' ? reserved : actual_cost),
+        },
+        { title: 'created', value: ({ created_at }) => moment(created_at), short: ({ created_at }) => day(created_at) },
+      ],
+      answer.jobs,
+    )
+  } else remark(line`${answer.next_cursor ? 'No job here matches.' : 'No jobs.'}`)
+  remarkOlder(focus, 'Older jobs', ['jobs', 'list'], query, answer.next_cursor)
 }
 
 export async function show(focus: Focus, _: object, id: string): Promise<void> {
