@@ -29,18 +29,16 @@ export async function serve({ focusUrl, app, appKey, mcpUrl }: Settings) {
 
   // Who asks: the service says whose token it is. Nothing is cached, so a revoked token is refused at once.
   async function verifyAccessToken(token: string) {
-    const asked = { method: 'POST', headers: { 'x-app-key': appKey }, body: new URLSearchParams({ token }) }
-    const told = await json(`${focusUrl}/oauth/introspect`, asked)
-    if (!told.active)
+    const { active, aud, client_id, exp, scope = '', sub, grant_id } = await focus.introspectToken({ token })
+    if (!active || !aud || !client_id || !exp)
       throw new OAuthError(OAuthErrorCode.InvalidToken, 'The token has ended, or is not for this server')
-    const { client_id: clientId, exp: expiresAt, scope, aud, sub: accountId, grant_id: grantId } = told
     return {
       token,
-      clientId,
+      clientId: client_id,
+      expiresAt: exp,
       scopes: scope.split(' '),
-      expiresAt,
       resource: new URL(aud),
-      extra: { accountId, grantId },
+      extra: { accountId: sub, grantId: grant_id },
     }
   }
   const authenticate = requireBearerAuth({
@@ -73,7 +71,7 @@ export async function serve({ focusUrl, app, appKey, mcpUrl }: Settings) {
   })
 
   // Where clients learn who issues tokens, and the server itself.
-  const oauthMetadata = await json(`${focusUrl}/.well-known/oauth-authorization-server`)
+  const oauthMetadata = await focus.getAuthorizationServerMetadata()
   const documents = { oauthMetadata, resourceServerUrl: resource, scopesSupported: ['spend'], resourceName: 'Haiku' }
   async function answer(request: Request): Promise<Response> {
     const other =
@@ -90,10 +88,3 @@ export async function serve({ focusUrl, app, appKey, mcpUrl }: Settings) {
 const say = (text: string) => ({ content: [{ type: 'text' as const, text }] })
 
 const write = (about: string) => `Nothing but ${about}:\nthree credits are gone, and still\nthe old pond is still.`
-
-// biome-ignore lint/suspicious/noExplicitAny: the documents of both RFCs, as the service sends them
-async function json(url: string, init?: RequestInit): Promise<any> {
-  const reply = await fetch(url, init)
-  if (!reply.ok) throw new Error(`${url} answered ${reply.status}`)
-  return reply.json()
-}

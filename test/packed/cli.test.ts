@@ -1,44 +1,13 @@
-import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { readdir, writeFile } from 'node:fs/promises'
-import { delimiter, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
-import t, { type Test } from 'tap'
+import { join } from 'node:path'
+import t from 'tap'
 import { CODE, machine, serve } from '../support/cli.ts'
 import { openGate } from '../support/gate.ts'
-import { temporaryFolder } from '../support/process.ts'
+import { install, machineNode, PATH, run } from '../support/packed.ts'
 import { behindProxy } from '../support/tls-proxy.ts'
 
-const run = promisify(execFile)
-const cli = fileURLToPath(new URL('../../cli', import.meta.url))
-
-// The machine's own Node, not the one that the repository brings along.
-const PATH = (process.env.PATH ?? '')
-  .split(delimiter)
-  .filter((folder) => !/node_modules/.test(folder))
-  .join(delimiter)
-const node = PATH.split(delimiter)
-  .map((folder) => join(folder, 'node'))
-  .find((file) => existsSync(file))
-
-/** The package, packed and installed in an empty folder. */
-async function install(t: Test) {
-  const folder = await temporaryFolder(t)
-  // npm's own variables speak of the run that started this test, tap's hooks are for this test.
-  const env = Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !/^(npm_(?!config_registry)|NODE_OPTIONS|TAP)/i.test(name)),
-  )
-  const npm = (args: string[], cwd: string) => run('npm', args, { cwd, env: { ...env, PATH } })
-  await npm(['pack', '--pack-destination', folder], cli)
-  const [tarball = ''] = await readdir(folder)
-  await writeFile(join(folder, 'package.json'), '{"private":true}')
-  await npm(['install', '--no-audit', '--no-fund', `./${tarball}`], folder)
-  return { node: node ?? '', program: join(folder, 'node_modules/.bin/focus') }
-}
-
 t.test("the packed command line works on the machine's own Node, from login to logout", async (t) => {
-  const installed = await install(t)
+  const program = join(await install(t, 'cli'), 'node_modules/.bin/focus')
+  const installed = { node: machineNode, program }
   t.comment(`Node ${(await run(installed.node, ['--version'])).stdout.trim()}`)
   const { admin, url } = await serve(t)
   const [root, gate] = [await admin(), await openGate(t, url)]
