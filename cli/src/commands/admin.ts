@@ -112,20 +112,6 @@ export async function refund(focus: Focus, options: RefundOptions, id: string): 
   )
 }
 
-<<<<<<< HEAD
-=======
-export async function account(focus: Focus, _: object, clerk_id: string): Promise<void> {
-  const answer = await focus.ask((api) => api.GET('/api/admin/accounts', { params: { query: { clerk_id } } }))
-  if (focus.json) return printJson(answer)
-  if (answer.account) printAccount(answer.account)
-  else remark(line`There is no such account.`)
-}
-
-function printAccount({ id, clerk_id, plan, credits, held }: Account): void {
-  printFields({ 'Clerk id': clerk_id, Account: id, Plan: plan, Credits: credits, Held: held })
-}
-
->>>>>>> main
 export async function revokeTokens(focus: Focus, _: object, clerk_id: string): Promise<void> {
   const answer = await focus.ask((api) => api.POST('/api/admin/accounts/revoke-tokens', { body: { clerk_id } }))
   if (focus.json) return printJson(answer)
