@@ -2,7 +2,7 @@
  * `npm run bench`: what the service does on this machine, as ratios to what Postgres can do. It starts all that it needs on
  * 127.0.0.1 and writes RESULTS.md; see README.md for how to read it.
  *
- *   npm run bench                             posting, several instances, growth, lists
+ *   npm run bench                             posting, several instances, growth, lists, sums
  *   npm run bench -- --previous <commit>      … and latency against the service as it was at that commit
  *   npm run bench -- --more                   reads, tokens, start-up, memory over a million requests, the operator's pages
  *   … --rounds 9                              steadier medians
@@ -21,6 +21,7 @@ import { measurePosting } from './posting.ts'
 import { measureReads, measureTokens } from './reads.ts'
 import { type Measurement, report } from './results.ts'
 import { measureStart } from './startup.ts'
+import { measureSums } from './sums.ts'
 import { inWorld, type World } from './world.ts'
 
 const ACCOUNTS = 2_000
@@ -70,6 +71,7 @@ function main(world: World, url: string): Parts {
       measureGrowth(world, [await world.database('thousand', grown, 1), await million()], GROWN, rounds),
     indexes: () => measureIndexes(world, rounds),
     lists: async () => measureLists(world, await million(), rounds),
+    sums: async () => measureSums(world, await million(), rounds),
   }
 }
 

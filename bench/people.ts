@@ -18,6 +18,7 @@ export const identityEnv = {
   // The first of peopleOf.
   ADMIN_CLERK_IDS: `user_${'0'.repeat(27)}`,
   CLERK_JWT_KEY: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+  ADMIN_CLERK_IDS: 'user_administrator',
 }
 
 export interface Person {
@@ -26,6 +27,9 @@ export interface Person {
 }
 
 export const person = (clerkId: string): Person => ({ clerkId, accountId: accountIdOf(clerkId) })
+
+/** Who may read the sums of all accounts. */
+export const ADMINISTRATOR = person(identityEnv.ADMIN_CLERK_IDS)
 
 /** The same people every time, by number. */
 export const peopleOf = (count: number): Person[] =>

@@ -2979,7 +2979,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A page of jobs, newest first. It ends at 1 MiB; with `token`, also after some 500 jobs that others made */
+            /** @description A page of jobs, newest first. It ends at 1 MiB; with `token`, also after some 400 jobs that others made */
             200: {
                 headers: {
                     [name: string]: unknown;

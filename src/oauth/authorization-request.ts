@@ -46,6 +46,8 @@ export async function readRecipient(app: FastifyInstance, given: unknown, addres
   const client = await clientOf(app, needed(form, 'client_id'), address)
   const redirect_uri = needed(form, 'redirect_uri')
   if (!isRegistered(redirect_uri, client.redirect_uris)) throw redirectUriNotRegistered()
+  // What follows a link of ours counts as opened by the person, such as /device.
+  if (new URL(redirect_uri).origin === app.config.publicUrl) throw redirectUriNotRegistered()
   const { state } = given as { state?: unknown }
   return { client, redirect_uri, state: typeof state === 'string' ? state : undefined }
 }

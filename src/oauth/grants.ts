@@ -233,13 +233,14 @@ export async function checkWidth(
 }
 
 const spendable = statement<
-  { account_id: string; app_slug: string; grant_id: string | null },
+  { account_id: string; app_slug: string; grant_id: string | null; clerk: boolean },
   { id: string; clerk_id: string }
 >(
   'spendable_grants',
   `select g.id, a.clerk_id from grants g join accounts a on a.id = g.account_id
   where g.account_id = $account_id::uuid and g.app_slug = $app_slug and g.revoked_at is null and 'spend' = any (g.scopes)
     and a.closed_at is null and ($grant_id::uuid is null or g.id = $grant_id::uuid)
+    and not ($clerk::bool and exists (select from local_accounts l where l.account_id = a.id))
   order by g.id desc limit 20`,
 )
 
@@ -249,11 +250,15 @@ const spendable = statement<
  * @throws {ApiError} 403 grant_required without one, also where the account does not exist; 409 grant_ambiguous
  */
 export async function spendingGrant(
-  { db, config }: Pick<FastifyInstance, 'db' | 'config'>,
+  { db, config, identity }: Pick<FastifyInstance, 'db' | 'config' | 'identity'>,
   asked: { account_id: string; app: string; grant_id: string | undefined },
 ): Promise<{ id: string; clerk_id: string; grant_id: string }> {
   const { account_id, app, grant_id } = asked
-  const [grant, ...others] = await spendable(db, { account_id, app_slug: app, grant_id: grant_id ?? null })
+  const [grant, ...others] = await spendable(db, {
+    ...{ account_id, app_slug: app, grant_id: grant_id ?? null },
+    // The local identity checks no password, so what it allowed ends once Clerk uses the same database.
+    clerk: identity.mode === 'clerk',
+  })
   if (!grant) throw grantRequired(`${config.publicUrl}/grant?app=${app}`)
   if (others.length) throw grantAmbiguous([grant, ...others].map(({ id }) => id))
   return { id: account_id.toLowerCase(), clerk_id: grant.clerk_id, grant_id: grant.id }

@@ -202,6 +202,14 @@ t.test('a webhook endpoint is added, tested, paused, changed, replayed and remov
   }
   t.match((await open('/console/webhooks')).body, new RegExp(`href="${at}"[\\s\\S]*Messages lost`))
   t.match(await (await ask(`${at}/test`)).done(), /^Sent\./)
+  const failing = { endpoint_id: id, failures: 4, failing_since: new Date(), retry_at: new Date(Date.now() + 1e7) }
+  await db.insertInto('webhook_delivery_state').values(failing).execute()
+  t.match((await open(at)).body, `action="${at}/try"`)
+  const retry = await ask(`${at}/try`)
+  t.match(retry.effects, 'The wait after 4 failed attempts ends, and 1 message is sent')
+  await retry.done()
+  const { retry_at } = await db.selectFrom('webhook_delivery_state').select('retry_at').executeTakeFirstOrThrow()
+  t.ok(!(Number(retry_at) > Date.now()), 'it waits no longer')
   t.match(await (await ask(`${at}/pause`)).done(), /^Paused\./)
   t.match((await ask(`${at}/resume`)).effects, '1 message that waited is sent at once.')
   const settings = { url, events: ['job.failed'], low_credits: '10' }

@@ -75,6 +75,13 @@ t.test('an administrator signs in again after twelve hours, and then comes back 
   t.equal((await app.inject(asks('/account', again.cookie))).statusCode, 303, 'the session has ended')
 })
 
+t.test('the account page leads administrators to the console, and nobody else', async (t) => {
+  const { app, ada, admin } = await open(t)
+  const link = '<a href="/console">'
+  t.ok((await app.inject(asks('/account', admin.cookie))).body.includes(link))
+  t.notOk((await app.inject(asks('/account', ada.cookie))).body.includes(link))
+})
+
 t.test('a closed account opens no page', async (t) => {
   const { app, admin, db } = await open(t)
   await db.updateTable('accounts').set({ closed_at: new Date() }).where('id', '=', admin.id).execute()

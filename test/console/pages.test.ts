@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { HELP } from '../../src/routes/pages/console/help.ts'
+import { overviewCharts } from '../../src/routes/pages/console/overview-charts.ts'
 import { atConsole } from '../support/console.ts'
 import { HOSTILE } from '../support/pages.ts'
-import { unique } from '../support/start.ts'
+import { earlier, unique } from '../support/start.ts'
 
 t.test('every page links to the paragraph of the docs that explains it', async (t) => {
   const { app, open } = await atConsole(t)
@@ -109,6 +110,88 @@ t.test('lists are sorted, filtered and paged by links', async (t) => {
   t.match(negative, /aria-current="true">Below zero/)
   t.match(negative, debtor?.email)
   t.match((await open('/console/accounts?show=closed')).body, /No account is closed\./)
+})
+
+t.test('the search leads straight to what is meant', async (t) => {
+  const { open, ada, admin, db } = await atConsole(t)
+  const reference = unique('pi')
+  const given = { clerk_id: ada.clerkId, amount: 9, kind: 'topup', reference, reason: 'x' }
+  await admin.post('/api/admin/credits', given)
+  const job = (await ada.reserve(1)).json().job_id
+  const token = { account_id: ada.id, name: 'laptop', last_four: 'Zz9q', expires_at: new Date(Date.now() + 1e9) }
+  const ids = { id: crypto.randomUUID(), token_hash: unique('hash') }
+  await db
+    .insertInto('tokens')
+    .values({ ...token, ...ids, scopes: ['account'] })
+    .execute()
+  for (const q of [ada.email, ada.clerkId, ada.id, reference, 'Zz9q', ` ${ada.id.toUpperCase()} `]) {
+    const found = await open(`/console/search?${new URLSearchParams({ q })}`)
+    t.match([found.statusCode, found.headers.location], [303, `/console/accounts/${ada.id}`], q)
+  }
+  const found = await open(`/console/search?q=${job}`)
+  t.equal(found.headers.location, `/console/accounts/${ada.id}/jobs/${job}`)
+  t.match(await open('/console/search?q=nothing'), { statusCode: 200, body: /Nothing found\. Give it whole/ })
+  t.match((await open(`/console/search?q=${encodeURIComponent(HOSTILE)}`)).body, /value="&quot;/)
+})
+
+t.test('jobs of all accounts are filtered; an overdue one stands out, also on the overview', async (t) => {
+  const { open, personWith, db, admin } = await atConsole(t)
+  const slug = unique('app')
+  await admin.put(`/api/admin/apps/${slug}`, { starter_credits: 50 })
+  const bob = await personWith(20)
+  const start = async (action: string) =>
+    (await bob.post('/api/jobs', { app: slug, action, cost_estimate: 2 })).json().job_id as string
+  const [done, stuck] = [await start('finished work'), await start('stuck work')]
+  await bob.complete(done, 1)
+  await db
+    .updateTable('jobs')
+    .set({ expires_at: earlier('expires_at', '2 days') })
+    .where('id', '=', stuck)
+    .execute()
+  const listed = async (query: string) => {
+    const { body } = await open(`/console/jobs?app=${slug}${query}`)
+    return ['finished work', 'stuck work'].filter((action) => body.includes(action))
+  }
+  t.strictSame(await listed(''), ['finished work', 'stuck work'])
+  t.strictSame(await listed('&show=completed'), ['finished work'])
+  t.strictSame(await listed('&show=overdue'), ['stuck work'])
+  t.strictSame(await listed('&show=failed'), [])
+  t.match((await open(`/console/jobs?app=${slug}`)).body, /Overdue[\s\S]*aria-current="true">Every|aria-current="true"/)
+  const overview = (await open('/console')).body
+  t.match(overview, /Overdue holds<\/a><\/p>\s*<p class="figure fault">1<\/p>/)
+  await db
+    .updateTable('jobs')
+    .set({ expires_at: new Date(Date.now() + 1e7) })
+    .where('id', '=', stuck)
+    .execute()
+})
+
+t.test('the charts say the same as a picture, as a sentence and as a table', async (t) => {
+  const nothing = { granted: 0, taken: 0, held: 0, spent: 0, started: 0, completed: 0, failed: 0, expired: 0 }
+  const none = { ...nothing, purchases: 0, credits_bought: 0 }
+  const days = [
+    { ...none, day: '2026-11-24', completed: 6, failed: 1, expired: 1, held: 30, spent: 20 },
+    { ...none, day: '2026-11-25' },
+    { ...none, day: '2026-11-26', completed: 2, started: 2, held: 10, spent: 15 },
+  ]
+  t.strictSame(overviewCharts([{ ...none, day: '2026-11-26' }]), [], 'no chart without anything to show')
+  const [spent, jobs] = overviewCharts(days)
+  t.match(jobs, {
+    sentence: 'In 30 days 8 were completed, 1 failed, 1 expired; 2 run.',
+    top: '8',
+    columns: ['Completed', 'Running', 'Failed or expired'],
+    rows: [
+      { day: '26 Nov', values: ['2', '2', '0'] },
+      { day: '24 Nov', values: ['6', '0', '2'] },
+    ],
+    bars: [
+      { height: 75, y: 25 },
+      { height: 25, y: 0 },
+      { height: 25, y: 75 },
+      { height: 25, y: 50 },
+    ],
+  })
+  t.match(spent?.rows, [{ values: ['15', '0'] }, { values: ['20', '10'] }])
 })
 
 t.test('an installation that is new is told three steps, which tick themselves off', async (t) => {

@@ -98,6 +98,62 @@ t.test('one that comes alone leaves at once, and what comes meanwhile goes toget
   t.strictSame(sizes, [1, 1, 10])
 })
 
+t.test('while a batch is being stored, the next is posted, of other accounts', async (t) => {
+  const { db, config, people } = await setUp(t)
+  const [ada, bob] = (await people(2)) as [Person, Person]
+  const { main, lanes } = connectForPosting(config.database, db)
+  const disk = Promise.withResolvers<void>()
+  let first = false
+  const slow = through(main, async (session, queries) => {
+    const commits = queries.at(-1)?.text === 'commit'
+    if (!commits || !first) return session.send(queries)
+    first = false
+    await disk.promise
+    return session.send(queries)
+  })
+  const sizes: number[] = []
+  const { post, close } = createPoster(db, { main: slow, lanes }, (size) => sizes.push(size))
+  t.teardown(close)
+  // Then endpoints and shards are known.
+  await post(reserve(ada.id, 0))
+  sizes.length = 0
+  first = true
+  const one = post(reserve(ada.id, 60)).then(said)
+  // Past the turn of the event loop in which the first one leaves: these come while it is loaded.
+  await new Promise(setImmediate)
+  const two = post(reserve(ada.id, 60)).then(said)
+  const three = post(reserve(bob.id, 1)).then(said)
+  const ended: string[] = []
+  void one.then(() => ended.push('one'))
+  t.strictSame(await three, { credits: 99, held: 1 })
+  t.strictSame(ended, [], 'the first batch is still being stored')
+  t.strictSame(sizes, [1, 1], 'the other operation of its account waits')
+  disk.resolve()
+  t.strictSame(await Promise.all([one, two]), [{ credits: 40, held: 60 }, 'insufficient_credits'])
+  t.strictSame(sizes, [1, 1, 1])
+})
+
+t.test('an account that was locked for a moment is posted with the next batch, in order, without a lane', async (t) => {
+  const { db, config, people } = await setUp(t)
+  const [ada, bob] = (await people(2)) as [Person, Person]
+  const { main, lanes } = connectForPosting(config.database, db)
+  const hold = await holdAccounts(t, await databaseUrl(), ada.id)
+  const brief = through(main, async (session, queries) => {
+    const results = await session.send(queries)
+    if (queries.some(({ name }) => name === 'ledger_lock')) await hold.release()
+    return results
+  })
+  const none = through(lanes, () => Promise.reject(new Error('a lane was used')))
+  const { post, close } = createPoster(db, { main: brief, lanes: none })
+  t.teardown(close)
+  const asked = [reserve(ada.id, 60), reserve(bob.id, 1), reserve(ada.id, 50)]
+  t.strictSame((await Promise.all(asked.map(post))).map(said), [
+    { credits: 40, held: 60 },
+    { credits: 99, held: 1 },
+    'insufficient_credits',
+  ])
+})
+
 t.test('batches of any operations end as one after the other would', async (t) => {
   const { post, postAll } = await setUp(t)
   const operation = fc.record({

@@ -171,6 +171,21 @@ t.test('a client with a document logs people in; it is named by its host, and as
   }
 })
 
+t.test('no client is answered at an address of our own, which would take the answer for a link of ours', async (t) => {
+  const { app, person } = await start(t)
+  const registered = await serveDocument(t)
+  const ours = 'http://localhost:3000/device?user_code=BCDF-1234'
+  registered.state.document.redirect_uris = [ours, 'http://localhost/device']
+  const ada = await person()
+  for (const redirect_uri of [ours, 'http://localhost:3000/device']) {
+    const client = clientOf(app, { ...registered, redirect_uri })
+    const answers = [await client.visit(ada), await client.press(ada, 'deny'), await client.visit(ada, { scope: 'x' })]
+    for (const { statusCode, headers } of answers) t.match([statusCode, headers.location], [400, undefined])
+  }
+  const local = clientOf(app, { ...registered, redirect_uri: 'http://localhost:49152/device' })
+  t.equal((await local.visit(ada)).statusCode, 200, 'another port is another program')
+})
+
 t.test(
   'a document that has changed is noticed when it is read again: by the page, the button and the exchange',
   async (t) => {

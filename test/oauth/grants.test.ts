@@ -4,6 +4,7 @@ import { bearer, logIn } from '../support/device.ts'
 import { clientOf, form, parametersOf, registerClient, wallet } from '../support/oauth.ts'
 import { OURS } from '../support/pages.ts'
 import { type Person, personWith, start, startOwn, unique } from '../support/start.ts'
+import { withClerk } from '../support/with-clerk.ts'
 
 /** An app with a resource and a settle key, a client of it, and somebody with credits. */
 async function prepared(t: Parameters<typeof start>[0]) {
@@ -107,6 +108,23 @@ t.test(
     t.equal((await byKey({ account_id: ada.id })).statusCode, 200, 'a settlement makes room')
   },
 )
+
+t.test('what somebody of the local identity has allowed ends once Clerk signs people in', async (t) => {
+  const { ada, client, resource, slug, key, byKey } = await prepared(t)
+  const { access_token } = await client.logIn(ada, { resource, scope: 'spend' })
+  t.equal((await byKey({ account_id: ada.id })).statusCode, 200)
+  const { app } = await withClerk(t)
+  const reserved = await app.inject({
+    method: 'POST',
+    url: '/api/jobs',
+    payload: { app: slug, action: 'search', cost_estimate: 1, account_id: ada.id },
+    headers: { 'x-app-key': key },
+  })
+  t.match(reserved.json(), { error: 'grant_required' })
+  const headers = { ...form({}).headers, 'x-app-key': key }
+  const told = await app.inject({ url: '/oauth/introspect', ...form({ token: access_token }), headers })
+  t.strictSame(told.json(), { active: false })
+})
 
 t.test('nobody else reserves by a grant', async (t) => {
   const { app, ada, admin, client, key, resource, slug, byKey, person, root } = await prepared(t)

@@ -22,6 +22,7 @@ t.test(
     const service = await launch(t, { DATA_DIR })
     await service.said(LISTENING)
     await service.said(/The API documentation is at/)
+    await service.said(/console is at http:\/\/localhost:\d+\/console\. Sign in as admin@example\.com\./)
     for (const sentence of [
       `is listening on ${service.url} `,
       DATA_DIR,

@@ -1,5 +1,6 @@
 import type { Test } from 'tap'
 import { OURS, opened } from './pages.ts'
+import { personWith } from './start.ts'
 
 type Fields = Record<string, string | string[]>
 
@@ -38,6 +39,7 @@ export async function atConsole(t: Test, env: Record<string, string> = {}) {
   return {
     ...service,
     admin,
+    personWith: (amount: number) => personWith(app, amount),
     open,
     post,
     follow,

@@ -15,7 +15,7 @@ const buttons = document.querySelectorAll<HTMLButtonElement>('form button')
 
 element('site').textContent = sameSite
   ? 'This page shares its site with the service: its cookie says who you are.'
-  : 'This page is another site: it has an access token, which it renews by itself.'
+  : 'This page is another site: it signs in by OAuth, and renews its token by itself.'
 element('sign-in').onclick = () => signIn.begin()
 element('sign-out').onclick = async () => {
   await signIn.end(focus)

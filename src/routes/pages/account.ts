@@ -1,4 +1,5 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
+import { isAdministrator } from '../../access/caller.ts'
 import { listTokens, MAX_TOKENS, revokeToken } from '../../access/tokens.ts'
 import { badField } from '../../http/catalogue.ts'
 import { jobsPage } from '../../ledger/lists.ts'
@@ -47,6 +48,7 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
         wide: true,
         back,
         shown_as: person.shown_as,
+        console: isAdministrator(app, person),
         clerk_id: person.clerk_id,
         local: app.identity.mode === 'local',
         credits: { amount: amountText(credits), unit: credits === 1 ? 'credit' : 'credits' },

@@ -7,7 +7,19 @@ import { page } from './page.ts'
 
 const DOCS = new URL('../../../docs/', import.meta.url)
 /** The order of the list of pages. What is not named here is for people who have the repository before them. */
-const SHOWN = ['api', 'oauth', 'payments', 'console', 'cli', 'ledger', 'operating', 'configuration', 'clerk'] as const
+const SHOWN = [
+  'client',
+  'api',
+  'oauth',
+  'mcp',
+  'payments',
+  'console',
+  'cli',
+  'ledger',
+  'operating',
+  'configuration',
+  'clerk',
+] as const
 
 interface Doc {
   title: string
@@ -39,6 +51,7 @@ function readDocs(): Map<string, Doc> {
 
 function readDoc(markdown: string): Doc {
   let title = ''
+  let tables = 0
   const marked = new Marked({
     renderer: {
       heading({ tokens, depth, text }) {
@@ -56,7 +69,7 @@ function readDoc(markdown: string): Doc {
         const row = (cells: typeof token.header) =>
           `<tr>${cells.map(({ tokens, header }) => `<${header ? 'th scope="col"' : 'td'}>${this.parser.parseInline(tokens)}</${header ? 'th' : 'td'}>`).join('')}</tr>`
         const body = token.rows.map(row).join('\n')
-        return `<div class="scrolled" tabindex="0" role="region" aria-label="Table"><table><thead>${row(token.header)}</thead><tbody>${body}</tbody></table></div>\n`
+        return `<div class="scrolled" tabindex="0" role="region" aria-label="Table ${++tables}"><table><thead>${row(token.header)}</thead><tbody>${body}</tbody></table></div>\n`
       },
       code: ({ text }) => `<pre tabindex="0"><code>${escaped(text)}</code></pre>\n`,
       html: ({ text }) => escaped(text),

@@ -1,10 +1,9 @@
 import { dayOf, type Period } from '../../http/periods.ts'
 import type { Sums, Usage } from '../../usage/sums.ts'
+import { barChart } from './bar-chart.ts'
 import { amountText, creditsText, daysText, dayText, shortText } from './words.ts'
 
 const DAY_MS = 86_400_000
-/** The height of the view box. Each day is ten units wide; the page stretches them. */
-const [WIDTH, GAP, HEIGHT] = [10, 2, 100]
 /** Rows of a table. What follows is one row. */
 const ROWS = 10
 
@@ -20,26 +19,14 @@ export function usageBars({ from, to }: Period, { rows, total }: Pick<Usage, 'ro
     return { time, credits: used.get(dayOf(time)) ?? 0 }
   })
   const most = days.reduce((a, b) => (b.credits > a.credits ? b : a))
-  const height = (credits: number) => Math.max(1, Math.round((credits / most.credits) * HEIGHT * 100) / 100)
-  return {
-    viewBox: `0 0 ${days.length * WIDTH} ${HEIGHT}`,
-    zero: `M0 ${HEIGHT}H${days.length * WIDTH}`,
-    bars: days.flatMap(({ credits }, n) =>
-      credits > 0
-        ? [{ x: n * WIDTH + GAP / 2, width: WIDTH - GAP, y: HEIGHT - height(credits), height: height(credits) }]
-        : [],
-    ),
-    top: amountText(most.credits),
-    from: dayText(from),
-    to: dayText(new Date(to.getTime() - DAY_MS)),
-    sentence:
-      `${creditsText(total.credits)} in ${daysText(days.length)}, ` +
-      `most on ${dayText(most.time)}: ${amountText(most.credits)}. ${usedOn(days.filter(({ credits }) => credits > 0).length)}`,
-    days: days
-      .filter(({ credits }) => credits > 0)
-      .map(({ time, credits }) => ({ day: dayText(time), credits: amountText(credits) }))
-      .reverse(),
-  }
+  const sentence =
+    `${creditsText(total.credits)} in ${daysText(days.length)}, ` +
+    `most on ${dayText(most.time)}: ${amountText(most.credits)}. ${usedOn(days.filter(({ credits }) => credits > 0).length)}`
+  return barChart(
+    days.map(({ time }) => time),
+    [{ name: 'Credits', style: '', values: days.map(({ credits }) => credits) }],
+    { id: 'usage', caption: 'Credits used each day, UTC', summary: 'Days with use', sentence },
+  )
 }
 
 const usedOn = (days: number) => `Credits were used on ${daysText(days)}.`

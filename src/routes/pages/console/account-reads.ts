@@ -27,7 +27,7 @@ export async function findJob(db: Db, account_id: string, id: string) {
     .selectFrom('jobs as job')
     .leftJoin('apps', 'apps.slug', 'job.app_slug')
     .selectAll('job')
-    .select('apps.name as app_name')
+    .select(['apps.name as app_name', 'apps.slug as registered_slug'])
     .where('job.account_id', '=', account_id)
     .where('job.id', '=', id)
     .executeTakeFirst()

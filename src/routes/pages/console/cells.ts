@@ -65,7 +65,7 @@ export function sinceText(time: Date, now = new Date()): string {
 /** The beginning and the end of an id, which can be copied whole. UUIDv7 of one time begin alike. */
 export function id(value: string | null, href?: string): Cell {
   if (!value) return text(null)
-  const short = value.length > 16 ? `${value.slice(0, 8)}…${value.slice(-4)}` : value
+  const short = value.length > 24 ? `${value.slice(0, 8)}…${value.slice(-4)}` : value
   return { text: short, kind: 'id', title: value, copy: value, href }
 }
 

@@ -8,6 +8,7 @@ import { takeNotice } from './notice.ts'
 const SECTIONS = {
   overview: ['/console', 'Overview'],
   accounts: ['/console/accounts', 'Accounts'],
+  jobs: ['/console/jobs', 'Jobs'],
   apps: ['/console/apps', 'Apps'],
   webhooks: ['/console/webhooks', 'Webhooks'],
   packs: ['/console/packs', 'Packs'],

@@ -9,11 +9,13 @@ import { appPages } from './app-pages.ts'
 import { auditPages } from './audit-pages.ts'
 import { consolePage } from './frame.ts'
 import { onlyAdministrators } from './gate.ts'
+import { jobListPages } from './job-list.ts'
 import { jobPages } from './job-pages.ts'
 import { keyPages } from './key-pages.ts'
 import { overviewPages } from './overview-pages.ts'
 import { packPages } from './pack-pages.ts'
 import { purchasePages } from './purchase-pages.ts'
+import { searchPages } from './search-pages.ts'
 import { verifyPages } from './verify-pages.ts'
 import { webhookPages } from './webhook-pages.ts'
 
@@ -25,6 +27,8 @@ export const consolePages: FastifyPluginAsyncTypebox = async (app) => {
   await app.register(accountPages)
   await app.register(accountPartPages)
   await app.register(jobPages)
+  await app.register(jobListPages)
+  await app.register(searchPages)
   await app.register(auditPages)
   await app.register(appPages)
   await app.register(keyPages)

@@ -12,7 +12,7 @@ import { HELP } from './help.ts'
 
 /** What can be done with a job: giving back what it cost, and ending it. */
 export function addJobChanges(app: FastifyInstance): void {
-  const common = { section: 'accounts', help: HELP.jobs } as const
+  const common = { section: 'jobs', help: HELP.jobs } as const
 
   const read = async ({ params: { id = '', job: job_id = '' } }: Asked) => {
     const [account, names, job] = await Promise.all([

@@ -13,7 +13,7 @@ import { table } from './table.ts'
 /** A job with its entries. */
 export const jobPages: FastifyPluginAsyncTypebox = async (app) => {
   addJobChanges(app)
-  const common = { section: 'accounts', help: HELP.jobs } as const
+  const common = { section: 'jobs', help: HELP.jobs } as const
 
   app.get(
     '/console/accounts/:id/jobs/:job',
@@ -43,7 +43,12 @@ export const jobPages: FastifyPluginAsyncTypebox = async (app) => {
             ...reasonOf(job.failure_reason),
           ),
           fact('Account', text(who, { href: `/console/accounts/${id}` })),
-          fact('App', text(job.app_name ?? job.app_slug, { href: `/console/apps/${job.app_slug}` })),
+          fact(
+            'App',
+            text(job.app_name ?? job.app_slug, {
+              href: job.registered_slug ? `/console/apps/${job.app_slug}` : undefined,
+            }),
+          ),
           fact('Action', text(shortText(job.action, 200))),
           fact('Reserved', text(creditsText(job.reserved))),
           fact(

@@ -1,16 +1,93 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { readOverview } from '../../../operator/overview.ts'
+import { moneyText } from '../../../payments/money.ts'
+import { amountText, creditsText } from '../words.ts'
+import { sinceText } from './cells.ts'
+import { countText } from './console-words.ts'
 import { firstSteps } from './first-steps.ts'
 import { consolePage } from './frame.ts'
 import { HELP } from './help.ts'
+import { overviewCharts } from './overview-charts.ts'
 
-/** The first page: how things stand. */
+/** A number that somebody may want to act on. */
+interface Tile {
+  name: string
+  value: string
+  note?: string | undefined
+  href?: string
+  wrong?: boolean
+}
+
+/** The first page: how things stand, and what needs attention. */
 export const overviewPages: FastifyPluginAsyncTypebox = async (app) => {
-  app.get('/console', { schema: { hide: true } }, async (request, reply) =>
-    consolePage(request, reply, 'overview', {
+  app.get('/console', { schema: { hide: true } }, async (request, reply) => {
+    const [steps, overview] = await Promise.all([firstSteps(app), readOverview(app.db)])
+    return consolePage(request, reply, 'overview', {
       title: 'Overview',
       section: 'overview',
       help: HELP.overview,
-      steps: await firstSteps(app),
-    }),
-  )
+      steps,
+      tiles: tilesOf(overview),
+      charts: overviewCharts(overview.days),
+      gathered: sinceText(new Date(overview.gathered_at)),
+    })
+  })
+}
+
+type Overview = Awaited<ReturnType<typeof readOverview>>
+
+function tilesOf(overview: Overview): Tile[] {
+  const { accounts, closed_accounts, credits, held, negative_accounts, overdue_holds, webhooks, purchases } = overview
+  const { last_verify: verified } = overview
+  return [
+    { name: 'Credits in circulation', value: amountText(credits), note: `${amountText(held)} more are held by jobs` },
+    {
+      name: 'Accounts',
+      value: amountText(accounts),
+      note: closed_accounts ? `${amountText(closed_accounts)} of them closed` : undefined,
+      href: '/console/accounts',
+    },
+    {
+      name: 'Below zero',
+      value: amountText(negative_accounts),
+      note: negative_accounts ? 'open accounts' : 'no account',
+      href: '/console/accounts?show=negative',
+    },
+    {
+      name: 'Overdue holds',
+      value: amountText(overdue_holds),
+      note: overdue_holds ? `the oldest for ${countText(Math.ceil(overview.overdue_seconds / 60), 'minute')}` : 'none',
+      href: '/console/jobs?show=overdue',
+      wrong: overview.overdue_seconds > 300,
+    },
+    {
+      name: 'Webhooks waiting',
+      value: amountText(webhooks.waiting),
+      note: webhooks.late_endpoints ? `${countText(webhooks.late_endpoints, 'endpoint')} late` : 'no endpoint is late',
+      href: '/console/webhooks',
+      wrong: webhooks.late_endpoints > 0,
+    },
+    {
+      name: 'Webhooks lost',
+      value: amountText(webhooks.dead),
+      note: webhooks.dead ? 'can be sent again' : 'none',
+      href: '/console/webhooks',
+      wrong: webhooks.dead > 0,
+    },
+    purchases.length
+      ? {
+          name: 'Purchases, 30 days',
+          value: purchases.map(({ amount, currency }) => moneyText(amount, currency)).join(' + '),
+          note: purchases.map(({ count, credits }) => `${amountText(count)}, of ${creditsText(credits)}`).join('; '),
+          href: '/console/purchases?status=paid',
+        }
+      : { name: 'Purchases, 30 days', value: '0', href: '/console/purchases' },
+    {
+      name: 'Ledger verified',
+      value: !verified ? 'Never' : verified.ok ? 'Holds' : 'Broken',
+      note: verified ? sinceText(new Date(verified.at)) : 'check it once a day',
+      href: '/console/verify',
+      wrong: verified?.ok === false,
+    },
+  ]
 }

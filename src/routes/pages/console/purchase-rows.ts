@@ -29,6 +29,8 @@ export function purchaseCells(purchase: PurchaseRow): Cell[] {
   const notes = [
     ...(taken_back > 0 ? [`${amountText(taken_back)} credits taken back`] : []),
     ...(failure_reason ? [failure_reason] : []),
+    ...(status === 'open' ? ['begun, and not finished by the person'] : []),
+    ...(status === 'processing' ? ['the bank has not confirmed it yet'] : []),
   ]
   return [
     time(created_at),

@@ -92,6 +92,18 @@ export function addWebhookChanges(app: FastifyInstance): void {
   ofEndpoint('pause', setPaused(true))
   ofEndpoint('resume', setPaused(false))
 
+  ofEndpoint('try', (endpoint, { request }) => ({
+    title: 'Try again now?',
+    effects: [
+      `The wait after ${countText(endpoint.failures, 'failed attempt')} ends, and ${countText(endpoint.waiting, 'message')} ${endpoint.waiting === 1 ? 'is' : 'are'} sent to ${endpoint.url}. Do it when the receiver is mended.`,
+    ],
+    button: 'Try now',
+    async act() {
+      await updateEndpoint(app, actorOf(request, 'console'), endpoint.id, { paused: false })
+      return { notice: 'It is tried now. The answers stand below within seconds: reload the page.' }
+    },
+  }))
+
   ofEndpoint('test', (endpoint, { request }) => ({
     title: 'Send a test message?',
     effects: [`A message of the type "test" is sent to ${endpoint.url}, once, also while it is paused.`],
