@@ -1,5 +1,6 @@
 import pg from 'pg'
 import { settle } from './fill.ts'
+import { ADMINISTRATOR, mint } from './people.ts'
 import { readsOf } from './requests.ts'
 import { type Figure, type Measurement, table } from './results.ts'
 import { interleaved, typical } from './rounds.ts'
@@ -69,7 +70,7 @@ export async function measureOperator(world: World, url: string, rounds: number)
     'audit log of an account': `/audit?account_id=${some}`,
     'audit log by action': '/audit?action=setApp',
   }
-  const token = world.tokens[0] ?? ''
+  const token = await mint(ADMINISTRATOR)
   const measures = Object.entries(paths).map(([name, path]) => {
     const load = { ...readsOf(`/api/admin${path}`, [token]), connections: CONNECTIONS, seconds: SECONDS }
     return [name, () => round(world, service, load)] as const

@@ -15,8 +15,6 @@ const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 20
 export const identityEnv = {
   CLERK_SECRET_KEY: 'sk_test_bench',
   CLERK_PUBLISHABLE_KEY: `pk_test_${Buffer.from('clerk.bench.example.com$').toString('base64')}`,
-  // The first of peopleOf.
-  ADMIN_CLERK_IDS: `user_${'0'.repeat(27)}`,
   CLERK_JWT_KEY: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
   ADMIN_CLERK_IDS: 'user_administrator',
 }
