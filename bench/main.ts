@@ -4,7 +4,7 @@
  *
  *   npm run bench                             posting, several instances, growth, lists, sums
  *   npm run bench -- --previous <commit>      … and latency against the service as it was at that commit
- *   npm run bench -- --more                   reads, tokens, start-up, memory over a million requests
+ *   npm run bench -- --more                   reads, tokens, start-up, memory over a million requests, the operator's pages
  *   … --rounds 9                              steadier medians
  *   … --only posting,lists                    parts, while working on them: printed, not written down
  */
@@ -15,6 +15,8 @@ import { measureIndexes } from './indexes.ts'
 import { measureInstances } from './instances.ts'
 import { measureLists } from './lists.ts'
 import { measureMemory } from './memory.ts'
+import { measureOperator } from './operator.ts'
+import { peopleOf } from './people.ts'
 import { measurePosting } from './posting.ts'
 import { measureReads, measureTokens } from './reads.ts'
 import { type Measurement, report } from './results.ts'
@@ -25,6 +27,8 @@ import { inWorld, type World } from './world.ts'
 const ACCOUNTS = 2_000
 /** Accounts in the databases with a thousand and with a million jobs. */
 const GROWN = 1_000
+/** Accounts in the database that an operator looks at. */
+const MANY = 100_000
 
 const { values } = parseArgs({
   options: {
@@ -77,5 +81,6 @@ function more(world: World, url: string): Parts {
     tokens: () => measureTokens(world, url, rounds),
     start: () => measureStart(world, url),
     memory: () => measureMemory(world, url),
+    operator: async () => measureOperator(world, await world.database('operator', peopleOf(MANY), 10), rounds),
   }
 }

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Argument, Command, Help, Option } from 'commander'
+import { addOperatorCommands } from './admin-program.ts'
 import { run } from './command-line.ts'
 import { credits, days, integer, maxOverage, slug, slugs, tokenId, uuid } from './commands/arguments.ts'
 import { filtered, paged } from './filters.ts'
@@ -325,9 +326,7 @@ export function buildProgram(): Command {
     .option('--amount <credits>', 'default: what the job cost and other parts have not given back', credits)
     .option('--part <n>', 'number of this part; the same part and amount again changes nothing (default: 1)', credits)
     .action(runs(async () => (await admin()).refund))
-  add(administer, 'account', 'show an account', ['admin account user_2abc'])
-    .argument('<clerk-id>', 'Clerk id of the person')
-    .action(runs(async () => (await admin()).account))
+  addOperatorCommands((...command) => add(administer, ...command), runs)
   add(administer, 'revoke-tokens', 'revoke all tokens of an account', ['admin revoke-tokens user_2abc'])
     .argument('<clerk-id>', 'Clerk id of the person')
     .action(runs(async () => (await admin()).revokeTokens))
