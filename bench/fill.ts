@@ -6,7 +6,8 @@ export const CREDITS = 1_000_000_000
 
 /**
  * Fills an empty, migrated database by SQL, in a way that every check of the ledger holds: each account has a starter
- * grant, a top-up and so many jobs of 5, of which every tenth is under way and the others cost 3 or 5. Then it is
+ * grant, a top-up and so many jobs of 5 over the last 29 days, of which every tenth is under way and the others cost 3 or 5. Their ids are
+ * UUIDv7 of their times. Then it is
  * analysed: a plan that is made on empty tables stays bad for as long as its connection lives.
  */
 export async function fill(url: string, people: Person[], jobsEach: number): Promise<void> {
@@ -35,11 +36,13 @@ export async function settle(client: pg.Client): Promise<void> {
 
 const statements = (jobsEach: number) => [
   `insert into app_grants (account_id, app_slug, credits, granted_at) select id, 'video', 20, now() from accounts`,
-  `insert into jobs (account_id, id, app_slug, action, status, reserved, actual_cost, expires_at, ttl_seconds)
-    select accounts.id, ('01900000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'video', 'render',
+  `insert into jobs (account_id, id, app_slug, action, status, reserved, actual_cost, expires_at, ttl_seconds, created_at, updated_at)
+    select account.id, (left(hex, 8) || '-' || right(hex, 4) || '-7000-8000-' || lpad(to_hex(place), 12, '0'))::uuid, 'video', 'render',
       case when n % 10 = 0 then 'started' else 'completed' end, 5,
-      case when n % 10 = 0 then 0 when n % 3 = 0 then 5 else 3 end, now() + interval '1 day', 86400
-    from accounts, generate_series(1, ${jobsEach}) n`,
+      case when n % 10 = 0 then 0 when n % 3 = 0 then 5 else 3 end, now() + interval '1 day', 86400, moment, moment
+    from generate_series(1, ${jobsEach}) n, (select id, row_number() over (order by id) as place from accounts) account,
+      lateral (select now() - interval '29 days' * (1 - n / ${jobsEach}.0)) as at (moment),
+      lateral (select lpad(to_hex((extract(epoch from moment) * 1000)::bigint), 12, '0')) as time (hex)`,
   `insert into ledger_entries (account_id, seq, kind, amount, balance_after, reference)
     select id, 1, 'starter_grant', 20, 20, 'starter_grant:video' from accounts
     union all select id, 2, 'topup', ${CREDITS}, ${CREDITS} + 20, 'payment' from accounts`,

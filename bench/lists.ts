@@ -8,13 +8,30 @@ import { type Round, round, type World } from './world.ts'
 
 const CONNECTIONS = 8
 const SECONDS = 1
-const [FEW, MANY] = [100, 100_000]
+const FEW = 100
+export const MANY = 100_000
 const LIMIT = 20
 
-/** Ids of jobs in the order of their age, 1 is the oldest. */
-const jobId = (n: number) => `01900000-0000-7000-8000-${n.toString(16).padStart(12, '0')}`
-/** A job a minute, the newest now. */
-const minuteOf = (n: number, size: number) => new Date(Date.now() - (size - n) * 60_000).toISOString()
+/** A job a minute, the newest at the start of this process. */
+const NOW = Date.now()
+const timeOf = (n: number, size: number) => NOW - (size - n) * 60_000
+const minuteOf = (n: number, size: number) => new Date(timeOf(n, size)).toISOString()
+/** Ids of jobs in the order of their age, 1 is the oldest: UUIDv7 of their time. */
+const jobId = (n: number, size: number) => {
+  const time = timeOf(n, size).toString(16).padStart(12, '0')
+  return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-${n.toString(16).padStart(12, '0')}`
+}
+/** The days of so many jobs, for usage. */
+export const periodOf = (size: number) => ({
+  from: minuteOf(0, size).slice(0, 10),
+  to: new Date(NOW + 86_400_000).toISOString().slice(0, 10),
+})
+
+/** The ids of the tokens that made the ten oldest jobs and the others. */
+const [RARE, COMMON] = ['0195a1f0-6b1c-7c3e-9d5a-000000000001', '0195a1f0-6b1c-7c3e-9d5a-000000000002']
+
+/** The jobs of half of the time, in the middle. */
+const middle = (size: number) => `from=${minuteOf(size * 0.25, size)}&to=${minuteOf(size * 0.75, size)}`
 
 /** Rare rows are the ten oldest jobs, the worst case for a scan from the newest. */
 const FILTERS: Record<string, (size: number) => string> = {
@@ -25,12 +42,24 @@ const FILTERS: Record<string, (size: number) => string> = {
   'app, rare': () => `/api/jobs?limit=${LIMIT}&app=rare`,
   'app and status, common': () => `/api/jobs?limit=${LIMIT}&app=video&status=completed`,
   'app and status, rare together': () => `/api/jobs?limit=${LIMIT}&app=video&status=started`,
-  'cursor in the middle': (size) => `/api/jobs?limit=${LIMIT}&cursor=${jobId(size / 2)}`,
-  'cursor, app and status': (size) => `/api/jobs?limit=${LIMIT}&app=video&status=completed&cursor=${jobId(size / 2)}`,
-  'one job': (size) => `/api/jobs/${jobId(size / 2)}`,
+  'cursor in the middle': (size) => `/api/jobs?limit=${LIMIT}&cursor=${jobId(size / 2, size)}`,
+  'cursor, app and status': (size) =>
+    `/api/jobs?limit=${LIMIT}&app=video&status=completed&cursor=${jobId(size / 2, size)}`,
+  'jobs of a period': (size) => `/api/jobs?limit=${LIMIT}&${middle(size)}`,
+  'jobs of a period, app and status': (size) => `/api/jobs?limit=${LIMIT}&app=video&status=completed&${middle(size)}`,
+  'jobs of a token, common': () => `/api/jobs?limit=${LIMIT}&token=${COMMON}`,
+  'jobs of a token, rare': () => `/api/jobs?limit=${LIMIT}&token=${RARE}`,
+  'one job': (size) => `/api/jobs/${jobId(size / 2, size)}`,
   'entries, newest': () => `/api/wallet/entries?limit=${LIMIT}`,
   'entries, cursor in the middle': (size) => `/api/wallet/entries?limit=${LIMIT}&cursor=${size}`,
   'entries until a while ago': (size) => `/api/wallet/entries?limit=${LIMIT}&until=${minuteOf(30, size)}`,
+  'entries of a period': (size) => `/api/wallet/entries?limit=${LIMIT}&${middle(size)}`,
+  'entries of kind job_refund': () => `/api/wallet/entries?limit=${LIMIT}&kind=job_refund`,
+  'entries of kind topup': () => `/api/wallet/entries?limit=${LIMIT}&kind=topup`,
+  'entries of kind job_release, rare': () => `/api/wallet/entries?limit=${LIMIT}&kind=job_release`,
+  'entries of a token, common': () => `/api/wallet/entries?limit=${LIMIT}&token=${COMMON}`,
+  'entries of a token, rare': () => `/api/wallet/entries?limit=${LIMIT}&token=${RARE}`,
+  'entries of an app, rare': () => `/api/wallet/entries?limit=${LIMIT}&app=rare`,
 }
 
 /**
@@ -43,7 +72,7 @@ export async function measureLists(world: World, url: string, rounds: number) {
   await fillLists(url, few, FEW)
   await fillLists(url, many, MANY)
   const service = await world.service(url)
-  const tokens = { [FEW]: await mint(few), [MANY]: await mint(many) }
+  const tokens: Record<number, string> = { [FEW]: await mint(few), [MANY]: await mint(many) }
   const asking = (path: string, size: number) => () =>
     round(world, service, { ...readsOf(path, [tokens[size] ?? '']), connections: CONNECTIONS, seconds: SECONDS })
   const measures = Object.entries(FILTERS).flatMap(([filter, path]) =>
@@ -67,7 +96,7 @@ export async function measureLists(world: World, url: string, rounds: number) {
 }
 
 /** An account with so many jobs of 5: the oldest ten failed, the next ten started, the rest completed at 3. */
-async function fillLists(url: string, { accountId, clerkId }: Person, size: number): Promise<void> {
+export async function fillLists(url: string, { accountId, clerkId }: Person, size: number): Promise<void> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   try {
@@ -78,12 +107,15 @@ async function fillLists(url: string, { accountId, clerkId }: Person, size: numb
       [accountId, clerkId, CREDITS - 5 * 10 - 3 * (size - 20), size],
     )
     await client.query(
-      `insert into jobs (account_id, id, app_slug, action, status, reserved, actual_cost, expires_at, created_at, updated_at)
-        select $1, ('01900000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, case when n <= 10 then 'rare' else 'video' end,
-          'render', case when n <= 10 then 'failed' when n <= 20 then 'started' else 'completed' end, 5,
-          case when n <= 20 then 0 else 3 end, now() + interval '1 day', moment, moment
-        from generate_series(1, $2::int) n, lateral (select now() - make_interval(mins => $2::int - n)) at (moment)`,
-      [accountId, size],
+      `insert into jobs (account_id, id, app_slug, action, status, reserved, actual_cost, token_id, expires_at, created_at, updated_at)
+        select $1, (lpad(to_hex(ms), 12, '0') || '70008000' || lpad(to_hex(n), 12, '0'))::uuid,
+          case when n <= 10 then 'rare' else 'video' end, 'render',
+          case when n <= 10 then 'failed' when n <= 20 then 'started' else 'completed' end, 5,
+          case when n <= 20 then 0 else 3 end, case when n <= 10 then $4::uuid else $5::uuid end,
+          now() + interval '1 day', moment, moment
+        from generate_series(1, $2::int) n, lateral (select $3::bigint - ($2::int - n) * 60000::bigint) a (ms),
+          lateral (select to_timestamp(ms / 1000.0)) b (moment)`,
+      [accountId, size, NOW, RARE, COMMON],
     )
     await client.query(
       `insert into ledger_entries (account_id, seq, kind, amount, balance_after, job_id, reference, created_at)

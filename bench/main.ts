@@ -2,9 +2,9 @@
  * `npm run bench`: what the service does on this machine, as ratios to what Postgres can do. It starts all that it needs on
  * 127.0.0.1 and writes RESULTS.md; see README.md for how to read it.
  *
- *   npm run bench                             posting, several instances, growth, lists
+ *   npm run bench                             posting, several instances, growth, lists, sums
  *   npm run bench -- --previous <commit>      … and latency against the service as it was at that commit
- *   npm run bench -- --more                   reads, tokens, start-up, memory over a million requests
+ *   npm run bench -- --more                   reads, tokens, start-up, memory over a million requests, the operator's pages
  *   … --rounds 9                              steadier medians
  *   … --only posting,lists                    parts, while working on them: printed, not written down
  */
@@ -15,15 +15,20 @@ import { measureIndexes } from './indexes.ts'
 import { measureInstances } from './instances.ts'
 import { measureLists } from './lists.ts'
 import { measureMemory } from './memory.ts'
+import { measureOperator } from './operator.ts'
+import { peopleOf } from './people.ts'
 import { measurePosting } from './posting.ts'
 import { measureReads, measureTokens } from './reads.ts'
 import { type Measurement, report } from './results.ts'
 import { measureStart } from './startup.ts'
+import { measureSums } from './sums.ts'
 import { inWorld, type World } from './world.ts'
 
 const ACCOUNTS = 2_000
 /** Accounts in the databases with a thousand and with a million jobs. */
 const GROWN = 1_000
+/** Accounts in the database that an operator looks at. */
+const MANY = 100_000
 
 const { values } = parseArgs({
   options: {
@@ -66,6 +71,7 @@ function main(world: World, url: string): Parts {
       measureGrowth(world, [await world.database('thousand', grown, 1), await million()], GROWN, rounds),
     indexes: () => measureIndexes(world, rounds),
     lists: async () => measureLists(world, await million(), rounds),
+    sums: async () => measureSums(world, await million(), rounds),
   }
 }
 
@@ -75,5 +81,6 @@ function more(world: World, url: string): Parts {
     tokens: () => measureTokens(world, url, rounds),
     start: () => measureStart(world, url),
     memory: () => measureMemory(world, url),
+    operator: async () => measureOperator(world, await world.database('operator', peopleOf(MANY), 10), rounds),
   }
 }

@@ -16,6 +16,7 @@ export const identityEnv = {
   CLERK_SECRET_KEY: 'sk_test_bench',
   CLERK_PUBLISHABLE_KEY: `pk_test_${Buffer.from('clerk.bench.example.com$').toString('base64')}`,
   CLERK_JWT_KEY: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+  ADMIN_CLERK_IDS: 'user_administrator',
 }
 
 export interface Person {
@@ -24,6 +25,9 @@ export interface Person {
 }
 
 export const person = (clerkId: string): Person => ({ clerkId, accountId: accountIdOf(clerkId) })
+
+/** Who may read the sums of all accounts. */
+export const ADMINISTRATOR = person(identityEnv.ADMIN_CLERK_IDS)
 
 /** The same people every time, by number. */
 export const peopleOf = (count: number): Person[] =>

@@ -41,6 +41,7 @@ import type { Payments } from './payments/types.ts'
 import { adminRoutes } from './routes/admin.ts'
 import { adminAccountRoutes } from './routes/admin-accounts.ts'
 import { adminAppRoutes } from './routes/admin-apps.ts'
+import { adminCredentialRoutes } from './routes/admin-credentials.ts'
 import { adminJobRoutes } from './routes/admin-jobs.ts'
 import { adminKeyRoutes } from './routes/admin-keys.ts'
 import { adminOverviewRoutes } from './routes/admin-overview.ts'
@@ -219,6 +220,7 @@ export async function buildApp(
   await app.register(settleRoutes)
   await app.register(adminRoutes)
   await app.register(adminAccountRoutes)
+  await app.register(adminCredentialRoutes)
   await app.register(adminAppRoutes)
   await app.register(adminJobRoutes)
   await app.register(adminKeyRoutes)

@@ -101,7 +101,11 @@ export interface paths {
          */
         get: operations["listTokens"];
         put?: never;
-        post?: never;
+        /**
+         * Make a personal access token, such as for a server
+         * @description For a person on a page of this service, or a personal access token with the scope `account`; tokens of apps make none. The answer has the token, once. What a token makes has no scope, budget or app that it lacks itself, counts against its budget too, expires no later, and is revoked with it.
+         */
+        post: operations["createToken"];
         delete?: never;
         options?: never;
         head?: never;
@@ -120,12 +124,16 @@ export interface paths {
         post?: never;
         /**
          * Revoke one of your personal access tokens; `current` is the token of this request
-         * @description The token stops working at once on the instance that answers, and within 5 seconds on the others. A token of any scope may revoke itself.
+         * @description The token and those that it made stop working at once on the instance that answers, and within 5 seconds on the others. A token of any scope may revoke itself.
          */
         delete: operations["revokeToken"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Rename a personal access token, or change what it may spend
+         * @description What is not given stays; null takes a limit away. What is spent stays too. For those who may make tokens; a token gives no more than it has. A change of a budget holds at once. A first budget holds within 5 seconds on other instances, and counts from then on.
+         */
+        patch: operations["changeToken"];
         trace?: never;
     };
     "/api/grants": {
@@ -855,6 +863,46 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/accounts/{id}/tokens/{token_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke one personal access token of an account
+         * @description It stops working at once on the instance that answers, and within 5 seconds on the others.
+         */
+        delete: operations["revokeTokenOfAccount"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/accounts/{id}/grants/{grant_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End what a person has approved for a program, and its tokens
+         * @description Its tokens stop working at once on the instance that answers, and within 5 seconds on the others.
+         */
+        delete: operations["revokeGrantOfAccount"];
         options?: never;
         head?: never;
         patch?: never;
@@ -2351,7 +2399,7 @@ export interface components {
         Overview: {
             /**
              * Format: date-time
-             * @description Of `accounts`, `closed_accounts`, `credits`, `held` and today; the rest is of now
+             * @description Of the sums over accounts, and of today; what needs attention is of now
              */
             gathered_at: string;
             accounts: number;
@@ -2360,7 +2408,7 @@ export interface components {
             credits: number;
             /** @description What jobs in progress hold */
             held: number;
-            /** @description Open accounts below zero; counted up to 100,000 */
+            /** @description Open accounts below zero */
             negative_accounts: number;
             /** @description Jobs in progress past their time; counted up to 100,000 */
             overdue_holds: number;
@@ -3095,6 +3143,15 @@ export interface operations {
                      *           "last_used_at": "2026-11-21T12:30:00.000Z",
                      *           "last_used_from": "203.0.113.9",
                      *           "expires_at": "2027-02-19T12:00:00.000Z",
+                     *           "made_by": null,
+                     *           "budget": 50,
+                     *           "period": "day",
+                     *           "apps": [
+                     *             "video"
+                     *           ],
+                     *           "spent": 12,
+                     *           "left": 38,
+                     *           "resets_at": "2026-11-22T00:00:00.000Z",
                      *           "current": true
                      *         }
                      *       ],
@@ -3105,7 +3162,7 @@ export interface operations {
                         tokens: {
                             /** Format: uuid */
                             id: string;
-                            /** @description The name that the device gave at login */
+                            /** @description The name that it was given, or that the device gave at login */
                             name: string;
                             /** @description The last four characters of the token, to recognise it by */
                             last_four: string;
@@ -3121,6 +3178,29 @@ export interface operations {
                             last_used_from: string | null;
                             /** Format: date-time */
                             expires_at: string;
+                            /**
+                             * Format: uuid
+                             * @description The token that made it, which it ends with; null: a person
+                             */
+                            made_by: string | null;
+                            /** @description Credits that it may spend; null: as many as there are */
+                            budget: number | null;
+                            /**
+                             * @description When the budget begins anew; null: never
+                             * @enum {string|null}
+                             */
+                            period: "day" | "week" | "month" | null;
+                            /** @description The apps that it may spend at; null: all of them */
+                            apps: string[] | null;
+                            /** @description What its jobs hold and cost, since the period began or it was first limited; null: it never was */
+                            spent: number | null;
+                            /** @description What is left of the budget; null: it has none */
+                            left: number | null;
+                            /**
+                             * Format: date-time
+                             * @description When the budget begins anew; null: never
+                             */
+                            resets_at: string | null;
                             /** @description Whether this request was made with the token */
                             current: boolean;
                         }[];
@@ -3189,6 +3269,252 @@ export interface operations {
                     "application/json": {
                         /** @enum {string} */
                         error: "rate_limited" | "too_many_at_once";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+        };
+    };
+    createToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "Render server",
+                 *       "budget": 50,
+                 *       "period": "day",
+                 *       "apps": [
+                 *         "video"
+                 *       ]
+                 *     }
+                 */
+                "application/json": {
+                    /** @description What it is for, such as the name of the server */
+                    name: string;
+                    /** @description What it may be used for; default: account */
+                    scopes?: ("account" | "oauth" | "admin")[];
+                    /** @description Default: the operator's setting (90) */
+                    expires_in_days?: number;
+                    /** @description Credits that it may spend, jobs under way included; null: as many as there are */
+                    budget?: number | null;
+                    /**
+                     * @description When the budget begins anew, in UTC; weeks begin on Monday. null: never
+                     * @enum {string|null}
+                     */
+                    period?: "day" | "week" | "month" | null;
+                    /** @description The apps that it may spend at; null: all of them */
+                    apps?: string[] | null;
+                };
+            };
+        };
+        responses: {
+            /** @description Made */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "token": "focus_pat_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+                     *       "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                     *       "name": "focus on ada-laptop",
+                     *       "last_four": "x4Kq",
+                     *       "scopes": [
+                     *         "account"
+                     *       ],
+                     *       "created_at": "2026-11-21T12:00:00.000Z",
+                     *       "last_used_at": "2026-11-21T12:30:00.000Z",
+                     *       "last_used_from": "203.0.113.9",
+                     *       "expires_at": "2027-02-19T12:00:00.000Z",
+                     *       "made_by": null,
+                     *       "budget": 50,
+                     *       "period": "day",
+                     *       "apps": [
+                     *         "video"
+                     *       ],
+                     *       "spent": 12,
+                     *       "left": 38,
+                     *       "resets_at": "2026-11-22T00:00:00.000Z",
+                     *       "current": true
+                     *     }
+                     */
+                    "application/json": {
+                        /** @description The token; it is never shown again */
+                        token: string;
+                        /** Format: uuid */
+                        id: string;
+                        /** @description The name that it was given, or that the device gave at login */
+                        name: string;
+                        /** @description The last four characters of the token, to recognise it by */
+                        last_four: string;
+                        scopes: ("account" | "oauth" | "admin")[];
+                        /** Format: date-time */
+                        created_at: string;
+                        /**
+                         * Format: date-time
+                         * @description When the token was last used, to the minute; null: never
+                         */
+                        last_used_at: string | null;
+                        /** @description The address that the token was last used from, noted with last_used_at; null: unknown */
+                        last_used_from: string | null;
+                        /** Format: date-time */
+                        expires_at: string;
+                        /**
+                         * Format: uuid
+                         * @description The token that made it, which it ends with; null: a person
+                         */
+                        made_by: string | null;
+                        /** @description Credits that it may spend; null: as many as there are */
+                        budget: number | null;
+                        /**
+                         * @description When the budget begins anew; null: never
+                         * @enum {string|null}
+                         */
+                        period: "day" | "week" | "month" | null;
+                        /** @description The apps that it may spend at; null: all of them */
+                        apps: string[] | null;
+                        /** @description What its jobs hold and cost, since the period began or it was first limited; null: it never was */
+                        spent: number | null;
+                        /** @description What is left of the budget; null: it has none */
+                        left: number | null;
+                        /**
+                         * Format: date-time
+                         * @description When the budget begins anew; null: never
+                         */
+                        resets_at: string | null;
+                        /** @description Whether this request was made with the token */
+                        current: boolean;
+                    };
+                };
+            };
+            /** @description Bad request; `field` names the field that is wrong, if there is one */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request" | "invalid_json";
+                        /** @description The field that is wrong, as sent */
+                        field?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Unauthorized; `signin_url` is where to sign in */
+            401: {
+                headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "not_signed_in" | "invalid_token" | "token_expired" | "token_revoked" | "token_not_active_yet" | "session_pending" | "session_required";
+                        signin_url: string;
+                    } & WithRequired<components["schemas"]["SessionUnauthorized"], "error" | "signin_url">;
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "budget_too_wide";
+                        /** @description The scope that the token lacks */
+                        scope?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Conflict; nothing was changed */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "too_many_tokens";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "body_too_large";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "unsupported_media_type";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Requests allowed in a window */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests left in this window */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the next window */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -3291,6 +3617,271 @@ export interface operations {
                     "application/json": {
                         /** @enum {string} */
                         error: "token_not_found";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Requests allowed in a window */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests left in this window */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the next window */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+        };
+    };
+    changeToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of a token, or `current` */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "budget": 100,
+                 *       "period": "week"
+                 *     }
+                 */
+                "application/json": {
+                    name?: string;
+                    /** @description Credits that it may spend, jobs under way included; null: as many as there are */
+                    budget?: number | null;
+                    /**
+                     * @description When the budget begins anew, in UTC; weeks begin on Monday. null: never
+                     * @enum {string|null}
+                     */
+                    period?: "day" | "week" | "month" | null;
+                    /** @description The apps that it may spend at; null: all of them */
+                    apps?: string[] | null;
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "token": {
+                     *         "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                     *         "name": "focus on ada-laptop",
+                     *         "last_four": "x4Kq",
+                     *         "scopes": [
+                     *           "account"
+                     *         ],
+                     *         "created_at": "2026-11-21T12:00:00.000Z",
+                     *         "last_used_at": "2026-11-21T12:30:00.000Z",
+                     *         "last_used_from": "203.0.113.9",
+                     *         "expires_at": "2027-02-19T12:00:00.000Z",
+                     *         "made_by": null,
+                     *         "budget": 50,
+                     *         "period": "day",
+                     *         "apps": [
+                     *           "video"
+                     *         ],
+                     *         "spent": 12,
+                     *         "left": 38,
+                     *         "resets_at": "2026-11-22T00:00:00.000Z",
+                     *         "current": true
+                     *       }
+                     *     }
+                     */
+                    "application/json": {
+                        /**
+                         * @example {
+                         *       "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                         *       "name": "focus on ada-laptop",
+                         *       "last_four": "x4Kq",
+                         *       "scopes": [
+                         *         "account"
+                         *       ],
+                         *       "created_at": "2026-11-21T12:00:00.000Z",
+                         *       "last_used_at": "2026-11-21T12:30:00.000Z",
+                         *       "last_used_from": "203.0.113.9",
+                         *       "expires_at": "2027-02-19T12:00:00.000Z",
+                         *       "made_by": null,
+                         *       "budget": 50,
+                         *       "period": "day",
+                         *       "apps": [
+                         *         "video"
+                         *       ],
+                         *       "spent": 12,
+                         *       "left": 38,
+                         *       "resets_at": "2026-11-22T00:00:00.000Z",
+                         *       "current": true
+                         *     }
+                         */
+                        token: {
+                            /** Format: uuid */
+                            id: string;
+                            /** @description The name that it was given, or that the device gave at login */
+                            name: string;
+                            /** @description The last four characters of the token, to recognise it by */
+                            last_four: string;
+                            scopes: ("account" | "oauth" | "admin")[];
+                            /** Format: date-time */
+                            created_at: string;
+                            /**
+                             * Format: date-time
+                             * @description When the token was last used, to the minute; null: never
+                             */
+                            last_used_at: string | null;
+                            /** @description The address that the token was last used from, noted with last_used_at; null: unknown */
+                            last_used_from: string | null;
+                            /** Format: date-time */
+                            expires_at: string;
+                            /**
+                             * Format: uuid
+                             * @description The token that made it, which it ends with; null: a person
+                             */
+                            made_by: string | null;
+                            /** @description Credits that it may spend; null: as many as there are */
+                            budget: number | null;
+                            /**
+                             * @description When the budget begins anew; null: never
+                             * @enum {string|null}
+                             */
+                            period: "day" | "week" | "month" | null;
+                            /** @description The apps that it may spend at; null: all of them */
+                            apps: string[] | null;
+                            /** @description What its jobs hold and cost, since the period began or it was first limited; null: it never was */
+                            spent: number | null;
+                            /** @description What is left of the budget; null: it has none */
+                            left: number | null;
+                            /**
+                             * Format: date-time
+                             * @description When the budget begins anew; null: never
+                             */
+                            resets_at: string | null;
+                            /** @description Whether this request was made with the token */
+                            current: boolean;
+                        };
+                    };
+                };
+            };
+            /** @description Bad request; `field` names the field that is wrong, if there is one */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request" | "invalid_json";
+                        /** @description The field that is wrong, as sent */
+                        field?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Unauthorized; `signin_url` is where to sign in */
+            401: {
+                headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "not_signed_in" | "invalid_token" | "token_expired" | "token_revoked" | "token_not_active_yet" | "session_pending" | "session_required";
+                        signin_url: string;
+                    } & WithRequired<components["schemas"]["SessionUnauthorized"], "error" | "signin_url">;
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "budget_too_wide";
+                        /** @description The scope that the token lacks */
+                        scope?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "token_not_found";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "body_too_large";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "unsupported_media_type";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };
@@ -4104,7 +4695,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A page of jobs, newest first. It ends at 1 MiB; with `token`, also after some 500 jobs that others made */
+            /** @description A page of jobs, newest first. It ends at 1 MiB; with `token`, also after some 400 jobs that others made */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9061,6 +9652,15 @@ export interface operations {
                      *           "last_used_at": "2026-11-21T12:30:00.000Z",
                      *           "last_used_from": "203.0.113.9",
                      *           "expires_at": "2027-02-19T12:00:00.000Z",
+                     *           "made_by": null,
+                     *           "budget": 50,
+                     *           "period": "day",
+                     *           "apps": [
+                     *             "video"
+                     *           ],
+                     *           "spent": 12,
+                     *           "left": 38,
+                     *           "resets_at": "2026-11-22T00:00:00.000Z",
                      *           "current": true
                      *         }
                      *       ],
@@ -9071,7 +9671,7 @@ export interface operations {
                         tokens: {
                             /** Format: uuid */
                             id: string;
-                            /** @description The name that the device gave at login */
+                            /** @description The name that it was given, or that the device gave at login */
                             name: string;
                             /** @description The last four characters of the token, to recognise it by */
                             last_four: string;
@@ -9087,6 +9687,29 @@ export interface operations {
                             last_used_from: string | null;
                             /** Format: date-time */
                             expires_at: string;
+                            /**
+                             * Format: uuid
+                             * @description The token that made it, which it ends with; null: a person
+                             */
+                            made_by: string | null;
+                            /** @description Credits that it may spend; null: as many as there are */
+                            budget: number | null;
+                            /**
+                             * @description When the budget begins anew; null: never
+                             * @enum {string|null}
+                             */
+                            period: "day" | "week" | "month" | null;
+                            /** @description The apps that it may spend at; null: all of them */
+                            apps: string[] | null;
+                            /** @description What its jobs hold and cost, since the period began or it was first limited; null: it never was */
+                            spent: number | null;
+                            /** @description What is left of the budget; null: it has none */
+                            left: number | null;
+                            /**
+                             * Format: date-time
+                             * @description When the budget begins anew; null: never
+                             */
+                            resets_at: string | null;
                             /** @description Whether this request was made with the token */
                             current: boolean;
                         }[];
@@ -9476,6 +10099,252 @@ export interface operations {
                     "application/json": {
                         /** @enum {string} */
                         error: "rate_limited" | "too_many_at_once";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+        };
+    };
+    revokeTokenOfAccount: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The account id */
+                id: string;
+                token_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Revoked, now or before */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad request; `field` names the field that is wrong, if there is one */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request";
+                        /** @description The field that is wrong, as sent */
+                        field?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Unauthorized; `signin_url` is where to sign in */
+            401: {
+                headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "not_signed_in" | "invalid_token" | "token_expired" | "token_revoked" | "token_not_active_yet" | "session_pending";
+                        signin_url: string;
+                    } & WithRequired<components["schemas"]["SessionUnauthorized"], "error" | "signin_url">;
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "not_an_administrator";
+                        /** @description The scope that the token lacks */
+                        scope?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "token_not_found";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Requests allowed in a window */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests left in this window */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the next window */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Something went wrong on our side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "internal_error";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not available now; try again after `Retry-After` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "database_unavailable" | "overloaded" | "identity_provider_unavailable";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+        };
+    };
+    revokeGrantOfAccount: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The account id */
+                id: string;
+                grant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ended, now or before */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad request; `field` names the field that is wrong, if there is one */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "invalid_request";
+                        /** @description The field that is wrong, as sent */
+                        field?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Unauthorized; `signin_url` is where to sign in */
+            401: {
+                headers: {
+                    /** @description Bearer, and what was wrong with a token that was sent (RFC 6750) */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "not_signed_in" | "invalid_token" | "token_expired" | "token_revoked" | "token_not_active_yet" | "session_pending";
+                        signin_url: string;
+                    } & WithRequired<components["schemas"]["SessionUnauthorized"], "error" | "signin_url">;
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "origin_not_allowed" | "insufficient_scope" | "account_closed" | "local_identity" | "not_an_administrator";
+                        /** @description The scope that the token lacks */
+                        scope?: string;
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "grant_not_found";
+                    } & WithRequired<components["schemas"]["Error"], "error">;
+                };
+            };
+            /** @description Too many requests; try again after `Retry-After` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Requests allowed in a window */
+                    "RateLimit-Limit"?: number;
+                    /** @description Requests left in this window */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds until the next window */
+                    "RateLimit-Reset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @enum {string} */
+                        error: "rate_limited";
                     } & WithRequired<components["schemas"]["Error"], "error">;
                 };
             };

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { Argument, Command, Help, Option } from 'commander'
+import { addOperatorCommands } from './admin-program.ts'
 import { run } from './command-line.ts'
-import { credits, integer, maxOverage, slug, tokenId, uuid } from './commands/arguments.ts'
+import { credits, days, integer, maxOverage, slug, slugs, tokenId, uuid } from './commands/arguments.ts'
 import { filtered, paged } from './filters.ts'
 import type { Focus, GlobalOptions } from './focus.ts'
 import { colours, line } from './output.ts'
@@ -173,7 +174,35 @@ export function buildProgram(): Command {
   add(token, 'list', 'list your active tokens; * marks the one in use', ['tokens list']).action(
     runs(async () => (await tokens()).list),
   )
-  add(token, 'revoke', 'revoke one of your tokens', ['tokens revoke 0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f'])
+  const period = () =>
+    new Option('--period <period>', 'when the budget begins anew, in UTC').choices(['day', 'week', 'month'])
+  add(token, 'create', 'make a token, such as for a server, and print it once', [
+    'tokens create --name render-server --budget 50 --period day --app video --expires 30',
+    'tokens create --name render-server | docker secret create focus_token -',
+  ])
+    .requiredOption('--name <name>', 'what it is for')
+    .addOption(new Option('--scope <scope...>', 'default: account').choices(['account', 'oauth', 'admin']))
+    .option('--budget <credits>', 'credits that it may spend', credits)
+    .addOption(period())
+    .option('--app <slug>', 'an app that it may spend at, may be repeated (default: all)', slugs)
+    .option('--expires <days>', "1 to 365; no later than the token that makes it (default: the server's setting)", days)
+    .action(runs(async () => (await tokens()).create))
+  add(token, 'change', 'rename a token, or change what it may spend', [
+    'tokens change 0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f --budget 100 --period week',
+    'tokens change 0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f --no-budget',
+  ])
+    .argument('<id>', 'id of the token, or current', tokenId)
+    .option('--name <name>', 'what it is for')
+    .option('--budget <credits>', 'credits that it may spend', credits)
+    .option('--no-budget', 'any number of credits')
+    .addOption(period())
+    .option('--no-period', 'the budget never begins anew')
+    .option('--app <slug>', 'an app that it may spend at, may be repeated', slugs)
+    .option('--no-app', 'any app')
+    .action(runs(async () => (await tokens()).change))
+  add(token, 'revoke', 'revoke one of your tokens, and those that it made', [
+    'tokens revoke 0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f',
+  ])
     .argument('<id>', 'id of the token, or current', tokenId)
     .action(runs(async () => (await tokens()).revoke))
 
@@ -297,9 +326,7 @@ export function buildProgram(): Command {
     .option('--amount <credits>', 'default: what the job cost and other parts have not given back', credits)
     .option('--part <n>', 'number of this part; the same part and amount again changes nothing (default: 1)', credits)
     .action(runs(async () => (await admin()).refund))
-  add(administer, 'account', 'show an account', ['admin account user_2abc'])
-    .argument('<clerk-id>', 'Clerk id of the person')
-    .action(runs(async () => (await admin()).account))
+  addOperatorCommands((...command) => add(administer, ...command), runs)
   add(administer, 'revoke-tokens', 'revoke all tokens of an account', ['admin revoke-tokens user_2abc'])
     .argument('<clerk-id>', 'Clerk id of the person')
     .action(runs(async () => (await admin()).revokeTokens))

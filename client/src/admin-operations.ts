@@ -14,6 +14,8 @@ listAccountJobs G /api/admin/accounts/{id}/jobs
 listAccountTokens G /api/admin/accounts/{id}/tokens
 listAccountGrants G /api/admin/accounts/{id}/grants
 listAccountPurchases G /api/admin/accounts/{id}/purchases
+revokeTokenOfAccount D /api/admin/accounts/{id}/tokens/{token_id}
+revokeGrantOfAccount D /api/admin/accounts/{id}/grants/{grant_id}
 setApp U /api/admin/apps/{slug}
 listApps G /api/admin/apps
 listAllJobs G /api/admin/jobs

@@ -98,7 +98,11 @@ export interface paths {
          */
         get: operations["listTokens"];
         put?: never;
-        post?: never;
+        /**
+         * Make a personal access token, such as for a server
+         * @description For a person on a page of this service, or a personal access token with the scope `account`; tokens of apps make none. The answer has the token, once. What a token makes has no scope, budget or app that it lacks itself, counts against its budget too, expires no later, and is revoked with it.
+         */
+        post: operations["createToken"];
         delete?: never;
         options?: never;
         head?: never;
@@ -117,12 +121,16 @@ export interface paths {
         post?: never;
         /**
          * Revoke one of your personal access tokens; `current` is the token of this request
-         * @description The token stops working at once on the instance that answers, and within 5 seconds on the others. A token of any scope may revoke itself.
+         * @description The token and those that it made stop working at once on the instance that answers, and within 5 seconds on the others. A token of any scope may revoke itself.
          */
         delete: operations["revokeToken"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Rename a personal access token, or change what it may spend
+         * @description What is not given stays; null takes a limit away. What is spent stays too. For those who may make tokens; a token gives no more than it has. A change of a budget holds at once. A first budget holds within 5 seconds on other instances, and counts from then on.
+         */
+        patch: operations["changeToken"];
         trace?: never;
     };
     "/api/grants": {
@@ -852,6 +860,46 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/accounts/{id}/tokens/{token_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke one personal access token of an account
+         * @description It stops working at once on the instance that answers, and within 5 seconds on the others.
+         */
+        delete: operations["revokeTokenOfAccount"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/accounts/{id}/grants/{grant_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End what a person has approved for a program, and its tokens
+         * @description Its tokens stop working at once on the instance that answers, and within 5 seconds on the others.
+         */
+        delete: operations["revokeGrantOfAccount"];
         options?: never;
         head?: never;
         patch?: never;
@@ -2336,7 +2384,7 @@ export interface components {
         Overview: {
             /**
              * Format: date-time
-             * @description Of `accounts`, `closed_accounts`, `credits`, `held` and today; the rest is of now
+             * @description Of the sums over accounts, and of today; what needs attention is of now
              */
             gathered_at: string;
             accounts: number;
@@ -2345,7 +2393,7 @@ export interface components {
             credits: number;
             /** @description What jobs in progress hold */
             held: number;
-            /** @description Open accounts below zero; counted up to 100,000 */
+            /** @description Open accounts below zero */
             negative_accounts: number;
             /** @description Jobs in progress past their time; counted up to 100,000 */
             overdue_holds: number;
@@ -2713,7 +2761,7 @@ export interface operations {
                         tokens: {
                             /** Format: uuid */
                             id: string;
-                            /** @description The name that the device gave at login */
+                            /** @description The name that it was given, or that the device gave at login */
                             name: string;
                             /** @description The last four characters of the token, to recognise it by */
                             last_four: string;
@@ -2729,11 +2777,130 @@ export interface operations {
                             last_used_from: string | null;
                             /** Format: date-time */
                             expires_at: string;
+                            /**
+                             * Format: uuid
+                             * @description The token that made it, which it ends with; null: a person
+                             */
+                            made_by: string | null;
+                            /** @description Credits that it may spend; null: as many as there are */
+                            budget: number | null;
+                            /**
+                             * @description When the budget begins anew; null: never
+                             * @enum {string|null}
+                             */
+                            period: "day" | "week" | "month" | null;
+                            /** @description The apps that it may spend at; null: all of them */
+                            apps: string[] | null;
+                            /** @description What its jobs hold and cost, since the period began or it was first limited; null: it never was */
+                            spent: number | null;
+                            /** @description What is left of the budget; null: it has none */
+                            left: number | null;
+                            /**
+                             * Format: date-time
+                             * @description When the budget begins anew; null: never
+                             */
+                            resets_at: string | null;
                             /** @description Whether this request was made with the token */
                             current: boolean;
                         }[];
                         /** @description null on the last page */
                         next_cursor: string | null;
+                    };
+                };
+            };
+        };
+    };
+    createToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "Render server",
+                 *       "budget": 50,
+                 *       "period": "day",
+                 *       "apps": [
+                 *         "video"
+                 *       ]
+                 *     }
+                 */
+                "application/json": {
+                    /** @description What it is for, such as the name of the server */
+                    name: string;
+                    /** @description What it may be used for; default: account */
+                    scopes?: ("account" | "oauth" | "admin")[];
+                    /** @description Default: the operator's setting (90) */
+                    expires_in_days?: number;
+                    /** @description Credits that it may spend, jobs under way included; null: as many as there are */
+                    budget?: number | null;
+                    /**
+                     * @description When the budget begins anew, in UTC; weeks begin on Monday. null: never
+                     * @enum {string|null}
+                     */
+                    period?: "day" | "week" | "month" | null;
+                    /** @description The apps that it may spend at; null: all of them */
+                    apps?: string[] | null;
+                };
+            };
+        };
+        responses: {
+            /** @description Made */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description The token; it is never shown again */
+                        token: string;
+                        /** Format: uuid */
+                        id: string;
+                        /** @description The name that it was given, or that the device gave at login */
+                        name: string;
+                        /** @description The last four characters of the token, to recognise it by */
+                        last_four: string;
+                        scopes: ("account" | "oauth" | "admin")[];
+                        /** Format: date-time */
+                        created_at: string;
+                        /**
+                         * Format: date-time
+                         * @description When the token was last used, to the minute; null: never
+                         */
+                        last_used_at: string | null;
+                        /** @description The address that the token was last used from, noted with last_used_at; null: unknown */
+                        last_used_from: string | null;
+                        /** Format: date-time */
+                        expires_at: string;
+                        /**
+                         * Format: uuid
+                         * @description The token that made it, which it ends with; null: a person
+                         */
+                        made_by: string | null;
+                        /** @description Credits that it may spend; null: as many as there are */
+                        budget: number | null;
+                        /**
+                         * @description When the budget begins anew; null: never
+                         * @enum {string|null}
+                         */
+                        period: "day" | "week" | "month" | null;
+                        /** @description The apps that it may spend at; null: all of them */
+                        apps: string[] | null;
+                        /** @description What its jobs hold and cost, since the period began or it was first limited; null: it never was */
+                        spent: number | null;
+                        /** @description What is left of the budget; null: it has none */
+                        left: number | null;
+                        /**
+                         * Format: date-time
+                         * @description When the budget begins anew; null: never
+                         */
+                        resets_at: string | null;
+                        /** @description Whether this request was made with the token */
+                        current: boolean;
                     };
                 };
             };
@@ -2757,6 +2924,120 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    changeToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of a token, or `current` */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "budget": 100,
+                 *       "period": "week"
+                 *     }
+                 */
+                "application/json": {
+                    name?: string;
+                    /** @description Credits that it may spend, jobs under way included; null: as many as there are */
+                    budget?: number | null;
+                    /**
+                     * @description When the budget begins anew, in UTC; weeks begin on Monday. null: never
+                     * @enum {string|null}
+                     */
+                    period?: "day" | "week" | "month" | null;
+                    /** @description The apps that it may spend at; null: all of them */
+                    apps?: string[] | null;
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /**
+                         * @example {
+                         *       "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                         *       "name": "focus on ada-laptop",
+                         *       "last_four": "x4Kq",
+                         *       "scopes": [
+                         *         "account"
+                         *       ],
+                         *       "created_at": "2026-11-21T12:00:00.000Z",
+                         *       "last_used_at": "2026-11-21T12:30:00.000Z",
+                         *       "last_used_from": "203.0.113.9",
+                         *       "expires_at": "2027-02-19T12:00:00.000Z",
+                         *       "made_by": null,
+                         *       "budget": 50,
+                         *       "period": "day",
+                         *       "apps": [
+                         *         "video"
+                         *       ],
+                         *       "spent": 12,
+                         *       "left": 38,
+                         *       "resets_at": "2026-11-22T00:00:00.000Z",
+                         *       "current": true
+                         *     }
+                         */
+                        token: {
+                            /** Format: uuid */
+                            id: string;
+                            /** @description The name that it was given, or that the device gave at login */
+                            name: string;
+                            /** @description The last four characters of the token, to recognise it by */
+                            last_four: string;
+                            scopes: ("account" | "oauth" | "admin")[];
+                            /** Format: date-time */
+                            created_at: string;
+                            /**
+                             * Format: date-time
+                             * @description When the token was last used, to the minute; null: never
+                             */
+                            last_used_at: string | null;
+                            /** @description The address that the token was last used from, noted with last_used_at; null: unknown */
+                            last_used_from: string | null;
+                            /** Format: date-time */
+                            expires_at: string;
+                            /**
+                             * Format: uuid
+                             * @description The token that made it, which it ends with; null: a person
+                             */
+                            made_by: string | null;
+                            /** @description Credits that it may spend; null: as many as there are */
+                            budget: number | null;
+                            /**
+                             * @description When the budget begins anew; null: never
+                             * @enum {string|null}
+                             */
+                            period: "day" | "week" | "month" | null;
+                            /** @description The apps that it may spend at; null: all of them */
+                            apps: string[] | null;
+                            /** @description What its jobs hold and cost, since the period began or it was first limited; null: it never was */
+                            spent: number | null;
+                            /** @description What is left of the budget; null: it has none */
+                            left: number | null;
+                            /**
+                             * Format: date-time
+                             * @description When the budget begins anew; null: never
+                             */
+                            resets_at: string | null;
+                            /** @description Whether this request was made with the token */
+                            current: boolean;
+                        };
+                    };
+                };
             };
         };
     };
@@ -2939,7 +3220,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A page of jobs, newest first. It ends at 1 MiB; with `token`, also after some 500 jobs that others made */
+            /** @description A page of jobs, newest first. It ends at 1 MiB; with `token`, also after some 400 jobs that others made */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4081,7 +4362,7 @@ export interface operations {
                         tokens: {
                             /** Format: uuid */
                             id: string;
-                            /** @description The name that the device gave at login */
+                            /** @description The name that it was given, or that the device gave at login */
                             name: string;
                             /** @description The last four characters of the token, to recognise it by */
                             last_four: string;
@@ -4097,6 +4378,29 @@ export interface operations {
                             last_used_from: string | null;
                             /** Format: date-time */
                             expires_at: string;
+                            /**
+                             * Format: uuid
+                             * @description The token that made it, which it ends with; null: a person
+                             */
+                            made_by: string | null;
+                            /** @description Credits that it may spend; null: as many as there are */
+                            budget: number | null;
+                            /**
+                             * @description When the budget begins anew; null: never
+                             * @enum {string|null}
+                             */
+                            period: "day" | "week" | "month" | null;
+                            /** @description The apps that it may spend at; null: all of them */
+                            apps: string[] | null;
+                            /** @description What its jobs hold and cost, since the period began or it was first limited; null: it never was */
+                            spent: number | null;
+                            /** @description What is left of the budget; null: it has none */
+                            left: number | null;
+                            /**
+                             * Format: date-time
+                             * @description When the budget begins anew; null: never
+                             */
+                            resets_at: string | null;
                             /** @description Whether this request was made with the token */
                             current: boolean;
                         }[];
@@ -4162,6 +4466,50 @@ export interface operations {
                         next_cursor: string | null;
                     };
                 };
+            };
+        };
+    };
+    revokeTokenOfAccount: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The account id */
+                id: string;
+                token_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Revoked, now or before */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    revokeGrantOfAccount: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The account id */
+                id: string;
+                grant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ended, now or before */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
@@ -5249,6 +5597,8 @@ export interface ErrorCodes {
     createSession: 'account_closed' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
     deleteSession: 'database_unavailable' | 'internal_error' | 'invalid_request' | 'local_identity' | 'origin_not_allowed' | 'overloaded' | 'rate_limited';
     listTokens: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
+    createToken: 'account_closed' | 'body_too_large' | 'budget_too_wide' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'session_required' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_tokens' | 'unsupported_media_type';
+    changeToken: 'account_closed' | 'body_too_large' | 'budget_too_wide' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'session_required' | 'token_expired' | 'token_not_active_yet' | 'token_not_found' | 'token_revoked' | 'unsupported_media_type';
     revokeToken: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_not_found' | 'token_revoked';
     listGrants: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
     changeGrant: 'account_closed' | 'body_too_large' | 'budget_too_wide' | 'database_unavailable' | 'grant_not_found' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'session_required' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
@@ -5289,6 +5639,8 @@ export interface ErrorCodes {
     listAccountTokens: 'account_closed' | 'account_not_found' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
     listAccountGrants: 'account_closed' | 'account_not_found' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked';
     listAccountPurchases: 'account_closed' | 'account_not_found' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
+    revokeTokenOfAccount: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_not_found' | 'token_revoked';
+    revokeGrantOfAccount: 'account_closed' | 'database_unavailable' | 'grant_not_found' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked';
     setApp: 'account_closed' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
     listApps: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
     listAllJobs: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
@@ -5324,4 +5676,4 @@ export interface ErrorCodes {
     authorize: never;
 }
 /** Operations of administrators. */
-export type AdminOperationId = 'getTotalUsage' | 'adjustCredits' | 'revokeAccountTokens' | 'closeAccount' | 'eraseAccount' | 'verifyLedger' | 'listAccounts' | 'getAccount' | 'listAccountEntries' | 'listAccountJobs' | 'listAccountTokens' | 'listAccountGrants' | 'listAccountPurchases' | 'setApp' | 'listApps' | 'listAllJobs' | 'getAnyJob' | 'refundJob' | 'endJob' | 'createServiceKey' | 'listServiceKeys' | 'revokeServiceKey' | 'getOverview' | 'listActions' | 'setPack' | 'removePack' | 'createWebhookEndpoint' | 'listWebhookEndpoints' | 'getWebhookEndpoint' | 'updateWebhookEndpoint' | 'deleteWebhookEndpoint' | 'rotateWebhookSecret' | 'sendTestWebhook' | 'listWebhookDeliveries' | 'listDeadWebhookMessages' | 'replayWebhookMessages' | 'dismissDeadWebhookMessages';
+export type AdminOperationId = 'getTotalUsage' | 'adjustCredits' | 'revokeAccountTokens' | 'closeAccount' | 'eraseAccount' | 'verifyLedger' | 'listAccounts' | 'getAccount' | 'listAccountEntries' | 'listAccountJobs' | 'listAccountTokens' | 'listAccountGrants' | 'listAccountPurchases' | 'revokeTokenOfAccount' | 'revokeGrantOfAccount' | 'setApp' | 'listApps' | 'listAllJobs' | 'getAnyJob' | 'refundJob' | 'endJob' | 'createServiceKey' | 'listServiceKeys' | 'revokeServiceKey' | 'getOverview' | 'listActions' | 'setPack' | 'removePack' | 'createWebhookEndpoint' | 'listWebhookEndpoints' | 'getWebhookEndpoint' | 'updateWebhookEndpoint' | 'deleteWebhookEndpoint' | 'rotateWebhookSecret' | 'sendTestWebhook' | 'listWebhookDeliveries' | 'listDeadWebhookMessages' | 'replayWebhookMessages' | 'dismissDeadWebhookMessages';

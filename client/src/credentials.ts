@@ -9,11 +9,14 @@ export type GetToken = (how: { fresh: boolean }) => Token | Promise<Token>
 /** A token is asked for again so long before it ends, at most; for one that lives shortly a quarter of its life. */
 const MARGIN_MS = 15_000
 
+/** A question that has been open for so long is asked anew. */
+const PATIENCE_MS = 15_000
+
 /** Access tokens are made for pages. Everything else of ours that has a prefix is for servers and terminals. */
 const SECRET = /^focus_(?!at_)/
 
 /** True on a page and in a browser's workers; Node, Deno, Bun and Cloudflare's workers name themselves. */
-const inBrowser = (): boolean => /^Mozilla\//.test(globalThis.navigator?.userAgent)
+export const inBrowser = (): boolean => /^Mozilla\//.test(globalThis.navigator?.userAgent)
 
 /** @throws {FocusError} secret_in_browser */
 export function refuseSecret(secret: string | undefined): void {
@@ -27,7 +30,7 @@ export function refuseSecret(secret: string | undefined): void {
 /** A source of tokens that asks `getToken` once for all who wait, and again shortly before the token ends. */
 export function tokenSource(getToken: GetToken) {
   let current: { token: string | undefined; until: number } | undefined
-  let asking: Promise<string | undefined> | undefined
+  let asking: { since: number; answer: Promise<string | undefined> } | undefined
 
   async function ask(fresh: boolean): Promise<string | undefined> {
     const given = await getToken({ fresh })
@@ -40,10 +43,15 @@ export function tokenSource(getToken: GetToken) {
   return (refused?: string): Promise<string | undefined> => {
     const fresh = refused !== undefined && refused === current?.token
     if (!fresh && current && performance.now() < current.until) return Promise.resolve(current.token)
-    asking ??= ask(fresh).finally(() => {
-      asking = undefined
-    })
-    return asking
+    const since = performance.now()
+    if (asking && since < asking.since + PATIENCE_MS) return asking.answer
+    const question = { since, answer: ask(fresh) }
+    const done = () => {
+      if (asking === question) asking = undefined
+    }
+    question.answer.then(done, done)
+    asking = question
+    return question.answer
   }
 }
 

@@ -10,6 +10,8 @@ getSessionToken G /api/sessionToken
 createSession P /api/session
 deleteSession D /api/session
 listTokens G /api/tokens
+createToken P /api/tokens
+changeToken A /api/tokens/{id}
 revokeToken D /api/tokens/{id}
 listGrants G /api/grants
 changeGrant Ar /api/grants/{id}

@@ -52,7 +52,7 @@ const WALLET = { id: 'getWallet', method: 'G', path: '/api/wallet', has: () => f
 export function requireFocus(options: GuardOptions) {
   const { url, timeout = 5_000 } = options
   const cacheFor = Math.min(MOST_CACHED_MS, options.cacheFor ?? MOST_CACHED_MS)
-  const send = sender({ ...options, timeout, retryFor: timeout, credentials: 'omit' })
+  const send = sender({ ...options, timeout, retryFor: timeout })
   const cache = new Map<string, { until: number; caller: Promise<Caller> }>()
   const callers = new WeakMap<object, Caller>()
 

@@ -1,4 +1,4 @@
-import { type GetToken, refuseSecret, tokenSource } from './credentials.ts'
+import { type GetToken, inBrowser, refuseSecret, tokenSource } from './credentials.ts'
 import { errorFor, FocusError } from './focus-error.ts'
 
 export interface FocusOptions {
@@ -78,7 +78,9 @@ export function sender(options: FocusOptions): Send {
   refuseSecret(appKey)
   refuseSecret(options.token)
   const tokens = options.getToken && tokenSource(options.getToken)
-  const cookies = options.credentials ?? (options.token || tokens || appKey ? 'omit' : 'include')
+  // Only browsers have cookies; some workers refuse the option.
+  const credentials =
+    options.credentials ?? (!inBrowser() ? undefined : options.token || tokens || appKey ? 'omit' : 'include')
 
   /** One request. `again`: whether the same request may be sent once more */
   async function attempt(
@@ -90,7 +92,8 @@ export function sender(options: FocusOptions): Send {
     signal?.throwIfAborted()
     const controller = new AbortController()
     const abort = () => controller.abort()
-    const timer = setTimeout(abort, ms)
+    // Beyond 2^31 a timer fires at once.
+    const timer = setTimeout(abort, Math.min(ms, 2 ** 31 - 1))
     signal?.addEventListener('abort', abort)
     const safe = operation.method === 'G' || operation.has('r')
     let sentAt = 0
@@ -98,11 +101,13 @@ export function sender(options: FocusOptions): Send {
     async function exchange(): Promise<[Response, string]> {
       const bearer = await token()
       refuseSecret(bearer)
-      if (bearer) init.headers.authorization = `Bearer ${bearer}`
+      // The token may have come too late: nothing is sent after the caller was told that there is no answer.
+      controller.signal.throwIfAborted()
+      const headers = { ...init.headers, ...(bearer && { authorization: `Bearer ${bearer}` }) }
       sentAt = performance.now()
       // A redirect is not followed: fetch would show X-App-Key to another host.
-      const how = { ...init, credentials: cookies, redirect: 'manual', signal: controller.signal } as const
-      const response = await (options.fetch ?? fetch)(url, how)
+      const how = { ...init, headers, redirect: 'manual', signal: controller.signal } as const
+      const response = await (options.fetch ?? fetch)(url, credentials ? { ...how, credentials } : how)
       return [response, await response.text()]
     }
 

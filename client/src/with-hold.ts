@@ -147,7 +147,7 @@ export function holds(call: Call, { sigterm, timeout = 15_000 }: FocusOptions) {
     over.abort()
     wanted.signal?.removeEventListener('abort', abort)
 
-    const cost = said ?? (failure ? null : estimate)
+    const cost = said ?? (failure ? null : Math.min(estimate, maxCost))
     const settlement: Settlement = { jobId: job_id, accountId: account_id, cost, ...(added && { metadata: added }) }
     try {
       await settle(settlement, token)
@@ -208,7 +208,7 @@ export function holds(call: Call, { sigterm, timeout = 15_000 }: FocusOptions) {
             new HoldLost('hold_lost', `Job ${job.id} has ended: ${error.message}`, { ...error, cause: error }),
           )
         const wait = ((error as FocusError).retryAfter ?? 0) * 1_000
-        next = performance.now() + Math.max(wait, (life / 60) * (1 + Math.random()))
+        next = performance.now() + Math.max(wait, (life / 30) * (1 + Math.random()))
       }
     }
   }

@@ -49,9 +49,14 @@ export const derivePat = (secret: string, id: string, deviceCode: string): strin
 export const deriveToken = (prefix: TokenPrefix, secret: string, id: string, credential: string): string =>
   derive(prefix, secret, `${prefix}.${id}.${credential}`)
 
-function derive(prefix: TokenPrefix, secret: string, from: string): string {
-  const bits = createHmac('sha256', secret).update(from).digest('hex')
-  const body = prefix + base62(BigInt(`0x${bits}`), 43)
+/** The personal access token of 256 random bits. */
+export const makePat = (bits: Buffer): string => shaped('focus_pat_', bits)
+
+const derive = (prefix: TokenPrefix, secret: string, from: string): string =>
+  shaped(prefix, createHmac('sha256', secret).update(from).digest())
+
+function shaped(prefix: TokenPrefix, bits: Buffer): string {
+  const body = prefix + base62(BigInt(`0x${bits.toString('hex')}`), 43)
   return body + checksum(body)
 }
 
@@ -181,17 +186,28 @@ export const MAX_TOKENS = 100
 export function listTokens(
   db: Db,
   accountId: string,
-  { limit, before }: { limit: number; before?: string | undefined },
+  { limit, before, id }: { limit: number; before?: string | undefined; id?: string },
 ) {
   return (
     db
       .selectFrom('tokens')
-      .select(['id', 'name', 'last_four', 'scopes', 'created_at', 'last_used_at', 'last_used_from', 'expires_at'])
+      .select([
+        'id',
+        'name',
+        'last_four',
+        'scopes',
+        'created_at',
+        'last_used_at',
+        'last_used_from',
+        'expires_at',
+        'makers',
+      ])
       .where('account_id', '=', accountId)
       .where('authorization_id', 'is', null)
       .where('revoked_at', 'is', null)
       .where(({ eb, fn }) => eb('expires_at', '>', fn<Date>('now')))
       .$if(before !== undefined, (tokens) => tokens.where('id', '<', before ?? ''))
+      .$if(id !== undefined, (tokens) => tokens.where('id', '=', id ?? ''))
       .orderBy('id', 'desc')
       .limit(limit)
       // `spend` is a scope of grants; personal access tokens never have it.
@@ -201,18 +217,26 @@ export function listTokens(
 }
 
 /**
- * Revokes one token of an account; again is no fault.
+ * Revokes one token of an account and those that it has made; again is no fault.
  * @param id a UUID
  * @throws {ApiError} 404 token_not_found, also for somebody else's
  */
 export async function revokeToken(db: Db, accountId: string, id: string): Promise<void> {
+  const revoked_at = sql<Date>`least(revoked_at, now())`
   const { numUpdatedRows } = await db
     .updateTable('tokens')
-    .set({ revoked_at: sql<Date>`least(revoked_at, now())` })
+    .set({ revoked_at })
     .where('account_id', '=', accountId)
     .where('id', '=', id)
     .executeTakeFirst()
   if (!numUpdatedRows) throw tokenNotFound()
+  // A statement of its own: it sees what the token made until the moment of the first.
+  await db
+    .updateTable('tokens')
+    .set({ revoked_at })
+    .where('account_id', '=', accountId)
+    .where(sql<boolean>`${id}::uuid = any(makers)`)
+    .execute()
 }
 
 const cancelUnfetched = statement<{ account_id: string }, never>(

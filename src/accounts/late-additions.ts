@@ -1,4 +1,6 @@
 import type { Db } from '../db/tables.ts'
+import { removeMessagesOf } from '../webhooks/dead-letters.ts'
+import { readEndpoints } from '../webhooks/outbox.ts'
 
 /**
  * Where browsers and OAuth may send people of an app: an address there can read their tokens. What an administrator adds is
@@ -38,8 +40,8 @@ export async function noteAdditions(
 }
 
 /**
- * Takes back what an administrator added to apps in their last minute, and revokes the service keys that they made: their JWT was
- * good for so long after the ban.
+ * Takes back what an administrator added to apps in their last minute, revokes the service keys that they made, removes the webhook
+ * endpoints that they registered, and pauses those that they pointed elsewhere: their JWT was good for so long after the ban.
  * @param bannedAt when they ceased to be an administrator; later additions are taken back too
  */
 export async function undoLateAdditions(
@@ -55,6 +57,7 @@ export async function undoLateAdditions(
     .where('created_at', '>', since)
     .where('revoked_at', 'is', null)
     .execute()
+  await undoLateEndpoints(db, id, since)
   const late = await db
     .selectFrom('app_additions')
     .select(['app_slug', 'field', 'value'])
@@ -74,4 +77,26 @@ export async function undoLateAdditions(
       .where('value', '=', value)
       .execute()
   }
+}
+
+/** The audit log says which endpoints they were. */
+async function undoLateEndpoints(db: Db, administrator: string, since: Date): Promise<void> {
+  const actions = await db
+    .selectFrom('admin_actions')
+    .select(['action', 'target', 'after'])
+    .where('actor_id', '=', administrator)
+    .where('created_at', '>', since)
+    .where('action', 'in', ['createWebhookEndpoint', 'updateWebhookEndpoint'])
+    .execute()
+  for (const { action, target, after } of actions) {
+    const id = target?.replace(/^webhook /, '') ?? ''
+    if (action === 'createWebhookEndpoint') {
+      await db.deleteFrom('webhook_endpoints').where('id', '=', id).execute()
+      await removeMessagesOf(db, id)
+    } else if (after?.url !== undefined) {
+      const paused = { paused_at: new Date(), pause_reason: 'operator' as const }
+      await db.updateTable('webhook_endpoints').set(paused).where('id', '=', id).execute()
+    }
+  }
+  if (actions.length > 0) await readEndpoints(db)
 }

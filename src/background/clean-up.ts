@@ -77,6 +77,21 @@ async function deleteBatch(db: Db, { columns, lock, remove }: (typeof deletions)
 }
 
 /**
+ * Deletes budgets whose token or grant is deleted, which is long after its last job has ended. A budget is set before its token is made:
+ * hence the day.
+ */
+const dropBudgets = statement<Record<never, never>, { id: string }>(
+  'drop_old_budgets',
+  `delete from budgets where created_at < now() - interval '1 day'
+    and not exists (select from tokens where tokens.id = budgets.id)
+    and not exists (select from grants where grants.id = budgets.id)
+  returning id`,
+)
+
+/** @returns how many budgets were deleted */
+export const cleanUpBudgets = async (db: Db): Promise<number> => (await dropBudgets(db, {})).length
+
+/**
  * Deletes old rows from all tables, in bounded batches. Several replicas may run it at the same time.
  * @param signal stops it between two batches
  * @returns how many rows were deleted, by table

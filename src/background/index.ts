@@ -4,7 +4,7 @@ import { gatherDueTotals } from '../operator/totals.ts'
 import { topUpDue } from '../payments/auto-topup.ts'
 import type { Payments } from '../payments/types.ts'
 import { cleanUpWebhooks } from '../webhooks/retention.ts'
-import { cleanUp } from './clean-up.ts'
+import { cleanUp, cleanUpBudgets } from './clean-up.ts'
 import { webhookDelivery } from './deliver-webhooks.ts'
 import { repeat } from './repeat.ts'
 import { type JobKey, sweepHolds } from './sweep-holds.ts'
@@ -52,7 +52,10 @@ function tasks(app: FastifyInstance): Task[] {
     {
       everyMs: 600_000,
       failure: 'could not delete old rows',
-      run: (signal) => cleanUp(db, signal),
+      run: async (signal) => {
+        await cleanUp(db, signal)
+        if (!signal.aborted) await cleanUpBudgets(db)
+      },
     },
     {
       everyMs: 600_000,

@@ -17,19 +17,23 @@ export const nameOf = (text: string): string | undefined => names.get(text)
 /**
  * Declares a statement once. It is compiled here, and sent as a named prepared statement, so that Postgres parses
  * and plans it once per connection: measured, that is half of a short statement's cost.
- * @param name its name on the server, unique in the service
+ * @param name its name on the server, unique in the service; null: it has none, and is planned for the values of each call
  * @param text SQL with parameters by name (`$account_id`), each of which may stand more than once
  * @returns a function that runs it on a database or a transaction and resolves to its rows. `query` builds the
  *   message for `Session.send`; `sql` and `order` are for tests and benchmarks
  */
-export function statement<Params extends Record<string, unknown>, Row>(name: string, text: string) {
+export function statement<Params extends Record<string, unknown>, Row>(name: string | null, text: string) {
   const order: (keyof Params & string)[] = []
   const sql = text.replace(/\$([a-z_]+)/g, (_, param) => {
     const index = order.indexOf(param)
     return `$${index < 0 ? order.push(param) : index + 1}`
   })
-  names.set(sql, name)
-  const query = (params: Params): Query => ({ name, text: sql, values: order.map((param) => params[param]) })
+  if (name !== null) names.set(sql, name)
+  const query = (params: Params): Query => ({
+    ...(name !== null && { name }),
+    text: sql,
+    values: order.map((param) => params[param]),
+  })
   async function run(db: Db, params: Params): Promise<Row[]> {
     const { values } = query(params)
     const { rows } = await db.executeQuery<Row>(CompiledQuery.raw(sql, values))

@@ -1,11 +1,12 @@
 import { randomBytes, randomInt } from 'node:crypto'
-import { hashOf, MAX_TOKENS } from '../access/tokens.ts'
+import { roomForToken } from '../access/made-tokens.ts'
+import { hashOf } from '../access/tokens.ts'
 import { openAccount } from '../accounts/open.ts'
 import { addressOwner } from '../addresses.ts'
 import type { Config } from '../config.ts'
 import { statement } from '../db/statement.ts'
 import type { Db, DeviceStatus, Scope } from '../db/tables.ts'
-import { codeExpired, codeUsed, invalidCode, tooManyTokens } from '../http/catalogue.ts'
+import { codeExpired, codeUsed, invalidCode } from '../http/catalogue.ts'
 import { attempt, tooManyAttempts } from './attempts.ts'
 
 /**
@@ -181,26 +182,10 @@ const decide = statement<
   returning user_code`,
 )
 
-// Approvals of one account wait for each other, so that two cannot both be the last.
-const oneApproval = statement<{ account_id: string }, never>(
-  'one_approval',
-  `select pg_advisory_xact_lock(hashtextextended('approve ' || $account_id::text, 0))`,
-)
-
-const countTokens = statement<{ account_id: string }, { count: number }>(
-  'count_tokens',
-  `select (select count(*) from tokens where account_id = $account_id::uuid and authorization_id is null
-      and revoked_at is null and expires_at > now())
-    + (select count(*) from device_codes where account_id = $account_id::uuid and status = 'approved' and expires_at > now())
-    as count`,
-)
-
 /** Approves a login within the bound on tokens. @throws {ApiError} 409 too_many_tokens */
 function approve(db: Db, decided: Parameters<typeof decide>[1]) {
   return db.transaction().execute(async (trx) => {
-    await oneApproval(trx, decided)
-    const [tokens] = await countTokens(trx, decided)
-    if (Number(tokens?.count) >= MAX_TOKENS) throw tooManyTokens(MAX_TOKENS)
+    await roomForToken(trx, decided.account_id, 'approve again')
     return decide(trx, decided)
   })
 }

@@ -207,6 +207,16 @@ export const insufficientScope = apiError(
     details: (scope) => ({ scope }),
   },
 )
+export const limitsTooWide = apiError(
+  403,
+  'budget_too_wide',
+  (own: { amount: number | null; period: string | null; apps: string[] | null }) =>
+    `A token gives no more than it has: ${[
+      ...(own.amount === null ? [] : [`${creditsText(own.amount)}${own.period ? ` a ${own.period}` : ''}`]),
+      ...(own.apps ? [`the apps ${own.apps.join(', ')}`] : []),
+    ].join(' and ')}. Nothing was changed.`,
+  { example: [{ amount: 50, period: 'day', apps: ['video'] }] },
+)
 export const accountClosed = apiError(403, 'account_closed', 'This account is closed. Nothing was changed.')
 export const templateNotFound = apiError(404, 'template_not_found', 'There is no JWT template with this name.')
 export const tokenNotAvailable = apiError(
@@ -251,13 +261,13 @@ export const tokenForElsewhere = apiError(
 )
 export const tokenNotFound = apiError(404, 'token_not_found', 'You have no token with this id.')
 
-/** @param most live tokens of an account */
+/** @param most live tokens of an account @param then what to do after that */
 export const tooManyTokens = apiError(
   409,
   'too_many_tokens',
-  (most: number) =>
-    `You have ${most} devices and tokens, which is the most. Revoke one that you do not need on your account page, then approve again.`,
-  { example: [100] },
+  (most: number, then: string) =>
+    `You have ${most} devices and tokens, which is the most. Revoke one that you do not need on your account page, then ${then}.`,
+  { example: [100, 'approve again'] },
 )
 
 // Device login

@@ -12,7 +12,7 @@ import { JOB_COLUMNS, type JobRow } from './read.ts'
  */
 
 /** How many rows one search looks at. */
-export const SEARCH_ROWS = 500
+export const SEARCH_ROWS = 400
 
 /** Rows of a list, and where a search stopped before it found as many as were asked for. */
 interface Found<Row> {
@@ -59,22 +59,25 @@ interface JobsQuery extends Record<string, unknown> {
   count: number
 }
 
-/** SQL of an account's jobs by app and status. Postgres keeps a plan for each. */
-const JOBS = {
-  all: (limit: string) => jobsWhere('true', limit),
-  // Jobs of any status are merged from those of each: those lists have an index.
-  app: (limit: string) =>
-    (['started', 'completed', 'failed'] as const)
-      .map((status) => `(${jobsWhere(`app_slug = $app and status = '${status}'`, limit)})`)
-      .join(' union all '),
-  status: (limit: string) => jobsWhere('status = $status', limit),
-  both: (limit: string) => jobsWhere('app_slug = $app and status = $status', limit),
-}
+type Part = 'all' | 'app' | 'status' | 'both'
 
-function jobsWhere(filter: string, limit: string): string {
-  return `select * from jobs where account_id = $account_id::uuid and ${filter} and id < $before::uuid and id >= $first::uuid
-    and created_at >= $from::timestamptz and created_at < $to::timestamptz
+/**
+ * SQL of an account's jobs by app and status, and by time where a period is asked for. For any period, Postgres expects so few jobs that
+ * it takes the primary key for as good as the index of the filter; so statements with one are planned for the values of each call.
+ */
+function jobsOf(part: Part, isPeriod: boolean, limit: string): string {
+  const where = (
+    filter: string,
+  ) => `select * from jobs where account_id = $account_id::uuid and ${filter} and id < $before::uuid
+    ${isPeriod ? 'and id >= $first::uuid and created_at >= $from::timestamptz and created_at < $to::timestamptz' : ''}
     order by id desc limit ${limit}::int`
+  if (part === 'all') return where('true')
+  if (part === 'status') return where('status = $status')
+  if (part === 'both') return where('app_slug = $app and status = $status')
+  // Jobs of any status are merged from those of each: those lists have an index.
+  return (['started', 'completed', 'failed'] as const)
+    .map((status) => `(${where(`app_slug = $app and status = '${status}'`)})`)
+    .join(' union all ')
 }
 
 // OFFSET keeps the planner from computing the length once for each use.
@@ -86,23 +89,26 @@ const listedJobs = (jobs: string, more = '') => `select ${JOB_COLUMNS}, ${more} 
 
 type JobOfList = JobRow & { bytes: number }
 
-const listOf = (name: keyof typeof JOBS) =>
-  statement<JobsQuery, JobOfList>(`jobs_page_${name}`, listedJobs(JOBS[name]('$count')))
+const listOf = (part: Part, isPeriod: boolean) =>
+  statement<JobsQuery, JobOfList>(isPeriod ? null : `jobs_page_${part}`, listedJobs(jobsOf(part, isPeriod, '$count')))
 
-const searchOf = (name: keyof typeof JOBS) =>
+const searchOf = (part: Part, isPeriod: boolean) =>
   statement<JobsQuery & { search: number; token: string }, JobOfList & Searched>(
-    `jobs_search_${name}`,
+    isPeriod ? null : `jobs_search_${part}`,
     listedJobs(
       `select * from (
         select *, token_id = $token::uuid or grant_id = $token::uuid as found, row_number() over (order by id desc) as place
-        from (${JOBS[name]('$search')}) as candidates order by id desc limit $search::int) as searched
+        from (${jobsOf(part, isPeriod, '$search')}) as candidates order by id desc limit $search::int) as searched
       where found or place = $search::int`,
       'place, coalesce(found, false) as matches,',
     ),
   )
 
-const lists = { all: listOf('all'), app: listOf('app'), status: listOf('status'), both: listOf('both') }
-const searches = { all: searchOf('all'), app: searchOf('app'), status: searchOf('status'), both: searchOf('both') }
+const ofEach = <Made>(make: (part: Part) => Made): Record<Part, Made> => ({
+  ...{ all: make('all'), app: make('app'), status: make('status'), both: make('both') },
+})
+const lists = ofEach((part) => ({ any: listOf(part, false), period: listOf(part, true) }))
+const searches = ofEach((part) => ({ any: searchOf(part, false), period: searchOf(part, true) }))
 
 /** After every id: jobs have UUIDv7. */
 const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
@@ -121,7 +127,8 @@ export async function listJobs(
   count: number,
   search = SEARCH_ROWS,
 ): Promise<Found<JobOfList>> {
-  const name = app === undefined ? (status ? 'status' : 'all') : status ? 'both' : 'app'
+  const part = app === undefined ? (status ? 'status' : 'all') : status ? 'both' : 'app'
+  const time = from || to ? 'period' : 'any'
   const end = to ? lastJobId(to) : LAST_ID
   const query = {
     ...{ account_id, app: app ?? '', status: status ?? '', count },
@@ -129,8 +136,8 @@ export async function listJobs(
     first: from ? firstJobId(from) : FIRST_ID,
     before: before !== undefined && before.toLowerCase() < end ? before : end,
   }
-  if (token === undefined) return { rows: await lists[name](db, query), stoppedAt: undefined }
-  const listed = await searches[name](db, { ...query, token, search })
+  if (token === undefined) return { rows: await lists[part][time](db, query), stoppedAt: undefined }
+  const listed = await searches[part][time](db, { ...query, token, search })
   return foundBy(listed, { search, count }, ({ id }) => id)
 }
 

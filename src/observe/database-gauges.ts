@@ -29,7 +29,7 @@ export const countOverdue = statement<None, Counted>(
 
 // Closed accounts are left out: nobody collects what they owe. An index on accounts.credits would prevent HOT updates, so candidates
 // come from an index on the append-only entries.
-export const countNegative = statement<None, Counted>(
+const countNegative = statement<None, Counted>(
   'gauge_negative',
   `select count(*), null::float8 as oldest from accounts
   where credits < 0 and closed_at is null and id in (select account_id from ledger_entries where balance_after < 0 limit ${MAX_COUNT})`,

@@ -37,13 +37,21 @@ export async function revokeOneToken(
 ): Promise<void> {
   await pats.revoking(account_id, () =>
     db.transaction().execute(async (trx) => {
+      const before = await trx
+        .selectFrom('tokens')
+        .select(['last_four', 'scopes', 'revoked_at'])
+        .where('account_id', '=', account_id)
+        .where('id', '=', token_id)
+        .executeTakeFirst()
       await revokeToken(trx, account_id, token_id)
-      await recordAction(trx, actor, { action: 'revokeAccountToken', target: `token ${token_id}`, account_id })
+      if (before?.revoked_at !== null) return
+      const about = { target: `token ${token_id}`, account_id, before, after: { revoked: true } }
+      await recordAction(trx, actor, { action: 'revokeTokenOfAccount', ...about })
     }),
   )
 }
 
-/** Ends a grant of an account, and its tokens. */
+/** Ends a grant of an account, and its tokens. @throws {ApiError} 404 grant_not_found */
 export async function revokeOneGrant(
   { db, pats }: Service,
   actor: Actor,
@@ -52,8 +60,16 @@ export async function revokeOneGrant(
 ): Promise<void> {
   await pats.revoking(account_id, () =>
     db.transaction().execute(async (trx) => {
+      const before = await trx
+        .selectFrom('grants')
+        .select(['client_id', 'scopes', 'revoked_at'])
+        .where('account_id', '=', account_id)
+        .where('id', '=', grant_id)
+        .executeTakeFirst()
       await revokeGrant(trx, account_id, grant_id)
-      await recordAction(trx, actor, { action: 'revokeAccountGrant', target: `grant ${grant_id}`, account_id })
+      if (before?.revoked_at !== null) return
+      const about = { target: `grant ${grant_id}`, account_id, before, after: { revoked: true } }
+      await recordAction(trx, actor, { action: 'revokeGrantOfAccount', ...about })
     }),
   )
 }

@@ -10,10 +10,8 @@ import { type EntryRow, readEntriesOf } from '../ledger/selection.ts'
 
 /** Jobs of all accounts. Every list follows an index; where only some of its rows match a filter, a page reads a bounded number of them. */
 
-/** Rows that are read for one page where only some of them match. */
-const MOST_READ = 10_000
-/** The most rows of a page, and one more. */
-const FULL_PAGE = 201
+/** Rows that are read for one page: at first so many as the largest page has, and one more; where too few of them match, so many. */
+const WINDOWS = [201, 5_000] as const
 
 export interface AllJobsFilter {
   app?: string | undefined
@@ -53,34 +51,47 @@ const windowed = (
   select account_id, id, micros, true from (select * from read order by ${reversed} limit 1) as last
   where (select count(*) from read) = ${most}`
 
-function byId(name: string, condition: string, most: number) {
-  const rows = `select account_id, id, app_slug, status, null::bigint as micros from jobs
-    where ${condition} and id < $before::uuid order by id desc`
-  return statement<Window & { before: string }, Found>(`all_jobs_${name}`, windowed(rows, 'id desc', 'id', most))
-}
+type Reader<Place> = readonly ((db: Db, query: Window & Place) => Promise<Found[]>)[]
+type Expiry = { micros: string; account_id: string; id: string }
 
-function byExpiry(name: string, condition: string) {
-  const rows = `select account_id, id, app_slug, status, expires_at, (extract(epoch from expires_at) * 1000000)::bigint as micros
-    from jobs where status = 'started' and actual_cost = 0 and ${condition}
-      and (expires_at, account_id, id) > (to_timestamp(0) + $micros::bigint * interval '1 microsecond', $account_id::uuid, $id::uuid)
-    order by expires_at, account_id, id`
-  const order = 'expires_at, account_id, id'
-  return statement<Window & { micros: string; account_id: string; id: string }, Found>(
-    `all_jobs_${name}`,
-    windowed(rows, order, 'expires_at desc, account_id desc, id desc', MOST_READ),
-  )
-}
+const byId = (name: string, condition: string) =>
+  WINDOWS.map((most) => {
+    const rows = `select account_id, id, app_slug, status, null::bigint as micros from jobs
+      where ${condition} and id < $before::uuid order by id desc`
+    const text = windowed(rows, 'id desc', 'id', most)
+    return statement<Window & { before: string }, Found>(`all_jobs_${name}_${most}`, text)
+  })
+
+const byExpiry = (name: string, condition: string) =>
+  WINDOWS.map((most) => {
+    const order = 'expires_at, account_id, id'
+    const rows = `select account_id, id, app_slug, status, expires_at, (extract(epoch from expires_at) * 1000000)::bigint as micros
+      from jobs where status = 'started' and actual_cost = 0 and ${condition}
+        and (expires_at, account_id, id) > (to_timestamp(0) + $micros::bigint * interval '1 microsecond', $account_id::uuid, $id::uuid)
+      order by ${order}`
+    const text = windowed(rows, order, 'expires_at desc, account_id desc, id desc', most)
+    return statement<Window & Expiry, Found>(`all_jobs_${name}_${most}`, text)
+  })
 
 const readers = {
-  newest: byId('newest', 'true', FULL_PAGE),
-  matching: byId('matching', 'true', MOST_READ),
-  failed: byId('failed', `status = 'failed'`, MOST_READ),
+  all: byId('all', 'true'),
+  failed: byId('failed', `status = 'failed'`),
   started: byExpiry('started', 'true'),
   overdue: byExpiry('overdue', 'expires_at <= now()'),
 }
 
+/** Reads a window, and a larger one where too few of its rows match and there are more. */
+async function readFrom<Place>(reader: Reader<Place>, db: Db, query: Window & Place): Promise<Found[]> {
+  let found: Found[] = []
+  for (const read of reader) {
+    found = await read(db, query)
+    if (found.length > query.count || !found.some(({ is_end }) => is_end)) break
+  }
+  return found
+}
+
 /** For tests that EXPLAIN the statements. */
-export const JOB_READS = Object.values(readers)
+export const JOB_READS = Object.values(readers).flat()
 
 /** Where a list goes on: an id; for holds before it the time of their expiry, in microseconds, and their account. */
 export const JOBS_CURSOR =
@@ -115,8 +126,8 @@ export async function listAllJobs(
   const asked = { app: app ?? null, status: status ?? null, count: limit + 1 }
   const after = { micros: micros ?? FIRST_MICROS, account_id: holder ?? NIL_ID, id: id ?? NIL_ID }
   const found = isHolds
-    ? await readers[overdue ? 'overdue' : 'started'](db, { ...asked, ...after })
-    : await readers[readerOf(app, status)](db, { ...asked, before: id ?? LAST_ID })
+    ? await readFrom<Expiry>(readers[overdue ? 'overdue' : 'started'], db, { ...asked, ...after })
+    : await readFrom(readers[status === 'failed' ? 'failed' : 'all'], db, { ...asked, before: id ?? LAST_ID })
   const matching = found.filter(({ is_end }) => !is_end).toSorted(isHolds ? earlierFirst : newerFirst)
   const page = matching.slice(0, limit)
   const jobs = await readAll(db, page)
@@ -127,9 +138,6 @@ export async function listAllJobs(
 
 /** Before every expiry. */
 const FIRST_MICROS = '-99999999999999999'
-
-const readerOf = (app: string | undefined, status: JobStatus | undefined) =>
-  status === 'failed' ? 'failed' : app === undefined && status === undefined ? 'newest' : 'matching'
 
 const newerFirst = (a: Place, b: Place) => (a.id < b.id ? 1 : -1)
 const earlierFirst = (a: Place, b: Place) =>

@@ -2,10 +2,10 @@ import type { Static } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import { type Selectable, sql } from 'kysely'
 import { mintSettleKey, OVERLAP_MINUTES } from '../access/settle-keys.ts'
-import { noteAdditions } from '../accounts/late-additions.ts'
+import { noteAdditions, undoLateAdditions } from '../accounts/late-additions.ts'
 import { isOrigin } from '../addresses.ts'
 import type { Db, Tables } from '../db/tables.ts'
-import { badField } from '../http/catalogue.ts'
+import { accountClosed, badField } from '../http/catalogue.ts'
 import { canonicalResource } from '../oauth/clients.ts'
 import { isRedirectUri } from '../oauth/redirect-uris.ts'
 import type { MaxOverage } from '../schemas/admin.ts'
@@ -53,7 +53,7 @@ export interface AppChanges {
 /**
  * Registers an app, or changes it.
  * @returns the app, with a new settle key where one was made
- * @throws {ApiError} 400 for origins, redirect URIs and resources that are none, and for resources of another app
+ * @throws {ApiError} 400 for origins, redirect URIs and resources that are none, and for resources of another app; 403 account_closed
  */
 export async function setApp({ db, config, origins }: Service, actor: Actor, slug: string, changes: AppChanges) {
   checkAddresses(changes)
@@ -95,6 +95,16 @@ export async function setApp({ db, config, origins }: Service, actor: Actor, slu
       await recordAction(trx, actor, { action: 'setApp', target: `app ${slug}`, ...states })
     return after
   })
+  const administrator = await db
+    .selectFrom('accounts')
+    .select('closed_at')
+    .where('id', '=', actor.id)
+    .executeTakeFirst()
+  // The administrator may have been banned meanwhile, before there was anything to take back.
+  if (administrator?.closed_at) {
+    await undoLateAdditions(db, actor, new Date())
+    throw accountClosed()
+  }
   await origins.refresh()
   return { ...appOf(saved), ...(minted && { settle_key: minted.key }) }
 }

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { NIL_ID } from '../accounts/account-id.ts'
-import { isoTime } from '../db/statement.ts'
+import { isoTime, statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
 import { accountNotFound, badField } from '../http/catalogue.ts'
 
@@ -114,24 +114,29 @@ const MOST_ENTRIES = 5_000
 
 /**
  * An index on balances, also a partial one, would end HOT updates of accounts. So candidates come from the append-only entries: an
- * account that is below zero has one with such a balance.
+ * account that is below zero has one with such a balance. The last row is where reading has stopped, if it has.
  */
+const negatives = statement<{ after: string; closed: boolean | null; count: number }, { id: string; is_end: boolean }>(
+  'negative_accounts',
+  `with candidates as materialized (
+    select account_id from ledger_entries where balance_after < 0 and account_id > $after::uuid
+    order by account_id limit ${MOST_ENTRIES})
+  select id, false as is_end from (
+    select id from accounts where id in (select account_id from candidates) and credits < 0
+      and ($closed::bool is null or (closed_at is not null) = $closed::bool)
+    order by id limit $count::int) as found
+  union all
+  select account_id, true from (select account_id from candidates order by account_id desc limit 1) as last
+  where (select count(*) from candidates) = ${MOST_ENTRIES}`,
+)
+
+/** For tests that EXPLAIN the statement. */
+export const ACCOUNT_READS = [negatives]
+
 async function listNegative(db: Db, closed: boolean | undefined, after: string | undefined, limit = 50) {
-  const { rows: entries } = await sql<{ account_id: string }>`
-    select account_id from ledger_entries where balance_after < 0 and account_id > ${after ?? NIL_ID}::uuid
-    order by account_id limit ${sql.lit(MOST_ENTRIES)}`.execute(db)
-  const candidates = [...new Set(entries.map(({ account_id }) => account_id))]
-  const rows = candidates.length
-    ? await accounts(db)
-        .where('id', 'in', candidates)
-        .where('credits', '<', 0)
-        .$if(closed !== undefined, (all) => all.where('closed_at', closed ? 'is not' : 'is', null))
-        .orderBy('id')
-        .limit(limit + 1)
-        .execute()
-    : []
-  const found = rows.slice(0, limit)
-  // Beyond the last candidate nothing has been read yet.
-  const unread = entries.length === MOST_ENTRIES ? (candidates.at(-1) ?? null) : null
-  return { accounts: found, next_cursor: rows.length > limit ? (found.at(-1)?.id ?? null) : unread }
+  const rows = await negatives(db, { after: after ?? NIL_ID, closed: closed ?? null, count: limit + 1 })
+  const ids = rows.flatMap(({ id, is_end }) => (is_end ? [] : [id])).toSorted()
+  const found = await readAccounts(db, ids.slice(0, limit))
+  const unread = rows.find(({ is_end }) => is_end)?.id ?? null
+  return { accounts: found, next_cursor: ids.length > limit ? (ids[limit - 1] ?? null) : unread }
 }

@@ -1,6 +1,6 @@
 import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
-import { countNegative, countOverdue } from '../observe/database-gauges.ts'
+import { countOverdue } from '../observe/database-gauges.ts'
 import { readWebhooks } from '../observe/webhook-gauges.ts'
 import { readTotals } from './totals.ts'
 import { readLastCheck } from './verification.ts'
@@ -22,19 +22,17 @@ const LATE_SECONDS = 300
  * `gathered_at`; the rest is of now.
  */
 export async function readOverview(db: Db) {
-  const [{ totals, gathered_at, days }, [negative], [overdue], webhooks, purchases, last] = await Promise.all([
+  const [{ totals, gathered_at, days }, [overdue], webhooks, purchases, last] = await Promise.all([
     readTotals(db),
-    countNegative(db, {}),
     countOverdue(db, {}),
     readWebhooks(db),
     bought(db, {}),
     readLastCheck(db),
   ])
-  const { accounts, closed_accounts, credits, held } = totals
+  const { accounts, closed_accounts, negative_accounts, credits, held } = totals
   const waits = webhooks.endpoints.map(({ oldest = 0 }) => oldest)
   return {
-    ...{ gathered_at, accounts, closed_accounts, credits, held },
-    negative_accounts: Number(negative?.count ?? 0),
+    ...{ gathered_at, accounts, closed_accounts, negative_accounts, credits, held },
     overdue_holds: Number(overdue?.count ?? 0),
     overdue_seconds: Math.round(Number(overdue?.oldest ?? 0)),
     webhooks: {

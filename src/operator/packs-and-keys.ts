@@ -1,19 +1,14 @@
-import type { Insertable } from 'kysely'
 import { v7 as uuidv7 } from 'uuid'
 import { mintServiceKey } from '../access/service-keys.ts'
-import type { Db, Tables } from '../db/tables.ts'
+import type { Db } from '../db/tables.ts'
 import { packNotFound, serviceKeyNotFound } from '../http/catalogue.ts'
+import type { Pack } from '../payments/types.ts'
 import { type Actor, differing, recordAction } from './actions.ts'
 
 /** What an operator sells, and the keys of an operator's own servers. */
 
 /** Sells a pack, or changes it. The caller has compared its price with the payment provider's. */
-export async function setPack(
-  db: Db,
-  actor: Actor,
-  slug: string,
-  terms: Omit<Insertable<Tables['packs']>, 'slug' | 'created_at' | 'updated_at'>,
-) {
+export async function setPack(db: Db, actor: Actor, slug: string, terms: Omit<Pack, 'slug'>) {
   const values = { ...terms, updated_at: new Date() }
   return db.transaction().execute(async (trx) => {
     const before = await packs(trx).where('slug', '=', slug).forUpdate().executeTakeFirst()

@@ -30,11 +30,16 @@ const byLastFour = statement<{ last_four: string }, Named>(
   `select account_id from tokens where last_four = $last_four group by account_id limit ${MOST_FOUND}`,
 )
 
-// What the payment provider calls a payment stands behind its name in our references.
-const byReference = statement<{ references: string[] }, Named>(
+// What the payment provider calls a payment stands behind its name in our references. A range of one value and an order keep the planner
+// on the index: for an equality it may think that every second entry matches, and look for fifty by reading the table.
+const OURS = ['', 'stripe:', 'local:']
+const byReference = statement<{ reference: string }, Named>(
   'search_references',
-  `select account_id from ledger_entries
-  where reference = any($references::text[]) and reference is not null and kind <> 'starter_grant' limit ${MOST_FOUND}`,
+  OURS.map(
+    (prefix) => `(select account_id from ledger_entries
+      where reference between '${prefix}' || $reference::text and '${prefix}' || $reference::text and kind <> 'starter_grant'
+      order by reference limit ${MOST_FOUND})`,
+  ).join(' union all '),
 )
 
 const byPayment = statement<{ id: string }, Named>(
@@ -58,7 +63,7 @@ export async function searchAccounts(
 ): Promise<(AccountRow & { found_by: FoundBy })[]> {
   const text = given.trim()
   const lookups: [FoundBy, Promise<Named[]>][] = [
-    ['reference', byReference(db, { references: [text, `stripe:${text}`, `local:${text}`] })],
+    ['reference', byReference(db, { reference: text })],
     ['purchase_id', byPayment(db, { id: text })],
   ]
   if (UUID.test(text)) {

@@ -45,6 +45,8 @@ export interface Totals {
   closed_accounts: number
   credits: number
   held: number
+  /** Open accounts below zero */
+  negative_accounts: number
   /** How long it took, in ms */
   took: number
 }
@@ -57,7 +59,8 @@ const safe = (sum: string) => `least(coalesce(${sum}, 0), ${Number.MAX_SAFE_INTE
 
 const sumAccounts = statement<None, Omit<Totals, 'took'>>(
   'sum_accounts',
-  `select count(*) as accounts, count(closed_at) as closed_accounts, ${safe('sum(credits)')} as credits, ${safe('sum(held)')} as held
+  `select count(*) as accounts, count(closed_at) as closed_accounts, ${safe('sum(credits)')} as credits, ${safe('sum(held)')} as held,
+    count(*) filter (where credits < 0 and closed_at is null) as negative_accounts
   from accounts`,
 )
 

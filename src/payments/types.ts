@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { Db } from '../db/tables.ts'
+import type { Selectable } from 'kysely'
+import type { Db, Tables } from '../db/tables.ts'
 import type { Ledger } from '../ledger/operations.ts'
 import type { Payment, PurchaseStatus } from '../ledger/reconcile.ts'
 
@@ -12,14 +13,8 @@ export interface Payments {
   publicUrl: string
 }
 
-export interface Pack {
-  slug: string
-  name: string
-  credits: number
-  price: number
-  currency: string
-  stripe_price_id: string | null
-}
+/** What a pack is sold for. */
+export type Pack = Omit<Selectable<Tables['packs']>, 'created_at' | 'updated_at'>
 
 /** A purchase, as the provider is asked about it. */
 export interface Bought {

@@ -1,6 +1,7 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
+import { tokensWithBudgets } from '../access/made-tokens.ts'
 import { requireAdminOrKey } from '../access/service-keys.ts'
-import { listTokens, MAX_TOKENS } from '../access/tokens.ts'
+import { MAX_TOKENS } from '../access/tokens.ts'
 import { accountIdOf, CLERK_USER_ID } from '../accounts/account-id.ts'
 import { findAccount } from '../accounts/find.ts'
 import { accountNotFound, badField, tooManyAtOnce } from '../http/catalogue.ts'
@@ -191,7 +192,7 @@ export const adminAccountRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { limit = MAX_TOKENS, cursor } = request.query
       const { id } = await readAccount(app.db, request.params.id)
-      const rows = await listTokens(app.db, id, { limit: limit + 1, before: cursor })
+      const rows = await tokensWithBudgets(app.db, id, { limit: limit + 1, before: cursor })
       const tokens = rows.slice(0, limit).map((token) => ({ ...token, current: false }))
       return { tokens, next_cursor: rows.length > limit ? (tokens.at(-1)?.id ?? null) : null }
     },

@@ -1,7 +1,5 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
-import { callerOf, refuseClosed } from '../access/caller.ts'
 import { requireAdminOrKey } from '../access/service-keys.ts'
-import { undoLateAdditions } from '../accounts/late-additions.ts'
 import { tooManyAtOnce } from '../http/catalogue.ts'
 import { jsonBytes, readPage } from '../http/pages.ts'
 import { administrator, jsonBody, refusals } from '../http/refusals.ts'
@@ -97,11 +95,6 @@ export const adminAppRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request, reply) => {
       const saved = await setApp(app, actorOf(request), request.params.slug, request.body)
-      // The account may have been closed meanwhile, before there was anything to take back.
-      await refuseClosed(request, callerOf(request)).catch(async (error) => {
-        await undoLateAdditions(app.db, callerOf(request), new Date())
-        throw error
-      })
       if (saved.settle_key !== undefined) reply.header('cache-control', 'no-store')
       return { app: saved }
     },

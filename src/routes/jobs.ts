@@ -154,7 +154,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
             },
             {
               description:
-                'A page of jobs, newest first. It ends at 1 MiB; with `token`, also after some 500 jobs that others made',
+                'A page of jobs, newest first. It ends at 1 MiB; with `token`, also after some 400 jobs that others made',
               examples: [{ jobs: Job.examples, next_cursor: null }],
             },
           ),

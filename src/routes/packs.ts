@@ -6,18 +6,11 @@ import { actorOf } from '../operator/actions.ts'
 import { removePack, setPack } from '../operator/packs-and-keys.ts'
 import { moneyText } from '../payments/money.ts'
 import { checkPrice, listPacks } from '../payments/packs.ts'
+import type { Pack as Terms } from '../payments/types.ts'
 import { PACK_BODY, Pack } from '../schemas/payments.ts'
 import { ref, Slug } from '../schemas/primitives.ts'
 
-interface PackRow {
-  slug: string
-  name: string
-  credits: number
-  price: number
-  currency: string
-}
-
-const answer = ({ slug, name, credits, price, currency }: PackRow) => ({
+const answer = ({ slug, name, credits, price, currency }: Omit<Terms, 'stripe_price_id'>) => ({
   ...{ slug, name, credits, price, currency },
   price_text: moneyText(price, currency),
 })

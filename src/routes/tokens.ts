@@ -1,10 +1,20 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
-import { callerOf, requireAccount, requireCaller } from '../access/caller.ts'
-import { listTokens, MAX_TOKENS, revokeToken } from '../access/tokens.ts'
-import { tokenNotFound, tooManyAtOnce } from '../http/catalogue.ts'
-import { refusals, signedIn } from '../http/refusals.ts'
+import { type Caller, callerOf, requireAccount, requireCaller, requirePersonOrPat } from '../access/caller.ts'
+import { changeToken, makeToken, tokensWithBudgets } from '../access/made-tokens.ts'
+import { MAX_TOKENS, revokeToken } from '../access/tokens.ts'
+import { cleanName } from '../device/approval.ts'
+import {
+  badField,
+  limitsTooWide,
+  ownPagesOnly,
+  sessionRequired,
+  tokenNotFound,
+  tooManyAtOnce,
+  tooManyTokens,
+} from '../http/catalogue.ts'
+import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
 import { NextCursor, PageLimit, Uuid } from '../schemas/primitives.ts'
-import { Token } from '../schemas/tokens.ts'
+import { askedLimits, NAME, Scopes, Token } from '../schemas/tokens.ts'
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
@@ -35,11 +45,102 @@ export const tokenRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { id: account_id, token_id } = callerOf(request)
       const { limit = MAX_TOKENS, cursor } = request.query
-      const rows = await listTokens(app.db, account_id, { limit: limit + 1, before: cursor })
+      const rows = await tokensWithBudgets(app.db, account_id, { limit: limit + 1, before: cursor })
       const tokens = rows.slice(0, limit).map((token) => ({ ...token, current: token.id === token_id }))
       return { tokens, next_cursor: rows.length > limit ? (tokens.at(-1)?.id ?? null) : null }
     },
   )
+
+  app.post(
+    '/api/tokens',
+    {
+      onRequest: requirePersonOrPat,
+      schema: {
+        tags: ['Auth'],
+        operationId: 'createToken',
+        summary: 'Make a personal access token, such as for a server',
+        description:
+          'For a person on a page of this service, or a personal access token with the scope `account`; tokens of apps make none. The answer has the token, once. What a token makes has no scope, budget or app that it lacks itself, counts against its budget too, expires no later, and is revoked with it.',
+        body: Type.Object(
+          {
+            name: Type.String({ ...NAME, description: 'What it is for, such as the name of the server' }),
+            scopes: Type.Optional(
+              Type.Array(Scopes.items, {
+                minItems: 1,
+                uniqueItems: true,
+                description: 'What it may be used for; default: account',
+              }),
+            ),
+            expires_in_days: Type.Optional(
+              Type.Integer({ minimum: 1, maximum: 365, description: "Default: the operator's setting (90)" }),
+            ),
+            ...askedLimits,
+          },
+          { examples: [{ name: 'Render server', budget: 50, period: 'day', apps: ['video'] }] },
+        ),
+        response: {
+          201: Type.Object(
+            { token: Type.String({ description: 'The token; it is never shown again' }), ...Token.properties },
+            {
+              description: 'Made',
+              examples: [{ token: `focus_pat_${'x'.repeat(49)}`, ...(Token.examples as object[])[0] }],
+            },
+          ),
+          ...refusals(signedIn, jsonBody, sessionRequired, ownPagesOnly, limitsTooWide, tooManyTokens),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { scopes = ['account'], expires_in_days: days = app.config.patTtlDays, ...asked } = request.body
+      const caller = callerOf(request)
+      const made = await makeToken(app, caller, { ...asked, name: nameOf(request.body), scopes, days })
+      return reply
+        .code(201)
+        .header('cache-control', 'no-store')
+        .send({ ...made, ...(await shown(caller, made.id)) })
+    },
+  )
+
+  app.patch(
+    '/api/tokens/:id',
+    {
+      onRequest: requirePersonOrPat,
+      schema: {
+        tags: ['Auth'],
+        operationId: 'changeToken',
+        summary: 'Rename a personal access token, or change what it may spend',
+        description:
+          'What is not given stays; null takes a limit away. What is spent stays too. For those who may make tokens; a token gives no more than it has. A change of a budget holds at once. A first budget holds within 5 seconds on other instances, and counts from then on.',
+        params: Type.Object({ id: Type.String({ description: 'The id of a token, or `current`' }) }),
+        body: Type.Object(
+          { name: Type.Optional(Type.String(NAME)), ...askedLimits },
+          { examples: [{ budget: 100, period: 'week' }] },
+        ),
+        response: {
+          200: Type.Object(
+            { token: Token },
+            { description: 'OK', examples: [{ token: (Token.examples as object[])[0] }] },
+          ),
+          ...refusals(signedIn, jsonBody, sessionRequired, ownPagesOnly, limitsTooWide, tokenNotFound),
+        },
+      },
+    },
+    async (request) => {
+      const caller = callerOf(request)
+      const id = isCurrent(request.params) ? caller.token_id : request.params.id
+      if (!id || !UUID.test(id)) throw tokenNotFound()
+      const name = request.body.name === undefined ? undefined : nameOf({ name: request.body.name })
+      await changeToken(app, caller, id.toLowerCase(), { ...request.body, name })
+      return { token: await shown(caller, id.toLowerCase()) }
+    },
+  )
+
+  /** A token as it is listed. */
+  async function shown({ id: account_id, token_id }: Caller, id: string) {
+    const [token] = await tokensWithBudgets(app.db, account_id, { limit: 1, id })
+    if (!token) throw tokenNotFound()
+    return { ...token, current: id === token_id }
+  }
 
   app.delete(
     '/api/tokens/:id',
@@ -53,7 +154,7 @@ export const tokenRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'revokeToken',
         summary: 'Revoke one of your personal access tokens; `current` is the token of this request',
         description:
-          'The token stops working at once on the instance that answers, and within 5 seconds on the others. A token of any scope may revoke itself.',
+          'The token and those that it made stop working at once on the instance that answers, and within 5 seconds on the others. A token of any scope may revoke itself.',
         params: Type.Object({ id: Type.String({ description: 'The id of a token, or `current`' }) }),
         response: {
           204: Type.Null({ description: 'Revoked, now or before' }),
@@ -69,6 +170,13 @@ export const tokenRoutes: FastifyPluginAsyncTypebox = async (app) => {
       return reply.code(204).send(null)
     },
   )
+}
+
+/** @throws {ApiError} 400 where nothing of the name can be shown */
+function nameOf({ name }: { name: string }): string {
+  const clean = cleanName(name)
+  if (!clean) throw badField('name', 'must have something to read')
+  return clean
 }
 
 const isCurrent = (params: unknown): boolean => (params as { id?: string }).id === 'current'

@@ -89,13 +89,13 @@ export const Overview = Type.Object(
   {
     gathered_at: Type.Unsafe<string>({
       ...Timestamp,
-      description: 'Of `accounts`, `closed_accounts`, `credits`, `held` and today; the rest is of now',
+      description: 'Of the sums over accounts, and of today; what needs attention is of now',
     }),
     accounts: Count(),
     closed_accounts: Count(),
     credits: SignedCredits({ description: 'Spendable credits of all accounts' }),
     held: Credits({ description: 'What jobs in progress hold' }),
-    negative_accounts: Count('Open accounts below zero; counted up to 100,000'),
+    negative_accounts: Count('Open accounts below zero'),
     overdue_holds: Count('Jobs in progress past their time; counted up to 100,000'),
     overdue_seconds: Count('How long the most overdue of them is past its time'),
     webhooks: Type.Object({

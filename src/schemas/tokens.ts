@@ -1,12 +1,61 @@
 import { Type } from '@sinclair/typebox'
-import { EXAMPLE_ID, EXAMPLE_TIME, Id, NullableTimestamp, nullable, oneOf, Timestamp } from './primitives.ts'
+import { PERIODS } from '../ledger/budgets.ts'
+import {
+  Credits,
+  EXAMPLE_ID,
+  EXAMPLE_TIME,
+  Id,
+  NullableTimestamp,
+  nullable,
+  oneOf,
+  Slug,
+  Timestamp,
+} from './primitives.ts'
 
 export const Scopes = Type.Array(oneOf(['account', 'oauth', 'admin'] as const))
+
+/** What may be spent, as it is asked for; null takes a limit away. */
+export const askedLimits = {
+  budget: Type.Optional(
+    nullable(
+      Credits({ description: 'Credits that it may spend, jobs under way included; null: as many as there are' }),
+    ),
+  ),
+  period: Type.Optional(
+    nullable(
+      oneOf(PERIODS, { description: 'When the budget begins anew, in UTC; weeks begin on Monday. null: never' }),
+    ),
+  ),
+  apps: Type.Optional(
+    nullable(
+      Type.Array(Slug, { minItems: 1, maxItems: 50, description: 'The apps that it may spend at; null: all of them' }),
+    ),
+  ),
+}
+
+/** What may be spent, and what is. */
+export const budgetFields = {
+  budget: nullable(Credits({ description: 'Credits that it may spend; null: as many as there are' })),
+  period: nullable(oneOf(PERIODS, { description: 'When the budget begins anew; null: never' })),
+  apps: nullable(Type.Array(Type.String(), { description: 'The apps that it may spend at; null: all of them' })),
+  spent: nullable(
+    Credits({
+      description: 'What its jobs hold and cost, since the period began or it was first limited; null: it never was',
+    }),
+  ),
+  left: nullable(Credits({ description: 'What is left of the budget; null: it has none' })),
+  resets_at: Type.Unsafe<Date | null>({
+    ...NullableTimestamp,
+    description: 'When the budget begins anew; null: never',
+  }),
+}
+
+export const NAME = { minLength: 1, maxLength: 100 } as const
 
 export const Token = Type.Object(
   {
     id: Id,
-    name: Type.String({ description: 'The name that the device gave at login' }),
+    name: Type.String({ description: 'The name that it was given, or that the device gave at login' }),
     last_four: Type.String({ description: 'The last four characters of the token, to recognise it by' }),
     scopes: Scopes,
     created_at: Timestamp,
@@ -20,6 +69,10 @@ export const Token = Type.Object(
       }),
     ),
     expires_at: Timestamp,
+    made_by: nullable(
+      Type.String({ format: 'uuid', description: 'The token that made it, which it ends with; null: a person' }),
+    ),
+    ...budgetFields,
     current: Type.Boolean({ description: 'Whether this request was made with the token' }),
   },
   {
@@ -33,6 +86,8 @@ export const Token = Type.Object(
         last_used_at: '2026-11-21T12:30:00.000Z',
         last_used_from: '203.0.113.9',
         expires_at: '2027-02-19T12:00:00.000Z',
+        made_by: null,
+        ...{ budget: 50, period: 'day', apps: ['video'], spent: 12, left: 38, resets_at: '2026-11-22T00:00:00.000Z' },
         current: true,
       },
     ],

@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import t from 'tap'
 import { startClerk } from '../support/clerk-stand-in.ts'
 import { deliver, webhookSecret } from '../support/clerk-webhook.ts'
@@ -20,6 +21,8 @@ const ROUTES: Record<
   'POST /account/revoke-app': 'person',
   'POST /oauth/authorize': 'person',
   'POST /account/budget': 'person',
+  'POST /account/tokens/new': 'person',
+  'POST /account/tokens/:id': 'person',
   'POST /grant': 'person',
   'POST /signin': 'signing in or out',
   'POST /signout': 'signing in or out',
@@ -29,6 +32,8 @@ const ROUTES: Record<
   'POST /api/jobs/fail': 'account',
   'POST /api/jobs/:id/heartbeat': 'account',
   'DELETE /api/tokens/:id': 'account',
+  'POST /api/tokens': 'person or PAT',
+  'PATCH /api/tokens/:id': 'person or PAT',
   'DELETE /api/grants/:id': 'account',
   'PATCH /api/grants/:id': 'person or PAT',
   'POST /api/device/start': 'anybody',
@@ -58,6 +63,8 @@ const ROUTES: Record<
   'POST /api/admin/credits': 'admin',
   'POST /api/admin/accounts/revoke-tokens': 'admin',
   'POST /api/admin/accounts/close': 'admin',
+  'DELETE /api/admin/accounts/:id/tokens/:token_id': 'admin',
+  'DELETE /api/admin/accounts/:id/grants/:grant_id': 'admin',
   'POST /api/admin/jobs/:id/end': 'admin',
   'POST /api/admin/accounts/erase': 'admin',
   'POST /api/admin/apps/:slug/webhooks': 'admin',
@@ -292,6 +299,18 @@ t.test("what a banned administrator's last minute added to apps is nobody's", as
   const made = { name: 'late', scopes: ['topup'] }
   const { key } = (await app.inject({ method: 'POST', url: '/api/admin/keys', headers, payload: made })).json()
   t.ok(key)
+  const hooks = async (method: 'POST' | 'PATCH', path: string, payload: object) =>
+    (await app.inject({ method, url: `/api/admin/${path}`, headers, payload })).json().endpoint
+  const hook = { url: `${site('hooks')}/focus`, events: ['job.completed'] }
+  const [before, after, moved] = await Promise.all([1, 2, 3].map(() => hooks('POST', `apps/${slug}/webhooks`, hook)))
+  await sql`alter table admin_actions disable trigger admin_actions_append_only`.execute(db)
+  await db
+    .updateTable('admin_actions')
+    .set({ created_at: earlier('created_at', '3 minutes') })
+    .where('target', 'in', [`webhook ${before.id}`, `webhook ${moved.id}`])
+    .execute()
+  await sql`alter table admin_actions enable trigger admin_actions_append_only`.execute(db)
+  await hooks('PATCH', `webhooks/${moved.id}`, { url: `${site('late')}/focus` })
 
   // The ban was a minute and a half ago: its delivery is late. What came before the JWT could have outlived it stays.
   const timestamp = Date.now() - 90_000
@@ -305,6 +324,20 @@ t.test("what a banned administrator's last minute added to apps is nobody's", as
   t.equal(kept.redirect_uris.length, 1)
   const keys = db.selectFrom('service_keys').select('revoked_at').where('created_by', '=', root.sub)
   t.match(await keys.execute(), [{ revoked_at: Date }], 'nor is a service key')
+  const left = await db
+    .selectFrom('webhook_endpoints')
+    .select(['id', 'paused_at'])
+    .where('app_slug', '=', slug)
+    .execute()
+  t.match(
+    new Map(left.map(({ id, paused_at }) => [id, paused_at])),
+    new Map([
+      [before.id, null],
+      [moved.id, Date],
+    ]),
+    'nor an endpoint, and one that was pointed elsewhere is paused',
+  )
+  t.notOk(left.some(({ id }) => id === after.id))
   t.equal(await put(root, [site('late')], [], slug), 403)
 })
 

@@ -155,6 +155,13 @@ t.test('people see their own live tokens and revoke them; strangers cannot', asy
     'last_used_at',
     'last_used_from',
     'expires_at',
+    'made_by',
+    'budget',
+    'period',
+    'apps',
+    'spent',
+    'left',
+    'resets_at',
     'current',
   ])
   t.match(await whose(old, app), { error: 'token_expired' })

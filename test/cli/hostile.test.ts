@@ -3,6 +3,7 @@ import { run } from '../../cli/src/command-line.ts'
 import * as admin from '../../cli/src/commands/admin.ts'
 import * as grants from '../../cli/src/commands/grants.ts'
 import * as jobs from '../../cli/src/commands/jobs.ts'
+import * as operator from '../../cli/src/commands/operator.ts'
 import * as session from '../../cli/src/commands/session.ts'
 import * as tokens from '../../cli/src/commands/tokens.ts'
 import { usage } from '../../cli/src/commands/usage.ts'
@@ -60,7 +61,19 @@ const COMMANDS: [name: string, command: Command, options?: object, ...args: unkn
   ['admin apps list', admin.listApps],
   ['admin apps set', admin.setApp, { starterCredits: 1 }, 'video'],
   ['admin grant', admin.credits('admin_grant'), { reference: 'x', reason: 'y' }, 'user_x', 1],
-  ['admin account', admin.account, {}, 'user_x'],
+  ['admin overview', operator.overview],
+  ['admin accounts', operator.accounts],
+  ['admin account', operator.account, {}, ID],
+  ['admin entries', operator.entries, {}, ID],
+  ['admin tokens', operator.tokens, {}, ID],
+  ['admin grants', operator.grants, {}, ID],
+  ['admin purchases', operator.purchases, {}, ID],
+  ['admin jobs', operator.jobs],
+  ['admin job', operator.job, {}, ID],
+  ['admin end', operator.end, { reason: 'x', refund: true }, ID],
+  ['admin close', operator.close, { reason: 'x' }, 'user_x'],
+  ['admin erase', operator.erase, { reason: 'x', yes: true }, 'user_x'],
+  ['admin audit', operator.audit],
   ['admin revoke-tokens', admin.revokeTokens, {}, 'user_x'],
   ['admin verify', admin.verify],
   ['admin webhooks list', webhooks.list, {}, 'video'],

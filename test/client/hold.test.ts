@@ -98,6 +98,9 @@ t.test('a hold that was made before is taken over, and only while it lives', asy
   const other = await focus.createJob({ app: 'clips', action: 'render', cost_estimate: 4 })
   await focus.withHold({ jobId: other.job_id, accountId }, () => {})
   t.same(await person.balance(), { credits: 100 - 2 - 4, held: 0 }, 'what was reserved, where it says nothing')
+  const last = await focus.createJob({ app: 'clips', action: 'render', cost_estimate: 4 })
+  await focus.withHold({ jobId: last.job_id, accountId, maxCost: 3 }, () => {})
+  t.same(await person.balance(), { credits: 94 - 3, held: 0 }, 'but no more than maxCost')
 })
 
 t.test('lost answers change nothing', async (t) => {

@@ -115,6 +115,45 @@ t.test('a token is asked for when it is needed: once for all, before its end, an
   }
 })
 
+t.test('what a client has given up is not sent later, and a token that never came is asked for again', async (t) => {
+  const sent: RequestInit[] = []
+  const fetch = async (_url: unknown, init: RequestInit = {}) => {
+    sent.push(init)
+    return Response.json({})
+  }
+  let give = (_token: string): void => {}
+  let asked = 0
+  const getToken = () => {
+    asked++
+    return new Promise<string>((resolve) => {
+      give = resolve
+    })
+  }
+  const { createFocus } = await clientIn({ speed: 1_000 })
+  const focus = createFocus({ url: 'https://account.example.com', fetch, getToken, timeout: 20_000, retryFor: 0 })
+  t.equal((await errorOf(focus.createPurchase({ pack: 'a' }))).code, 'timeout')
+  give('late')
+  await new Promise(setImmediate)
+  t.equal(sent.length, 0)
+  await errorOf(focus.getWallet())
+  const run = focus.getWallet()
+  give('now')
+  await run
+  t.ok(asked >= 2, `asked ${asked} times`)
+  t.notOk('credentials' in (sent[0] ?? {}), 'workers know no credentials')
+})
+
+t.test('somebody who signs out between two tries is not taken along', async (t) => {
+  const seen: (string | null)[] = []
+  const fetch = async (_url: unknown, init: RequestInit = {}) => {
+    seen.push(new Headers(init.headers).get('authorization'))
+    return seen.length === 1 ? Response.json({ error: 'token_expired' }, { status: 401 }) : Response.json({})
+  }
+  const tokens = ['a', null]
+  await createFocus({ url: 'https://account.example.com', fetch, getToken: () => tokens.shift() }).getWallet()
+  t.strictSame(seen, ['Bearer a', null])
+})
+
 t.test('secrets are refused in a browser', async (t) => {
   const { createFocus } = await clientIn({ userAgent: 'Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0' })
   const url = 'https://account.example.com'

@@ -143,6 +143,10 @@ async function prepare(app: App, administrator: Person) {
       const asked = { account_id: administrator.id, client_id: unique('client'), app_slug: slug, resource: null }
       return allow(app, { ...asked, scopes: ['spend'] }, { amount: 5, period: 'day' })
     })
+  const patsOf = async (person: Person) => {
+    await logIn(app, person)
+    return (await person.get('/api/tokens?limit=1')).json().tokens.map(({ id }: { id: string }) => id)
+  }
   await logIn(app, administrator)
   const { tokens } = (await administrator.get('/api/tokens')).json()
   const [running, waiting, kept] = await Promise.all([jobs(), logins(), endpoints()])
@@ -167,6 +171,8 @@ async function prepare(app: App, administrator: Person) {
       refundJob: { id: await ended(), account_id: [administrator.id], amount: [1], part: [1, 2] },
       changeGrant: { id: await grants() },
       revokeGrant: { id: await grants() },
+      revokeTokenOfAccount: { id: [administrator.id], token_id: await patsOf(administrator) },
+      revokeGrantOfAccount: { id: [administrator.id], grant_id: await grants() },
       revokeToken: { id: tokens.map(({ id }: { id: string }) => id) },
       pollDeviceLogin: { device_code: waiting.map(({ device_code }) => device_code) },
       pollDeviceLoginByQuery: { device_code: (await logins()).map(({ device_code }) => device_code) },

@@ -80,7 +80,7 @@ t.test('a known path answers other methods with 405, and says which it takes', a
   for (const [method, url, allow] of [
     ['POST', '/api/wallet?app=video', 'GET, HEAD'],
     ['PUT', '/api/jobs', 'GET, HEAD, POST'],
-    ['POST', '/api/tokens/x', 'DELETE'],
+    ['POST', '/api/tokens/x', 'DELETE, PATCH'],
   ] as const) {
     const { headers, body } = await app.inject({ method, url })
     t.equal(headers.allow, allow, url)

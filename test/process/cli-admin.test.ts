@@ -131,5 +131,42 @@ t.test('an administrator registers apps, moves credits and checks the ledger', a
   t.equal(broken.code, 1)
   t.match(broken.stdout, /^CHECK +VIOLATIONS\ncredits equal the sum of the entries +1$/m)
   t.match(broken.stdout, admin.id, 'and names the culprit')
+  t.match(broken.stdout, /^The account shows and spends another balance .+\nWhat to do: /m)
   t.match(broken.stderr, /^Error: The ledger is broken: \d+ of \d+ checks failed$/m)
+})
+
+t.test('an administrator helps somebody by the command line alone', async (t) => {
+  const { done, focus, json, person: admin } = await signedIn(t, service, 'account admin')
+  const ada = await service.person()
+  await done('admin', 'grant', ada.clerkId, '9', '--reference', unique('gift'), '--reason', 'a gift')
+  const stuck = (await ada.reserve(4)).json().job_id
+  t.match(
+    await done('admin', 'accounts', '--search', ada.email),
+    new RegExp(`^${ada.id} +user_\\S+ +25 +4 .* email$`, 'm'),
+  )
+  t.match(await done('admin', 'accounts', '--search', stuck), ada.id)
+  t.match(await done('admin', 'account', ada.id), /^Credits +25$/m)
+  t.match(await done('admin', 'entries', ada.clerkId), /admin_grant +9 +9 +a gift$/m)
+  const page = await focus(['admin', 'entries', ada.clerkId, '--limit', '1'])
+  t.match(page.stderr, /^More: .* admin entries user_\S+ --limit 1 --cursor 3$/m)
+  t.match(await done('admin', 'jobs', '--account', ada.clerkId, '--status', 'started'), stuck)
+  t.match(await done('admin', 'end', stuck, '--reason', 'the worker is gone'), /failed \(ended_by_operator\)/)
+  t.match(await done('admin', 'job', stuck), /^Account +[0-9a-f-]{36}$/m)
+  for (const list of ['tokens', 'grants', 'purchases'])
+    t.match(await focus(['admin', list, ada.clerkId]), { code: 0, stdout: '', stderr: /^No / }, list)
+  const unsure = await focus(['admin', 'erase', ada.clerkId, '--reason', 'on request'])
+  t.match([unsure.code, unsure.stderr], [2, /cannot be undone/])
+  await done('admin', 'close', ada.clerkId, '--reason', 'on request')
+  t.match(await json('admin', 'erase', ada.clerkId, '--reason', 'on request', '--yes'), {
+    account: { clerk_id: 'erased' },
+  })
+  const { actions } = await json('admin', 'audit', '--account', ada.id)
+  t.strictSame(
+    actions.map(({ action, via }: { action: string; via: string }) => `${action} by ${via}`),
+    ['eraseAccount', 'closeAccount', 'endJob', 'adjustCredits'].map((action) => `${action} by cli`),
+  )
+  t.match(await done('admin', 'audit', '--account', ada.id), /endJob +job .* the worker is gone$/m)
+  t.match(await done('admin', 'overview'), /^Ledger checked +/m)
+  t.match(await json('admin', 'jobs', '--overdue'), { jobs: [], next_cursor: null })
+  t.equal((await json('admin', 'audit', '--administrator', admin.id, '--limit', '1')).actions.length, 1)
 })

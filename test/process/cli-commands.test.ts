@@ -187,3 +187,30 @@ t.test('lists go on where they end, and tell how', async (t) => {
   t.match(await done('entries', '--csv', '--limit', '1'), /^seq,created_at,kind,.*\r?\n4,/)
   t.match(await done('tokens', 'list'), /^[0-9a-f-]{36} \* +ada-laptop +account /m)
 })
+
+t.test('a token is made, listed with what is left of its budget, and changed', async (t) => {
+  const { focus, done } = await signedIn(t, service)
+  const made = await focus([
+    ...'tokens create --name ci --budget 50 --period day'.split(' '),
+    '--app',
+    'video',
+    '--app',
+    'clips',
+  ])
+  t.match(made, { code: 0, stdout: /^focus_pat_[0-9A-Za-z]{49}\n$/, stderr: /not shown again.* id is [0-9a-f-]{36}/s })
+  const ci = { FOCUS_TOKEN: made.stdout.trim(), FOCUS_SERVER: url }
+  t.equal((await focus(['whoami'], ci)).code, 0)
+  const refused = await focus('jobs create --app audio --action render --cost 1'.split(' '), ci)
+  t.match(refused, { code: 1, stderr: /may spend at video, clips only/ })
+  const { token, id } = JSON.parse(await done('tokens', 'create', '--name', 'x', '--expires', '2d', '--json'))
+  t.match(token, /^focus_pat_/)
+  t.match(
+    await done('tokens', 'change', id, '--budget', '9', '--app', 'video'),
+    /Budget +0 of 9 credits\n.*Apps +video/s,
+  )
+  t.match(await done('tokens', 'list'), /0 of 50 credits a day/)
+  t.match(JSON.parse(await done('tokens', 'change', id, '--no-app', '--no-budget', '--json')), {
+    token: { budget: null, apps: null },
+  })
+  t.match(await focus(['tokens', 'change', id]), { code: 2, stderr: /Nothing to change/ })
+})

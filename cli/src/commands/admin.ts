@@ -3,8 +3,8 @@ import { EXIT, Failure } from '../failure.ts'
 import type { Focus } from '../focus.ts'
 import { colours, creditsText, line, print, printFields, printJson, printTable, remark } from '../output.ts'
 import { everyPage } from '../pages.ts'
+import { printAccount } from './operator.ts'
 
-type Account = components['schemas']['Account']
 type App = components['schemas']['App']
 
 const allApps = (focus: Focus) =>
@@ -110,17 +110,6 @@ export async function refund(focus: Focus, options: RefundOptions, id: string): 
   remark(
     line`Entry ${answer.entry.seq}: gave back ${creditsText(answer.entry.amount)}, ${answer.refunded} of this job in all.`,
   )
-}
-
-export async function account(focus: Focus, _: object, clerk_id: string): Promise<void> {
-  const answer = await focus.ask((api) => api.GET('/api/admin/accounts', { params: { query: { clerk_id } } }))
-  if (focus.json) return printJson(answer)
-  if (answer.account) printAccount(answer.account)
-  else remark(line`There is no such account.`)
-}
-
-function printAccount({ id, clerk_id, plan, credits, held }: Account): void {
-  printFields({ 'Clerk id': clerk_id, Account: id, Plan: plan, Credits: credits, Held: held })
 }
 
 export async function revokeTokens(focus: Focus, _: object, clerk_id: string): Promise<void> {

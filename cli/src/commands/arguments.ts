@@ -37,6 +37,19 @@ export function uuid(given: string): string {
   return given
 }
 
+/** A number of days, such as `30` or `30d`. */
+export function days(given: string): number {
+  const number = credits(given.replace(/d$/, ''))
+  if (number < 1 || number > 365) throw new InvalidArgumentError('It must be 1 to 365 days.')
+  return number
+}
+
+/** Slugs of apps: the option may stand more than once. */
+export const slugs = (given: string, before: string[] | boolean | undefined): string[] => [
+  ...(Array.isArray(before) ? before : []),
+  slug(given),
+]
+
 /** The slug of an app. */
 export function slug(given: string): string {
   if (!/^[a-z0-9][a-z0-9-]{0,62}$/.test(given)) {

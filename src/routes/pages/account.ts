@@ -1,17 +1,19 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { isAdministrator } from '../../access/caller.ts'
-import { listTokens, MAX_TOKENS, revokeToken } from '../../access/tokens.ts'
+import { tokensWithBudgets } from '../../access/made-tokens.ts'
+import { MAX_TOKENS, revokeToken } from '../../access/tokens.ts'
 import { badField } from '../../http/catalogue.ts'
 import { jobsPage } from '../../ledger/lists.ts'
 import { readWallet } from '../../ledger/read.ts'
 import { listGrants, MAX_GRANTS } from '../../oauth/grants.ts'
 import { Uuid } from '../../schemas/primitives.ts'
+import { shownToken } from './account-tokens.ts'
 import { shownGrant } from './allowed-apps.ts'
 import { balanceChart, readDays } from './balance-chart.ts'
 import { fromOurPages, page, signedIn } from './page.ts'
 import { returnLink } from './return-link.ts'
 import { recentUsage } from './usage.ts'
-import { amountText, creditsText, jobLine, shortText, timeText } from './words.ts'
+import { amountText, creditsText, jobLine } from './words.ts'
 
 const JOBS_ON_A_PAGE = 10
 
@@ -39,7 +41,7 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
         jobsPage(app.db, person.id, {}, { limit: JOBS_ON_A_PAGE }),
         recentUsage(app.db, person.id),
         readDays(app.db, person.id),
-        listTokens(app.db, person.id, { limit: MAX_TOKENS + 1, before: tokens_before }),
+        tokensWithBudgets(app.db, person.id, { limit: MAX_TOKENS + 1, before: tokens_before }),
         listGrants(app.db, person.id, { limit: MAX_GRANTS + 1, before: grants_before }),
       ])
       const { credits = 0, held = 0 } = account ?? {}
@@ -63,15 +65,7 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
         older_grants: grants.length > MAX_GRANTS ? grants[MAX_GRANTS - 1]?.id : undefined,
         // An account may have more since before there was a limit.
         older_tokens: tokens.length > MAX_TOKENS ? tokens[MAX_TOKENS - 1]?.id : undefined,
-        tokens: tokens.slice(0, MAX_TOKENS).map((token) => ({
-          ...token,
-          name: shortText(token.name, 100) ?? 'Unnamed device',
-          until: timeText(token.expires_at),
-          since: timeText(token.created_at),
-          used: token.last_used_at ? timeText(token.last_used_at) : undefined,
-          may_oauth: token.scopes.includes('oauth'),
-          may_admin: token.scopes.includes('admin'),
-        })),
+        tokens: tokens.slice(0, MAX_TOKENS).map(shownToken),
       })
     },
   )

@@ -210,7 +210,10 @@ interface Faults {
   budget: string
 }
 
-/** The budget of a form; notes in `faults` what is wrong with it. A budget that is typed is a second step as well, so who lets a server or somebody unregistered spend must type one. */
+/**
+ * The budget of a form; notes in `faults` what is wrong with it. Typing it is a second step beside the click, so it is required where a
+ * server or an unregistered client could spend.
+ */
 function chosenBudget(form: BudgetFields, wanted: Request, faults: Faults) {
   if (!maySpend(wanted.asked)) return undefined
   try {

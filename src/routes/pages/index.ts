@@ -5,6 +5,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fastifyView from '@fastify/view'
 import { Eta } from 'eta'
 import { accountPages } from './account.ts'
+import { accountTokenPages } from './account-tokens.ts'
 import { allowedAppPages } from './allowed-apps.ts'
 import { buyPages } from './buy.ts'
 import { consentPages } from './consent.ts'
@@ -35,6 +36,7 @@ export const pageRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/', { schema: { hide: true } }, async (_, reply) => reply.redirect('/account', 303))
   await app.register(signinPages)
   await app.register(accountPages)
+  await app.register(accountTokenPages)
   await app.register(allowedAppPages)
   await app.register(buyPages)
   await app.register(creditHistoryPages)
