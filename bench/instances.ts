@@ -21,7 +21,7 @@ export async function measureInstances(world: World, url: string, rounds: number
     const jobs = jobsOf(world.tokens.slice(0, accounts))
     return round(world, servers, { ...jobs, ...(take && { take }), connections: CONNECTIONS, seconds: SECONDS })
   }
-  // Each compiles its own code: a cold instance takes three times the CPU.
+  // Each compiles its own code.
   for (const server of instances)
     await round(world, server, { ...jobsOf(world.tokens), connections: CONNECTIONS, seconds: WARM_SECONDS })
   const many = world.people.length
