@@ -7,6 +7,8 @@ import { type Round, round, type World } from './world.ts'
 const INSTANCES = 4
 const CONNECTIONS = 128
 const SECONDS = 3
+/** JIT warm-up of each instance. */
+const WARM_SECONDS = 12
 /** Accounts that all instances post to, when it is asked whether each gets its share. */
 const SHARED = 16
 
@@ -19,8 +21,9 @@ export async function measureInstances(world: World, url: string, rounds: number
     const jobs = jobsOf(world.tokens.slice(0, accounts))
     return round(world, servers, { ...jobs, ...(take && { take }), connections: CONNECTIONS, seconds: SECONDS })
   }
+  // Each compiles its own code: a cold instance takes three times the CPU.
   for (const server of instances)
-    await round(world, server, { ...jobsOf(world.tokens), connections: CONNECTIONS, seconds: 8 })
+    await round(world, server, { ...jobsOf(world.tokens), connections: CONNECTIONS, seconds: WARM_SECONDS })
   const many = world.people.length
   const results = await interleaved('instances', rounds, {
     'many, one': on([single], many),
@@ -49,15 +52,26 @@ export async function measureInstances(world: World, url: string, rounds: number
     one: 'one account',
     own: `${SHARED} accounts, ${CONNECTIONS / SHARED} connections each`,
   }
+  const times = [speed, (r: Round) => r.p50, (r: Round) => r.p99, (r: Round) => r.max]
+  const columns = [...times, (r: Round) => r.cpu, (r: Round) => r.postgresCpu]
   const rows = [...results.keys()].map((key) => {
     const [accounts, servers] = key.split(', ') as [keyof typeof names, string]
     return [
       `${names[accounts]}: ${servers === 'one' ? 'one instance' : `${INSTANCES} instances`}`,
-      ...[speed, (r: Round) => r.p50, (r: Round) => r.p99, (r: Round) => r.max].map((v) => typical(results, key, v)),
+      ...columns.map((value) => typical(results, key, value)),
       typical(results, key, (r) => share(servers === 'one' ? [1] : perInstance(r.answers))),
     ]
   })
-  const head = ['', 'operations/s', 'p50 ms', 'p99 ms', 'longest ms', 'slowest ÷ fastest instance']
+  const head = [
+    '',
+    'operations/s',
+    'p50 ms',
+    'p99 ms',
+    'longest ms',
+    'CPU µs: Node',
+    'Postgres',
+    'slowest ÷ fastest instance',
+  ]
   return { figures, part: `### Several instances, ${CONNECTIONS} connections in all\n\n${table(head, rows)}` }
 }
 

@@ -34,7 +34,7 @@ const { values } = parseArgs({
   options: {
     more: { type: 'boolean', default: false },
     previous: { type: 'string' },
-    rounds: { type: 'string', default: '5' },
+    rounds: { type: 'string', default: '3' },
     only: { type: 'string' },
   },
 })

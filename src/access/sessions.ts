@@ -165,6 +165,8 @@ export async function closeSession(request: FastifyRequest, reply: FastifyReply)
   const { config, db } = request.server
   const name = sessionCookie(config.publicUrl)
   const secret = request.cookies[name]
+  // Where the look-up for the rate limit found no database, this one is not waited for once more.
+  await findSession(request)
   if (secret) await db.deleteFrom('sessions').where('session_hash', '=', hashOf(secret)).execute()
   reply.clearCookie(name, cookieOptions(config.publicUrl))
 }

@@ -100,12 +100,11 @@ const findPat = gatherRows<FoundToken>(
     t.revoked_at is not null or a.closed_at is not null or (t.authorization_id is not null and ${ENDED}) as revoked,
     coalesce(t.last_used_at <= now() - interval '1 minute', true) as use_unnoted,
     t.authorization_id is not null as oauth, g.resource, g.id as grant_id,
-    coalesce(array_agg(b.id) filter (where b.id is not null), '{}') as budget_ids,
+    array(select b.id from budgets b where b.account_id = a.id and b.id = any(t.makers || t.id || g.id)) as budget_ids,
     exists (select from local_accounts l where l.account_id = t.account_id) as local
   from tokens t join accounts a on a.id = t.account_id
     left join authorizations z on z.id = t.authorization_id left join grants g on g.id = z.grant_id
-    left join budgets b on b.account_id = a.id and b.id = any(t.makers || t.id || g.id)
-  where t.token_hash ${is} group by t.id, a.id, z.id, g.id`,
+  where t.token_hash ${is}`,
 )
 
 // The condition is checked again, so that only one of many concurrent requests writes.

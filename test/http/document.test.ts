@@ -41,6 +41,8 @@ const SEMANTIC: Record<string, string[]> = {
   // Beside an app's key; a period needs a budget.
   createJob: ['account_id', 'grant_id'],
   changeGrant: ['period'],
+  createToken: ['period'],
+  changeToken: ['period'],
   // Either credits or percent: the requests that are drawn do not count properties.
   setApp: ['max_overage'],
   // Without a key, the caller's own.
@@ -173,6 +175,9 @@ async function prepare(app: App, administrator: Person) {
       revokeGrant: { id: await grants() },
       revokeTokenOfAccount: { id: [administrator.id], token_id: await patsOf(administrator) },
       revokeGrantOfAccount: { id: [administrator.id], grant_id: await grants() },
+      changeToken: {
+        id: await few(async () => (await administrator.postFromOurPage('/api/tokens', { name: 'x' })).json().id),
+      },
       revokeToken: { id: tokens.map(({ id }: { id: string }) => id) },
       pollDeviceLogin: { device_code: waiting.map(({ device_code }) => device_code) },
       pollDeviceLoginByQuery: { device_code: (await logins()).map(({ device_code }) => device_code) },

@@ -93,7 +93,10 @@ function unknownTo(schema: Schema, known: Known): fc.Arbitrary<unknown> {
       maxItems = 3,
       items = {},
     } = schema as { minItems?: number; maxItems?: number; items?: Schema }
-    return fc.array(allowed(items, known), { minLength, maxLength: Math.min(maxItems, 3) })
+    const lengths = { minLength, maxLength: Math.min(maxItems, 3) }
+    return schema.uniqueItems
+      ? fc.uniqueArray(allowed(items, known), lengths)
+      : fc.array(allowed(items, known), lengths)
   }
   if (schema.type === 'object' && schema.properties) {
     const { properties, required = [] } = schema
