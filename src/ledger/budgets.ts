@@ -79,8 +79,14 @@ export const isLow = ({ amount, spent }: Budget): boolean => amount !== null && 
 
 type Given<T> = { [Name in keyof T]?: T[Name] | undefined }
 
-/** The budget with other limits. What it has spent stays; where the amount changes, its webhooks are due again. */
-export function withLimits(budget: Budget, { amount, period, apps }: Given<Limits>): Budget {
+/** A microsecond: what is counted from then on leaves out what the same batch did before. */
+const INSTANT = 0.001
+
+/**
+ * The budget with other limits. What it has spent stays, unless its period becomes one that began after it was last counted from: how much
+ * of the sum falls into that is not known, so it counts from now on. Where the amount changes, its webhooks are due again.
+ */
+export function withLimits(budget: Budget, { amount, period, apps }: Given<Limits>, now: number): Budget {
   const changed: Budget = {
     ...budget,
     amount: amount === undefined ? budget.amount : amount,
@@ -88,6 +94,8 @@ export function withLimits(budget: Budget, { amount, period, apps }: Given<Limit
     apps: apps === undefined ? budget.apps : apps,
   }
   if (changed.amount === null) changed.period = null
+  if (changed.period !== budget.period && inPeriod(changed, now) !== changed)
+    return { ...changed, spent: 0, period_start: now + INSTANT, low_told: false, exceeded_told: false }
   if (changed.amount === budget.amount) return changed
   // Who changes it sees what is spent.
   return { ...changed, low_told: isLow(changed), exceeded_told: false }

@@ -21,7 +21,6 @@ import {
   type Adjust,
   type Entry,
   type Job,
-  MAX_CLOSED_HOLDS,
   type Movement,
   type Outcome,
   type Reconcile,
@@ -235,8 +234,11 @@ export async function refund(
 export async function close(ledger: Ledger, account_id: string, clerk_id: string, rows?: Rows): Promise<void> {
   // The first posting closes the account; the others only give back more holds.
   for (let first = true; ; first = false) {
-    const { changed } = done(await ledger.post({ type: 'close', account_id, clerk_id, rows: first ? rows : undefined }))
-    if (changed.length < MAX_CLOSED_HOLDS) return
+    const { repeated } = done(
+      await ledger.post({ type: 'close', account_id, clerk_id, rows: first ? rows : undefined }),
+    )
+    // Until nothing is left. How many holds came back does not say: some of those that were read may have ended in the same batch.
+    if (repeated) return
   }
 }
 

@@ -602,7 +602,7 @@ function settlePurchase(state: State, { purchase_id, version, payment }: Reconci
 function limit(state: State, { id, amount, period, apps }: Limit): Outcome {
   if (state.account.closed) return refused(state, { code: 'account_closed' })
   const known = budgetOf(state, id)
-  const budget = withLimits(known ?? newBudget(id, state.now), { amount, period, apps })
+  const budget = withLimits(known ?? newBudget(id, state.now), { amount, period, apps }, state.now)
   if (!known && budget.amount === null && budget.apps === null) return repeated(state)
   return { ...begin(state), budgets: [budget] }
 }

@@ -8,10 +8,21 @@ import { verify } from '../../src/ledger/verify.ts'
 import { Model } from '../support/model.ts'
 import { earlier, type Person, start, unique } from '../support/start.ts'
 
+type Period = 'day' | 'week' | 'month'
+
 /** One step of a random history. Jobs, keys and references are picked by number, so that a shorter list still makes sense. */
 type Step =
   | { do: 'visit'; app: number }
-  | { do: 'reserve'; app: number; cost: number; key: number | null; ttl: number | null; server: boolean }
+  | {
+      do: 'reserve'
+      app: number
+      cost: number
+      key: number | null
+      ttl: number | null
+      server: boolean
+      by: number | null
+    }
+  | { do: 'limit'; token: number; budget: number | null; period: Period | null; apps: number | null }
   | { do: 'complete'; job: number; cost: number; server: boolean }
   | { do: 'fail'; job: number; refund: boolean; server: boolean }
   | { do: 'heartbeat'; job: number; ttl: number | null; server: boolean }
@@ -19,12 +30,15 @@ type Step =
   | { do: 'pass'; seconds: number }
   | { do: 'refund'; job: number; part: number; amount: number | null }
   | { do: 'sweep' }
+  | { do: 'turn' }
   | { do: 'close' }
 
 /** What the apps grant; those after them are the one with a settle key, and one that nobody registered. */
 const STARTER = [0, 7, 30]
 const KEYED = STARTER.length
 const UNKNOWN = KEYED + 1
+/** In days: after it every period has turned. */
+const LONGEST_PERIOD = 32
 /** How far the cost of a job may pass its estimate, at the last of the apps that grant something. */
 const CAP = 3
 const CAPPED = STARTER.length - 1
@@ -35,12 +49,29 @@ const pick = fc.nat(4)
 const ttl = fc.option(fc.constantFrom(600, 86_400), { freq: 2 })
 const seconds = fc.constantFrom(1_000, 50_000, 400_000)
 const server = fc.boolean()
+/** Who reserves: the person, their token, or a token that it made */
+const by = fc.option(fc.nat(1), { freq: 2 })
 const is = <T extends string>(name: T) => fc.constant(name)
 const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ do: is('visit'), app: fc.nat(UNKNOWN) }),
   {
     weight: 5,
-    arbitrary: fc.record({ do: is('reserve'), app: fc.nat(UNKNOWN), cost: small, key: fc.option(pick), ttl, server }),
+    arbitrary: fc.record({
+      do: is('reserve'),
+      app: fc.nat(UNKNOWN),
+      cost: small,
+      key: fc.option(pick),
+      ttl,
+      server,
+      by,
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      ...{ do: is('limit'), token: fc.nat(1), budget: fc.option(fc.constantFrom(0, 3, 10, 60)) },
+      ...{ period: fc.option(fc.constantFrom<Period>('day', 'week', 'month')), apps: fc.option(fc.nat(UNKNOWN)) },
+    }),
   },
   { weight: 5, arbitrary: fc.record({ do: is('complete'), job: pick, cost: small, server }) },
   { weight: 2, arbitrary: fc.record({ do: is('fail'), job: pick, refund: fc.boolean(), server }) },
@@ -60,6 +91,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   fc.record({ do: is('sweep') }),
+  fc.record({ do: is('turn') }),
 )
 /** Most lives go on; some end early, with some steps to come. */
 const close: fc.Arbitrary<Step> = fc.record({ do: is('close') })
@@ -76,12 +108,18 @@ interface World {
   ada: Person
   admin: Person
   apps: string[]
+  /** The second was made by the first */
+  tokens: { id: string; token: string }[]
   /** The settle key of the app that has one */
   key: string
 }
 
 /** Takes one step over HTTP and in the model, and compares what both say. */
-async function take(step: Step, model: Model, { app, db, ada, admin, apps, key: settleKey }: World): Promise<void> {
+async function take(
+  step: Step,
+  model: Model,
+  { app, db, ada, admin, apps, tokens, key: settleKey }: World,
+): Promise<void> {
   // The latest jobs are picked from: those of long ago would all have ended.
   const job = 'job' in step ? model.jobs.at(-1 - (step.job % Math.max(model.jobs.length, 1))) : undefined
   if ('job' in step && !job) return
@@ -98,6 +136,8 @@ async function take(step: Step, model: Model, { app, db, ada, admin, apps, key: 
       const server = step.server && isKeyed
       const key = step.key === null ? {} : { key: `key ${step.key}` }
       const ttl = step.ttl === null ? {} : { ttl: step.ttl }
+      // Its tokens end with an account, after some seconds.
+      const by = model.closed ? null : step.by
       const before = model.jobs.length
       const reply = await ada.post(
         '/api/jobs',
@@ -107,11 +147,16 @@ async function take(step: Step, model: Model, { app, db, ada, admin, apps, key: 
           cost_estimate: step.cost,
           ...(step.ttl !== null && { ttl_seconds: step.ttl }),
         },
-        { ...(key.key !== undefined && { 'idempotency-key': key.key }), ...(server && header) },
+        {
+          ...(key.key !== undefined && { 'idempotency-key': key.key }),
+          ...(server && header),
+          ...(by !== null && { authorization: `Bearer ${tokens[by]?.token}` }),
+        },
       )
       const expected = model.reserve(step.cost, {
         ...{ app: slug, keyed: isKeyed, server, cap: step.app === CAPPED ? CAP : undefined },
         ...{ ...key, ...ttl },
+        budgets: by === null ? [] : tokens.slice(0, by + 1).flatMap(({ id }) => (model.budgets.has(id) ? id : [])),
       })
       strictEqual(reply.statusCode, expected, reply.body)
       if (reply.statusCode !== 200) return
@@ -141,10 +186,29 @@ async function take(step: Step, model: Model, { app, db, ada, admin, apps, key: 
       const reply = await admin.post('/api/admin/credits', wish)
       return strictEqual(reply.statusCode, model.adjust(amount, reference, allow_negative), reply.body)
     }
+    case 'limit': {
+      if (model.closed) return
+      const { budget, apps: n } = step
+      const period = budget === null ? null : step.period
+      const allowed = n === null ? null : apps.slice(n)
+      const { id = '' } = tokens[step.token] ?? {}
+      const headers = { cookie: ada.cookie, origin: app.config.publicUrl }
+      const payload = { budget, period, apps: allowed }
+      const reply = await app.inject({ method: 'PATCH', url: `/api/tokens/${id}`, headers, payload })
+      const first = !model.budgets.has(id) && budget === null && allowed === null
+      return strictEqual(reply.statusCode, first ? 200 : model.limit(id, { amount: budget, period, apps: allowed }))
+    }
     case 'pass': {
       model.now += step.seconds
       await sql`update jobs set expires_at = ${earlier('expires_at', `${step.seconds} seconds`)}
         where account_id = ${ada.id}`.execute(db)
+      return
+    }
+    case 'turn': {
+      model.turn(LONGEST_PERIOD)
+      const back = (column: string) => earlier(column, `${LONGEST_PERIOD} days`)
+      await sql`update jobs set created_at = ${back('created_at')} where account_id = ${ada.id}`.execute(db)
+      await sql`update budgets set period_start = ${back('period_start')} where account_id = ${ada.id}`.execute(db)
       return
     }
     case 'refund': {
@@ -163,6 +227,12 @@ async function take(step: Step, model: Model, { app, db, ada, admin, apps, key: 
       await closeAccount(db, app.ledger, ada.id, ada.clerkId)
     }
   }
+}
+
+/** A token, made by the person or by another one. */
+async function makeToken(app: World['app'], ada: Person, by?: string): Promise<{ id: string; token: string }> {
+  const headers = by ? { authorization: `Bearer ${by}` } : { cookie: ada.cookie, origin: app.config.publicUrl }
+  return (await app.inject({ method: 'POST', url: '/api/tokens', headers, payload: { name: 'token' } })).json()
 }
 
 async function verified(db: World['db']): Promise<void> {
@@ -192,13 +262,20 @@ t.test('whatever people do, the ledger does what the model says, and every invar
   const property = fc.asyncProperty(lives, async (life) => {
     const [ada, administrator, model] = [await person(), await admin(), new Model()]
     for (const [n, credits] of STARTER.entries()) model.starter.set(apps[n] ?? '', credits)
-    const world = { app, db, ada, admin: administrator, apps, key }
+    const first = await makeToken(app, ada)
+    const tokens = [first, await makeToken(app, ada, first.token)]
+    const world = { app, db, ada, admin: administrator, apps, tokens, key }
     for (const [n, step] of life.entries()) {
       await take(step, model, world)
       steps++
       const { credits, held } = await ada.balance()
       strictEqual(credits, model.credits, `credits after ${JSON.stringify(step)}`)
       strictEqual(held, model.held, `held after ${JSON.stringify(step)}`)
+      if (!model.closed) {
+        const listed = (await ada.get('/api/tokens')).json().tokens as { id: string; spent: number | null }[]
+        for (const { id, spent } of listed)
+          strictEqual(spent, model.budgets.has(id) ? model.spent(id) : null, `spent after ${JSON.stringify(step)}`)
+      }
       // The invariants read every row. A failure that is run again names the step.
       if (n % 10 === 9 || FC_PATH) await verified(db)
     }

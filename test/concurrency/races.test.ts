@@ -1,7 +1,9 @@
 import type { LightMyRequestResponse } from 'fastify'
 import { sql } from 'kysely'
 import t, { type Test } from 'tap'
-import { type App, type Person, personWith, start, unique } from '../support/start.ts'
+import { closeAccount } from '../../src/accounts/close.ts'
+import { limit } from '../../src/ledger/operations.ts'
+import { type App, earlier, type Person, personWith, start, unique } from '../support/start.ts'
 
 const CONNECTIONS = { DATABASE_POOL_SIZE: '10' }
 
@@ -166,4 +168,90 @@ t.test('many jobs of one account are settled in any order without a deadlock', a
   ])
   t.strictSame(tally(replies), { 200: 200 })
   t.strictSame(await ada.balance(), { credits: 500 - 40 - 80 + 20 - 40, held: 80 })
+})
+
+/** A token of somebody, with a budget, made by them or by another token. */
+async function tokenOf(
+  app: App,
+  ada: Person,
+  body: object,
+  by?: string,
+): Promise<{ id: string; authorization: string }> {
+  const headers = by ? { authorization: by } : { cookie: ada.cookie, origin: app.config.publicUrl }
+  const reply = await app.inject({ method: 'POST', url: '/api/tokens', headers, payload: { name: 'a race', ...body } })
+  const { id, token } = reply.json()
+  return { id, authorization: `Bearer ${token}` }
+}
+const spentOf = async (ada: Person, id: string) =>
+  (await ada.get('/api/tokens')).json().tokens.find((token: { id: string }) => token.id === id)?.spent
+
+t.test('of 200 jobs through two tokens on a budget of 50, exactly 50 start', async (t) => {
+  const { ada, app, send } = await twice(t, 1_000)
+  const parent = await tokenOf(app, ada, { budget: 50 })
+  const child = await tokenOf(app, ada, { budget: 50 }, parent.authorization)
+  const replies = await all(200, (turn) => {
+    const { authorization } = turn % 4 < 2 ? parent : child
+    return send(turn, 'POST', '/api/jobs', job(1), { authorization, 'idempotency-key': `turn ${turn}` })
+  })
+  t.strictSame(tally(replies), { 200: 50, 403: 150 })
+  t.equal(await spentOf(ada, parent.id), 50)
+  t.strictSame(await ada.balance(), { credits: 950, held: 50 })
+  const started = replies.filter(({ statusCode }) => statusCode === 200).map((reply) => reply.json().job_id)
+  await all(50, (turn) => send(turn, 'POST', '/api/jobs/complete', { job_id: started[turn], actual_cost: turn % 3 }))
+  t.equal(await spentOf(ada, parent.id), 49, '16 × (0 + 1 + 2) + 0 + 1')
+})
+
+t.test('a budget that begins anew in the middle starts as many again, and no more', async (t) => {
+  const { ada, app, db, send } = await twice(t, 1_000)
+  const { id, authorization } = await tokenOf(app, ada, { budget: 20, period: 'day' })
+  const reserve = (turn: number) =>
+    send(turn, 'POST', '/api/jobs', job(1), { authorization, 'idempotency-key': `turn ${turn}` })
+  t.equal((await reserve(999)).statusCode, 200)
+  const midnight = db.transaction().execute(async (trx) => {
+    await sql`select id from accounts where id = ${ada.id} for no key update`.execute(trx)
+    for (const [table, column] of [
+      ['jobs', 'created_at'],
+      ['budgets', 'period_start'],
+    ] as const)
+      await sql`update ${sql.table(table)} set ${sql.ref(column)} = ${earlier(column, '1 day')}
+        where account_id = ${ada.id}`.execute(trx)
+  })
+  const replies = await all(120, reserve)
+  await midnight
+  const after = await all(40, (turn) => reserve(1_000 + turn))
+  const started = [...replies, ...after].filter(({ statusCode }) => statusCode === 200).length
+  t.ok(started >= 20 && started <= 39, `${started} of 19 and 20`)
+  t.equal(await spentOf(ada, id), 20)
+})
+
+t.test('a budget that is lowered beside reserves and endings stays exact', async (t) => {
+  const { ada, app, send } = await twice(t, 1_000)
+  const { id, authorization } = await tokenOf(app, ada, { budget: 40 })
+  const replies = await Promise.all([
+    ...Array.from({ length: 60 }, (_, turn) =>
+      send(turn, 'POST', '/api/jobs', job(1), { authorization, 'idempotency-key': `turn ${turn}` }),
+    ),
+    limit(app.ledger, ada.id, id, { amount: 5 }),
+  ])
+  const jobs = replies.flatMap((reply) => (reply?.statusCode === 200 ? [reply.json().job_id] : []))
+  t.ok(jobs.length >= 5 && jobs.length <= 40)
+  t.equal(await spentOf(ada, id), jobs.length)
+  await app.inject({ method: 'DELETE', url: '/api/tokens/current', headers: { authorization } })
+  await all(jobs.length, (turn) => send(turn, 'POST', '/api/jobs/complete', { job_id: jobs[turn], actual_cost: 0 }))
+  t.strictSame(await ada.balance(), { credits: 1_000, held: 0 }, 'holds of a revoked token settle')
+})
+
+t.test('closing ends every hold of hundreds, though some end beside it', async (t) => {
+  const { ada, app, db, send } = await twice(t, 1_000)
+  const started = await all(230, (turn) => {
+    return send(turn, 'POST', '/api/jobs', job(1), { 'idempotency-key': `hold ${turn}` })
+  })
+  const ids = started.map((reply) => reply.json().job_id as string).sort()
+  // One batch: of the first 200 holds, which closing reads, one has ended when it is applied.
+  const ending = app.ledger.post({
+    ...{ type: 'fail', account_id: ada.id, job_id: ids[0] ?? '', key_of: null, refund: true, metadata: null },
+  })
+  await Promise.all([ending, closeAccount(db, app.ledger, ada.id, ada.clerkId)])
+  const { held } = await db.selectFrom('accounts').select('held').where('id', '=', ada.id).executeTakeFirstOrThrow()
+  t.equal(held, 0)
 })

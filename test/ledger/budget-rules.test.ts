@@ -192,9 +192,11 @@ t.test('limits change without a word about what is spent', async (t) => {
   const weekly = state(budget({ period: 'week', period_start: at('2026-11-23') }))
   play(weekly, reserve(30), { type: 'limit', id: 'token', period: 'month' })
   t.equal(spent(weekly), 30)
-  play(weekly, { type: 'limit', id: 'token', period: 'day' })
-  play(weekly, reserve(50, { job_id: 'today' }))
-  t.equal(spent(weekly), 50, 'the day has begun since')
+  play(weekly, { at: at('2026-11-26T12:00:00Z') }, reserve(5, { job_id: 'before' }))
+  play(weekly, { type: 'limit', id: 'token', period: 'day' }, complete(1, { job_id: 'before' }))
+  t.equal(spent(weekly), 0, 'a shorter period counts from when it is set')
+  play(weekly, { at: at('2026-11-26T12:00:01Z') }, reserve(50, { job_id: 'today' }))
+  t.equal(spent(weekly), 50)
 })
 
 t.test('low and exceeded are told once a period', async (t) => {

@@ -18,6 +18,33 @@ export interface ModelJob {
   refunds: Map<number, number>
   /** Ended with its account */
   closed?: boolean
+  /** The budgets that it counts against, and when it was reserved, in ms of the real clock less the days that went by here */
+  budgets: string[]
+  made: number
+}
+
+export interface ModelBudget {
+  amount: number | null
+  period: 'day' | 'week' | 'month' | null
+  apps: string[] | null
+  /** Jobs made since then count, as those of a period that is over do not */
+  since: number
+}
+
+const DAY = 86_400_000
+
+let ticks = 0
+/** The real time in ms; no two are the same. */
+const clock = () => Date.now() + ++ticks * 1e-3
+
+/** When the period began that is open now. The first of January 1970 was a Thursday. */
+function began(period: ModelBudget['period']): number {
+  const now = Date.now()
+  const day = now - (now % DAY)
+  if (period === 'day') return day
+  if (period === 'week') return day - ((day / DAY + 3) % 7) * DAY
+  if (period === 'month') return Date.parse(`${new Date(now).toISOString().slice(0, 7)}-01T00:00:00Z`)
+  return Number.NEGATIVE_INFINITY
 }
 
 const LATE_SECONDS = 7 * 86_400
@@ -33,6 +60,7 @@ export class Model {
   jobs: ModelJob[] = []
   keys = new Map<string, { body: string; job: ModelJob }>()
   references = new Map<string, number>()
+  budgets = new Map<string, ModelBudget>()
 
   move(amount: number): void {
     this.credits += amount
@@ -59,15 +87,16 @@ export class Model {
       cap?: number | undefined
       ttl?: number
       server?: boolean
+      budgets?: string[]
     } = {},
   ): number {
-    const { app = '', key, keyed = false, cap, ttl, server = false } = options
+    const { app = '', key, keyed = false, cap, ttl, server = false, budgets = [] } = options
     if (keyed && ttl !== undefined && !server) return 403
     const body = `${app} ${cost} ${keyed} ${ttl}`
     const earlier = key === undefined ? undefined : this.keys.get(key)
     if (earlier && earlier.body !== body) return 422
     if (earlier) return earlier.job.ended ? 409 : 200
-    if (this.closed) return 403
+    if (this.closed || budgets.some((id) => !this.admits(id, app, cost))) return 403
     this.visit(app)
     if (this.credits < cost) this.release(cost - this.credits)
     if (this.credits < cost) return 402
@@ -81,11 +110,41 @@ export class Model {
       expires: this.now + life,
       cost: 0,
       refunds: new Map(),
+      budgets,
+      made: clock(),
     }
     if (cap !== undefined) job.cap = cap
     if (key !== undefined) this.keys.set(key, { body, job })
     this.jobs.push(job)
     return 200
+  }
+
+  /** What the jobs of a budget hold and cost that were made in its period */
+  spent(id: string): number {
+    const budget = this.budgets.get(id)
+    if (!budget) return 0
+    const from = Math.max(budget.since, began(budget.period))
+    const mine = this.jobs.filter(({ budgets, made }) => budgets.includes(id) && made >= from)
+    return mine.reduce((sum, { ended, cost, reserved }) => sum + (ended ? cost : reserved), 0)
+  }
+
+  private admits(id: string, app: string, cost: number): boolean {
+    const { amount, apps } = this.budgets.get(id) ?? { amount: null, apps: null }
+    return (apps?.includes(app) ?? true) && (amount === null || this.spent(id) + cost <= amount)
+  }
+
+  limit(id: string, limits: Omit<ModelBudget, 'since'>): number {
+    const { since, period } = this.budgets.get(id) ?? { since: clock(), period: null }
+    const from = Math.max(since, began(period))
+    const shorter = limits.period !== period && began(limits.period) > from
+    this.budgets.set(id, { ...limits, since: shorter ? clock() : from })
+    return 200
+  }
+
+  /** So many days go by for budgets: the time of holds stands still */
+  turn(days: number): void {
+    for (const each of this.jobs) each.made -= days * DAY
+    for (const each of this.budgets.values()) each.since -= days * DAY
   }
 
   complete(job: ModelJob, cost: number, server = false): number {

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 /**
- * `npm run test:mutations`: breaks each rule of the ledger in turn, in a copy, and expects test/ledger/rules.test.ts to notice. Exits with
- * 1 where a mutation survives.
+ * `npm run test:mutations`: breaks each rule of the ledger in turn, in a copy, and expects test/ledger/rules.test.ts or budget-rules.test.ts to
+ * notice. Exits with 1 where a mutation survives.
  */
 const MUTATIONS: [what: string, from: string, to: string][] = [
   ['a reserve is not looked up by its id', 'if (own) return repeated(state, own)', ''],
@@ -42,7 +42,7 @@ const MUTATIONS: [what: string, from: string, to: string][] = [
     "job?.status === 'started' && job.expires_at <= state.now",
     "job?.status === 'started'",
   ],
-  ['an expiry is not called one', 'failure_reason, merge: null', 'merge: null'],
+  ['an expiry is not called one', 'failure_reason }, hold.metadata', '}, hold.metadata'],
   ['holds outlive their account', "if (job.status === 'started') giveBack", 'if (false) giveBack'],
   ['what has ended ends with the account', "if (job.status === 'started') giveBack", 'giveBack'],
   ['closing goes on no further', 'state.account.closed && outcome.changed.length === 0', 'state.account.closed'],
@@ -93,33 +93,81 @@ const MUTATIONS: [what: string, from: string, to: string][] = [
   ['balances have no limit', 'credits >= -MAX_CREDITS && credits + held <= MAX_CREDITS', 'true'],
   ['holds do not count for the limit', 'credits + held <= MAX_CREDITS', 'credits <= MAX_CREDITS'],
   ['an overage is a refund', "kind: 'job_overage'", "kind: 'job_refund'"],
-  ['too much metadata is taken', '!job.merge.too_large ? ', 'true ? '],
+  ['too much metadata is taken', '!merge.too_large ? ', 'true ? '],
+  ['budgets are not looked at', 'if (beyond) return beyond', ''],
+  ['a job forgets its budgets', 'budgets.length > 0 ? budgets.map(({ id }) => id) : null', 'null'],
+  ['a reserve does not count', 'count(state, outcome, job, cost)', ''],
+  ['an ending does not count', 'if (before) count(state, outcome, ended', 'if (false) count(state, outcome, ended'],
+  ['an ending counts its whole cost', 'countedFor(ended) - countedFor(before)', 'countedFor(ended)'],
+  ['a job of an earlier period counts', 'job.created_at >= budget.period_start', 'true'],
+  ['a period that is over keeps its sum', 'else if (budget !== stored) put(outcome, budget)', ''],
+  ['apps are not looked at', 'apps !== null && !apps.includes(app)', 'false'],
+  ['an exceeded budget is told each time', 'if (!budget.exceeded_told) tell(outcome', 'tell(outcome'],
+  ['only one of the budgets is told', 'for (const budget of full)', 'for (const budget of full.slice(0, 1))'],
+  ['a low budget is told each time', 'isLow(budget) && !budget.low_told', 'isLow(budget)'],
+  ['an overage tells nothing', 'isBeyond(budget, 0) && !budget.exceeded_told', 'false'],
+  [
+    'a closed account is given budgets',
+    "if (state.account.closed) return refused(state, { code: 'account_closed' })\n  const known = budgetOf",
+    'const known = budgetOf',
+  ],
+  [
+    'no limit makes a budget',
+    'if (!known && budget.amount === null && budget.apps === null) return repeated(state)',
+    '',
+  ],
+]
+
+/** The same in src/ledger/budgets.ts. */
+const OF_BUDGETS: typeof MUTATIONS = [
+  ['a budget has room for one more', 'spent + cost > amount', 'spent + cost > amount + 1'],
+  ['a full budget is exceeded', 'spent + cost > amount', 'spent + cost >= amount'],
+  ['weeks begin on Sunday', '(date.getUTCDay() + 6) % 7', 'date.getUTCDay()'],
+  ['no period turns', 'if (start <= period_start) return budget', 'return budget'],
+  ['a new period keeps what was spent', 'return { ...budget, spent: 0,', 'return { ...budget,'],
+  ['low at half', 'const LOW = 0.8', 'const LOW = 0.5'],
+  ['another amount forgets what is spent', '...budget,\n    amount:', '...budget,\n    spent: 0,\n    amount:'],
+  ['another amount is told no more', '{ ...changed, low_told: isLow(changed), exceeded_told: false }', 'changed'],
+  ['a period stays without an amount', 'if (changed.amount === null) changed.period = null', ''],
+  [
+    'a shorter period forgets when it counts from',
+    'changed.period !== budget.period && inPeriod(changed, now) !== changed',
+    'false',
+  ],
+  ['a shorter period is within a longer', ' && !sooner', ''],
+  ['any apps are within some', 'inner.apps?.every((app) => outer.apps?.includes(app)) ?? false', 'true'],
 ]
 
 const root = new URL('../..', import.meta.url).pathname
-const rules = readFileSync(join(root, 'src/ledger/rules.ts'), 'utf8')
+const RULES = 'src/ledger/rules.ts'
+const BUDGETS = 'src/ledger/budgets.ts'
+const TESTS = ['test/ledger/budget-rules.test.ts', 'test/ledger/rules.test.ts']
 const folder = mkdtempSync(join(tmpdir(), 'focus-mutations-'))
+const ALL = MUTATIONS.length + OF_BUDGETS.length
 let survived = 0
 try {
-  cpSync(join(root, 'package.json'), join(folder, 'package.json'))
-  cpSync(join(root, 'test/ledger/rules.test.ts'), join(folder, 'test/ledger/rules.test.ts'), { recursive: true })
-  cpSync(join(root, 'src/ledger/reconcile.ts'), join(folder, 'src/ledger/reconcile.ts'), { recursive: true })
-  cpSync(join(root, 'src/ledger/rules.ts'), join(folder, 'src/ledger/rules.ts'), { recursive: true })
+  for (const file of ['package.json', ...TESTS, 'src/ledger/reconcile.ts', RULES, BUDGETS])
+    cpSync(join(root, file), join(folder, file), { recursive: true })
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
-  const passes = (text: string) => {
-    writeFileSync(join(folder, 'src/ledger/rules.ts'), text)
-    const { status } = spawnSync(process.execPath, ['test/ledger/rules.test.ts'], { cwd: folder, timeout: 60_000 })
-    return status === 0
+  const passes = () =>
+    TESTS.every((test) => spawnSync(process.execPath, [test], { cwd: folder, timeout: 60_000 }).status === 0)
+  if (!passes()) throw new Error(`${TESTS.join(' or ')} fails without a mutation.`)
+  for (const [file, mutations] of [
+    [RULES, MUTATIONS],
+    [BUDGETS, OF_BUDGETS],
+  ] as const) {
+    const text = readFileSync(join(root, file), 'utf8')
+    for (const [what, from, to] of mutations) {
+      const at = text.indexOf(from)
+      if (at < 0) throw new Error(`${file} does not say ${JSON.stringify(from)} any more.`)
+      writeFileSync(join(folder, file), text.slice(0, at) + to + text.slice(at + from.length))
+      const caught = !passes()
+      if (!caught) survived++
+      console.log(`${caught ? 'caught  ' : 'SURVIVED'} ${what}`)
+    }
+    writeFileSync(join(folder, file), text)
   }
-  if (!passes(rules)) throw new Error('test/ledger/rules.test.ts fails without a mutation.')
-  for (const [what, from, to] of MUTATIONS) {
-    const at = rules.indexOf(from)
-    if (at < 0) throw new Error(`rules.ts does not say ${JSON.stringify(from)} any more.`)
-    const caught = !passes(rules.slice(0, at) + to + rules.slice(at + from.length))
-    if (!caught) survived++
-    console.log(`${caught ? 'caught  ' : 'SURVIVED'} ${what}`)
-  }
-  console.log(`${MUTATIONS.length - survived} of ${MUTATIONS.length} mutations were caught.`)
+  console.log(`${ALL - survived} of ${ALL} mutations were caught.`)
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }
