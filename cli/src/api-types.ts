@@ -2245,7 +2245,7 @@ export interface components {
          *       "target": "app video",
          *       "account_id": null,
          *       "administrator": {
-         *         "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+         *         "id": "5b0f2f0e-8a55-4c1e-9d0e-2f6f7a1b3c4d",
          *         "clerk_id": "user_2abc"
          *       },
          *       "via": "console",
@@ -12074,7 +12074,7 @@ export interface operations {
                      *           "target": "app video",
                      *           "account_id": null,
                      *           "administrator": {
-                     *             "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+                     *             "id": "5b0f2f0e-8a55-4c1e-9d0e-2f6f7a1b3c4d",
                      *             "clerk_id": "user_2abc"
                      *           },
                      *           "via": "console",

@@ -432,7 +432,7 @@ export const budgetExceeded = apiError(
     fields: {
       budget: Type.Integer({ description: 'Credits that the token or grant may spend' }),
       spent: Type.Integer({ description: 'What its jobs hold and cost, in the period where it has one' }),
-      resets_at: Type.Unsafe<Date | string | null>({
+      resets_at: Type.Unsafe<string | null>({
         type: 'string',
         format: 'date-time',
         nullable: true,
@@ -441,7 +441,10 @@ export const budgetExceeded = apiError(
       change_url: Type.Unsafe<string | undefined>({ type: 'string', description: 'Where the person changes it' }),
     },
     // error-handler.ts adds the address.
-    details: ({ budget, spent, resets_at }) => ({ budget, spent, resets_at, change_url: undefined }),
+    details: ({ budget, spent, resets_at }) => ({
+      ...{ budget, spent, resets_at: resets_at?.toISOString() ?? null },
+      change_url: undefined,
+    }),
   },
 )
 /** @param grant_url where the person lets the app spend */

@@ -62,7 +62,12 @@ export const AdminAction = Type.Object(
     examples: [
       {
         ...{ id: EXAMPLE_ID, created_at: EXAMPLE_TIME, action: 'setApp', target: 'app video', account_id: null },
-        ...{ administrator: { id: EXAMPLE_ID, clerk_id: 'user_2abc' }, via: 'console', token_id: null, reason: null },
+        ...{
+          administrator: { id: '5b0f2f0e-8a55-4c1e-9d0e-2f6f7a1b3c4d', clerk_id: 'user_2abc' },
+          via: 'console',
+          token_id: null,
+          reason: null,
+        },
         ...{ before: { starter_credits: 20 }, after: { starter_credits: 50 } },
       },
     ],
