@@ -75,6 +75,28 @@ t.test('account.low and account.recovered count what is owned: a hold that comes
   t.strictSame(JSON.parse(received.at(-1)?.body ?? '').data, { account_id: ada.id, credits: -20, held: 0, seq })
 })
 
+t.test('an app hears once in a period that a budget is low, and that it is exceeded', async (t) => {
+  const { ada, app, received, settle, slug, types } = await hooked(t, undefined, {
+    events: ['budget.low', 'budget.exceeded'],
+  })
+  const limits = { budget: 10, period: 'day', apps: [slug] }
+  const { id, token } = (await ada.postFromOurPage('/api/tokens', { name: 'Server', ...limits })).json()
+  const reserve = async (cost_estimate: number) => {
+    const payload = { app: slug, action: 'render', cost_estimate }
+    const headers = { authorization: `Bearer ${token}` }
+    return (await app.inject({ method: 'POST', url: '/api/jobs', payload, headers })).statusCode
+  }
+  t.strictSame([await reserve(7), await reserve(1), await reserve(1)], [200, 200, 200])
+  t.strictSame([await reserve(2), await reserve(2)], [403, 403])
+  await settle()
+  t.strictSame(types(), ['budget.low', 'budget.exceeded'])
+  const [low] = received
+  t.match(JSON.parse(low?.body ?? '').data, {
+    account_id: ada.id,
+    budget: { id, amount: 10, spent: 8, period: 'day', resets_at: /T00:00:00\.000Z$/ },
+  })
+})
+
 t.test('times in payloads are written as in the API', async (t) => {
   const { ada, received, reserve, settle } = await hooked(t, undefined, { events: ['job.completed'] })
   const { job } = (await ada.complete(await reserve(5), 3)).json()
