@@ -26,7 +26,8 @@ t.test('a worker that gets SIGTERM settles its jobs and ends by the signal, with
   const { url, app } = await serve(t)
   const person = await personWith(app, 100)
   const worker = spawn(process.execPath, ['--input-type=module', '--eval', WORKER], {
-    env: { PATH: process.env.PATH, LIBRARY: library, URL: url, TOKEN: person.token },
+    // Nothing of the test run's own: tap puts its hooks into NODE_OPTIONS, and they listen for SIGTERM.
+    env: { PATH: process.env.PATH, NODE_OPTIONS: '', LIBRARY: library, URL: url, TOKEN: person.token },
   })
   t.teardown(() => worker.kill('SIGKILL'))
   worker.stderr.on('data', (text) => t.comment(String(text)))

@@ -192,6 +192,8 @@ Object {
     "next_cursor": null,
     "tokens": Array [
       Object {
+        "apps": null,
+        "budget": null,
         "created_at": "string",
         "current": "boolean",
         "expires_at": "string",
@@ -199,10 +201,15 @@ Object {
         "last_four": "string",
         "last_used_at": "string",
         "last_used_from": "string",
+        "left": null,
+        "made_by": null,
         "name": "string",
+        "period": null,
+        "resets_at": null,
         "scopes": Array [
           "string",
         ],
+        "spent": null,
       },
     ],
   },
@@ -243,6 +250,8 @@ Object {
     "server": "string",
     "source": "string",
     "token": Object {
+      "apps": null,
+      "budget": null,
       "created_at": "string",
       "current": "boolean",
       "expires_at": "string",
@@ -250,10 +259,15 @@ Object {
       "last_four": "string",
       "last_used_at": "string",
       "last_used_from": "string",
+      "left": null,
+      "made_by": null,
       "name": "string",
+      "period": null,
+      "resets_at": null,
       "scopes": Array [
         "string",
       ],
+      "spent": null,
     },
   },
 }
