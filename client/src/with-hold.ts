@@ -300,6 +300,9 @@ async function onSigterm(): Promise<void> {
   const ended = Promise.all([...busy].map((close) => close()))
   process?.off('SIGTERM', onSigterm)
   await ended
-  // Without our listener the signal would have ended the process. Where the application listens too, it decides.
-  if (process?.listenerCount('SIGTERM') === 0) process.kill(process.pid, 'SIGTERM')
+  // Without our listener the signal would have ended the process. Where the application listens too, it decides. The listeners of the package
+  // signal-exit, which many tools bring along, only wait for the signal to end the process, and say how many they are.
+  const { count = 0 } =
+    (globalThis as unknown as Record<symbol, { count?: number }>)[Symbol.for('signal-exit emitter')] ?? {}
+  if (process && process.listenerCount('SIGTERM') <= count) process.kill(process.pid, 'SIGTERM')
 }

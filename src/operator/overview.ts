@@ -1,7 +1,7 @@
 import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
-import { countOverdue } from '../observe/database-gauges.ts'
-import { readWebhooks } from '../observe/webhook-gauges.ts'
+import { countOverdue } from '../observe/ledger-state.ts'
+import { readWebhooks } from '../observe/webhook-state.ts'
 import { readTotals } from './totals.ts'
 import { readLastCheck } from './verification.ts'
 

@@ -17,7 +17,7 @@ t.test('npm run verify ends with 0 while the ledger is right, and with 1 and a t
   const { url, drop } = await freshDatabase()
   t.teardown(drop)
   const right = await verify({ DATABASE_URL: url })
-  t.match(right, { code: 0, out: /The ledger is right: all 14 checks hold\./, err: '' })
+  t.match(right, { code: 0, out: /The ledger is right: all 15 checks hold\./, err: '' })
 
   await query(
     url,
@@ -25,7 +25,7 @@ t.test('npm run verify ends with 0 while the ledger is right, and with 1 and a t
   )
   const broken = await verify({ DATABASE_URL: url })
   t.equal(broken.code, 1)
-  t.match(broken.err, /3 of 14 checks do not hold/)
+  t.match(broken.err, /3 of 15 checks do not hold/)
   t.match(broken.out, /1\. credits equal the sum of the entries.*│ 1/)
   t.match(broken.out, /3\. held equals what the started jobs reserve.*│ 1/)
   t.match(broken.out, /00000000-0000-4000-8000-000000000001/)
