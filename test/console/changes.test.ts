@@ -1,4 +1,5 @@
 import t from 'tap'
+import { Fields } from '../../src/routes/pages/console/changes.ts'
 import { atConsole } from '../support/console.ts'
 import { OURS } from '../support/pages.ts'
 import { unique } from '../support/start.ts'
@@ -50,6 +51,12 @@ t.test('an app is registered and changed, with the effect in numbers before', as
   t.match((await open(`/console/audit?target=app+${slug}`)).body, /starter credits: 20 → 50/)
 })
 
+t.test('numbers may be grouped by thousands, and a decimal comma is no group', async (t) => {
+  const read = (written: string) => new Fields({ n: written }).number('n')
+  t.strictSame(['7', '1,000', '1 000 000', '-20', '−20'].map(read), [7, 1_000, 1_000_000, -20, -20])
+  for (const written of ['1,5', '2.5', '10,00', '1,0000', '', 'x', '1e3']) t.ok(Number.isNaN(read(written)), written)
+})
+
 t.test('a settle key is shown once; sending the form again makes no second one', async (t) => {
   const { ask, open, person, admin, app } = await atConsole(t)
   const slug = unique('app')
@@ -61,6 +68,7 @@ t.test('a settle key is shown once; sending the form again makes no second one',
   const again = await make.press()
   t.match([again.statusCode, secretOf(again.body)], [409, ''])
   t.match(again.body, /This has changed since the page was shown/)
+  t.notMatch(again.body, /name="confirmed"/, 'no button to do it once more')
   t.notMatch((await open(`/console/apps/${slug}`)).body, key)
 
   const ada = await person()

@@ -54,7 +54,7 @@ export function addAccountChanges(app: FastifyInstance): void {
         `One entry of the kind ${kind} is written. It cannot be deleted, only made good by another one.`,
         ...(after < 0 ? ['Below zero, no new job starts until credits are bought or given.'] : []),
       ],
-      ...{ button: takes ? 'Take them' : 'Give them', reason: 'required', grave: takes },
+      ...{ button: takes ? 'Take them' : 'Give them', reason: 'required', told: true, grave: takes },
       async act({ reason = '', reference }) {
         const given = { amount, kind, reference, reason, allow_negative }
         const { account: now } = await adjustCredits(app, actorOf(request, 'console'), account.clerk_id, given)

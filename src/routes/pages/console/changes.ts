@@ -6,7 +6,7 @@ import { goOn } from './notice.ts'
 
 /**
  * How the console changes something: a form leads to a page that says what will happen, in numbers, and only that page's button does
- * it. What has changed since the page was shown is shown again instead, so that sending the form twice does nothing twice.
+ * it. Where something has changed since the page was shown, nothing is done, so that sending the form twice does nothing twice.
  */
 
 /** The fields of a form; a field that is sent several times is a list. */
@@ -36,8 +36,10 @@ export class Fields {
 
   /** A whole number as people write it, grouped or not; NaN for anything else, which the API refuses by the field's name */
   number(name: string): number {
-    const written = this.text(name).replaceAll(/[,\s]/g, '').replace('−', '-')
-    return /^[+-]?[0-9]+$/.test(written) ? Number(written) : Number.NaN
+    const written = this.text(name).replace('−', '-')
+    // A comma that does not group thousands may be a decimal one.
+    if (!/^[+-]?([0-9]+|[0-9]{1,3}([,\s][0-9]{3})+)$/.test(written)) return Number.NaN
+    return Number(written.replaceAll(/[,\s]/g, ''))
   }
 }
 
@@ -60,9 +62,11 @@ export interface Plan {
   back: string
   /** It cannot be undone, or stops something */
   grave?: boolean
-  /** Whether a reason is asked for; it is kept in the audit log, and with what moves credits in the person's history */
+  /** Whether a reason is asked for; it is kept in the audit log */
   reason?: 'required' | 'optional'
-  /** What the effects were computed from: where it has changed when the button is pressed, the page is shown again */
+  /** The person reads the reason beside the entry */
+  told?: true
+  /** What the effects were computed from: where it has changed when the button is pressed, nothing is done */
   state?: unknown
   act(how: { reason: string | undefined; reference: string }): Promise<Outcome>
 }
@@ -89,10 +93,10 @@ export function addChange(app: FastifyInstance, { path, section, help, plan: pla
     const { confirmed, reason: given = '', reference = `console:${uuidv7()}` } = (request.body ?? {}) as Own
     const seal = sealOf(plan.state)
     const reason = String(given).trim()
-    const show = (fault?: string) =>
-      confirmPage(request, reply, { ...{ section, help, plan, fields, seal, reference, reason, fault } })
+    const show = (fault?: string, stale = false) =>
+      confirmPage(request, reply, { ...{ section, help, plan, fields, seal, reference, reason, fault, stale } })
     if (confirmed === undefined) return show()
-    if (confirmed !== seal) return show('This has changed since the page was shown. Nothing was done. Look again.')
+    if (confirmed !== seal) return show(STALE, true)
     if (plan.reason === 'required' && !reason) return show('Say why: it is kept with the change.')
     const outcome = await plan.act({ reason: reason || undefined, reference })
     if ('secret' in outcome) {
@@ -101,6 +105,10 @@ export function addChange(app: FastifyInstance, { path, section, help, plan: pla
     return goOn(request, reply, outcome.to ?? plan.back, outcome.notice)
   })
 }
+
+/** Without a button: where the answer to a form was lost, it must not invite to do the same once more. */
+const STALE =
+  'This has changed since the page was shown, perhaps because the form was sent twice. Nothing more was done. Look at what is there now.'
 
 interface Own {
   confirmed?: string
@@ -115,14 +123,15 @@ interface Shown extends Pick<Change, 'section' | 'help'> {
   reference: string
   reason: string
   fault: string | undefined
+  stale: boolean
 }
 
 function confirmPage(request: FastifyRequest, reply: FastifyReply, shown: Shown) {
-  const { section, help, plan, fields, seal, reference, reason, fault } = shown
+  const { section, help, plan, fields, seal, reference, reason, fault, stale } = shown
   const hidden = Object.entries(fields.all).flatMap(([name, value]) => [value].flat().map((one) => [name, one]))
   return consolePage(request, fault === undefined ? reply : reply.code(409), 'confirm', {
     ...{ title: plan.title, section, ...(help && { help }) },
-    ...{ plan, hidden, seal, reference, reason, fault },
+    ...{ plan, hidden, seal, reference, reason, fault, stale },
   })
 }
 

@@ -43,8 +43,8 @@ export function addJobChanges(app: FastifyInstance): void {
           `${who}: ${amountText(account.credits)} → ${creditsText(account.credits + amount)} to spend, as it stands now.`,
           `Of the ${creditsText(job.actual_cost)} that the job cost, ${amountText(job.refunded + amount)} are given back then. The job itself stays as it is.`,
         ],
-        ...{ button: 'Refund it', back, reason: 'required' },
-        // A second sending finds that the job has been refunded, and asks again.
+        ...{ button: 'Refund it', back, reason: 'required', told: true },
+        // A second sending finds that the job has been refunded.
         state: [job.refunded, part],
         async act({ reason = '' }) {
           const ids = { account_id: account.id, job_id: job.id }
