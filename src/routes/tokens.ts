@@ -7,6 +7,7 @@ import {
   badField,
   limitsTooWide,
   ownPagesOnly,
+  patRevoked,
   sessionRequired,
   tokenNotFound,
   tooManyAtOnce,
@@ -94,10 +95,13 @@ export const tokenRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const { scopes = ['account'], expires_in_days: days = app.config.patTtlDays, ...asked } = request.body
       const caller = callerOf(request)
       const made = await makeToken(app, caller, { ...asked, name: nameOf(request.body), scopes, days })
-      return reply
-        .code(201)
-        .header('cache-control', 'no-store')
-        .send({ ...made, ...(await shown(caller, made.id)) })
+      return (
+        reply
+          .code(201)
+          .header('cache-control', 'no-store')
+          // What is gone already has ended with its maker, which was revoked meanwhile.
+          .send({ ...made, ...(await shown(caller, made.id, patRevoked)) })
+      )
     },
   )
 
@@ -135,10 +139,10 @@ export const tokenRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
   )
 
-  /** A token as it is listed. */
-  async function shown({ id: account_id, token_id }: Caller, id: string) {
+  /** A token as it is listed; `absent` is thrown where it is not. */
+  async function shown({ id: account_id, token_id }: Caller, id: string, absent = tokenNotFound) {
     const [token] = await tokensWithBudgets(app.db, account_id, { limit: 1, id })
-    if (!token) throw tokenNotFound()
+    if (!token) throw absent()
     return { ...token, current: id === token_id }
   }
 
