@@ -97,7 +97,8 @@ const findPat = gatherRows<FoundToken>(
   'text',
   (is) => `select t.token_hash as key, t.id, t.account_id, a.clerk_id, t.scopes,
     floor(extract(epoch from t.expires_at - now()) * 1000)::bigint as ms_left,
-    t.revoked_at is not null or a.closed_at is not null or (t.authorization_id is not null and ${ENDED}) as revoked,
+    t.revoked_at is not null or a.closed_at is not null or (t.authorization_id is not null and ${ENDED})
+      or (t.makers <> '{}' and exists (select from tokens m where m.id = any(t.makers) and m.revoked_at is not null)) as revoked,
     coalesce(t.last_used_at <= now() - interval '1 minute', true) as use_unnoted,
     t.authorization_id is not null as oauth, g.resource, g.id as grant_id,
     array(select b.id from budgets b where b.account_id = a.id and b.id = any(t.makers || t.id || g.id)) as budget_ids,
@@ -229,13 +230,17 @@ export async function revokeToken(db: Db, accountId: string, id: string): Promis
     .where('id', '=', id)
     .executeTakeFirst()
   if (!numUpdatedRows) throw tokenNotFound()
-  // A statement of its own: it sees what the token made until the moment of the first.
-  await db
-    .updateTable('tokens')
-    .set({ revoked_at })
-    .where('account_id', '=', accountId)
-    .where(sql<boolean>`${id}::uuid = any(makers)`)
-    .execute()
+  // Until nothing is left: making a token holds a lock on its maker, so each statement sees what was made before the last one ended.
+  for (;;) {
+    const made = await db
+      .updateTable('tokens')
+      .set({ revoked_at })
+      .where('account_id', '=', accountId)
+      .where('revoked_at', 'is', null)
+      .where(sql<boolean>`${id}::uuid = any(makers)`)
+      .executeTakeFirst()
+    if (!made.numUpdatedRows) return
+  }
 }
 
 const cancelUnfetched = statement<{ account_id: string }, never>(
@@ -265,6 +270,11 @@ export async function revokeTokens(db: Db, accountId: string): Promise<number> {
   // First the logins, in a statement of their own: one that is being fetched meanwhile has its token by the second.
   await cancelUnfetched(db, { account_id: accountId })
   await revokeGrants(db, { account_id: accountId })
-  const [row] = await revokeLive(db, { account_id: accountId })
-  return row?.revoked ?? 0
+  let revoked = 0
+  // Until none is left: a token may make another while its own revocation waits for it.
+  for (;;) {
+    const [row] = await revokeLive(db, { account_id: accountId })
+    if (!Number(row?.revoked)) return revoked
+    revoked += Number(row?.revoked)
+  }
 }

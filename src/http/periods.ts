@@ -36,7 +36,8 @@ export function periodOfDays({ from, to }: { from?: string; to?: string }, now =
 /** @throws {ApiError} 400 for a time that its format allows and Date does not, such as a leap second */
 export function timeOf(field: string, text: string): Date {
   const time = new Date(text)
-  if (Number.isNaN(time.getTime())) throw badField(field, 'must be a time such as 2026-11-21T12:00:00Z')
+  // Postgres has no year 0.
+  if (!(time.getUTCFullYear() >= 1)) throw badField(field, 'must be a time such as 2026-11-21T12:00:00Z')
   return time
 }
 

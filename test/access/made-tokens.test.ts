@@ -171,6 +171,18 @@ t.test('what a token makes while it is revoked does not outlive it', async (t) =
   }
 })
 
+t.test(
+  'a token is worth nothing once what made it was revoked, also where its own revocation was missed',
+  async (t) => {
+    const { app, db, made } = await maker(t)
+    const parent = await made({})
+    const { token } = (await parent.post('/api/tokens', { name: 'child' })).json()
+    // As a revocation that did not see the child does it.
+    await db.updateTable('tokens').set({ revoked_at: new Date() }).where('id', '=', parent.id).execute()
+    t.match((await bearer(app, token).get('/api/wallet')).json(), { error: 'token_revoked' })
+  },
+)
+
 t.test('a token changes: name, budget and apps, never wider than who changes it', async (t) => {
   const { ada, app, made } = await maker(t)
   const server = await made({ budget: 50, period: 'day' })

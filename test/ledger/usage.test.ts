@@ -113,6 +113,7 @@ t.test('what is asked for wrongly is refused', async (t) => {
     ['group_by=plan', 'group_by'],
     ['group_by=app,', 'group_by'],
     ['from=2026-02-30', 'from'],
+    ['from=0000-01-01&to=0000-02-01', 'to'],
     ['from=2026-01-01T00:00:00Z', 'from'],
     ['from=2026-01-02&to=2026-01-02', 'to'],
     ['from=2026-01-01&to=2027-02-06', 'from'],
