@@ -44,7 +44,13 @@ t.test('whatever gets lost, each job is charged what its function said', async (
   const listen = () => service.app.listen({ port: 0, host: '127.0.0.1' })
   const network = await startNetwork(t, await listen())
   const people: Person[] = []
-  for (let i = 0; i < PEOPLE; i++) people.push(await personWith(service.app, GIVEN))
+  const tokens: string[] = []
+  for (let i = 0; i < PEOPLE; i++) {
+    const person = await personWith(service.app, GIVEN)
+    people.push(person)
+    // A session's token lives for a minute, which all of this may take longer than.
+    tokens.push((await person.postFromOurPage('/api/tokens', { name: 'lives' })).json().token)
+  }
   const spent = people.map(() => 0)
   const fates = new Map<string, Record<string, Fate[]>>()
   network.fate = ({ headers, path }) => {
@@ -68,7 +74,6 @@ t.test('whatever gets lost, each job is charged what its function said', async (
   async function live(planned: Life): Promise<void> {
     const n = lives++
     const who = n % PEOPLE
-    const person = people[who] as Person
     const client = clocks[planned.clock] as (typeof clocks)[number]
     const { estimate, says, throws, undeliverable, ms } = planned
     fates.set(String(n), {
@@ -79,7 +84,7 @@ t.test('whatever gets lost, each job is charged what its function said', async (
     const open = (retryFor: number) =>
       client.createFocus({
         url: network.url,
-        token: person.token,
+        token: tokens[who],
         timeout: 300_000,
         retryFor,
         fetch: (url, init) => fetch(url, { ...init, headers: { ...init?.headers, 'x-life': String(n) } }),

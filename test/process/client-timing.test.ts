@@ -5,15 +5,15 @@ import type { Fate } from '../support/network.ts'
 import { earlier } from '../support/start.ts'
 import { until } from '../support/until.ts'
 
-const SPEED = 60
+const SPEED = 30
 const YEAR_MS = 366 * 86_400_000
-/** A hold lives for a second here. */
+/** A hold lives for two seconds here. */
 const render = { app: 'clips', action: 'render', estimate: 5, ttlSeconds: 60 }
 
 async function fast(t: Test, world: World = {}, options: object = {}) {
   const there = await ready(t)
   const client = await clientIn({ speed: SPEED, ...world })
-  // Whatever the machine is doing, an answer comes within two real seconds.
+  // Whatever the machine is doing, an answer comes within four real seconds.
   const given = { url: there.network.url, token: there.person.token, timeout: 120_000, retryFor: 120_000, ...options }
   return { ...there, client, focus: client.createFocus(given) }
 }
@@ -45,7 +45,7 @@ async function keepsItsHold(t: Test, clockOff: number): Promise<void> {
   })
   for (const [n, time] of times.entries()) t.ok(time - from >= (n + 1) * 19_000, `heartbeat ${n + 1}`)
   const sent = times.length
-  await new Promise((resolve) => setTimeout(resolve, 500))
+  await new Promise((resolve) => setTimeout(resolve, 1_000))
   t.equal(times.length, sent, 'none after the end')
 }
 
@@ -128,7 +128,7 @@ t.test("the caller's signal ends the work, and the job is settled all the same",
 
 t.test('SIGTERM settles what is under way, then ends the process', async (t) => {
   const process = new FakeProcess()
-  const { client, focus, network, person } = await fast(t, { process })
+  const { client, focus, network, person } = await fast(t, { process, speed: 1 })
   t.equal(process.listenerCount('SIGTERM'), 0)
   const never = () => new Promise<never>(() => {})
   const obeys = errorOf(
@@ -162,7 +162,7 @@ t.test('SIGTERM settles what is under way, then ends the process', async (t) => 
 
 t.test('an application with a listener of its own decides when the process ends', async (t) => {
   const process = new FakeProcess()
-  const { focus, person } = await fast(t, { process })
+  const { focus, person } = await fast(t, { process, speed: 1 })
   await focus.withHold(render, () => {})
   t.equal(process.listenerCount('SIGTERM'), 0, 'none without a job')
   process.on('SIGTERM', () => {})
