@@ -71,7 +71,7 @@ t.test('without a hold the work does not run', async (t) => {
   t.ok(again instanceof JobAlreadyEnded)
   t.match(again, { jobStatus: 'completed', actualCost: 5 })
   network.fate = () => 'before'
-  t.equal((await errorOf(focus.withHold(render, work))).code, 'network_error')
+  t.match((await errorOf(focus.withHold(render, work))).code, /^(network_error|timeout)$/)
   t.equal(ran, 1)
 })
 
@@ -83,7 +83,10 @@ t.test('a hold that was made before is taken over, and only while it lives', asy
     cost_estimate: 5,
   })
   network.fate = () => 'before'
-  t.equal((await errorOf(focus.withHold({ jobId, accountId }, () => t.fail('it ran')))).code, 'network_error')
+  t.match(
+    (await errorOf(focus.withHold({ jobId, accountId }, () => t.fail('it ran')))).code,
+    /^(network_error|timeout)$/,
+  )
   network.fate = () => 'pass'
   await focus.withHold({ jobId, accountId, ttlSeconds: 90_000 }, async (held) => {
     t.match(held, { id: jobId, accountId })

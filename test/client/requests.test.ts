@@ -18,7 +18,7 @@ t.test('what may be repeated is tried again, for a bounded time', async (t) => {
   }
   network.fate = () => 'before'
   const from = performance.now()
-  t.equal((await errorOf(focus.getWallet())).code, 'network_error')
+  t.match((await errorOf(focus.getWallet())).code, /^(network_error|timeout)$/)
   const took = (performance.now() - from) * 200
   t.ok(took > 20_000 && took < 400_000, `${took} ms`)
 })
