@@ -1,5 +1,5 @@
 import createClient, { type Client } from 'openapi-fetch'
-import type { paths } from './api-types.ts'
+import type { paths } from '../../client/src/api-types.d.ts'
 import { EXIT, Failure } from './failure.ts'
 import { fetchByProxy, proxyOf } from './proxy.ts'
 

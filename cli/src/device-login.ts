@@ -88,7 +88,8 @@ async function poll(api: Api, server: string, { standard, device_code }: Started
       const expires_at = new Date(Date.now() + data.expires_in * 1000).toISOString()
       return { token: data.access_token, expires_at, ...(typeof data.name === 'string' && { name: data.name }) }
     }
-    if (error?.error === 'authorization_pending') return { interval: undefined }
+    // The types have what succeeds.
+    if ((error as { error?: string } | undefined)?.error === 'authorization_pending') return { interval: undefined }
     return { refused: refusal(server, response, error), response }
   }
   const { data, error, response } = await answered(server, api.POST('/api/device/poll', { body: { device_code } }))

@@ -377,14 +377,18 @@ export interface Tables {
   /** What operators see of each day (UTC); gathered in the background */
   daily_totals: {
     day: string
+    /** Credits given to accounts, but by jobs: starter credits, top-ups, grants, adjustments; and taken from them */
     granted: number
     taken: number
+    /** What jobs reserved, and what they cost so far */
     held: number
     spent: number
+    /** Jobs in progress, and by how they ended; those that failed because their hold expired count as expired */
     started: number
     completed: number
     failed: number
     expired: number
+    /** Paid */
     purchases: number
     credits_bought: number
     gathered_at: Timestamp

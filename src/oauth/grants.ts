@@ -4,7 +4,8 @@ import { hashOf } from '../access/tokens.ts'
 import { statement } from '../db/statement.ts'
 import type { BudgetPeriod, Db, Scope } from '../db/tables.ts'
 import { budgetTooWide, grantAmbiguous, grantNotFound, grantRequired } from '../http/catalogue.ts'
-import { inPeriod, isWithin, type Limits, resetsAt } from '../ledger/budgets.ts'
+import { budgetsOf, limitsOf } from '../ledger/budget-status.ts'
+import { isWithin, type Limits } from '../ledger/budgets.ts'
 import { limit } from '../ledger/operations.ts'
 import type { Target } from './clients.ts'
 
@@ -122,19 +123,16 @@ export interface Grant {
   period: BudgetPeriod | null
   /** In the period that is open now; null without a budget */
   spent: number | null
-  resets_at: string | null
+  resets_at: Date | null
   created_at: Date
   last_used_at: Date | null
 }
 
-type GrantRow = Omit<Grant, 'spent' | 'resets_at'> & { spent: number | null; period_start: number | null; now: number }
+type GrantRow = Omit<Grant, 'budget' | 'period' | 'spent' | 'resets_at'>
 
 // From the account, so that a sharded Postgres finds all of it on one node.
-const GRANT = `select g.id, g.client_id, apps.name, g.app_slug as app, g.resource, g.scopes, g.created_at, g.last_used_at,
-    b.amount as budget, b.period, b.spent, extract(epoch from b.period_start)::float8 * 1000 as period_start,
-    extract(epoch from now())::float8 * 1000 as now
+const GRANT = `select g.id, g.client_id, apps.name, g.app_slug as app, g.resource, g.scopes, g.created_at, g.last_used_at
   from accounts a join grants g on g.account_id = a.id left join apps on apps.slug = g.client_id
-    left join budgets b on b.account_id = a.id and b.id = g.id and b.amount is not null
   where a.id = $account_id::uuid and g.revoked_at is null and g.scopes <> '{}'`
 
 const liveGrants = statement<{ account_id: string; before: string | null; most: number }, GrantRow>(
@@ -148,13 +146,13 @@ const appGrant = statement<{ account_id: string; slug: string }, GrantRow>(
   `${GRANT} and g.client_id = $slug and g.resource is null and 'spend' = any (g.scopes)`,
 )
 
-function grantOf({ period_start, now, spent, budget, period, ...grant }: GrantRow): Grant {
-  const shown = { ...grant, budget, period }
-  if (budget === null || spent === null) return { ...shown, spent: null, resets_at: null }
-  const stored = { id: grant.id, amount: budget, period, apps: null, spent, low_told: false, exceeded_told: false }
-  const current = inPeriod({ ...stored, period_start: period_start ?? now }, now)
-  const reset = resetsAt(current, now)
-  return { ...shown, spent: current.spent, resets_at: reset === null ? null : new Date(reset).toISOString() }
+async function withBudgets(db: Db, account_id: string, rows: GrantRow[]): Promise<Grant[]> {
+  const ids = rows.map(({ id }) => id)
+  const budgets = await budgetsOf(db, account_id, ids)
+  return rows.map((grant) => {
+    const { budget, period, spent, resets_at } = budgets(grant.id)
+    return { ...grant, budget, period, spent: budget === null ? null : spent, resets_at }
+  })
 }
 
 /** The most grants that one list has. */
@@ -166,20 +164,20 @@ export async function listGrants(
   account_id: string,
   { limit: most = MAX_GRANTS, before = null }: { limit?: number; before?: string | null | undefined } = {},
 ): Promise<Grant[]> {
-  return (await liveGrants(db, { account_id, before, most })).map(grantOf)
+  return withBudgets(db, account_id, await liveGrants(db, { account_id, before, most }))
 }
 
 /** One live grant of an account. @param id a UUID. @throws {ApiError} 404 grant_not_found */
 export async function readGrant(db: Db, account_id: string, id: string): Promise<Grant> {
-  const [row] = await liveGrant(db, { account_id, id })
-  if (!row) throw grantNotFound()
-  return grantOf(row)
+  const [grant] = await withBudgets(db, account_id, await liveGrant(db, { account_id, id }))
+  if (!grant) throw grantNotFound()
+  return grant
 }
 
 /** The grant by which the server of an app spends, where the person gave it to the app itself. */
 export async function findAppGrant(db: Db, account_id: string, slug: string): Promise<Grant | undefined> {
-  const [row] = await appGrant(db, { account_id, slug })
-  return row && grantOf(row)
+  const [grant] = await withBudgets(db, account_id, await appGrant(db, { account_id, slug }))
+  return grant
 }
 
 /** Where a grant's credits can go; null: anywhere, because its tokens open this service. */
@@ -208,11 +206,6 @@ export async function changeBudget(
   return readGrant(db, account_id, id)
 }
 
-const limitsOf = statement<{ account_id: string; ids: string[] }, Limits>(
-  'limits_of_caller',
-  'select amount, period, apps from budgets where account_id = $account_id::uuid and id = any ($ids::uuid[])',
-)
-
 /**
  * Refuses what would let a grant spend more than whoever asks for it may spend. A person may spend everything; a token as its budgets
  * say. A budget may always be narrowed.
@@ -228,8 +221,8 @@ export async function checkWidth(
   const apps = appsOf(grant)
   const wanted: Limits = { amount, period: amount === null ? null : period, apps }
   if (isWithin(wanted, { amount: grant.budget, period: grant.period, apps })) return
-  const own = await limitsOf(db, { account_id: caller.id, ids: caller.budget_ids })
-  if (!own.every((limits) => isWithin(wanted, limits))) throw budgetTooWide()
+  const budgets = await budgetsOf(db, caller.id, caller.budget_ids)
+  if (!caller.budget_ids.every((id) => isWithin(wanted, limitsOf(budgets(id))))) throw budgetTooWide()
 }
 
 const spendable = statement<

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { isoTime, statement } from '../db/statement.ts'
-import type { Db } from '../db/tables.ts'
+import type { Db, Tables } from '../db/tables.ts'
 import { dayOf } from '../http/periods.ts'
 import { firstJobId, lastJobId } from '../ledger/job-ids.ts'
 
@@ -22,23 +22,7 @@ const QUICK_MS = 30
 /** ... but not more often than so, in ms. */
 const FRESH_MS = 1_000
 
-export interface DayTotals {
-  day: string
-  /** Credits given to accounts, but by jobs: starter credits, top-ups, grants, adjustments; and taken from them */
-  granted: number
-  taken: number
-  /** What jobs reserved, and what they cost so far */
-  held: number
-  spent: number
-  /** Jobs in progress, and by how they ended; those that failed because their hold expired count as expired */
-  started: number
-  completed: number
-  failed: number
-  expired: number
-  /** Paid */
-  purchases: number
-  credits_bought: number
-}
+export type DayTotals = Omit<Tables['daily_totals'], 'gathered_at'>
 
 export interface Totals {
   accounts: number

@@ -86,8 +86,6 @@ export interface Charged {
   again: boolean
 }
 
-export type PayerState = 'off' | 'on' | 'paused'
-
 /** Why automatic top-ups wait or are paused. */
 export type PauseReason =
   | 'card_missing'

@@ -26,7 +26,7 @@ export const Grant = Type.Object(
         description: 'What its jobs hold and cost in the period that is open now; null without a budget',
       }),
     ),
-    resets_at: Type.Unsafe<string | null>({
+    resets_at: Type.Unsafe<Date | null>({
       ...NullableTimestamp,
       description: 'When the budget begins anew; null: never',
     }),

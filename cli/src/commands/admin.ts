@@ -1,4 +1,4 @@
-import type { components } from '../api-types.ts'
+import type { components } from '../../../client/src/api-types.d.ts'
 import { EXIT, Failure } from '../failure.ts'
 import type { Focus } from '../focus.ts'
 import { colours, creditsText, line, print, printFields, printJson, printTable, remark } from '../output.ts'

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { components } from '../api-types.ts'
+import type { components } from '../../../client/src/api-types.d.ts'
 import { quoted } from '../command-line.ts'
 import { Failure } from '../failure.ts'
 import { remarkOlder } from '../filters.ts'

@@ -1,4 +1,4 @@
-import type { components } from '../api-types.ts'
+import type { components } from '../../../client/src/api-types.d.ts'
 import { usage } from '../failure.ts'
 import type { Focus } from '../focus.ts'
 import {
@@ -13,6 +13,7 @@ import {
   printTable,
   remark,
 } from '../output.ts'
+import { ENTRY_COLUMNS } from './wallet.ts'
 
 /** What administrators read across accounts, and what they change of others'. */
 
@@ -113,20 +114,13 @@ export async function entries(focus: Focus, query: Page, given: string): Promise
   const params = { path: { id }, query }
   const answer = await focus.ask((api) => api.GET('/api/admin/accounts/{id}/entries', { params }))
   if (focus.json) return printJson(answer)
-  const columns: Column<components['schemas']['Entry']>[] = [
-    { title: 'no', value: ({ seq }) => seq },
-    { title: 'time', value: ({ created_at }) => moment(created_at), short: ({ created_at }) => day(created_at) },
-    { title: 'kind', value: ({ kind }) => kind },
-    { title: 'amount', value: ({ amount }) => amount },
-    { title: 'balance', value: ({ balance_after }) => balance_after },
-    {
-      title: 'for',
-      value: ({ job_id, corrects_job_id, reason, reference }) => job_id ?? corrects_job_id ?? reason ?? reference,
-      shrinks: true,
-    },
-  ]
   const words = ['entries', given, ...wordsOf({ limit: query.limit })]
-  await printPage(focus, { columns, rows: answer.entries, none: 'No entries.' }, answer.next_cursor, words)
+  await printPage(
+    focus,
+    { columns: ENTRY_COLUMNS, rows: answer.entries, none: 'No entries.' },
+    answer.next_cursor,
+    words,
+  )
 }
 
 interface JobsOptions extends Page {

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import { text } from 'node:stream/consumers'
+import type { components } from '../../../client/src/api-types.d.ts'
 import { openApi, take } from '../api.ts'
-import type { components } from '../api-types.ts'
 import { fetchToken, type Started, startLogin } from '../device-login.ts'
 import { Failure, usage } from '../failure.ts'
 import { type Focus, type Source, tokenOfEnvironment, warnOfExpiry } from '../focus.ts'

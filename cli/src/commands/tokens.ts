@@ -1,4 +1,4 @@
-import type { paths } from '../api-types.ts'
+import type { paths } from '../../../client/src/api-types.d.ts'
 import { usage } from '../failure.ts'
 import type { Focus } from '../focus.ts'
 import { creditsText, day, line, moment, print, printFields, printJson, printTable, remark } from '../output.ts'

@@ -1,4 +1,4 @@
-import type { components } from '../api-types.ts'
+import type { components } from '../../../client/src/api-types.d.ts'
 import { exported } from '../export.ts'
 import type { Focus } from '../focus.ts'
 import { type Column, creditsText, line, printJson, printTable, remark } from '../output.ts'

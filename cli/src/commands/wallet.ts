@@ -1,11 +1,11 @@
-import type { components } from '../api-types.ts'
+import type { components } from '../../../client/src/api-types.d.ts'
 import { webPage } from '../device-login.ts'
 import { exported } from '../export.ts'
 import { Failure } from '../failure.ts'
 import { remarkOlder } from '../filters.ts'
 import type { Focus } from '../focus.ts'
 import { openBrowser } from '../login-screen.ts'
-import { day, line, moment, print, printFields, printJson, printTable, remark } from '../output.ts'
+import { type Column, day, line, moment, print, printFields, printJson, printTable, remark } from '../output.ts'
 
 export async function wallet(focus: Focus, { app }: { app?: string }): Promise<void> {
   const query = app === undefined ? {} : { app }
@@ -49,26 +49,26 @@ interface EntriesOptions {
   csv?: boolean
 }
 
+/** Entries of the ledger, as the person and an operator list them. */
+export const ENTRY_COLUMNS: Column<components['schemas']['Entry']>[] = [
+  { title: 'no', value: ({ seq }) => seq },
+  { title: 'time', value: ({ created_at }) => moment(created_at), short: ({ created_at }) => day(created_at) },
+  { title: 'kind', value: ({ kind }) => kind },
+  { title: 'amount', value: ({ amount }) => amount },
+  { title: 'balance', value: ({ balance_after }) => balance_after },
+  {
+    title: 'for',
+    value: ({ job_id, corrects_job_id, reason, reference }) => job_id ?? corrects_job_id ?? reason ?? reference,
+    shrinks: true,
+  },
+]
+
 export async function entries(focus: Focus, { csv, ...query }: EntriesOptions): Promise<void> {
   if (csv) return exported(focus, '/api/wallet/entries', { params: { query } })
   const answer = await focus.ask((api) => api.GET('/api/wallet/entries', { params: { query } }))
   if (focus.json) return printJson(answer)
   if (answer.entries.length) {
-    await printTable(
-      [
-        { title: 'no', value: ({ seq }) => seq },
-        { title: 'time', value: ({ created_at }) => moment(created_at), short: ({ created_at }) => day(created_at) },
-        { title: 'kind', value: ({ kind }) => kind },
-        { title: 'amount', value: ({ amount }) => amount },
-        { title: 'balance', value: ({ balance_after }) => balance_after },
-        {
-          title: 'for',
-          value: ({ job_id, corrects_job_id, reason, reference }) => job_id ?? corrects_job_id ?? reason ?? reference,
-          shrinks: true,
-        },
-      ],
-      answer.entries,
-    )
+    await printTable(ENTRY_COLUMNS, answer.entries)
   } else remark(line`${answer.next_cursor ? 'No entry here matches.' : 'No entries.'}`)
   remarkOlder(focus, 'Older entries', ['entries'], query, answer.next_cursor)
 }

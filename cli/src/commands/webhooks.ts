@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { components } from '../api-types.ts'
+import type { components } from '../../../client/src/api-types.d.ts'
 import { EXIT, Failure, usage } from '../failure.ts'
 import type { Focus } from '../focus.ts'
 import { line, moment, print, printFields, printJson, printTable, remark } from '../output.ts'

@@ -24,7 +24,7 @@ export const shownToken = (token: ListedToken) => ({
   used: token.last_used_at ? timeText(token.last_used_at) : undefined,
   may_oauth: token.scopes.includes('oauth'),
   may_admin: token.scopes.includes('admin'),
-  limit: budgetText({ ...token, resets_at: token.resets_at?.toISOString() ?? null }),
+  limit: budgetText(token),
 })
 
 const DAYS = { '7': 'in a week', '30': 'in 30 days', '90': 'in 90 days', '365': 'in a year' } as const

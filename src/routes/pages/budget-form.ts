@@ -76,6 +76,6 @@ export function budgetText({
 }: Pick<Grant, 'budget' | 'period' | 'spent' | 'resets_at'>) {
   if (budget === null) return undefined
   const limit = `up to ${creditsText(budget)} ${period === null ? 'in all' : PERIOD_WORDS[period]}`
-  const reset = resets_at ? `; begins anew ${timeText(new Date(resets_at))}` : ''
+  const reset = resets_at ? `; begins anew ${timeText(resets_at)}` : ''
   return `${limit}, ${amountText(spent ?? 0)} spent${reset}`
 }
