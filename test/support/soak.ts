@@ -7,6 +7,6 @@ const { values } = parseArgs({ options: { minutes: { type: 'string', default: '1
 const minutes = Number(values.minutes)
 if (!(minutes > 0)) throw new Error('--minutes takes a number above 0.')
 const run = fileURLToPath(new URL('run.ts', import.meta.url))
-const args = [run, `--timeout=${Math.ceil(minutes * 60 + 300)}`, 'test/concurrency/ledger-model.test.ts']
+const args = [run, `--timeout=${Math.ceil(minutes * 60 + 300)}`, 'test/process/ledger-model.test.ts']
 const env = { ...process.env, FC_MINUTES: String(minutes) }
 process.exitCode = spawnSync(process.execPath, args, { env, stdio: 'inherit' }).status ?? 1

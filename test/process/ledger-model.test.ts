@@ -240,7 +240,7 @@ async function verified(db: World['db']): Promise<void> {
   strictEqual(ok, true, JSON.stringify(checks.filter(({ violations }) => violations > 0)))
 }
 
-// A failure prints its seed and path at once: FC_SEED=… FC_PATH=… npm test -- test/concurrency/ledger-model.test.ts runs it again, and
+// A failure prints its seed and path at once: FC_SEED=… FC_PATH=… npm test -- test/process/ledger-model.test.ts runs it again, and
 // shrinks it. npm run test:soak runs for any number of minutes.
 const { FC_SEED, FC_PATH, FC_RUNS = '42', FC_MINUTES } = process.env
 const seed = Number(FC_SEED ?? Date.now() % 2 ** 31)
