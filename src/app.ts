@@ -201,7 +201,7 @@ export async function buildApp(
   // Adds the limit behind each route's own hooks, which find out who is asking; hence before the routes.
   await registerLimits(app)
   registerLargeAnswers(app)
-  // Postgres stores neither NUL nor half a surrogate pair: such a body is refused before its schema is checked.
+  // Postgres stores neither NUL nor half a surrogate pair: a request that has one is refused before its schema is checked.
   app.addHook('preValidation', refuseUnstorable)
 
   for (const component of components) app.addSchema(component)

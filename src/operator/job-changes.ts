@@ -4,7 +4,8 @@ import { findAccount } from '../accounts/find.ts'
 import { badField, jobNotFound } from '../http/catalogue.ts'
 import { adjust, type EntryRow, endForOperator, type Rows, refund } from '../ledger/operations.ts'
 import { type JobRow, readJob } from '../ledger/read.ts'
-import { type Account, type Adjust, OWN_REFERENCES } from '../ledger/rules.ts'
+import { OWN_REFERENCES } from '../ledger/rules.ts'
+import type { Account, Adjust } from '../ledger/state.ts'
 import { type Action, type Actor, actionQuery } from './actions.ts'
 
 /** What moves credits because an administrator says so. Each is one posting, and its line of the audit log is committed with it. */
