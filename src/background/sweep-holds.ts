@@ -1,7 +1,7 @@
-import { NIL_ID } from '../accounts/account-id.ts'
 import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
 import { DatabaseUnavailable } from '../db/unavailable.ts'
+import { FIRST_ID } from '../http/pages.ts'
 import { expire, type Ledger } from '../ledger/operations.ts'
 
 const BATCH = 100
@@ -25,7 +25,7 @@ export interface SweepOptions {
  */
 export async function sweepHolds(db: Db, ledger: Ledger, { onFailure, signal }: SweepOptions = {}): Promise<number> {
   let released = 0
-  let after: OverdueKey = { expires_at: '-infinity', account_id: NIL_ID, job_id: NIL_ID }
+  let after: OverdueKey = { expires_at: '-infinity', account_id: FIRST_ID, job_id: FIRST_ID }
   for (;;) {
     const batch = await overdue(db, { ...after, limit: BATCH })
     if (signal?.aborted) return released
