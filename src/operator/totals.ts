@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { isoTime, statement } from '../db/statement.ts'
+import { isoTime, safeSum, statement } from '../db/statement.ts'
 import type { Db, Tables } from '../db/tables.ts'
 import { dayOf } from '../http/periods.ts'
 import { firstJobId, lastJobId } from '../ledger/job-ids.ts'
@@ -38,12 +38,9 @@ export interface Totals {
 type Period = { from: Date; to: Date }
 type None = Record<never, never>
 
-/** SQL of a sum as a safe integer: that of many accounts may pass it. */
-const safe = (sum: string) => `least(coalesce(${sum}, 0), ${Number.MAX_SAFE_INTEGER})::bigint`
-
 const sumAccounts = statement<None, Omit<Totals, 'took'>>(
   'sum_accounts',
-  `select count(*) as accounts, count(closed_at) as closed_accounts, ${safe('sum(credits)')} as credits, ${safe('sum(held)')} as held,
+  `select count(*) as accounts, count(closed_at) as closed_accounts, ${safeSum('sum(credits)')} as credits, ${safeSum('sum(held)')} as held,
     count(*) filter (where credits < 0 and closed_at is null) as negative_accounts
   from accounts`,
 )
@@ -53,7 +50,7 @@ const sumJobs = statement<
   Pick<DayTotals, 'held' | 'spent' | 'started' | 'completed' | 'failed' | 'expired'>
 >(
   'sum_jobs_of_day',
-  `select ${safe('sum(reserved)')} as held, ${safe('sum(actual_cost)')} as spent, count(*) filter (where status = 'started') as started,
+  `select ${safeSum('sum(reserved)')} as held, ${safeSum('sum(actual_cost)')} as spent, count(*) filter (where status = 'started') as started,
     count(*) filter (where status = 'completed') as completed,
     count(*) filter (where status = 'failed' and failure_reason is distinct from 'expired') as failed,
     count(*) filter (where status = 'failed' and failure_reason = 'expired') as expired
@@ -63,13 +60,13 @@ const sumJobs = statement<
 
 const sumGiven = statement<Period, Pick<DayTotals, 'granted' | 'taken'>>(
   'sum_given_of_day',
-  `select ${safe('sum(amount) filter (where amount > 0)')} as granted, ${safe('-sum(amount) filter (where amount < 0)')} as taken
+  `select ${safeSum('sum(amount) filter (where amount > 0)')} as granted, ${safeSum('-sum(amount) filter (where amount < 0)')} as taken
   from ledger_entries where job_id is null and created_at >= $from::timestamptz and created_at < $to::timestamptz`,
 )
 
 const sumPurchases = statement<Period, Pick<DayTotals, 'purchases' | 'credits_bought'>>(
   'sum_purchases_of_day',
-  `select count(*) as purchases, ${safe('sum(credits)')} as credits_bought
+  `select count(*) as purchases, ${safeSum('sum(credits)')} as credits_bought
   from purchases where status = 'paid' and paid_at >= $from::timestamptz and paid_at < $to::timestamptz`,
 )
 
