@@ -45,6 +45,7 @@ import { adminCredentialRoutes } from './routes/admin-credentials.ts'
 import { adminJobRoutes } from './routes/admin-jobs.ts'
 import { adminKeyRoutes } from './routes/admin-keys.ts'
 import { adminOverviewRoutes } from './routes/admin-overview.ts'
+import { adminPurchaseRoutes } from './routes/admin-purchases.ts'
 import { adminWebhookMessageRoutes } from './routes/admin-webhook-messages.ts'
 import { adminWebhookRoutes } from './routes/admin-webhooks.ts'
 import { authRoutes } from './routes/auth.ts'
@@ -226,6 +227,7 @@ export async function buildApp(
   await app.register(adminKeyRoutes)
   await app.register(adminOverviewRoutes)
   await app.register(packRoutes)
+  await app.register(adminPurchaseRoutes)
   await app.register(purchaseRoutes)
   await app.register(webhookRoutes)
   await app.register(paymentEventRoutes)

@@ -27,8 +27,10 @@ listServiceKeys G /api/admin/keys
 revokeServiceKey D /api/admin/keys/{id}
 getOverview G /api/admin/overview
 listActions G /api/admin/audit
+listAllPacks G /api/admin/packs
 setPack Ur /api/admin/packs/{slug}
 removePack D /api/admin/packs/{slug}
+listAllPurchases G /api/admin/purchases
 createWebhookEndpoint P /api/admin/apps/{slug}/webhooks
 listWebhookEndpoints G /api/admin/apps/{slug}/webhooks
 getWebhookEndpoint G /api/admin/webhooks/{id}

@@ -1129,6 +1129,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/packs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the packs, also where this service sells nothing
+         * @description The smallest first.
+         */
+        get: operations["listAllPacks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/packs/{slug}": {
         parameters: {
             query?: never;
@@ -1148,6 +1168,26 @@ export interface paths {
          * @description Automatic top-ups for it are paused when they are due.
          */
         delete: operations["removePack"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/purchases": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List purchases of all accounts, newest first
+         * @description With the account of each, and its payment at the provider.
+         */
+        get: operations["listAllPurchases"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -2333,6 +2373,91 @@ export interface components {
             created_at: string;
             /** Format: date-time */
             updated_at: string;
+        };
+        /**
+         * @example {
+         *       "slug": "small",
+         *       "name": "100 credits",
+         *       "credits": 100,
+         *       "price": 500,
+         *       "currency": "usd",
+         *       "price_text": "$5.00",
+         *       "stripe_price_id": null,
+         *       "updated_at": "2026-11-21T12:00:00.000Z"
+         *     }
+         */
+        AdminPack: {
+            slug: string;
+            name: string;
+            credits: number;
+            /** @description In the currency's minor unit: 500 is $5.00, and ¥500 */
+            price: number;
+            /** @description ISO 4217, lowercase */
+            currency: string;
+            /** @description The price as people read it */
+            price_text: string;
+            /** @description Stripe's own price for it */
+            stripe_price_id: string | null;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        /**
+         * @example {
+         *       "account_id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+         *       "payment_id": "pi_3Q",
+         *       "id": "0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f",
+         *       "pack": "small",
+         *       "name": "100 credits",
+         *       "credits": 100,
+         *       "price": 500,
+         *       "currency": "usd",
+         *       "status": "paid",
+         *       "amount": 500,
+         *       "refunded_credits": 0,
+         *       "disputed": false,
+         *       "automatic": false,
+         *       "failure_reason": null,
+         *       "receipt_url": "https://pay.stripe.com/receipts/…",
+         *       "checkout_url": null,
+         *       "created_at": "2026-11-21T12:00:00.000Z",
+         *       "paid_at": "2026-11-21T12:00:00.000Z"
+         *     }
+         */
+        AdminPurchase: {
+            /** Format: uuid */
+            account_id: string;
+            /** @description The payment at the provider; null: none is known */
+            payment_id: string | null;
+            /** Format: uuid */
+            id: string;
+            /** @description The slug of the pack */
+            pack: string;
+            name: string;
+            credits: number;
+            /** @description In the currency's minor unit: 500 is $5.00, and ¥500 */
+            price: number;
+            /** @description ISO 4217, lowercase */
+            currency: string;
+            /**
+             * @description processing: begun, and not known yet, as with bank debits
+             * @enum {string}
+             */
+            status: "open" | "processing" | "paid" | "failed" | "expired";
+            /** @description What was paid, taxes included; null: not paid */
+            amount: number | null;
+            /** @description Taken back by refunds and lost disputes */
+            refunded_credits: number;
+            disputed: boolean;
+            /** @description An automatic top-up */
+            automatic: boolean;
+            failure_reason: string | null;
+            receipt_url: string | null;
+            /** @description Where to pay, while it is open */
+            checkout_url: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            paid_at: string | null;
         };
         /**
          * @example {
@@ -4924,6 +5049,28 @@ export interface operations {
             };
         };
     };
+    listAllPacks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        packs: components["schemas"]["AdminPack"][];
+                    };
+                };
+            };
+        };
+    };
     setPack: {
         parameters: {
             query?: never;
@@ -4988,6 +5135,37 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    listAllPurchases: {
+        parameters: {
+            query?: {
+                status?: "open" | "processing" | "paid" | "failed" | "expired";
+                /** @description true: only those whose payment is disputed; not together with `status` */
+                disputed?: boolean;
+                limit?: number;
+                /** @description next_cursor of the previous page */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        purchases: components["schemas"]["AdminPurchase"][];
+                        /** @description null on the last page */
+                        next_cursor: string | null;
+                    };
+                };
             };
         };
     };
@@ -5653,8 +5831,10 @@ export interface ErrorCodes {
     getOverview: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked';
     listActions: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
     listPacks: 'database_unavailable' | 'internal_error' | 'invalid_request' | 'local_identity' | 'overloaded' | 'rate_limited';
+    listAllPacks: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked';
     setPack: 'account_closed' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'payments_unavailable' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
     removePack: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'pack_not_found' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked';
+    listAllPurchases: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_at_once';
     createPurchase: 'account_closed' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_selling' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'pack_not_found' | 'payments_unavailable' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'too_many_purchases' | 'unsupported_media_type';
     listPurchases: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked';
     getPurchase: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'purchase_not_found' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked';
@@ -5676,4 +5856,4 @@ export interface ErrorCodes {
     authorize: never;
 }
 /** Operations of administrators. */
-export type AdminOperationId = 'getTotalUsage' | 'adjustCredits' | 'revokeAccountTokens' | 'closeAccount' | 'eraseAccount' | 'verifyLedger' | 'listAccounts' | 'getAccount' | 'listAccountEntries' | 'listAccountJobs' | 'listAccountTokens' | 'listAccountGrants' | 'listAccountPurchases' | 'revokeTokenOfAccount' | 'revokeGrantOfAccount' | 'setApp' | 'listApps' | 'listAllJobs' | 'getAnyJob' | 'refundJob' | 'endJob' | 'createServiceKey' | 'listServiceKeys' | 'revokeServiceKey' | 'getOverview' | 'listActions' | 'setPack' | 'removePack' | 'createWebhookEndpoint' | 'listWebhookEndpoints' | 'getWebhookEndpoint' | 'updateWebhookEndpoint' | 'deleteWebhookEndpoint' | 'rotateWebhookSecret' | 'sendTestWebhook' | 'listWebhookDeliveries' | 'listDeadWebhookMessages' | 'replayWebhookMessages' | 'dismissDeadWebhookMessages';
+export type AdminOperationId = 'getTotalUsage' | 'adjustCredits' | 'revokeAccountTokens' | 'closeAccount' | 'eraseAccount' | 'verifyLedger' | 'listAccounts' | 'getAccount' | 'listAccountEntries' | 'listAccountJobs' | 'listAccountTokens' | 'listAccountGrants' | 'listAccountPurchases' | 'revokeTokenOfAccount' | 'revokeGrantOfAccount' | 'setApp' | 'listApps' | 'listAllJobs' | 'getAnyJob' | 'refundJob' | 'endJob' | 'createServiceKey' | 'listServiceKeys' | 'revokeServiceKey' | 'getOverview' | 'listActions' | 'listAllPacks' | 'setPack' | 'removePack' | 'listAllPurchases' | 'createWebhookEndpoint' | 'listWebhookEndpoints' | 'getWebhookEndpoint' | 'updateWebhookEndpoint' | 'deleteWebhookEndpoint' | 'rotateWebhookSecret' | 'sendTestWebhook' | 'listWebhookDeliveries' | 'listDeadWebhookMessages' | 'replayWebhookMessages' | 'dismissDeadWebhookMessages';

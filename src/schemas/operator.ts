@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import { Account } from './account.ts'
 import { Job } from './jobs.ts'
-import { Money } from './payments.ts'
+import { Money, Pack, Purchase } from './payments.ts'
 import {
   Credits,
   EXAMPLE_ID,
@@ -36,6 +36,32 @@ export const AdminAccount = Type.Object(
 export const AdminJob = Type.Object(
   { account_id: Id, ...Job.properties },
   { $id: 'AdminJob', examples: [{ account_id: EXAMPLE_ID, ...(Job.examples[0] as (typeof Job)['static']) }] },
+)
+
+export const AdminPurchase = Type.Object(
+  {
+    account_id: Id,
+    payment_id: nullable(Type.String({ description: 'The payment at the provider; null: none is known' })),
+    ...Purchase.properties,
+  },
+  {
+    $id: 'AdminPurchase',
+    examples: [
+      { account_id: EXAMPLE_ID, payment_id: 'pi_3Q', ...(Purchase.examples[0] as (typeof Purchase)['static']) },
+    ],
+  },
+)
+
+export const AdminPack = Type.Object(
+  {
+    ...Pack.properties,
+    stripe_price_id: nullable(Type.String({ description: "Stripe's own price for it" })),
+    updated_at: Timestamp,
+  },
+  {
+    $id: 'AdminPack',
+    examples: [{ ...(Pack.examples[0] as (typeof Pack)['static']), stripe_price_id: null, updated_at: EXAMPLE_TIME }],
+  },
 )
 
 const State = nullable(Type.Unsafe<Record<string, unknown>>({ type: 'object', additionalProperties: true }))
