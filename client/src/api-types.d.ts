@@ -2390,7 +2390,7 @@ export interface components {
             slug: string;
             name: string;
             credits: number;
-            /** @description In the currency's minor unit: 500 is $5.00, and ¥500 */
+            /** @description In the currency's minor unit: 500 is $5.00 or ¥500 */
             price: number;
             /** @description ISO 4217, lowercase */
             currency: string;
@@ -2434,12 +2434,12 @@ export interface components {
             pack: string;
             name: string;
             credits: number;
-            /** @description In the currency's minor unit: 500 is $5.00, and ¥500 */
+            /** @description In the currency's minor unit: 500 is $5.00 or ¥500 */
             price: number;
             /** @description ISO 4217, lowercase */
             currency: string;
             /**
-             * @description processing: begun, and not known yet, as with bank debits
+             * @description processing: paid, but not confirmed yet, as with bank debits
              * @enum {string}
              */
             status: "open" | "processing" | "paid" | "failed" | "expired";
