@@ -24,7 +24,7 @@ export interface SweepOptions {
  */
 export async function sweepHolds(db: Db, ledger: Ledger, { onFailure, signal }: SweepOptions = {}): Promise<number> {
   let released = 0
-  let after: OverdueKey = { expires_at: '-infinity', account_id: NIL_ID, job_id: NIL_ID }
+  let after: OverdueKey = { expiry: '-infinity', account_id: NIL_ID, job_id: NIL_ID }
   for (;;) {
     const batch = await overdue(db, { ...after, limit: BATCH })
     if (signal?.aborted) return released
@@ -46,15 +46,16 @@ export async function sweepHolds(db: Db, ledger: Ledger, { onFailure, signal }: 
 }
 
 /** The place of a hold in the order of expiry; the time is text, because a Date would lose its microseconds. */
-type OverdueKey = JobKey & { expires_at: string }
+type OverdueKey = JobKey & { expiry: string }
 
+// The time has another name than its column: in what Citus sends to a shard, ORDER BY would mean the text and not the column.
 // Of closed accounts too: an earlier release left their holds behind when it closed them.
 const overdue = statement<OverdueKey & { limit: number }, OverdueKey>(
   'overdue',
-  `select jobs.account_id, jobs.id as job_id, jobs.expires_at::text as expires_at
+  `select jobs.account_id, jobs.id as job_id, jobs.expires_at::text as expiry
   from jobs
   where jobs.status = 'started' and jobs.actual_cost = 0 and jobs.expires_at <= now()
-    and (jobs.expires_at, jobs.account_id, jobs.id) > ($expires_at::timestamptz, $account_id::uuid, $job_id::uuid)
+    and (jobs.expires_at, jobs.account_id, jobs.id) > ($expiry::timestamptz, $account_id::uuid, $job_id::uuid)
   order by jobs.expires_at, jobs.account_id, jobs.id
   limit $limit::int`,
 )
