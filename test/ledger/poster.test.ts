@@ -408,8 +408,8 @@ t.test('an app may write ids in any case', async (t) => {
 })
 
 t.test('a balance that leaves the safe integers is refused, also where others would bring it back', async (t) => {
-  const { people, postAll, sizes } = await setUp(t)
-  const [ada, bob] = (await people(2)) as [Person, Person]
+  const { neighbours, postAll, sizes } = await setUp(t)
+  const [ada, bob] = (await neighbours(2)) as [Person, Person]
   const ids: string[] = await Promise.all([1, 2, 40].map(async (cost) => (await ada.reserve(cost)).json().job_id))
   const [a = '', b = '', c = ''] = ids
   t.equal((await ada.complete(a, Number.MAX_SAFE_INTEGER)).statusCode, 200)

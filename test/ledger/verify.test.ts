@@ -230,8 +230,8 @@ t.test('each check reports what it is there for, and nothing else does', async (
       where conrelid = any ('{accounts, app_grants, jobs, ledger_entries, purchases}'::regclass[]) and contype in ('c', 'f')
     union all select format('drop index %s', indexrelid::regclass) from pg_index
       where indrelid = any ('{jobs, ledger_entries}'::regclass[]) and indisunique and not indisprimary
-    union all select format('alter table %s disable trigger %I', tgrelid::regclass, tgname) from pg_trigger
-      where tgrelid = 'ledger_entries'::regclass and not tgisinternal`
+    union all select format('drop trigger %I on %s', tgname, tgrelid::regclass) from pg_trigger
+      where tgrelid = 'ledger_entries'::regclass and tgname like 'ledger\\_entries\\_%'`
   for (const { text } of await query<{ text: string }>(database.url, refusing)) await run(text)
 
   const report = async () => (await app.inject({ url: '/api/admin/verify', headers })).json()
