@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Argument, Command, Help, Option } from 'commander'
-import { addOperatorCommands } from './admin-program.ts'
+import { addOperatorCommands, addSellingCommands } from './admin-program.ts'
 import { run } from './command-line.ts'
 import { credits, days, integer, maxOverage, slug, slugs, tokenId, uuid } from './commands/arguments.ts'
 import { filtered, paged } from './filters.ts'
@@ -38,6 +38,11 @@ const ENTRY_KINDS = [
 
 export const version = (): string =>
   JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
+
+/** What the budget of a token does not limit. */
+const FINAL_COST = `
+No reserve passes --budget, jobs under way included. What a job costs in the end can: the app decides that or,
+where the app has no settle key, whoever has the token, of its own jobs. The next reserve is then refused.`
 
 /** The program, ready to parse. Wrong arguments are thrown as a CommanderError. */
 export function buildProgram(): Command {
@@ -186,6 +191,7 @@ export function buildProgram(): Command {
     .addOption(period())
     .option('--app <slug>', 'an app that it may spend at, may be repeated (default: all)', slugs)
     .option('--expires <days>', "1 to 365; no later than the token that makes it (default: the server's setting)", days)
+    .addHelpText('after', FINAL_COST)
     .action(runs(async () => (await tokens()).create))
   add(token, 'change', 'rename a token, or change what it may spend', [
     'tokens change 0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f --budget 100 --period week',
@@ -327,6 +333,10 @@ export function buildProgram(): Command {
     .option('--part <n>', 'number of this part; the same part and amount again changes nothing (default: 1)', credits)
     .action(runs(async () => (await admin()).refund))
   addOperatorCommands((...command) => add(administer, ...command), runs)
+  addSellingCommands((name, summary) => {
+    const parent = group(administer, name, summary)
+    return (...command) => add(parent, ...command)
+  }, runs)
   add(administer, 'revoke-tokens', 'revoke all tokens of an account', ['admin revoke-tokens user_2abc'])
     .argument('<clerk-id>', 'Clerk id of the person')
     .action(runs(async () => (await admin()).revokeTokens))

@@ -52,6 +52,7 @@ export const wrongContentLength = apiError(
   'The length of the body differs from its Content-Length header.',
 )
 export const invalidPath = apiError(400, 'invalid_request', 'The path is not valid percent-encoding.')
+export const pathTooLong = apiError(400, 'invalid_request', 'A part of the path is longer than any id.')
 export const invalidHttp = apiError(400, 'bad_request', 'The request is not valid HTTP.')
 export const severalHosts = apiError(400, 'bad_request', 'The request has more than one Host header.')
 /** @param bytes the most that the route takes: a power of two, at least a KiB */
@@ -410,10 +411,15 @@ export const settleKeyRequired = apiError(
   'settle_key_required',
   "Only the app's server may settle this app's jobs, with its key in X-App-Key. Nothing was changed.",
 )
+export const jobOutsideLimits = apiError(
+  403,
+  'job_outside_limits',
+  'This token has limits, so it settles only jobs that count against them: its own, and those of the tokens it made. Nothing was changed.',
+)
 export const appNotAllowed = apiError(
   403,
   'app_not_allowed',
-  (apps: string[]) => `This token may spend at ${apps.join(', ') || 'no app'} only. Nothing was reserved.`,
+  (apps: string[]) => `This token may spend at ${apps.join(', ') || 'no app'} only. Nothing was changed.`,
   {
     example: [['video']],
     fields: { apps: Type.Array(Type.String(), { description: 'The apps that the token may spend at' }) },

@@ -1,18 +1,16 @@
 import fc from 'fast-check'
 import t from 'tap'
+import { apply, MAX_CREDITS, MAX_UNREGISTERED_APPS } from '../../src/ledger/rules.ts'
 import {
   type Account,
-  apply,
   type Entry,
   follow,
   type Grant,
   type Job,
-  MAX_CREDITS,
-  MAX_UNREGISTERED_APPS,
   type Outcome,
   type Request,
   type State,
-} from '../../src/ledger/rules.ts'
+} from '../../src/ledger/state.ts'
 
 const NOW = 1_800_000_000_000
 const DAY = 86_400_000
@@ -25,6 +23,7 @@ const job = (more: Partial<Job> = {}): Job => ({
   ...{ failure_reason: null, expires_at: NOW + DAY, created_at: NOW - DAY, updated_at: NOW - DAY, ttl_seconds: 600 },
   ...{ requested_cost: null, refunded: 0, max_overage: null, max_overage_percent: null },
   ...{ idempotency_key: null, request_hash: null, keyed: false, merge: null, oversized: false, budget_ids: null },
+  ...{ token_id: null, grant_id: null },
   ...more,
 })
 const state = (more: Partial<Omit<State, 'jobs'>> & { jobs?: Job[] } = {}): State => {

@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto'
+import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { v7 as uuidv7 } from 'uuid'
+import { Slug, Uuid } from '../../../schemas/primitives.ts'
+import { amountText } from '../words.ts'
 import { consolePage, type Frame, type Section } from './frame.ts'
 import { goOn } from './notice.ts'
 
@@ -77,6 +80,7 @@ type Outcome =
   | { title: string; label: string; secret: string; text: string }
 
 export interface Change {
+  /** Its parameters are ids, but for `:slug` */
   path: string
   section: Section
   help?: Frame['help']
@@ -86,7 +90,7 @@ export interface Change {
 
 /** Adds the route of a change. */
 export function addChange(app: FastifyInstance, { path, section, help, plan: planOf }: Change): void {
-  app.post(path, { schema: { hide: true } }, async (request, reply) => {
+  app.post(path, { schema: { hide: true, params: paramsOf(path) } }, async (request, reply) => {
     const fields = new Fields(request.body)
     const params = request.params as Record<string, string>
     const plan = await planOf({ request, params, fields })
@@ -98,6 +102,7 @@ export function addChange(app: FastifyInstance, { path, section, help, plan: pla
     if (confirmed === undefined) return show()
     if (confirmed !== seal) return show(STALE, true)
     if (plan.reason === 'required' && !reason) return show('Say why: it is kept with the change.')
+    if (reason.length > MAX_REASON) return show(`The reason must have at most ${amountText(MAX_REASON)} characters.`)
     const outcome = await plan.act({ reason: reason || undefined, reference })
     if ('secret' in outcome) {
       return consolePage(request, reply, 'secret', { ...outcome, section, back: plan.back })
@@ -105,6 +110,14 @@ export function addChange(app: FastifyInstance, { path, section, help, plan: pla
     return goOn(request, reply, outcome.to ?? plan.back, outcome.notice)
   })
 }
+
+const paramsOf = (path: string) =>
+  Type.Object(
+    Object.fromEntries([...path.matchAll(/:(\w+)/g)].map(([, name = '']) => [name, name === 'slug' ? Slug : Uuid])),
+  )
+
+/** As in the API. */
+const MAX_REASON = 1_000
 
 /** Without a button: where the answer to a form was lost, it must not invite to do the same once more. */
 const STALE =
