@@ -5,6 +5,7 @@ import t from 'tap'
 import { startClerk } from '../support/clerk-stand-in.ts'
 import { query } from '../support/database.ts'
 import { bearer, giveTokens, logIn, startLogin } from '../support/device.ts'
+import { WAITING } from '../support/hold.ts'
 import { databaseUrl, earlier, start } from '../support/start.ts'
 
 const whose = async (token: string, app: Parameters<typeof bearer>[0]) => {
@@ -274,8 +275,7 @@ t.test("an administrator revokes all of somebody's tokens, fetched or not", asyn
 
 /** Whether a statement waits for a lock in the database of this file. */
 async function someoneWaits(): Promise<boolean> {
-  const waiting = `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
-  return (await query(await databaseUrl(), waiting)).length > 0
+  return (await query(await databaseUrl(), WAITING)).length > 0
 }
 
 t.test('tokens come in pages', async (t) => {
