@@ -40,7 +40,7 @@ export async function readAppKey(request: FastifyRequest): Promise<void> {
  */
 export function ownerOfKey(request: FastifyRequest, secret: string): Promise<string> {
   const { db, limits } = request.server
-  const credential = { kind: 'settle_key', secret, plausible: KEY.test(secret) } as const
+  const credential = { kind: 'settle_key', secret, plausible: () => KEY.test(secret) } as const
   return limits.verifying(request, credential, () => ownerOf(db, secret))
 }
 

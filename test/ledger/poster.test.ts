@@ -117,41 +117,6 @@ t.test('one that comes alone leaves at once, and what comes meanwhile goes toget
   t.strictSame(sizes, [1, 1, 10])
 })
 
-t.test('while a batch is being stored, the next is posted, of other accounts', async (t) => {
-  const { db, config, people } = await setUp(t)
-  const [ada, bob] = (await people(2)) as [Person, Person]
-  const { main, lanes } = connectForPosting(config.database, db)
-  const disk = Promise.withResolvers<void>()
-  let first = false
-  const slow = through(main, async (session, queries) => {
-    const commits = queries.at(-1)?.text === 'commit'
-    if (!commits || !first) return session.send(queries)
-    first = false
-    await disk.promise
-    return session.send(queries)
-  })
-  const sizes: number[] = []
-  const { post, close } = createPoster(db, { main: slow, lanes }, (size) => sizes.push(size))
-  t.teardown(close)
-  // Then endpoints and shards are known.
-  await post(reserve(ada.id, 0))
-  sizes.length = 0
-  first = true
-  const one = post(reserve(ada.id, 60)).then(said)
-  // Past the turn of the event loop in which the first one leaves: these come while it is loaded.
-  await new Promise(setImmediate)
-  const two = post(reserve(ada.id, 60)).then(said)
-  const three = post(reserve(bob.id, 1)).then(said)
-  const ended: string[] = []
-  void one.then(() => ended.push('one'))
-  t.strictSame(await three, { credits: 99, held: 1 })
-  t.strictSame(ended, [], 'the first batch is still being stored')
-  t.strictSame(sizes, [1, 1], 'the other operation of its account waits')
-  disk.resolve()
-  t.strictSame(await Promise.all([one, two]), [{ credits: 40, held: 60 }, 'insufficient_credits'])
-  t.strictSame(sizes, [1, 1, 1])
-})
-
 t.test('an account that was locked for a moment is posted with the next batch, in order, without a lane', async (t) => {
   const { db, config, people } = await setUp(t)
   const [ada, bob] = (await people(2)) as [Person, Person]
