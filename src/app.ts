@@ -46,6 +46,7 @@ import { adminCredentialRoutes } from './routes/admin-credentials.ts'
 import { adminJobRoutes } from './routes/admin-jobs.ts'
 import { adminKeyRoutes } from './routes/admin-keys.ts'
 import { adminOverviewRoutes } from './routes/admin-overview.ts'
+import { adminPurchaseRoutes } from './routes/admin-purchases.ts'
 import { adminWebhookMessageRoutes } from './routes/admin-webhook-messages.ts'
 import { adminWebhookRoutes } from './routes/admin-webhooks.ts'
 import { authRoutes } from './routes/auth.ts'
@@ -205,7 +206,7 @@ export async function buildApp(
   // Adds the limit behind each route's own hooks, which find out who is asking; hence before the routes.
   await registerLimits(app)
   registerLargeAnswers(app)
-  // Postgres stores neither NUL nor half a surrogate pair: such a body is refused before its schema is checked.
+  // Postgres stores neither NUL nor half a surrogate pair: a request that has one is refused before its schema is checked.
   app.addHook('preValidation', refuseUnstorable)
 
   for (const component of components) app.addSchema(component)
@@ -230,6 +231,7 @@ export async function buildApp(
   await app.register(adminKeyRoutes)
   await app.register(adminOverviewRoutes)
   await app.register(packRoutes)
+  await app.register(adminPurchaseRoutes)
   await app.register(purchaseRoutes)
   await app.register(webhookRoutes)
   await app.register(paymentEventRoutes)

@@ -1,13 +1,14 @@
 import { type Command, Option } from 'commander'
-import { integer, slug, uuid } from './commands/arguments.ts'
+import { credits, integer, slug, uuid } from './commands/arguments.ts'
 import type { Focus } from './focus.ts'
 
-/** The commands of administrators about accounts and jobs of others. */
+/** The commands of administrators about accounts and jobs of others, and about what is sold. */
 
 // biome-ignore lint/suspicious/noExplicitAny: commander knows the options and arguments of a command, TypeScript does not
 type Action = (focus: Focus, options: any, ...args: any[]) => Promise<void>
 
 const operator = () => import('./commands/operator.ts')
+const selling = () => import('./commands/selling.ts')
 
 const ACCOUNT = ['<account>', 'Clerk id or account id'] as const
 const LIMIT = ['--limit <n>', 'number of rows, up to 200 (default: 50)', integer] as const
@@ -38,7 +39,7 @@ export function addOperatorCommands(
     .option(...LIMIT)
     .option(...CURSOR)
     .action(runs(async () => (await operator()).accounts))
-  add('account', 'show an account', ['admin account user_2abc'])
+  add('account', 'show an account', ['admin account user_2abc', `admin account ${EXAMPLE_ID}`])
     .argument(...ACCOUNT)
     .action(runs(async () => (await operator()).account))
   add('entries', "list an account's credit history, newest first", ['admin entries user_2abc --limit 20'])
@@ -54,11 +55,20 @@ export function addOperatorCommands(
   add('grants', 'list the programs that a person has approved', ['admin grants user_2abc'])
     .argument(...ACCOUNT)
     .action(runs(async () => (await operator()).grants))
-  add('purchases', "list an account's purchases, newest first", ['admin purchases user_2abc'])
-    .argument(...ACCOUNT)
+  add('purchases', 'list purchases of all accounts or of one, newest first', [
+    'admin purchases --disputed',
+    'admin purchases user_2abc --limit 20',
+  ])
+    .argument('[account]', 'Clerk id or account id')
+    .addOption(
+      new Option('--status <status>', 'only purchases with this status')
+        .choices(['open', 'processing', 'paid', 'failed', 'expired'])
+        .conflicts('disputed'),
+    )
+    .option('--disputed', 'only purchases whose payment is disputed')
     .option(...LIMIT)
     .option(...CURSOR)
-    .action(runs(async () => (await operator()).purchases))
+    .action(runs(async () => (await selling()).purchases))
   add('jobs', 'list jobs of all accounts, newest first; jobs in progress by the expiry of their holds', [
     'admin jobs --overdue',
     'admin jobs --account user_2abc --status failed',
@@ -112,4 +122,35 @@ export function addOperatorCommands(
     .option(...LIMIT)
     .option(...CURSOR)
     .action(runs(async () => (await operator()).audit))
+}
+
+/** Adds the groups about what is sold, and about the keys of the operator's own servers. @param group makes the `add` of a new group */
+export function addSellingCommands(
+  group: (name: string, summary: string) => Parameters<typeof addOperatorCommands>[0],
+  runs: Parameters<typeof addOperatorCommands>[1],
+): void {
+  const pack = group('packs', 'What people can buy.')
+  pack('list', 'list the packs', ['admin packs list']).action(runs(async () => (await selling()).listPacks))
+  pack('set', 'sell a pack of credits, or change it', [
+    `admin packs set small --name '100 credits' --credits 100 --price 500 --currency usd`,
+  ])
+    .argument('<slug>', 'slug of the pack', slug)
+    .requiredOption('--name <name>', 'name shown to people')
+    .requiredOption('--credits <credits>', 'credits that it gives', credits)
+    .requiredOption('--price <amount>', 'price in the minor unit of the currency: 500 is $5.00', credits)
+    .requiredOption('--currency <code>', 'ISO 4217, lower case, such as usd')
+    .option('--stripe-price <id>', "Stripe's price of the same amount; without it Stripe shows the name and the price")
+    .action(runs(async () => (await selling()).setPack))
+  pack('remove', 'stop selling a pack; purchases that have begun can still be paid', ['admin packs remove small'])
+    .argument('<slug>', 'slug of the pack', slug)
+    .action(runs(async () => (await selling()).removePack))
+
+  const key = group('keys', 'Keys of your own servers, which post top-ups.')
+  key('list', 'list the live service keys', ['admin keys list']).action(runs(async () => (await selling()).listKeys))
+  key('create', 'make a service key, and print it once', [`admin keys create 'Payment server'`])
+    .argument('<name>', 'what it is for')
+    .action(runs(async () => (await selling()).createKey))
+  key('revoke', 'revoke a service key', [`admin keys revoke ${EXAMPLE_ID}`])
+    .argument('<id>', 'id of the key', uuid)
+    .action(runs(async () => (await selling()).revokeKey))
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Argument, Command, Help, Option } from 'commander'
-import { addOperatorCommands } from './admin-program.ts'
+import { addOperatorCommands, addSellingCommands } from './admin-program.ts'
 import { run } from './command-line.ts'
 import { credits, days, integer, maxOverage, slug, slugs, tokenId, uuid } from './commands/arguments.ts'
 import { filtered, paged } from './filters.ts'
@@ -327,6 +327,10 @@ export function buildProgram(): Command {
     .option('--part <n>', 'number of this part; the same part and amount again changes nothing (default: 1)', credits)
     .action(runs(async () => (await admin()).refund))
   addOperatorCommands((...command) => add(administer, ...command), runs)
+  addSellingCommands((name, summary) => {
+    const parent = group(administer, name, summary)
+    return (...command) => add(parent, ...command)
+  }, runs)
   add(administer, 'revoke-tokens', 'revoke all tokens of an account', ['admin revoke-tokens user_2abc'])
     .argument('<clerk-id>', 'Clerk id of the person')
     .action(runs(async () => (await admin()).revokeTokens))

@@ -1,6 +1,6 @@
 /* Made of openapi.snapshot.json by `npm run openapi`. Do not edit. */
 
-/** The operations of administrators, as in operation-table.ts. */
+/** The operations of administrators, in the format of operation-table.ts. */
 export const ADMIN_OPERATIONS = `getTotalUsage G /api/admin/usage
 adjustCredits Pr /api/admin/credits
 revokeAccountTokens Pr /api/admin/accounts/revoke-tokens
@@ -27,8 +27,10 @@ listServiceKeys G /api/admin/keys
 revokeServiceKey D /api/admin/keys/{id}
 getOverview G /api/admin/overview
 listActions G /api/admin/audit
+listAllPacks G /api/admin/packs
 setPack Ur /api/admin/packs/{slug}
 removePack D /api/admin/packs/{slug}
+listAllPurchases G /api/admin/purchases
 createWebhookEndpoint P /api/admin/apps/{slug}/webhooks
 listWebhookEndpoints G /api/admin/apps/{slug}/webhooks
 getWebhookEndpoint G /api/admin/webhooks/{id}

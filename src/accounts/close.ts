@@ -10,10 +10,11 @@ const endSessions = statement<{ account_id: string }, never>(
 )
 
 /**
- * Closes an account for good: its holds come back, nothing is posted to it any more, and its tokens, device logins and sessions end. Its ledger stays.
- * Idempotent: after a failure half-way, call it again.
- * @param bannedAt when the identity provider closed it; what it added to apps as an administrator since a minute before is taken back
- * @param rows committed with the closing, where the account is open
+ * Closes an account permanently: releases its holds, makes the ledger refuse further postings, and ends its tokens, device logins and
+ * sessions. Its entries stay. Idempotent: after a failure half-way, call it again.
+ * @param bannedAt when the identity provider banned the user. What the user changed as an administrator from a minute before then on is
+ * undone
+ * @param rows inserted in the transaction that closes the account; ignored when it is closed already
  */
 export async function closeAccount(
   db: Db,

@@ -1,20 +1,21 @@
 import { sql } from 'kysely'
 import type { Db } from '../db/tables.ts'
+import { FIRST_ID } from '../http/pages.ts'
 import type { Ledger } from '../ledger/operations.ts'
 import { eraseMessages } from '../webhooks/retention.ts'
-import { NIL_ID } from './account-id.ts'
 import { closeAccount } from './close.ts'
 
 /** Replaces the Clerk id of an erased account. */
 export const ERASED = 'erased'
 
-/** Jobs cleared by one statement, so that none takes long, however many there are. */
+/** Jobs cleared per statement, which bounds how long it holds its locks. */
 const PAGE = 1_000
 
 /**
- * Forgets a person on their request: closes the account and clears what says whose it was and what its jobs were
- * about. Amounts stay, and every sum with them. Idempotent: after a failure half-way, call it again.
- * @param onErased runs in the transaction that forgets the Clerk id, once
+ * Erases personal data: closes the account, then clears what identifies its owner (the Clerk id, token names, addresses, links of
+ * payments) and what its jobs were about (metadata, idempotency keys). Amounts stay, so every sum of the ledger still holds.
+ * Idempotent: after a failure half-way, call it again.
+ * @param onErased runs once, in the transaction that removes the Clerk id
  */
 export async function eraseAccount(
   db: Db,
@@ -34,18 +35,18 @@ export async function eraseAccount(
     if (numUpdatedRows > 0n) await onErased?.(trx)
     // Token names and device addresses are personal data.
     await sql`update tokens set name = ${ERASED}, last_used_from = null where account_id = ${accountId}`.execute(trx)
-    // Entries name administrators by account id, which stays; keys name them by Clerk id.
+    // Ledger entries name administrators by account id, which stays. Service keys name them by Clerk id.
     await trx.updateTable('service_keys').set({ created_by: accountId }).where('created_by', '=', clerkId).execute()
     await sql`delete from device_codes where account_id = ${accountId}`.execute(trx)
-    // Purchases stay, for the books.
+    // The purchases themselves stay: bookkeeping needs them.
     await sql`update purchases set checkout_url = null, receipt_url = null, return_to = null
       where account_id = ${accountId}`.execute(trx)
     await sql`delete from payers where account_id = ${accountId}`.execute(trx)
-    // Which apps the person let their tokens spend at.
+    // They list the apps at which the person's tokens could spend.
     await sql`delete from budgets where account_id = ${accountId}`.execute(trx)
   })
   await eraseMessages(db, accountId)
-  for (let after = NIL_ID; ; ) {
+  for (let after = FIRST_ID; ; ) {
     const page = await db
       .selectFrom('jobs')
       .select('id')
@@ -56,7 +57,7 @@ export async function eraseAccount(
       .execute()
     const last = page.at(-1)?.id
     if (!last) return
-    // The request hash covers the metadata, and apps may put personal data into keys. A closed account needs neither.
+    // The request hash is computed over the metadata, and apps may put personal data into idempotency keys. A closed account needs neither.
     await db
       .updateTable('jobs')
       .set({ metadata: null, idempotency_key: null, request_hash: null })

@@ -1,7 +1,7 @@
 import type { Db } from '../db/tables.ts'
 import { accountNotFound } from '../http/catalogue.ts'
 
-/** An account as administrators see it. @throws {ApiError} 404 account_not_found */
+/** The columns of an account that administrators see. @throws {ApiError} 404 account_not_found */
 export async function findAccount(db: Db, id: string) {
   const account = await db
     .selectFrom('accounts')

@@ -3,18 +3,22 @@ import { removeMessagesOf } from '../webhooks/dead-letters.ts'
 import { readEndpoints } from '../webhooks/outbox.ts'
 
 /**
- * Where browsers and OAuth may send people of an app: an address there can read their tokens. What an administrator adds is
- * noted, so that what somebody added who is no administrator any more can be taken back.
+ * An app's origins, redirect URIs and resources decide who receives its users' tokens. The table `app_additions` records which
+ * administrator added each value, so that the last additions of a banned administrator can be undone.
  */
 
-/** The lists of an app whose values are noted. */
+/** The lists of an app whose additions are recorded. */
 const FIELDS = ['origins', 'redirect_uris', 'resources'] as const
 type Lists = Record<(typeof FIELDS)[number], string[]>
 
-/** A session JWT outlives the ban of its person by up to this time, in ms. */
+/** How long a session JWT stays valid after its user is banned, in ms. */
 const JWT_MS = 60_000
 
-/** Notes the values of an app that are new. @param before undefined: the app is new */
+/**
+ * Records who added the new values of an app's lists.
+ * @param before the lists before the change; undefined: the app is new
+ * @param added_by the administrator's account id
+ */
 export async function noteAdditions(
   db: Db,
   app: { slug: string } & Lists,
@@ -40,9 +44,9 @@ export async function noteAdditions(
 }
 
 /**
- * Takes back what an administrator added to apps in their last minute, revokes the service keys that they made, removes the webhook
- * endpoints that they registered, and pauses those that they pointed elsewhere: their JWT was good for so long after the ban.
- * @param bannedAt when they ceased to be an administrator; later additions are taken back too
+ * Undoes what a banned administrator did while their last JWT was still valid: removes the values that they added to apps, revokes the
+ * service keys that they created, deletes the webhook endpoints that they registered, and pauses the endpoints whose URL they changed.
+ * @param bannedAt when the ban took effect. What is younger than a minute before is undone, later changes included
  */
 export async function undoLateAdditions(
   db: Db,
@@ -79,7 +83,7 @@ export async function undoLateAdditions(
   }
 }
 
-/** The audit log says which endpoints they were. */
+/** Finds the endpoints in the audit log. */
 async function undoLateEndpoints(db: Db, administrator: string, since: Date): Promise<void> {
   const actions = await db
     .selectFrom('admin_actions')

@@ -3,8 +3,8 @@ import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
 
 /**
- * Which rows to delete. Expired rows stay for a while, so that a late request gets a specific error: a device code for a
- * day (`expired_token`), a token for 30 days (`token_expired` or `token_revoked`), an access token for a day.
+ * Which rows to delete, as SQL conditions. Expired rows stay for a while, so that a late request gets a specific error: a device code
+ * for a day (`expired_token`), a PAT for 30 days (`token_expired` or `token_revoked`), an OAuth access token for a day.
  */
 const OLD = {
   device_codes: { key: { device_code_hash: 'text' }, old: `expires_at < now() - interval '1 day'` },
@@ -18,7 +18,7 @@ const OLD = {
   grants: { key: { id: 'uuid' }, old: `revoked_at < now() - interval '30 days'` },
   sessions: { key: { session_hash: 'text' }, old: 'expires_at < now()' },
   handed_out_tokens: { key: { token_hash: 'text' }, old: 'expires_at < now()' },
-  // Clerk repeats the delivery of a ban for some days at most.
+  // Needed when a ban is delivered, which Clerk retries for a few days at most.
   app_additions: {
     key: { app_slug: 'text', field: 'text', value: 'text' },
     old: `added_at < now() - interval '30 days'`,
@@ -28,7 +28,7 @@ const OLD = {
 
 type Table = keyof typeof OLD
 
-/** Rows per transaction, so that locks are held briefly. */
+/** Rows per transaction, which bounds how long it holds its locks. */
 const BATCH = 500
 /** Batches per table and pass. */
 const MAX_BATCHES = 100
@@ -39,7 +39,7 @@ const deletions = Object.entries(OLD).map(([table, { key, old }]) => {
   return {
     table: table as Table,
     columns,
-    // Skips rows that another replica is deleting.
+    // `skip locked` leaves out rows that another replica is deleting.
     lock: statement<Record<never, never>, Record<string, string>>(
       `find_old_${table}`,
       `select ${columns} from ${table} where ${old} limit ${BATCH} for update skip locked`,
@@ -54,8 +54,8 @@ const deletions = Object.entries(OLD).map(([table, { key, old }]) => {
 
 /**
  * On a Citus cluster a row lock in a reference table also locks the table against other row locks and writes, on the
- * coordinator and on a worker, and `skip locked` does not skip that: a batch waits this long and leaves the table to the next
- * pass. Postgres without Citus accepts the setting and ignores it.
+ * coordinator and on a worker, and `skip locked` does not skip that lock: a batch waits for `lock_timeout` and then leaves the table to
+ * the next pass. Postgres without Citus accepts the `citus.` setting and ignores it.
  */
 const LOCK_WAIT = [sql`set local citus.propagate_set_commands = 'local'`, sql`set local lock_timeout = '100ms'`]
 const LOCK_NOT_AVAILABLE = '55P03'
@@ -77,8 +77,8 @@ async function deleteBatch(db: Db, { columns, lock, remove }: (typeof deletions)
 }
 
 /**
- * Deletes budgets whose token or grant is deleted, which is long after its last job has ended. A budget is set before its token is made:
- * hence the day.
+ * Deletes budgets whose token or grant has been deleted, which happens long after its last job ended. A budget is written before its
+ * token, so budgets younger than a day are left alone.
  */
 const dropBudgets = statement<Record<never, never>, { id: string }>(
   'drop_old_budgets',

@@ -2,9 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { type Change, createDispatcher } from '../webhooks/dispatcher.ts'
 import { onMessages, readEndpoints } from '../webhooks/outbox.ts'
 
-/**
- * Delivery of webhooks. `run` reads who listens and starts what is due; `stop` breaks off what is under way.
- */
+/** The task that delivers webhooks. `run` reads the endpoints and starts what is due; `stop` aborts the deliveries in flight. */
 export function webhookDelivery({ db, config, log, metrics }: FastifyInstance) {
   const dispatcher = createDispatcher({
     db,

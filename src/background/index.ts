@@ -16,11 +16,11 @@ interface Task {
   /** Log message when a run fails; the next run happens on schedule */
   failure: string
   run(signal: AbortSignal): Promise<unknown> | unknown
-  /** Ends what a run has started and not waited for */
+  /** Ends work that `run` started without awaiting it */
   stop?(): Promise<void>
 }
 
-/** Everything that runs by the clock. Each replica runs all of it. */
+/** All periodic tasks. Every replica runs all of them. */
 function tasks(app: FastifyInstance): Task[] {
   const { connections, db, ledger, load, log, metrics, origins, payments } = app
   const onFailure = (error: Error, job: JobKey) => log.warn({ err: error, ...job }, 'could not expire a hold')
@@ -33,7 +33,7 @@ function tasks(app: FastifyInstance): Task[] {
     { everyMs: 1_000, failure: 'could not look at the connections', run: () => connections.giveUp() },
     { everyMs: 1_000, failure: 'could not deliver webhooks', ...webhookDelivery(app) },
     {
-      // Changes made on another replica take effect within 15 s, of which the query may take five.
+      // A change made through another replica takes effect within 15 s: 10 s until the next query, and 5 s that it may take.
       everyMs: 10_000,
       failure: "could not read the apps' origins; the last known ones stay allowed",
       run: () => origins.refresh(),
@@ -65,7 +65,7 @@ function tasks(app: FastifyInstance): Task[] {
   ]
 }
 
-/** For a service that sells credits. */
+/** The tasks of a service that sells credits. */
 function paymentTasks(payments: Payments): Task[] {
   const warn = (message: string) => (error: Error, about: object) =>
     payments.log.warn({ err: error, ...about }, message)
@@ -84,8 +84,8 @@ function paymentTasks(payments: Payments): Task[] {
 }
 
 /**
- * Starts the tasks.
- * @returns a function that stops them and resolves when no run is active; call it while the database is open
+ * Starts all tasks.
+ * @returns stops them, and resolves when no run is active; call it before the database is closed
  */
 export function startBackground(app: FastifyInstance): () => Promise<void> {
   const stops = tasks(app).map(({ everyMs, failure, run, stop }) => {

@@ -1,9 +1,9 @@
 /**
  * Runs a task periodically. Runs never overlap. The timer does not keep the process alive.
  * @param everyMs from the start of one run to the start of the next; a run that takes longer delays the next
- * @param work its signal aborts when the task is stopped
+ * @param work gets a signal that aborts when the task is stopped
  * @param onFailure called with what `work` throws; the next run happens on schedule
- * @returns a function that stops the task and resolves when the current run has ended
+ * @returns stops the task, and resolves when the current run has ended
  */
 export function repeat(
   everyMs: number,

@@ -1,7 +1,7 @@
-import { NIL_ID } from '../accounts/account-id.ts'
 import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
 import { DatabaseUnavailable } from '../db/unavailable.ts'
+import { FIRST_ID } from '../http/pages.ts'
 import { expire, type Ledger } from '../ledger/operations.ts'
 
 const BATCH = 100
@@ -12,19 +12,20 @@ export type JobKey = {
 }
 
 export interface SweepOptions {
-  /** Called for each hold that could not be given back; the others are, and this one at the next sweep */
+  /** Called for each hold that could not be released. The sweep continues; the next sweep tries the hold again */
   onFailure?: (error: Error, job: JobKey) => void
   signal?: AbortSignal
 }
 
 /**
- * Gives every overdue hold back. Job ids are read without a lock, a hundred at a time, and expire as one posting. Any number of
- * replicas may sweep at once: under the account's lock each hold is looked at again.
- * @returns how many holds this call gave back
+ * Releases every overdue hold. Job ids are read without locks, 100 at a time, and posted together. Any number of replicas may sweep
+ * concurrently: each hold is checked again under its account's lock.
+ * @returns how many holds this call released
+ * @throws {DatabaseUnavailable}; without `onFailure` also what posting throws
  */
 export async function sweepHolds(db: Db, ledger: Ledger, { onFailure, signal }: SweepOptions = {}): Promise<number> {
   let released = 0
-  let after: OverdueKey = { expires_at: '-infinity', account_id: NIL_ID, job_id: NIL_ID }
+  let after: OverdueKey = { expires_at: '-infinity', account_id: FIRST_ID, job_id: FIRST_ID }
   for (;;) {
     const batch = await overdue(db, { ...after, limit: BATCH })
     if (signal?.aborted) return released
@@ -45,10 +46,10 @@ export async function sweepHolds(db: Db, ledger: Ledger, { onFailure, signal }: 
   }
 }
 
-/** The place of a hold in the order of expiry; the time is text, because a Date would lose its microseconds. */
+/** A cursor in the order of expiry. The time is text, because a Date would lose its microseconds. */
 type OverdueKey = JobKey & { expires_at: string }
 
-// Of closed accounts too: an earlier release left their holds behind when it closed them.
+// Closed accounts are included: an earlier release did not release the holds of an account when it closed it.
 const overdue = statement<OverdueKey & { limit: number }, OverdueKey>(
   'overdue',
   `select jobs.account_id, jobs.id as job_id, jobs.expires_at::text as expires_at

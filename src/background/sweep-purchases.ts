@@ -5,21 +5,18 @@ import type { Payments } from '../payments/types.ts'
 const BATCH = 50
 
 interface SweepOptions {
-  /** Called for each purchase that could not be looked at; the others are, and this one at the next sweep */
+  /** Called for each purchase that could not be reconciled. The sweep continues; a later sweep tries the purchase again */
   onFailure?: (error: Error, purchase: { account_id: string; id: string }) => void
   signal?: AbortSignal
 }
 
 /**
- * Asks the provider about purchases that have been open for ten minutes, then twenty, forty and so on: an event may have been lost. Any
- * number of replicas may sweep at once.
- * @returns how many were asked about
+ * Asks the provider about unfinished purchases, in case one of its events was lost: 10 minutes after a purchase began, then after 20,
+ * 40 and so on. Any number of replicas may sweep concurrently.
+ * @returns how many purchases it asked about
+ * @throws without `onFailure`, what `reconcilePurchase` throws
  */
-export async function sweepPurchases(
-  payments: Payments | undefined,
-  { onFailure, signal }: SweepOptions = {},
-): Promise<number> {
-  if (!payments) return 0
+export async function sweepPurchases(payments: Payments, { onFailure, signal }: SweepOptions = {}): Promise<number> {
   const batch = await pending(payments.db, { limit: BATCH })
   for (const purchase of batch) {
     if (signal?.aborted) break

@@ -15,12 +15,12 @@ const MAIN_SIZE = 6
 /** Connections on which postings wait for locks. */
 const LANES_SIZE = 4
 
-/** The most that one statement of a request may take, in ms. */
+/** Time limit of one statement of a request, in ms. */
 const STATEMENT_MS = 5_000
 
 /**
- * Opens the configured database: Postgres at `url`, or else PGlite in `dataDir`. Close it with `destroy()`. Postgres is
- * first contacted by the first statement.
+ * Opens the configured database: Postgres at `url`, or else PGlite in `dataDir`. Close it with `destroy()`. The first statement opens the
+ * first connection to Postgres.
  * @param handlers `lostConnection`: an idle connection broke. `lostFolder`: another process took over PGlite's folder
  * @param log called after each statement
  * @throws {FolderInUse} another process uses PGlite's folder
@@ -45,15 +45,15 @@ export async function connect(
 }
 
 /**
- * Connections for posting to the ledger, apart from those of requests.
- * @returns with PGlite, `db`'s one connection for both
+ * Opens the connections for posting to the ledger, which are separate from the pool of `connect`.
+ * @returns `main` for postings, `lanes` for postings that wait for locks; with PGlite both use `db`'s one connection
  */
 export function connectForPosting(config: Config['database'], db: Db): { main: Sessions; lanes: Sessions } {
   if (!config.url) return { main: overConnection(db), lanes: overConnection(db) }
   return { main: pipelines(config, MAIN_SIZE, STATEMENT_MS), lanes: pipelines(config, LANES_SIZE, STATEMENT_MS) }
 }
 
-/** Opens one connection without a statement time-out: a migration may rewrite a large table. */
+/** Opens one connection without a statement timeout: a migration may rewrite a large table. */
 export function connectForMigration(url: string, sessionOptions?: string): Db {
   const pool = postgresPool(url, { poolSize: 1, statementNames: false, statementMs: 0, sessionOptions })
   return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })

@@ -3,30 +3,30 @@ import pg from 'pg'
 import type { Query } from './statement.ts'
 import { safeInteger } from './tables.ts'
 
-/** What a statement has answered. */
+/** The result of one statement. */
 export interface Result {
   rows: unknown[]
   /** Such as `INSERT` or `COMMIT`; `ROLLBACK` is the answer to the COMMIT of a transaction that has failed */
   command: string
 }
 
-/** How values of a column are read; int8 is a safe integer. */
+/** A column of a result, with the parser of its values. */
 interface Column {
   name: string
   parse: (text: string) => unknown
 }
 
-/** The columns that prepared statements answer with, by name, as far as a connection knows them. */
+/** The prepared statements of a connection: the columns of each one's result, by its name. */
 export type Prepared = Map<string, Column[]>
 
-/** A reader of int8 as a safe integer, and of all else as pg reads it. */
+/** pg's parsers of column values, except that int8 becomes a safe integer. */
 export const typeParser = ((oid: number, format?: 'text') =>
   oid === 20 ? safeInteger : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser
 
 /**
- * One round trip of several statements, to be given to a client's `query`. They go to the server as one packet, with one Sync behind
- * the last: the server answers all of them in one packet, and skips what follows a statement that fails. pg's own pipeline
- * sends a Sync behind each, and Postgres then writes each answer to the network by itself.
+ * Several statements in one round trip, to be passed to a client's `query`. They are sent as one packet with one Sync message at the end:
+ * the server answers in one packet, and skips the statements after a failed one (Postgres documentation, "Extended Query"). pg's own
+ * pipeline mode sends a Sync after each statement, for which Postgres writes each answer to the network separately.
  */
 export class Exchange implements Submittable {
   readonly #queries: Query[]
@@ -37,14 +37,14 @@ export class Exchange implements Submittable {
   #rows: unknown[] = []
   #fault: unknown
 
-  /** @param prepared of the connection; undefined: statements are not kept by name */
+  /** @param prepared the connection's prepared statements; undefined: statements are sent without names */
   constructor(queries: Query[], prepared: Prepared | undefined) {
     this.#queries = queries
     this.#prepared = prepared
     this.#columns = this.#known(0) ?? []
   }
 
-  /** Resolves when all have succeeded. @throws what the first of them that failed was refused with, or that the connection broke */
+  /** The results of all statements. @throws the error of the first statement that failed, or of the connection */
   get answer(): Promise<Result[]> {
     return this.#answer.promise
   }
@@ -60,7 +60,7 @@ export class Exchange implements Submittable {
       const statement = this.#prepared && name ? name : ''
       const known = this.#known(place)
       if (!known) {
-        // It may be there: what comes behind a failed statement is not noted below.
+        // A statement of this name may exist on the server: when the exchange in which it was parsed failed, it was not recorded.
         if (statement) connection.close({ type: 'S', name: statement }, true)
         connection.parse({ name: statement, text, types: [] }, true)
       }
@@ -109,7 +109,7 @@ export class Exchange implements Submittable {
   }
 }
 
-/** A value as Postgres reads it. */
+/** A value in Postgres' text format; null: SQL null. */
 function parameter(value: unknown): string | null {
   switch (typeof value) {
     case 'string':
@@ -125,7 +125,7 @@ function parameter(value: unknown): string | null {
   }
 }
 
-/** An element of an array's text. */
+/** An element of an array in Postgres' text format. */
 function element(value: unknown): string {
   const text = parameter(value)
   if (text === null) return 'null'

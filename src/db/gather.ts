@@ -2,25 +2,25 @@ import { statement } from './statement.ts'
 import type { Db } from './tables.ts'
 import { DatabaseUnavailable } from './unavailable.ts'
 
-/** The most keys of one query. More gain nothing. */
+/** The most keys of one query. Longer lists of keys bring no more throughput. */
 const MAX_KEYS = 200
-/** The most reads that wait in one place. */
+/** The most reads that wait in one queue. */
 const MAX_WAITING = 5_000
-/** After so long, in ms, a running query no longer delays what waits: the next one starts beside it. */
+/** When a query takes longer than this, in ms, the next one starts concurrently. */
 const SLOW_MS = 50
-/** The most queries of one kind at a time, so that slow ones leave connections for others. */
+/** The most concurrent queries of one queue, so that slow ones leave connections for others. */
 const MAX_RUNNING = 4
-/** A read that waited for so long, in ms, is given up: the database answers nobody. */
+/** A read that has waited longer than this, in ms, fails: the database does not answer. */
 const PATIENCE_MS = 5_000
 
 interface Read<Row> {
-  /** When it was asked for */
+  /** When it was requested, by `performance.now()` */
   since: number
   answer: PromiseWithResolvers<Row | undefined>
 }
 
-/** How many reads of a database wait to be sent, and how many were answered, for the overload protection. */
-export interface Gathered {
+/** Counters for the overload protection: reads that wait to be sent, and reads that were answered. */
+interface Gathered {
   waiting(): number
   served(): number
 }
@@ -33,40 +33,40 @@ function counterOf(db: Db) {
   return counter
 }
 
-/** The reads of a database that go through `gather`. */
+/** The counters of all reads of a database that go through `gather`. */
 export function gatheredReads(db: Db): Gathered {
   const counter = counterOf(db)
   return { waiting: () => counter.waiting, served: () => counter.served }
 }
 
 /**
- * Makes a read of one row of a read of many: what is asked for while a query runs shares the next one. A read that comes alone
- * leaves at once. Its query starts after it was asked for, so it sees everything that was committed before.
- * @param read runs one query for up to 200 different keys. Returns the rows found by their keys
+ * Batches reads of single rows: the reads that are requested while a query runs share the next query. A read that comes alone is sent
+ * immediately. The query of a read starts after its request, so it sees everything that was committed before.
+ * @param read runs one query for up to 200 different keys, and returns the rows that it found by key
  * @returns a function that reads the row of one key; undefined: there is none. It throws what `read` throws, and
- *   {DatabaseUnavailable} after 5 s of waiting
+ *   {DatabaseUnavailable} after waiting for 5 s, or at once when 5,000 reads wait
  */
 export function gather<Row>(
   read: (db: Db, keys: string[]) => Promise<Map<string, Row>>,
 ): (db: Db, key: string) => Promise<Row | undefined> {
-  const places = new WeakMap<Db, (key: string) => Promise<Row | undefined>>()
+  const queues = new WeakMap<Db, (key: string) => Promise<Row | undefined>>()
   return (db, key) => {
-    let ask = places.get(db)
+    let ask = queues.get(db)
     if (!ask) {
-      ask = place(db, read)
-      places.set(db, ask)
+      ask = createQueue(db, read)
+      queues.set(db, ask)
     }
     return ask(key)
   }
 }
 
 /**
- * `gather` for rows that are found by one column. A read that comes alone has a statement of its own: Postgres would plan that for
- * a list anew each time, because for one key a plan looks cheaper than for any number of them.
- * @param name of the statements on the server
- * @param type of the column, such as `uuid`
- * @param text SQL with the key as column `key`; it is given what follows the column in its condition. Keys are sorted, so that
- *   statements that lock rows do so in one order
+ * `gather` for rows that are found by one column. A read of a single key has its own statement: Postgres would plan the statement for
+ * lists again at each call with one key, because its generic plan expects several keys and looks more expensive.
+ * @param name names the prepared statements
+ * @param type SQL type of the column, such as `uuid`
+ * @param text builds the SQL, which selects the key as column `key`; its argument follows the column in the condition. Keys are sorted,
+ *   so that statements that lock rows do so in one order
  */
 export function gatherRows<Row extends object>(name: string, type: string, text: (is: string) => string) {
   const one = statement<{ key: string }, Row & { key: string }>(`${name}_one`, text(`= $key::${type}`))
@@ -78,8 +78,8 @@ export function gatherRows<Row extends object>(name: string, type: string, text:
   })
 }
 
-/** Where the reads of one kind from one database wait. */
-function place<Row>(db: Db, read: (db: Db, keys: string[]) => Promise<Map<string, Row>>) {
+/** The queue of one `gather` and one database. @returns requests the row of a key */
+function createQueue<Row>(db: Db, read: (db: Db, keys: string[]) => Promise<Map<string, Row>>) {
   const waiting = new Map<string, Read<Row>>()
   const counter = counterOf(db)
   let running = 0
@@ -98,7 +98,7 @@ function place<Row>(db: Db, read: (db: Db, keys: string[]) => Promise<Map<string
     return asked.answer.promise
   }
 
-  /** Sends what waits. */
+  /** Sends the waiting reads, up to `MAX_KEYS`. */
   function send(): void {
     clearTimeout(slow)
     slow = undefined

@@ -8,16 +8,17 @@ const FOLDER = new URL('../../migrations/', import.meta.url)
 const WAIT_MS = 30_000
 
 /**
- * Brings the schema up to date. Each migration is a transaction of its own, so that on a large ledger no table stays locked for the next
- * one. Replicas that start together wait for each other on Kysely's migration lock, an advisory one, and share the migrations out.
+ * Brings the schema up to date. Each migration runs in its own transaction, so that on a large ledger no table stays locked while the next
+ * one runs. Replicas that start together take turns under Kysely's migration lock, an advisory lock, and each migration runs once.
  * @returns the names of the migrations that this call ran
+ * @throws {Error} `Migration … failed`, with the cause
  */
 export async function migrateToLatest<T>(db: Kysely<T>): Promise<string[]> {
   const ours = await getMigrations()
   let newer: string[] = []
   const ran: string[] = []
   for (;;) {
-    // Kysely fails on applied migrations that it has no file for, as after the rollback of a newer release. They become no-ops.
+    // Kysely refuses to run when an applied migration has no file, as after a rollback from a newer release. No-ops stand in for them.
     const migrations = { ...ours, ...Object.fromEntries(newer.map((name) => [name, NO_OP])) }
     const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } })
     const { error, results = [] } = await migrator.migrateUp()
@@ -70,7 +71,8 @@ async function getMigrations(): Promise<Record<string, Migration>> {
 
 /**
  * Waits up to 30 s until the database answers.
- * @throws {DatabaseUnavailable} the last failure, after 30 s, when `signal` aborts, or at once when the server refuses the login
+ * @param say reports each failed attempt
+ * @throws {DatabaseUnavailable} the last failure, after 30 s or when `signal` aborts; immediately when the server refuses the login
  */
 export async function waitForDatabase<T>(
   db: Kysely<T>,

@@ -6,7 +6,7 @@ import { lock } from 'proper-lockfile'
 import type { PoolUse } from './postgres.ts'
 import { safeInteger } from './tables.ts'
 
-/** A lock that was not refreshed for this long, in ms, is considered abandoned. */
+/** A lock that was not refreshed for this time, in ms, counts as abandoned. */
 const STALE_MS = 5_000
 
 /** Another process uses PGlite's data folder. */

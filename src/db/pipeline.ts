@@ -17,25 +17,25 @@ export interface Session {
   send(queries: Query[]): Promise<Result[]>
 }
 
-/** Connections for transactions of few round trips. */
+/** A set of connections for transactions of few round trips. */
 export interface Sessions {
   /** Lends a connection, or waits in line for one. A connection that was lost is replaced by the next use. */
   use<T>(work: (session: Session) => Promise<T>): Promise<T>
-  /** To be called when nothing is under way */
+  /** Closes the connections. Call it when none is in use */
   close(): Promise<void>
 }
 
-/** Connection attempts before giving up on a time-out. A busy machine may need a second one. */
+/** Connection attempts that may time out. A busy machine may need a second one. */
 const ATTEMPTS = 2
 
 /**
- * Connections of our own to Postgres, opened when they are needed, on which several statements are one round trip.
- * @param size the most of them
- * @param statementMs what one round trip may take
+ * Connections outside the pool, opened when they are needed. Each sends several statements in one round trip.
+ * @param size the most connections
+ * @param statementMs time limit of one round trip, in ms
  */
 export function pipelines(config: Config['database'], size: number, statementMs: number): Sessions {
-  // Statements join arrays with tables by key. Postgres is to plan each once: planning takes a seventh of a posting. Such plans, made on
-  // empty tables, would scan the table for as long as the connection lives. So what is not an index scan is off.
+  // The statements join arrays with tables by key. Generic plans save planning each call, which takes a seventh of a posting. But a plan
+  // made while a table is empty would scan the whole table for as long as the connection lives, so all but index scans are disabled.
   const settings = {
     plan_cache_mode: 'force_generic_plan',
     ...{ enable_seqscan: 'off', enable_bitmapscan: 'off', enable_hashjoin: 'off', enable_mergejoin: 'off' },
@@ -78,9 +78,9 @@ export function pipelines(config: Config['database'], size: number, statementMs:
     try {
       return await client.query(new Exchange(queries, prepared.get(client))).answer
     } catch (error) {
-      const met = translated(error, late)
-      if (met.lost) end(client)
-      throw met.error
+      const failure = translated(error, late)
+      if (failure.lost) end(client)
+      throw failure.error
     } finally {
       clearTimeout(timer)
     }
@@ -113,10 +113,10 @@ export function pipelines(config: Config['database'], size: number, statementMs:
   }
 }
 
-/** Not in pg's types. */
+/** The connection's socket, which pg's types do not declare. */
 const streamOf = (client: pg.Client) => (client as unknown as { connection: { stream: Socket } }).connection.stream
 
-/** The same over the one connection of an embedded database, a statement after the other. */
+/** The same interface over the one connection of an embedded database. Statements run one after the other. */
 export const overConnection = (db: Db): Sessions => ({
   use: (work) =>
     db.connection().execute((connection) =>

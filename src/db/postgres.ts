@@ -13,13 +13,13 @@ export interface PoolUse {
   inUse(): number
   /** Connections that are open and free */
   idle(): number
-  /** Callers that wait for a connection */
+  /** Callers waiting for a connection */
   waiting(): number
   /** Connections lent since the start */
   served(): number
 }
 
-export interface PostgresOptions {
+interface PostgresOptions {
   poolSize: number
   /** Whether statements are sent as named prepared statements */
   statementNames: boolean
@@ -59,7 +59,7 @@ export function postgresPool(
     return fresh
   }
 
-  /** Replaces a pool whose server does not answer; its waiting callers move on to the new one. */
+  /** Replaces a pool when its server does not answer. Its waiting callers move to the new one. */
   function abandon(dead: pg.Pool): void {
     if (dead !== pool) return
     pool = newPool()
@@ -118,7 +118,7 @@ export function postgresPool(
     let reportMs = 0
     return {
       async query(text: string, values: unknown[]) {
-        // For example the ROLLBACK after a time-out, which would time out as well.
+        // For example the ROLLBACK after a timeout, which would time out as well.
         if (broken) throw broken
         const name = statementNames ? nameOf(text) : undefined
         // A transaction that raises the server's limit raises the client's limit with it.
@@ -132,10 +132,10 @@ export function postgresPool(
             ...(reportMs && { query_timeout: reportMs }),
           })
         } catch (error) {
-          const met = translated(error, (error as Error).message === 'Query read timeout')
-          if (!met.lost) throw met.error
+          const failure = translated(error, (error as Error).message === 'Query read timeout')
+          if (!failure.lost) throw failure.error
           // The pool must not reuse this connection.
-          broken = met.error
+          broken = failure.error
           if (broken.timedOut) abandon(home)
           throw broken
         }
@@ -154,9 +154,10 @@ export function postgresPool(
 }
 
 /**
- * What every connection has.
- * @param settings of the server, for these connections, such as enable_seqscan
+ * The options of every connection.
+ * @param statementMs client-side time limit of a statement, in ms; 0: no limit
  * @param sessionOptions the operator's PGOPTIONS; `options` in the URL replaces it
+ * @param settings server settings for these connections, such as enable_seqscan
  */
 export const connectionOptions = (
   url: string,
@@ -174,9 +175,9 @@ export const connectionOptions = (
 })
 
 /**
- * What a failed statement means.
- * @param timedOut whether our own clock ended it
- * @returns `lost`: the connection is of no use any more
+ * Classifies the error of a statement.
+ * @param timedOut whether the client's time limit ended it
+ * @returns the error to throw; `lost`: the connection can no longer be used
  */
 export function translated(
   error: unknown,
@@ -191,14 +192,14 @@ export function translated(
   return { error: new DatabaseUnavailable(error as Error, timedOut), lost: true }
 }
 
-/** pg-pool has one time-out for connecting and for queueing. A shorter one for connecting detects a dead network early. */
+/** pg-pool has one timeout for connecting and for queueing. A shorter one for connecting detects a dead network early. */
 class QuickToConnect extends pg.Client {
   constructor(options: pg.ClientConfig) {
     super({ ...options, connectionTimeoutMillis: CONNECT_MS })
   }
 }
 
-/** The URL with settings for its connections beside the operator's own. */
+/** The URL with these settings and the operator's in its parameter `options`. */
 function withSettings(url: string, settings: Record<string, string>, sessionOptions: string | undefined): string {
   const given = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`)
   if (given.length === 0 && !sessionOptions) return url

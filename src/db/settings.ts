@@ -1,7 +1,7 @@
 import type { Db } from './tables.ts'
 
 /**
- * A secret that the service generates once and stores in the table `settings`. All replicas get the same value.
+ * Reads a secret from the table `settings`, where the first replica that needs it stores it. All replicas get the same value.
  * @param generate called when no value is stored; its result is discarded when another replica stores one first
  */
 export async function storedSetting(db: Db, name: string, generate: () => string | Promise<string>): Promise<string> {

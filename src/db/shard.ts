@@ -36,14 +36,14 @@ export const PLACES: Record<string, { by: string } | 'everywhere' | 'coordinator
   tokens: 'everywhere',
   webhook_deliveries: 'everywhere',
   webhook_endpoints: 'everywhere',
-  // Written at every turn: on one node, where the service connects.
+  // Written at every turn of the dispatcher, so it stays on one node: the one that the service connects to.
   webhook_delivery_state: 'coordinator',
   // Migrations run on the coordinator, which propagates their DDL.
   kysely_migration: 'coordinator',
   kysely_migration_lock: 'coordinator',
 }
 
-/** A precondition is not met; the message tells the operator what to do. */
+/** Thrown when a precondition is not met. The message tells the operator what to do. */
 export class CannotShard extends Error {}
 
 /**
@@ -89,7 +89,7 @@ export async function shard(db: Db): Promise<string[]> {
     const due = Object.keys(PLACES).filter((table) => PLACES[table] !== 'coordinator' && !placed.has(table))
     const isSharded = placed.has('accounts')
     for (const table of due) {
-      // Citus copies the rows that a newer migration has put into a reference table.
+      // Citus copies the rows that a newer migration has inserted into a reference table.
       if (isSharded && PLACES[table] === 'everywhere') continue
       const [row] = await rows<{ has_rows: boolean }>(trx, `select exists (select from ${table}) as has_rows`)
       if (row?.has_rows)
@@ -103,8 +103,8 @@ export async function shard(db: Db): Promise<string[]> {
 }
 
 /**
- * Four shards a node, unless the operator has set citus.shard_count. One batch holds what waits for one
- * shard: with twice the shards each batch is half as large, and a transaction costs the coordinator nearly the same.
+ * SQL that sets four shards per node, unless the operator has set citus.shard_count. Postings are batched per shard: with twice the shards
+ * a batch has half the operations, and its transaction costs the coordinator nearly as much.
  */
 const SHARD_COUNT = `select set_config('citus.shard_count', (4 * count(*))::text, true) from pg_dist_node
   where shouldhaveshards and (select source from pg_settings where name = 'citus.shard_count') = 'default'
@@ -116,7 +116,7 @@ interface ForeignKey {
   definition: string
 }
 
-/** The foreign keys from and to these tables. */
+/** The foreign keys that these tables have or that refer to them. */
 const foreignKeys = (db: Db, tables: string[]) =>
   rows<ForeignKey>(
     db,
@@ -136,7 +136,7 @@ function statements(due: string[], keys: ForeignKey[]): string[] {
   })
   return [
     ...keys.map(({ table, name }) => `alter table ${table} drop constraint ${name}`),
-    // Statements and triggers call these functions on the nodes.
+    // Statements and triggers call these functions on every node.
     `select create_distributed_function(oid::regprocedure) from pg_proc
       where pronamespace = current_schema()::regnamespace and prokind in ('f', 'a')
         and not exists (select from pg_depend where objid = pg_proc.oid and deptype = 'e')`,

@@ -1,9 +1,9 @@
 import { CompiledQuery } from 'kysely'
 import type { Db } from './tables.ts'
 
-/** A statement with its values, to be sent. */
+/** A statement with its values. */
 export interface Query {
-  /** Of the prepared statement; absent: sent as text */
+  /** The name of the prepared statement; absent: sent as text */
   name?: string
   text: string
   values?: unknown[]
@@ -15,10 +15,10 @@ const names = new Map<string, string>()
 export const nameOf = (text: string): string | undefined => names.get(text)
 
 /**
- * Declares a statement once. It is compiled here, and sent as a named prepared statement, so that Postgres parses
- * and plans it once per connection: measured, that is half of a short statement's cost.
- * @param name its name on the server, unique in the service; null: it has none, and is planned for the values of each call
- * @param text SQL with parameters by name (`$account_id`), each of which may stand more than once
+ * Declares a statement. It is sent as a named prepared statement, so that Postgres parses and plans it once per connection, which saves
+ * half of the cost of a short statement (measured).
+ * @param name its name on the server, unique in the service; null: unnamed, so Postgres plans it for the values of each call
+ * @param text SQL with named parameters (`$account_id`), each of which may occur more than once
  * @returns a function that runs it on a database or a transaction and resolves to its rows. `query` builds the
  *   message for `Session.send`; `sql` and `order` are for tests and benchmarks
  */
@@ -42,6 +42,12 @@ export function statement<Params extends Record<string, unknown>, Row>(name: str
   return Object.assign(run, { query, sql, order })
 }
 
-/** SQL for a time as answers show it, ISO 8601 in UTC with milliseconds: as text it needs no Date on its way. */
+/**
+ * SQL of an aggregate as a bigint: 0 without rows, and at most what a JavaScript number holds exactly, which a sum over many accounts may
+ * exceed.
+ */
+export const safeSum = (sum: string): string => `least(coalesce(${sum}, 0), ${Number.MAX_SAFE_INTEGER})::bigint`
+
+/** SQL of a time in the format of answers, ISO 8601 in UTC with milliseconds. Text avoids creating a Date for each row. */
 export const isoTime = (column: string): string =>
   `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`

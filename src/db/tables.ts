@@ -1,6 +1,6 @@
 import type { ColumnType, Generated, Kysely } from 'kysely'
 
-/** Row types, with the column names of the database. int8 values are safe integers. */
+/** Types of the rows, by the tables' and columns' names. int8 values are safe integers. */
 
 type Timestamp = ColumnType<Date, Date | undefined, Date>
 type Json = ColumnType<Record<string, unknown> | null, string | null, string | null>
@@ -22,11 +22,11 @@ export type EntryKind =
   | 'topup_reinstated'
 
 /**
- * What a token permits. A session permits everything. `spend` is of grants: the app's server may reserve credits without the person's
- * token.
+ * What a token permits. A session permits everything. `spend` occurs in grants only: the app's server may reserve credits without the
+ * user's token.
  */
 export type Scope = 'account' | 'oauth' | 'spend' | 'admin'
-/** After how long a budget begins anew, in UTC. */
+/** How often a budget is reset, in UTC. */
 export type BudgetPeriod = 'day' | 'week' | 'month'
 /** State of a device login: `approved`: the device has not fetched its token yet; `delivered`: it has. */
 export type DeviceStatus = 'pending' | 'approved' | 'denied' | 'delivered'
@@ -54,7 +54,7 @@ export interface Tables {
     origins: Generated<string[]>
     redirect_uris: Generated<string[]>
     resources: Generated<string[]>
-    /** Where a sign-in may return to at the origins: a path, or all paths below one that ends with `/`; none: everywhere */
+    /** Where a sign-in may return to at the origins: a path, or with a final `/` all paths below it; empty: everywhere */
     return_paths: Generated<string[]>
     created_at: Timestamp
   }
@@ -73,7 +73,7 @@ export interface Tables {
     status: JobStatus
     reserved: number
     actual_cost: Generated<number>
-    /** What its completion asked for, where a cap charged less */
+    /** The cost that its completion asked for, if a cap reduced it */
     requested_cost: number | null
     refunded: Generated<number>
     metadata: Json
@@ -82,7 +82,7 @@ export interface Tables {
     failure_reason: string | null
     expires_at: Date
     ttl_seconds: number | null
-    /** The token and the grant that made it; null: a person, or a job of an earlier release */
+    /** The token and the grant that started it; null: a session did, or an earlier release */
     token_id: string | null
     grant_id: string | null
     /** The budgets that it counts against; null: none */
@@ -90,21 +90,21 @@ export interface Tables {
     created_at: Timestamp
     updated_at: Timestamp
   }
-  /** What a token or a grant may spend. A row exists only where there has been a limit. */
+  /** Spending limits of tokens and grants. There is a row only for those that have or had a limit. */
   budgets: {
     account_id: string
-    /** Of the token or grant */
+    /** The id of the token or grant */
     id: string
-    /** null: only the apps are limited */
+    /** Credits; null: only the apps are limited */
     amount: number | null
-    /** null: for good */
+    /** null: it is never reset */
     period: BudgetPeriod | null
-    /** null: any */
+    /** The apps at which it may be spent; null: any */
     apps: string[] | null
-    /** What jobs hold and cost that were reserved since `period_start` */
+    /** What the jobs reserved since `period_start` hold and cost */
     spent: Generated<number>
     period_start: Timestamp
-    /** Which webhooks were sent in the period */
+    /** Whether `budget.low` and `budget.exceeded` were sent in this period */
     low_told: Generated<boolean>
     exceeded_told: Generated<boolean>
     created_at: Timestamp
@@ -122,17 +122,17 @@ export interface Tables {
     created_at: Timestamp
   }
   admin_actions: {
-    /** The account that it concerns, else the administrator's own */
+    /** The account that the action concerns, else the administrator's own */
     account_id: string
     id: string
     concerns_account: boolean
     actor_id: string
     via: 'api' | 'cli' | 'console'
-    /** The personal access token that it was done with */
+    /** The administrator's personal access token, if one was used */
     token_id: string | null
-    /** The operation id */
+    /** The `operationId` of the API */
     action: string
-    /** What it was done to, such as `app video` or `job 0195…` */
+    /** The object of the action, such as `app video` or `job 0195…` */
     target: string | null
     reason: string | null
     before: Json
@@ -172,18 +172,18 @@ export interface Tables {
     last_used_from: string | null
     expires_at: Date
     revoked_at: Date | null
-    /** Of an OAuth access token; null: a personal access token */
+    /** The authorization of an OAuth access token; null: a personal access token */
     authorization_id: string | null
-    /** The tokens that it comes from, the first one first: they limit it, and it ends with each of them */
+    /** The chain of tokens that created it, the oldest first. Their limits apply to it, and revoking any of them revokes it */
     makers: Generated<string[]>
   }
   grants: {
     id: string
     account_id: string
     client_id: string
-    /** The app that owns the resource, or else is the client */
+    /** The app that owns the resource; without a resource, the app that is the client */
     app_slug: string | null
-    /** null: this service */
+    /** RFC 8707; null: this service */
     resource: string | null
     scopes: Scope[]
     created_at: Timestamp
@@ -245,14 +245,14 @@ export interface Tables {
     secret: string
     events: string[]
     low_credits: Generated<number>
-    /** It signs beside `secret` until then */
+    /** Signs in addition to `secret` until `previous_secret_until` */
     previous_secret: string | null
     previous_secret_until: Date | null
     paused_at: Date | null
     pause_reason: 'operator' | 'gone' | null
     created_at: Timestamp
   }
-  /** What replicas share of the delivery to an endpoint. Without a row it has not been tried yet. */
+  /** The state of delivery to an endpoint, shared by the replicas. No row: nothing was delivered yet. */
   webhook_delivery_state: {
     endpoint_id: string
     leased_by: string | null
@@ -283,7 +283,7 @@ export interface Tables {
     endpoint_id: string
     event: string
     payload: Json
-    /** `test`: sent by an administrator, tried once */
+    /** `test`: sent by an administrator, attempted once */
     status: Generated<'pending' | 'dead' | 'test'>
     attempts: Generated<number>
     next_attempt_at: Timestamp
@@ -305,7 +305,7 @@ export interface Tables {
   purchases: {
     account_id: string
     id: string
-    /** Of the pack as it was when the purchase began */
+    /** The pack as it was when the purchase began */
     pack_slug: string
     pack_name: string
     credits: number
@@ -320,8 +320,9 @@ export interface Tables {
     checkout_id: string | null
     checkout_url: string | null
     payment_id: string | null
-    /** Of the entry that gave the credits */
+    /** The reference of the `topup` entry; null: not paid */
     reference: string | null
+    /** What was paid, with taxes, in the currency's minor unit */
     amount: number | null
     refunds: ColumnType<object[], string | undefined, string>
     taken_back: Generated<number>
@@ -336,16 +337,16 @@ export interface Tables {
   }
   payers: {
     account_id: string
-    /** Of the provider */
+    /** The provider's ids */
     customer_id: string | null
     payment_method_id: string | null
-    /** What the card is called, such as `Visa …4242` */
+    /** The card's name, such as `Visa …4242` */
     card: string | null
-    /** Of automatic top-ups */
+    /** The state of automatic top-ups */
     state: Generated<'off' | 'on' | 'paused'>
-    /** Why it is paused, or waits until `retry_at` */
+    /** Why they are paused, or wait until `retry_at` */
     reason: string | null
-    /** What the person agreed to */
+    /** The terms that the account's owner consented to at `consented_at` */
     pack_slug: string | null
     credits: number | null
     price: number | null
@@ -355,7 +356,7 @@ export interface Tables {
     consented_at: Date | null
     /** The number of the last charge */
     attempt: Generated<number>
-    /** The purchase of a charge under way */
+    /** The purchase of the charge under way */
     purchase_id: string | null
     failures: Generated<number>
     retry_at: Date | null
@@ -374,26 +375,26 @@ export interface Tables {
     revoked_at: Date | null
   }
   settings: { name: string; value: string }
-  /** What operators see of each day (UTC); gathered in the background */
+  /** The totals of each day (UTC) in the operator's overview; a background task writes them */
   daily_totals: {
     day: string
-    /** Credits given to accounts, but by jobs: starter credits, top-ups, grants, adjustments; and taken from them */
+    /** Credits given to and taken from accounts other than by jobs: starter credits, top-ups, grants, adjustments */
     granted: number
     taken: number
-    /** What jobs reserved, and what they cost so far */
+    /** What jobs reserved, and what they have cost so far */
     held: number
     spent: number
-    /** Jobs in progress, and by how they ended; those that failed because their hold expired count as expired */
+    /** Jobs in progress, and ended jobs by outcome; a job that failed because its hold expired counts as expired only */
     started: number
     completed: number
     failed: number
     expired: number
-    /** Paid */
+    /** Paid purchases */
     purchases: number
     credits_bought: number
     gathered_at: Timestamp
   }
-  /** Results that are kept because they take long: the last check of the ledger, sums over all accounts */
+  /** Stored results of slow reads: the last verification of the ledger, sums over all accounts */
   statistics: { name: string; value: ColumnType<Record<string, unknown>, string, string>; gathered_at: Timestamp }
 }
 

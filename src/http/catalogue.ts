@@ -52,6 +52,7 @@ export const wrongContentLength = apiError(
   'The length of the body differs from its Content-Length header.',
 )
 export const invalidPath = apiError(400, 'invalid_request', 'The path is not valid percent-encoding.')
+export const pathTooLong = apiError(400, 'invalid_request', 'A part of the path is longer than any id.')
 export const invalidHttp = apiError(400, 'bad_request', 'The request is not valid HTTP.')
 export const severalHosts = apiError(400, 'bad_request', 'The request has more than one Host header.')
 /** @param bytes the most that the route takes: a power of two, at least a KiB */

@@ -17,6 +17,7 @@ import {
   invalidJson,
   invalidPath,
   methodNotAllowed,
+  pathTooLong,
   requestTimeout,
   routeNotFound,
   unsupportedMediaType,
@@ -31,6 +32,7 @@ const FRAMEWORK_ERRORS: Record<string, ErrorKind<[]>> = {
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: wrongContentLength,
   FST_ERR_CTP_INVALID_MEDIA_TYPE: unsupportedMediaType,
   FST_ERR_BAD_URL: invalidPath,
+  FST_ERR_MAX_PARAM_LENGTH: pathTooLong,
 }
 
 /** Maps anything that was thrown to the error to send. An unknown one becomes a 500 without details. */

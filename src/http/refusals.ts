@@ -17,6 +17,7 @@ import {
   originNotAllowed,
   overloaded,
   patExpired,
+  pathTooLong,
   patRevoked,
   providerUnavailable,
   rateLimited,
@@ -33,6 +34,7 @@ import type { ErrorKind } from './errors.ts'
 export const anyRequest: ErrorKind[] = [
   badField,
   invalidPath,
+  pathTooLong,
   localIdentityOnly,
   rateLimited,
   internalError,

@@ -3,17 +3,9 @@ import type { Budget } from './budgets.ts'
 import { mergeMetadata, oversized, readable } from './metadata.ts'
 import type { Operation } from './operations.ts'
 import type { Purchase } from './reconcile.ts'
-import {
-  type Account,
-  type App,
-  type Entry,
-  type Grant,
-  type Job,
-  MAX_CLOSED_HOLDS,
-  refundReference,
-  type State,
-} from './rules.ts'
+import { MAX_CLOSED_HOLDS, refundReference } from './rules.ts'
 import { type Arrays, arraysOf, forms, type Locking, ms, rowsOf } from './sets.ts'
+import type { Account, App, Entry, Grant, Job, State } from './state.ts'
 import type { Visit, Visits } from './visits.ts'
 
 /** The first half of a posting: locks the accounts of a batch, and reads what its operations name into states. It decides nothing: rules.ts does. */

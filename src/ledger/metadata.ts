@@ -1,4 +1,5 @@
-import { MAX_METADATA_BYTES, MAX_METADATA_VALUES, type Merge } from './rules.ts'
+import { MAX_METADATA_BYTES, MAX_METADATA_VALUES } from './rules.ts'
+import type { Merge } from './state.ts'
 
 /**
  * What metadata weighs, and what a merge makes of it. Pure: the database only stores the text, so that a merge takes time of its own

@@ -16,20 +16,8 @@ import {
   wouldGoNegative,
 } from '../http/catalogue.ts'
 import type { Limits } from './budgets.ts'
-import {
-  type Account,
-  type Adjust,
-  type Entry,
-  type Job,
-  type Movement,
-  type Outcome,
-  type Reconcile,
-  type Refund,
-  type Request,
-  type Reserve,
-  refundedJob,
-  settlement,
-} from './rules.ts'
+import { refundedJob, settlement } from './rules.ts'
+import type { Account, Adjust, Entry, Job, Movement, Outcome, Reconcile, Refund, Request, Reserve } from './state.ts'
 
 /**
  * What the ledger is asked, and what it answers: each function below posts one operation and says its outcome in the words of the

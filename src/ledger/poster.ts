@@ -7,7 +7,7 @@ import { DatabaseUnavailable } from '../db/unavailable.ts'
 import { postingQueueFull } from '../http/catalogue.ts'
 import { knowEndpoints } from '../webhooks/outbox.ts'
 import type { Ledger, Operation } from './operations.ts'
-import type { Outcome } from './rules.ts'
+import type { Outcome } from './state.ts'
 import { transact } from './transaction.ts'
 import { rememberVisits } from './visits.ts'
 

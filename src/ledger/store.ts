@@ -1,6 +1,6 @@
 import { type Query, statement } from '../db/statement.ts'
-import type { Account, Outcome, State } from './rules.ts'
 import { type Arrays, arraysOf, forms, type Locking, rowsOf, time } from './sets.ts'
+import type { Account, Outcome, State } from './state.ts'
 
 /** The second half of a posting: writes what became of a batch, each table by one statement. It decides nothing: rules.ts does. */
 

@@ -15,8 +15,9 @@ import {
 import { type BudgetEvent, resetsAt } from './budgets.ts'
 import { load, loadGrants, loadReserves, stateOf } from './load.ts'
 import type { Operation } from './operations.ts'
-import { type Account, apply, type Ended, follow, MAX_CREDITS, type Outcome, type State } from './rules.ts'
+import { apply, MAX_CREDITS } from './rules.ts'
 import type { Locking } from './sets.ts'
+import { type Account, type Ended, follow, type Outcome, type State } from './state.ts'
 import { openAccounts, store } from './store.ts'
 import type { Visits } from './visits.ts'
 

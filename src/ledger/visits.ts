@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import type { State } from './rules.ts'
+import type { State } from './state.ts'
 
 /** An account's use of an app. */
 export interface Visit {

@@ -4,11 +4,11 @@ import { type Counted, countNegative, countOverdue, MAX_COUNT, openHolds } from 
 import { webhookGauges } from './webhook-gauges.ts'
 import { readWebhooks, WEBHOOK_GAUGES, type WebhookState } from './webhook-state.ts'
 
-/** Gauges read from the database at each scrape. Every replica reports the same values: aggregate with max, not sum. */
+/** Gauges that each scrape reads from the database. Every replica reports the same values: aggregate them with max, not sum. */
 
 /** How long a scrape waits for the database, in ms. */
 const READ_MS = 1_000
-/** For tests that EXPLAIN the statements. */
+/** Exported for the test that checks their query plans. */
 export const GAUGES = [openHolds, countOverdue, countNegative, ...WEBHOOK_GAUGES]
 
 const READ = { holds: openHolds, overdue: countOverdue, negative: countNegative }

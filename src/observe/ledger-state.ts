@@ -1,8 +1,8 @@
 import { statement } from '../db/statement.ts'
 
-/** What metrics and the operator's overview count in the ledger. */
+/** Counts of the ledger for the metrics and the operator's overview. */
 
-/** Counting stops here, to bound the cost of a scrape: at this value a gauge means "at least". */
+/** Counting stops at this many rows, which bounds the cost of a scrape: a gauge with this value means "at least". */
 export const MAX_COUNT = 100_000
 
 export type Counted = { count: number; oldest: number | null }
@@ -22,7 +22,7 @@ export const countOverdue = statement<None, Counted>(
     order by expires_at limit ${MAX_COUNT}) as overdue`,
 )
 
-// Closed accounts are left out: nobody collects what they owe. An index on accounts.credits would prevent HOT updates, so candidates
+// Closed accounts are left out: their debt is not collected. An index on accounts.credits would prevent HOT updates, so the candidates
 // come from an index on the append-only entries.
 export const countNegative = statement<None, Counted>(
   'gauge_negative',

@@ -27,8 +27,7 @@ export function openLog(config: Config): Logger {
 }
 
 /**
- * Returns the function that reports start-up progress: plain lines on stderr on a terminal outside production, log lines
- * otherwise.
+ * @returns a function that reports start-up progress: as plain lines on stderr on a terminal outside production, else as log lines
  */
 export function speaker({ production }: Config, log: Logger): (sentence: string) => void {
   return isReadable(production) ? (sentence) => console.error(sentence) : (sentence) => log.info(sentence)

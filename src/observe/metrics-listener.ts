@@ -6,8 +6,8 @@ import type { FastifyInstance } from 'fastify'
 /**
  * Serves `GET /metrics` on a separate port, which must not be public. Call it before the app listens; it closes with the app.
  * @param port 0: any free port
- * @returns the port
- * @throws {Error} with a system error code when it cannot listen there
+ * @returns the port that it listens on
+ * @throws {Error} with a system error code such as EADDRINUSE
  */
 export async function listenForMetrics(app: FastifyInstance, port: number): Promise<number> {
   const server = createServer({ requestTimeout: 10_000, headersTimeout: 5_000 }, async (request, response) => {

@@ -13,8 +13,9 @@ export interface Metrics extends ClerkMetrics {
 }
 
 export interface ClerkMetrics {
-  /** A call to Clerk starts. @returns to be called with its outcome: `failed`: no answer or 5xx; `refused`: a 4xx */
+  /** Starts timing a call to Clerk. @returns call it with the outcome; `failed`: no answer or a 5xx, `refused`: a 4xx */
   clerkCall(): (outcome: 'answered' | 'refused' | 'failed') => void
+  /** The circuit breaker around Clerk has opened or closed */
   clerkBreaker(open: boolean): void
 }
 

@@ -13,13 +13,15 @@ const OPERATIONS: Record<string, string> = {
   'POST /api/admin/credits': 'adjust',
   'POST /api/admin/jobs/:id/refund': 'refund',
 }
-/** Statuses of requests that were refused before they reached the ledger. */
+/** Statuses of requests that never reach the ledger. */
 const REFUSED_EARLY = new Set([400, 401, 413, 415, 429])
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
-/** Metrics by prom-client, in a registry per app. Label values are bounded: route patterns, error codes
- * of this service, and apps that an operator registered. */
+/**
+ * Metrics by prom-client, with a registry for each app instance. Label values are bounded: route patterns, error codes of this
+ * service, and apps that an operator registered.
+ */
 export function prometheusMetrics(app: FastifyInstance): Metrics {
   const registry = new Registry()
   const registers = [registry]
@@ -40,7 +42,7 @@ export function prometheusMetrics(app: FastifyInstance): Metrics {
   })
   const batches = new Histogram({
     name: 'focus_ledger_batch_size',
-    help: 'How many ledger operations were posted as one statement',
+    help: 'How many ledger operations were posted in one transaction',
     buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256],
     registers,
   })

@@ -9,16 +9,16 @@ import type { LogEvent } from 'kysely'
 import { nameOf } from '../db/statement.ts'
 import type { Ledger } from '../ledger/operations.ts'
 
-/** OpenTelemetry traces: one span per request, and below it one per statement. Loaded only when an endpoint is configured. */
+/** OpenTelemetry traces: a span for each request, with a child span for each statement. Loaded only when an endpoint is configured. */
 
 export interface Tracing {
-  /** Register it before everything else */
+  /** Must be registered before every other plugin */
   plugin: FastifyPluginCallback
   /** Records a statement that has run */
   query(event: LogEvent): void
-  /** The same, with a span for each operation: a batch's statements are for many of them */
+  /** Wraps a ledger so that each operation gets a span: the statements of a batch belong to many requests */
   posting(ledger: Ledger): Ledger
-  /** Sends what is left, for 2 s at most */
+  /** Exports the remaining spans, for at most 2 s */
   stop(): Promise<void>
 }
 

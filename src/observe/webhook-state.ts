@@ -1,11 +1,11 @@
 import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
 
-/** What metrics and the operator's overview read of webhooks. */
+/** The state of webhooks for the metrics and the operator's overview. */
 
-/** Endpoints that get labels of their own; with more, the failing ones come first. */
+/** Endpoints that are read one by one. Where there are more, those with the most failures come first. */
 export const MAX_ENDPOINTS = 100
-/** Counting stops here: at this value a gauge means "at least". */
+/** Counting stops at this many rows: a gauge with this value means "at least". */
 const MAX_COUNT = 100_000
 
 type None = Record<never, never>
@@ -15,7 +15,7 @@ const waitingMessages = statement<None, { count: number }>(
   `select count(*) from (select 1 from webhook_messages where status = 'pending' limit ${MAX_COUNT}) as waiting`,
 )
 
-// Whoever paused an endpoint knows that its messages do not arrive.
+// Endpoints that an operator paused are left out: their messages are expected to wait.
 const deadMessages = statement<None, { count: number }>(
   'gauge_dead',
   `select count(*) from (select 1 from webhook_messages where status = 'dead'
@@ -30,14 +30,14 @@ const endpoints = statement<{ limit: number }, { id: string; app: string; failur
   order by coalesce(state.failures, 0) desc, endpoint.id limit $limit::int`,
 )
 
-// A message is given up three days after it was written, or replayed.
+// `give_up_at` is three days after the message was written or replayed.
 const oldest = statement<{ endpoint_id: string }, { waiting: number | null }>(
   'gauge_oldest_waiting',
   `select extract(epoch from now() - min(give_up_at)) + 3 * 86400 as waiting
   from webhook_messages where endpoint_id = $endpoint_id::uuid and status = 'pending'`,
 )
 
-/** For tests that EXPLAIN the statements. */
+/** Exported for the test that checks their query plans. */
 export const WEBHOOK_GAUGES = [waitingMessages, deadMessages]
 
 export interface WebhookState {
@@ -47,7 +47,7 @@ export interface WebhookState {
     id: string
     app: string
     failures: number
-    /** Seconds that its oldest message has been waiting; undefined: it was paused by an operator, who expects that */
+    /** How long its oldest message has been waiting, in seconds; undefined: an operator has paused the endpoint */
     oldest: number | undefined
   }[]
 }
@@ -55,7 +55,7 @@ export interface WebhookState {
 export async function readWebhooks(db: Db): Promise<WebhookState> {
   const [[waiting], [dead]] = await Promise.all([waitingMessages(db, {}), deadMessages(db, {})])
   const state: WebhookState = { waiting: Number(waiting?.count), dead: Number(dead?.count), endpoints: [] }
-  // One after the other: a scrape takes no more than a connection for this.
+  // One after the other, so that a scrape uses one connection for them.
   for (const { id, app, failures, is_paused } of await endpoints(db, { limit: MAX_ENDPOINTS })) {
     const [row] = is_paused ? [] : await oldest(db, { endpoint_id: id })
     const seconds = is_paused ? undefined : Math.max(0, Number(row?.waiting ?? 0))

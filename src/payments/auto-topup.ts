@@ -10,20 +10,22 @@ import { customerOf, findPayer, type Payer } from './payers.ts'
 import { bought, type PurchaseRow, reconcilePurchase } from './purchases.ts'
 import type { Pack, PauseReason, Payments } from './types.ts'
 
-/** Reasons that another card, or the person, puts an end to. */
-const OF_THE_CARD: PauseReason[] = ['card_missing', 'card_declined', 'card_refused', 'authentication_required']
+/** Reasons of a pause that end when the account gets another card. */
+const CARD_REASONS: PauseReason[] = ['card_missing', 'card_declined', 'card_refused', 'authentication_required']
 
-/** What the person agrees to. */
+/** The limits that the account's owner consents to. */
 export interface Terms {
+  /** A charge is made when `credits` plus `held` are below this */
   below: number
-  /** In the pack's currency, minor units, by calendar month in UTC */
+  /** The most that is charged in a calendar month (UTC), in minor units of the pack's currency */
   monthly_cap: number
 }
 
 /**
- * Turns automatic top-ups on, or changes them: the person agrees to the pack's present terms.
- * @returns where the person gives a card first; null: there is one
- * @throws {ApiError} 400 where the cap is below the price
+ * Turns automatic top-ups on, or changes them. The pack's present credits and price are stored as what the account's owner consents to.
+ * @param back_to where the provider's page for saving a card sends the person afterwards
+ * @returns the URL of that page, where a card must be saved first; null: there is a card
+ * @throws {ApiError} 400 when the cap is below the price, 503 payments_unavailable
  */
 export async function enable(
   payments: Payments,
@@ -53,7 +55,7 @@ export async function enable(
   return card ? null : provider.cardPage(account.id, customer_id, back_to)
 }
 
-/** Turns automatic top-ups off. A charge that is under way still ends as it does. */
+/** Turns automatic top-ups off. A charge under way is not canceled. */
 export async function turnOff(db: Db, account_id: string): Promise<void> {
   await db
     .updateTable('payers')
@@ -62,7 +64,7 @@ export async function turnOff(db: Db, account_id: string): Promise<void> {
     .execute()
 }
 
-/** The person says that charging may be tried again. @throws {ApiError} 404 auto_topup_off */
+/** Ends a pause or a wait: charges are tried again. @throws {ApiError} 404 auto_topup_off, 503 payments_unavailable */
 export async function resume(payments: Payments, account_id: string): Promise<void> {
   const { db, provider } = payments
   const payer = await findPayer(db, account_id)
@@ -81,8 +83,10 @@ export async function resume(payments: Payments, account_id: string): Promise<vo
 }
 
 /**
- * The person's cards may have changed: looks which one is charged now. Another card puts an end to a pause for the old one.
- * @param changed the card is the same, and its number or date are new
+ * Asks the provider which card is to be charged, after the account's cards have changed. A new card ends a pause that was due to the old
+ * one.
+ * @param changed the card may have kept its id but has a new number or expiry date
+ * @throws {ApiError} 503 payments_unavailable
  */
 export async function refreshCard(payments: Payments, account_id: string, changed: boolean): Promise<void> {
   const { db, provider } = payments
@@ -90,12 +94,12 @@ export async function refreshCard(payments: Payments, account_id: string, change
   if (!payer?.customer_id) return
   const card = await provider.card(payer.customer_id)
   const isNew = card !== undefined && (changed || card.id !== payer.payment_method_id)
-  const goesOn = isNew && OF_THE_CARD.includes(payer.reason as PauseReason)
+  const resumes = isNew && CARD_REASONS.includes(payer.reason as PauseReason)
   await db
     .updateTable('payers')
     .set({
       ...{ payment_method_id: card?.id ?? null, card: card?.name ?? null, updated_at: new Date() },
-      ...(goesOn && { state: 'on', reason: null, failures: 0, retry_at: null }),
+      ...(resumes && { state: 'on', reason: null, failures: 0, retry_at: null }),
       ...(!card && payer.state === 'on' && { state: 'paused', reason: 'card_missing' }),
     })
     .where('account_id', '=', account_id)
@@ -103,10 +107,10 @@ export async function refreshCard(payments: Payments, account_id: string, change
     .execute()
 }
 
-/** A charge under way is looked after again by whoever comes after this time. */
+/** A charge without a known end is taken over by any replica after this time. */
 const LEASE = '1 minute'
 
-/** Accounts that are below their mark, and charges that nobody knows the end of. Who was tried last comes last. */
+/** Accounts that are below their threshold, and accounts with a charge whose end is unknown. The longest untried come first. */
 const due = statement<{ limit: number }, { account_id: string }>(
   'auto_topups_due',
   `select payers.account_id from payers join accounts on accounts.id = payers.account_id
@@ -120,9 +124,10 @@ const due = statement<{ limit: number }, { account_id: string }>(
 const BATCH = 100
 
 /**
- * Charges for every account that has fallen below its mark. What jobs hold counts as there: a hold that comes back buys nothing. Any
- * number of replicas may do this at once.
- * @returns the charges that were begun
+ * Charges every account that is below its threshold. Held credits count, because a hold may be released again. Any number of replicas may
+ * run it concurrently.
+ * @param onFailure called for each account that could not be charged; without it, the first failure is thrown
+ * @returns how many charges were sent
  */
 export async function topUpDue(
   payments: Payments,
@@ -144,7 +149,7 @@ export async function topUpDue(
   return charged
 }
 
-/** Charges for one account. @returns whether a charge was sent */
+/** Charges one account. @returns whether a charge was sent */
 async function topUp(payments: Payments, account_id: string): Promise<boolean> {
   const { db, provider } = payments
   const claimed = await db.transaction().execute((trx) => claim(trx, payments, account_id))
@@ -152,7 +157,7 @@ async function topUp(payments: Payments, account_id: string): Promise<boolean> {
   const { payer, purchase, again } = claimed
   const key = { account_id, id: purchase.id }
   const { customer_id, payment_method_id, attempt } = payer
-  // Unknown ends, such as a time-out, are thrown: the same charge, with the same key, is tried again when the lease is over.
+  // Throws when the end is unknown, such as after a timeout. The charge is sent again, with the same key, when the lease has expired.
   const charged = { customer_id, payment_method_id: payment_method_id ?? '', attempt, again }
   const answer = await provider.charge(bought(purchase), charged)
   if ('refused' in answer) {
@@ -166,8 +171,9 @@ async function topUp(payments: Payments, account_id: string): Promise<boolean> {
 }
 
 /**
- * Decides, under the lock of the payer's row, whether to charge, and writes the purchase before anything is charged: so one
- * charge is under way per account, whoever dies in the middle.
+ * Decides under the lock of the payer's row whether to charge, and commits the purchase before the charge is sent: an account has at most
+ * one charge under way, also when a process dies in between.
+ * @returns the charge to send; undefined: none. `again`: it may have been sent before
  */
 async function claim(trx: Transaction<Tables>, { provider }: Payments, account_id: string) {
   const payer = await trx
@@ -192,7 +198,7 @@ async function claim(trx: Transaction<Tables>, { provider }: Payments, account_i
   const pause = (reason: PauseReason) => change(trx, account_id, { state: 'paused', reason })
   const { pack_slug, credits, price, currency } = payer as Payer & Pack & { pack_slug: string }
   const pack = await trx.selectFrom('packs').selectAll().where('slug', '=', pack_slug).executeTakeFirst()
-  // The person has agreed to these terms and no others.
+  // The owner consented to these terms and no others.
   if (pack?.credits !== credits || pack.price !== price || pack.currency !== currency) {
     await pause('pack_changed')
     return undefined

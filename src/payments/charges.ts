@@ -2,14 +2,12 @@ import type { Db } from '../db/tables.ts'
 import type { Payer } from './payers.ts'
 import type { PauseReason } from './types.ts'
 
-/** What the end of a charge means for the automatic top-ups of its account. */
-
-/** Declines in a row after which nothing is charged any more, until the card changes or the person says so. */
+/** Consecutive declines that pause automatic top-ups, until the card changes or the account's owner resumes them. */
 const MAX_FAILURES = 3
 /** How long to wait after the first decline and the second, in hours. */
 const BACKOFF_HOURS = [1, 24]
 
-/** What a bank answers when a charge of this card will never succeed (Stripe's decline codes). */
+/** Stripe's decline codes that mean that no charge of this card will succeed. */
 const NEVER = new Set([
   ...[
     'card_not_supported',
@@ -24,7 +22,10 @@ const NEVER = new Set([
   ...['testmode_decline', 'transaction_not_allowed'],
 ])
 
-/** What follows from the end of a charge. Only the charge that is under way counts, so that it may be said twice. */
+/**
+ * Updates an account's automatic top-ups after one of its charges has ended: paid resets the count of failures, a failure schedules the
+ * next attempt or pauses them. Idempotent: does nothing unless `purchase` is the account's charge under way.
+ */
 export async function afterCharge(
   db: Db,
   purchase: { account_id: string; id: string; status: string; failure_reason: string | null },
@@ -42,7 +43,7 @@ export async function afterCharge(
     if (!payer) return
     const ended = { purchase_id: null, updated_at: new Date() }
     const next = status === 'paid' ? PAID : afterFailure(payer, failure_reason ?? '')
-    // Turned off or paused meanwhile: it stays so.
+    // When they were turned off or paused meanwhile, that stays.
     const values = payer.state === 'on' ? { ...ended, ...next } : ended
     await trx.updateTable('payers').set(values).where('account_id', '=', account_id).execute()
   })
@@ -59,7 +60,7 @@ function afterFailure({ failures }: Payer, code: string) {
   return { failures: failures + 1, reason: 'card_declined', retry_at: new Date(Date.now() + hours * 3_600_000) }
 }
 
-/** Nothing is charged to a card whose owner has the last payment disputed. */
+/** Pauses an account's automatic top-ups because a payment is disputed. */
 export async function pauseForDispute(db: Db, account_id: string): Promise<void> {
   await db
     .updateTable('payers')

@@ -6,7 +6,7 @@ import { localProvider } from './local.ts'
 import { registerExamplePacks } from './packs.ts'
 import type { Payments } from './types.ts'
 
-/** What buying needs; undefined where this service sells no credits. Stripe's package is loaded only where Stripe is configured. */
+/** @returns what buying needs; undefined: the service sells no credits. Stripe's package is loaded only if Stripe is configured. */
 export async function createPayments(
   config: Config,
   { db, ledger, log }: { db: Db; ledger: Ledger; log: FastifyBaseLogger },

@@ -6,18 +6,19 @@ import type { OurMetadata, StripeProvider } from './stripe.ts'
 import type { Hint, Payments } from './types.ts'
 
 /**
- * Stripe's events. Each is taken as a hint that something may have changed: what is true, Stripe is asked. So their order, their number
- * and their contents do not matter; only their signature does.
+ * Stripe's events. An event is only a hint that something may have changed: Stripe is then asked for the present state. So the order, the
+ * number and the contents of events do not matter, but their signature does.
  */
 
-/** The events that docs/payments.md tells the operator to subscribe to, and what they are about. */
+/** What an event is about. docs/payments.md lists the events to subscribe to. */
 type Subject =
   | { type: 'payment'; owner: OurMetadata | undefined; hint: Hint }
   | { type: 'card'; account: string | undefined; customer: string | undefined; changed: boolean }
 
 /**
- * Checks the signature and the mode of an event.
- * @param body as received
+ * Verifies the signature and the mode (test or live) of an event.
+ * @param body the request's body as received
+ * @param signature the header `Stripe-Signature`
  * @throws {ApiError} 400 invalid_signature, 400 wrong_mode
  */
 export function readEvent(
@@ -38,9 +39,9 @@ export function readEvent(
 }
 
 /**
- * Does what an event asks for. Repeating it changes nothing.
- * @returns whether it was about something of ours
- * @throws {ApiError} 503 payments_unavailable, and what else keeps it from being done now: Stripe sends it again
+ * Reconciles the purchase or the card that an event is about. Idempotent.
+ * @returns whether that purchase or account is in this database
+ * @throws {ApiError} 503 payments_unavailable; {DatabaseUnavailable}. Stripe sends the event again
  */
 export async function handleEvent(
   payments: Payments & { provider: StripeProvider },
@@ -59,7 +60,8 @@ export async function handleEvent(
   if (!isUuid(owner?.focus_account) || !isUuid(owner.focus_purchase)) return false
   const key = { account_id: owner.focus_account, id: owner.focus_purchase }
   const purchase = await reconcilePurchase(payments, key, subject.hint)
-  if (!purchase) log.error({ event: event.id, ...key }, 'Stripe speaks of a purchase that is not in the database')
+  if (!purchase)
+    log.error({ event: event.id, ...key }, 'an event of Stripe names a purchase that is not in the database')
   return purchase !== undefined
 }
 

@@ -1,11 +1,11 @@
 import type { Bought, Hint, Provider } from './types.ts'
 
-/** Nobody takes the money: a page of ours stands for the payment page, so that the whole loop can be tried out. */
+/** A provider without money, to try out the whole loop: a page of the service replaces the payment page. */
 
-/** How long an unpaid purchase can be paid, as at Stripe. */
+/** How long a purchase can be paid; the same as at Stripe. */
 const OPEN_MS = 86_400_000
 
-/** What the button of the local payment page says: it is paid. */
+/** The payment that the button of the local payment page makes. @param id the purchase */
 export const localPayment = (id: string): Hint => ({ payment_id: `local_${id}` })
 
 export function localProvider(publicUrl: string): Provider {

@@ -13,7 +13,7 @@ export async function findPack(db: Db, slug: string): Promise<Pack> {
   return pack
 }
 
-/** Something to buy after `npm start`, unless there is. */
+/** Registers two packs if there are none, so that buying can be tried after `npm start`. */
 export async function registerExamplePacks(db: Db): Promise<void> {
   const { count } = await db
     .selectFrom('packs')
@@ -30,7 +30,11 @@ export async function registerExamplePacks(db: Db): Promise<void> {
     .execute()
 }
 
-/** Whether a pack's price is what would be charged. @throws {ApiError} 400 where Stripe would charge something else; 503 payments_unavailable */
+/**
+ * Checks that a pack's price is one that Stripe charges, and that it equals the Stripe price that the pack names.
+ * @param terms `price` in minor units; `stripe_price_id` null: it names none
+ * @throws {ApiError} 400 when it is not; 503 payments_unavailable
+ */
 export async function checkPrice(
   payments: Payments | undefined,
   terms: { price: number; currency: string; stripe_price_id: string | null },

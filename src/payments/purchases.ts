@@ -4,23 +4,25 @@ import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
 import { accountClosed, tooManyPurchases } from '../http/catalogue.ts'
 import { ApiError } from '../http/errors.ts'
+import type { Page } from '../http/pages.ts'
 import { settlePurchase } from '../ledger/operations.ts'
 import { afterCharge, pauseForDispute } from './charges.ts'
 import { customerOf } from './payers.ts'
 import type { Bought, Hint, Pack, Payments } from './types.ts'
 
-/** Purchases of one account that may be open at once. */
+/** The most purchases of one account that may be open. */
 const MAX_OPEN = 20
-/** A second click within this time leads to the same payment page. */
+/** The same purchase, begun again within this time, leads to the same payment page. */
 const SAME_CLICK = '10 minutes'
-/** How often a purchase is asked about again because something else changed it meanwhile. */
+/** How often a purchase that changes meanwhile is reconciled before giving up. */
 const MAX_ROUNDS = 5
 
 export type PurchaseRow = Awaited<ReturnType<typeof findPurchase>> & object
 
 /**
- * Begins a purchase. Name, credits and price are the pack's, whatever the client knows of them.
- * @param return_to checked: where the person goes on when it is paid
+ * Begins a purchase and creates its payment page. Name, credits and price are taken from the pack.
+ * @param return_to where the person continues after paying; an address that was checked before
+ * @returns the purchase, with `checkout_url`; a purchase of the last 10 minutes that is the same and still open is returned again
  * @throws {ApiError} 403 account_closed, 429 too_many_purchases, 503 payments_unavailable
  */
 export async function beginPurchase(
@@ -51,7 +53,7 @@ export async function beginPurchase(
   const customer = await customerOf(payments, account_id)
   const back_to = `${publicUrl}/buy?purchase=${id}`
   const { checkout_id, url } = await provider.checkout({ ...bought(purchase), stripe_price_id, back_to }, customer)
-  // Not the version: that the payment page is known changes nothing that a report may overtake.
+  // `version` stays: this change does not conflict with a concurrent reconciliation.
   return await db
     .updateTable('purchases')
     .set({ checkout_id, checkout_url: url })
@@ -62,10 +64,10 @@ export async function beginPurchase(
 }
 
 /**
- * Asks the provider what became of a purchase, and posts what the ledger does not have yet. Anything may call it at any time, any
- * number of times: an event of the provider, a sweep, a person's click on the local payment page.
+ * Asks the provider for the state of a purchase's payment, and posts the difference to what the ledger has. Idempotent and safe to call
+ * concurrently: events of the provider, sweeps and the local payment page all end here.
  * @param hint ids that the purchase may not have yet
- * @returns the purchase as it is then; undefined: there is none
+ * @returns the purchase afterwards; undefined: there is none
  * @throws {ApiError} 503 payments_unavailable; {DatabaseUnavailable}
  */
 export async function reconcilePurchase(
@@ -77,7 +79,7 @@ export async function reconcilePurchase(
   for (let round = 1; ; round++) {
     const purchase = await findPurchase(db, account_id, id)
     if (!purchase) return undefined
-    // Another provider sold it, before the configuration was changed: this one knows nothing of it.
+    // A purchase made through another provider, before the configuration changed, cannot be looked up at this one.
     const payment =
       purchase.provider === provider.kind
         ? await provider.look(
@@ -92,11 +94,11 @@ export async function reconcilePurchase(
     try {
       const result = await settlePurchase(ledger, account_id, { purchase_id: id, version: purchase.version, payment })
       if (result === 'changed_meanwhile' && round < MAX_ROUNDS) continue
-      if (result === 'changed_meanwhile') throw new Error(`purchase ${id} does not come to rest`)
+      if (result === 'changed_meanwhile') throw new Error(`purchase ${id} kept changing in ${MAX_ROUNDS} rounds`)
       if (result === 'nothing_new') await touch(db, { account_id, id })
     } catch (error) {
       if (!(error instanceof ApiError) || error.code !== 'account_closed') throw error
-      // Nobody can be given these credits. The operator sends the money back.
+      // A closed account gets no credits. The operator must refund the payment.
       if (payment.status === 'paid' && purchase.status !== 'paid') {
         log.error(
           { account_id, purchase_id: id, payment_id: payment.payment_id },
@@ -126,7 +128,7 @@ export const findPurchase = (db: Db, account_id: string, id: string) =>
 export async function purchasesPage(
   db: Db,
   account_id: string,
-  { limit = 50, cursor }: { limit?: number | undefined; cursor?: string | undefined },
+  { limit = 50, cursor }: Page,
 ): Promise<{ purchases: PurchaseRow[]; next_cursor: string | null }> {
   const rows = await db
     .selectFrom('purchases')
@@ -164,8 +166,8 @@ const countOpen = statement<{ account_id: string }, { count: number }>(
 )
 
 /**
- * An automatic charge whose answer was lost. The person may have turned automatic top-ups off since, so that nobody repeats the charge and
- * learns of it.
+ * The payment of an automatic charge whose answer was lost. Needed when automatic top-ups were turned off since: then the charge is not
+ * repeated, and its answer would stay unknown.
  */
 async function lostCharge({ db, provider }: Payments, purchase: PurchaseRow): Promise<Hint> {
   if (purchase.origin !== 'auto' || purchase.payment_id !== null || purchase.status !== 'open') return {}
@@ -178,7 +180,7 @@ async function lostCharge({ db, provider }: Payments, purchase: PurchaseRow): Pr
   return payment_id ? { payment_id } : {}
 }
 
-/** The provider was asked, and said nothing new. */
+/** Notes when the provider was asked, where nothing else changes. */
 const touch = statement<{ account_id: string; id: string }, never>(
   'touch_purchase',
   'update purchases set looked_at = now() where account_id = $account_id::uuid and id = $id::uuid',

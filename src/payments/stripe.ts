@@ -5,14 +5,14 @@ import { paymentsUnavailable } from '../http/catalogue.ts'
 import type { Payment, Reversal } from '../ledger/reconcile.ts'
 import type { Bought, Card, Charged, Hint, Provider } from './types.ts'
 
-/** What one request to Stripe may take, in ms; it is repeated once, with the same idempotency key. */
+/** Time limit of one request to Stripe, in ms. It is repeated once, with the same idempotency key. */
 const TIMEOUT_MS = 8_000
-/** Purchases that never got a payment page are given up after this time; Stripe's pages live for a day. */
+/** After this time a purchase without a known payment page has expired; Stripe's pages expire after a day. */
 const OPEN_MS = 25 * 3_600_000
 /** How long Stripe remembers an idempotency key. */
 const KEY_MS = 24 * 3_600_000
 
-/** What our objects at Stripe carry, so that an event leads back to the purchase. */
+/** Metadata of the objects that we create at Stripe, by which an event is matched to its purchase. */
 export interface OurMetadata {
   focus_account: string
   focus_purchase?: string
@@ -20,11 +20,11 @@ export interface OurMetadata {
 
 export interface StripeProvider extends Provider {
   client: Stripe
-  /** Asks for an object; undefined where Stripe does not know it. @throws {ApiError} 503 payments_unavailable */
+  /** Retrieves an object; undefined: Stripe does not know it. @throws {ApiError} 503 payments_unavailable */
   find<T>(request: () => Promise<T>): Promise<T | undefined>
 }
 
-/** Stripe, by its own package, which is loaded only here. */
+/** The provider Stripe. Loads Stripe's package. */
 export async function stripeProvider(config: StripeConfig, log: FastifyBaseLogger): Promise<StripeProvider> {
   const { default: StripeClient } = await import('stripe')
   const api = config.apiUrl === undefined ? undefined : new URL(config.apiUrl)
@@ -40,14 +40,14 @@ export async function stripeProvider(config: StripeConfig, log: FastifyBaseLogge
   })
   const { StripeError, StripeInvalidRequestError, StripeCardError, StripeIdempotencyError } = StripeClient.errors
 
-  /** The SDK's errors become ours. @throws {ApiError} 503 payments_unavailable */
+  /** Runs a request, and turns the SDK's errors into ours. @throws {ApiError} 503 payments_unavailable */
   async function ask<T>(request: () => Promise<T>): Promise<T> {
     try {
       return await request()
     } catch (error) {
       if (!(error instanceof StripeError)) throw error
       const { type, code, statusCode, requestId, message } = error
-      // A message of Stripe about a key shows a part of it.
+      // Stripe's message about a key contains a part of the key.
       const reason = statusCode === 401 ? 'Stripe refuses STRIPE_SECRET_KEY' : message
       log.error({ type, code, statusCode, requestId, reason }, 'a request to Stripe failed')
       throw paymentsUnavailable()
@@ -65,7 +65,7 @@ export async function stripeProvider(config: StripeConfig, log: FastifyBaseLogge
   async function look(purchase: Bought, hint: Hint): Promise<Payment | undefined> {
     const payment_id = purchase.payment_id ?? hint.payment_id
     const checkout_id = purchase.checkout_id ?? hint.checkout_id
-    // A payment page outlives a declined card, so it says more than the payment under way there.
+    // The session goes first: after a declined card it is still open, while its payment intent looks failed.
     if (checkout_id) {
       const session = await find(() =>
         client.checkout.sessions.retrieve(checkout_id, { expand: ['payment_intent.latest_charge'] }),
@@ -82,7 +82,7 @@ export async function stripeProvider(config: StripeConfig, log: FastifyBaseLogge
 
   async function lookAtSession(session: Stripe.Checkout.Session, purchase: Bought): Promise<Payment> {
     const { id: checkout_id, payment_intent: intent, payment_status, status, amount_total } = session
-    // The session has its intent when the person begins to pay; that one says more.
+    // Of a completed session, the payment intent has more details.
     if (intent && typeof intent === 'object' && status === 'complete')
       return { ...(await lookAtIntent(intent, purchase)), checkout_id }
     if (payment_status === 'paid') {
@@ -137,7 +137,7 @@ export async function stripeProvider(config: StripeConfig, log: FastifyBaseLogge
     if (payer.again) {
       const begun = await findCharge(customer, purchase)
       if (begun) return { payment_id: begun.id }
-      // Stripe has forgotten the key, and there is no payment: it never came to be.
+      // The idempotency key has expired at Stripe, and no payment exists: the charge never reached Stripe.
       if (created_at.getTime() + KEY_MS < Date.now()) return { refused: 'no_answer' }
     }
     try {
@@ -156,14 +156,14 @@ export async function stripeProvider(config: StripeConfig, log: FastifyBaseLogge
         const intent = error.payment_intent?.id
         return intent ? { payment_id: intent } : { refused: error.decline_code ?? error.code ?? 'card_declined' }
       }
-      // The card was replaced between two sendings of one charge: what became of the first is found later.
+      // An idempotency error means that the card was replaced between two attempts of one charge. `findCharge` finds the first one later.
       if (error instanceof StripeInvalidRequestError && !(error instanceof StripeIdempotencyError))
         return { refused: error.code ?? 'invalid_request' }
       return await ask(() => Promise.reject(error))
     }
   }
 
-  /** The payment of a charge that got no answer. */
+  /** The payment intent of a charge whose answer was lost; undefined: there is none. */
   const findCharge = (customer: string, { id, created_at }: Bought) =>
     ask(async () => {
       const since = Math.floor(created_at.getTime() / 1000) - 300
@@ -209,7 +209,7 @@ export async function stripeProvider(config: StripeConfig, log: FastifyBaseLogge
           },
           { idempotencyKey: `purchase:${id}` },
         )
-        if (!session.url) throw new Error('a Checkout session without an address')
+        if (!session.url) throw new Error('the Checkout session has no URL')
         return { checkout_id: session.id, url: session.url }
       }),
 
@@ -252,7 +252,7 @@ const UNPAID = {
   ...{ receipt_url: null, disputed: false, reversals: [] },
 }
 
-/** Whether an object at Stripe is of this purchase. An event may name the one and the other. */
+/** Whether an object at Stripe belongs to this purchase. The ids in an event are not trusted to match. */
 const ofPurchase = ({ metadata }: { metadata: Stripe.Metadata | null }, { account_id, id }: Bought): boolean =>
   metadata?.focus_purchase === id && metadata.focus_account === account_id
 

@@ -2,16 +2,16 @@ import type { Payer } from './payers.ts'
 import type { PurchaseRow } from './purchases.ts'
 import type { PauseReason } from './types.ts'
 
-/** Why automatic top-ups wait or are paused, for the person. */
+/** Why automatic top-ups wait or are paused, in words for the account's owner. */
 const REASONS: Record<PauseReason, string> = {
-  card_missing: 'No card is saved. Save one to go on.',
-  card_declined: 'Your bank has declined the charge.',
-  card_refused: 'Your bank refuses this card. Save another one to go on.',
+  card_missing: 'No card is saved. Save one to continue.',
+  card_declined: 'Your bank declined the charge.',
+  card_refused: 'Your bank refuses this card. Save another one to continue.',
   authentication_required:
     'Your bank asks you to confirm the payment. Buy a pack yourself, then resume; or save another card.',
-  monthly_cap: 'The most that you allowed for this month has been charged.',
-  pack_changed: 'The pack that you agreed to has changed or is not sold any more. Choose again.',
-  disputed: 'A payment of yours is disputed.',
+  monthly_cap: 'The monthly limit that you set has been reached.',
+  pack_changed: 'The pack that you agreed to has changed or is no longer sold. Choose again.',
+  disputed: 'One of your payments is disputed.',
 }
 
 /** Automatic top-ups as the API shows them; null: off. */

@@ -4,7 +4,7 @@ import type { Db, Tables } from '../db/tables.ts'
 import type { Ledger } from '../ledger/operations.ts'
 import type { Payment, PurchaseStatus } from '../ledger/reconcile.ts'
 
-/** What buying needs. `app.payments` is this, where the service sells credits. */
+/** What buying needs: `app.payments`, if the service sells credits. */
 export interface Payments {
   db: Db
   ledger: Ledger
@@ -13,10 +13,10 @@ export interface Payments {
   publicUrl: string
 }
 
-/** What a pack is sold for. */
+/** A pack of credits. `price` is in minor units of the currency. */
 export type Pack = Omit<Selectable<Tables['packs']>, 'created_at' | 'updated_at'>
 
-/** A purchase, as the provider is asked about it. */
+/** The part of a purchase that providers need. `price` is in minor units of the currency. */
 export interface Bought {
   account_id: string
   id: string
@@ -33,7 +33,7 @@ export interface Bought {
   version: number
 }
 
-/** Ids that an event or an answer has named, before the purchase has them. */
+/** Ids at the provider that an event or an answer has named and the purchase may not have yet. */
 export interface Hint {
   checkout_id?: string
   payment_id?: string
@@ -45,44 +45,45 @@ export interface Card {
   name: string
 }
 
-/** Who takes the money: Stripe, or nobody, where the service is tried out. */
+/** A payment provider: Stripe, or the local one, which takes no money. All methods may throw 503 payments_unavailable. */
 export interface Provider {
   readonly kind: 'stripe' | 'local'
-  /** The origin of its payment page; undefined: our own */
+  /** The origin of its payment page; undefined: a page of this service */
   readonly checkoutOrigin: string | undefined
-  /** The customer at the provider who stands for an account; null: it has none. The same one whenever it is asked again soon */
+  /** Creates the customer of an account; null: it has no customers. Idempotent for as long as the provider keeps idempotency keys */
   createCustomer(account_id: string): Promise<string | null>
-  /** Begins a payment: the person is sent to `url`. Asked again with the same purchase, it answers the same */
+  /** Creates a payment page, to which the person is sent by `url`. Idempotent for each purchase */
   checkout(
     purchase: Bought & { stripe_price_id: string | null; back_to: string },
     customer_id: string | null,
   ): Promise<{ checkout_id: string | null; url: string }>
   /** The payment of an automatic charge whose answer was lost; undefined: there is none */
   findCharge(customer: string, purchase: Bought): Promise<string | undefined>
-  /** What is true of the purchase's payment now; undefined: the provider knows of none */
+  /** The present state of a purchase's payment; undefined: the provider has no payment */
   look(purchase: Bought, hint: Hint): Promise<Payment | undefined>
-  /** Where the person gives a card for later; null: none is needed */
+  /** The URL of a page on which the person saves a card; null: none is needed */
   cardPage(account_id: string, customer_id: string | null, back_to: string): Promise<string | null>
-  /** The card that is charged without the person, the one that was saved last */
+  /** The card that automatic charges use: the one saved last; undefined: none is saved */
   card(customer_id: string | null): Promise<Card | undefined>
   /**
-   * Charges a saved card, once per key, without the person.
-   * @returns what to look at; `refused`: no payment came to be, and why
-   * @throws {ApiError} 503 payments_unavailable: unknown; ask again, with the same values
+   * Charges a saved card without the person. Idempotent for each `attempt` of an account.
+   * @returns the payment to look at; or `refused`, the reason why no payment exists
+   * @throws {ApiError} 503 payments_unavailable: the outcome is unknown; call it again with the same values and `again`
    */
   charge(purchase: Bought, payer: Charged): Promise<Hint | { refused: string }>
-  /** A price that the provider knows; undefined: no one-time price of a fixed amount. Absent: it knows none */
+  /** A price that is defined at the provider; undefined: it is not a one-time price of a fixed amount. Absent: it has no prices */
   price?(id: string): Promise<{ price: number; currency: string } | undefined>
-  /** Ends what is left of a payment that failed, so that nobody can finish it */
+  /** Cancels a failed payment, so that it cannot be completed later. Does not throw */
   giveUp(hint: Hint): Promise<void>
 }
 
+/** Whom and how to charge. */
 export interface Charged {
   customer_id: string | null
   payment_method_id: string
-  /** The number of the charge: no two charges of an account have the same one */
+  /** Numbers the charges of an account; part of the idempotency key */
   attempt: number
-  /** It was sent before, and nobody knows what became of it */
+  /** It may have been sent before, with an unknown outcome */
   again: boolean
 }
 

@@ -7,8 +7,9 @@ import { removePack, setPack } from '../operator/packs-and-keys.ts'
 import { moneyText } from '../payments/money.ts'
 import { checkPrice, listPacks } from '../payments/packs.ts'
 import type { Pack as Terms } from '../payments/types.ts'
+import { AdminPack } from '../schemas/operator.ts'
 import { PACK_BODY, Pack } from '../schemas/payments.ts'
-import { ref, Slug } from '../schemas/primitives.ts'
+import { ListQuery, ref, Slug } from '../schemas/primitives.ts'
 
 const answer = ({ slug, name, credits, price, currency }: Omit<Terms, 'stripe_price_id'>) => ({
   ...{ slug, name, credits, price, currency },
@@ -35,6 +36,37 @@ export const packRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async () => ({ packs: app.payments ? (await listPacks(app.db)).map(answer) : [] }),
+  )
+
+  app.get(
+    '/api/admin/packs',
+    {
+      onRequest: requireAdmin,
+      schema: {
+        operationId: 'listAllPacks',
+        tags: ['Admin'],
+        summary: 'List the packs, also where this service sells nothing',
+        description: 'The smallest first.',
+        querystring: ListQuery({}),
+        response: {
+          200: Type.Object(
+            { packs: Type.Array(ref(AdminPack)) },
+            { description: 'OK', examples: [{ packs: AdminPack.examples }] },
+          ),
+          ...refusals(administrator),
+        },
+      },
+    },
+    async () => {
+      const packs = await listPacks(app.db)
+      return {
+        packs: packs.map(({ stripe_price_id, updated_at, ...pack }) => ({
+          ...answer(pack),
+          stripe_price_id,
+          updated_at,
+        })),
+      }
+    },
   )
 
   app.put(

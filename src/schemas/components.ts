@@ -12,12 +12,12 @@ import {
   JobStartRequest,
   JobStartResponse,
 } from './jobs.ts'
-import { AdminAccount, AdminAction, AdminJob, Overview } from './operator.ts'
+import { AdminAccount, AdminAction, AdminJob, AdminPack, AdminPurchase, Overview } from './operator.ts'
 import { AutoTopup, Pack, Purchase, ServiceKey } from './payments.ts'
 import { UsageResponse, UsageRow, UsageSums } from './usage.ts'
 import { WebhookDelivery, WebhookEndpoint, WebhookMessage } from './webhooks.ts'
 
-/** The named components of the document, in its order. */
+/** The named components of the OpenAPI document, in the order in which it lists them. */
 export const components = [
   Account,
   AppEntry,
@@ -44,6 +44,8 @@ export const components = [
   AdminAccount,
   AdminAction,
   AdminJob,
+  AdminPack,
+  AdminPurchase,
   Overview,
   Grant,
   UsageSums,

@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import { Account } from './account.ts'
 import { Job } from './jobs.ts'
-import { Money } from './payments.ts'
+import { Money, Pack, Purchase } from './payments.ts'
 import {
   Credits,
   EXAMPLE_ID,
@@ -14,7 +14,7 @@ import {
   Timestamp,
 } from './primitives.ts'
 
-/** What an operator reads across accounts. */
+/** Schemas of what operators read across accounts. */
 
 export const AdminAccount = Type.Object(
   {
@@ -23,7 +23,7 @@ export const AdminAccount = Type.Object(
     closed_at: Type.Unsafe<string | null>({ ...NullableTimestamp, description: 'null: the account is open' }),
     found_by: Type.Optional(
       oneOf(['account_id', 'clerk_id', 'email', 'job_id', 'token', 'reference', 'purchase_id'] as const, {
-        description: 'Which of its properties a search has found',
+        description: 'What the search term matched',
       }),
     ),
   },
@@ -38,15 +38,41 @@ export const AdminJob = Type.Object(
   { $id: 'AdminJob', examples: [{ account_id: EXAMPLE_ID, ...(Job.examples[0] as (typeof Job)['static']) }] },
 )
 
+export const AdminPurchase = Type.Object(
+  {
+    account_id: Id,
+    payment_id: nullable(Type.String({ description: 'The payment at the provider; null: none is known' })),
+    ...Purchase.properties,
+  },
+  {
+    $id: 'AdminPurchase',
+    examples: [
+      { account_id: EXAMPLE_ID, payment_id: 'pi_3Q', ...(Purchase.examples[0] as (typeof Purchase)['static']) },
+    ],
+  },
+)
+
+export const AdminPack = Type.Object(
+  {
+    ...Pack.properties,
+    stripe_price_id: nullable(Type.String({ description: "Stripe's own price for it" })),
+    updated_at: Timestamp,
+  },
+  {
+    $id: 'AdminPack',
+    examples: [{ ...(Pack.examples[0] as (typeof Pack)['static']), stripe_price_id: null, updated_at: EXAMPLE_TIME }],
+  },
+)
+
 const State = nullable(Type.Unsafe<Record<string, unknown>>({ type: 'object', additionalProperties: true }))
 
 export const AdminAction = Type.Object(
   {
     id: Id,
     created_at: Timestamp,
-    action: Type.String({ description: 'The operation id of what was done' }),
-    target: nullable(Type.String({ description: 'What it was done to, such as `app video`' })),
-    account_id: nullable(Type.String({ format: 'uuid', description: 'The account that it concerns' })),
+    action: Type.String({ description: 'The operationId of the change' }),
+    target: nullable(Type.String({ description: 'What was changed, such as `app video`' })),
+    account_id: nullable(Type.String({ format: 'uuid', description: 'The account that the change concerns' })),
     administrator: Type.Object({
       id: Type.String({ format: 'uuid', description: "The administrator's account" }),
       clerk_id: nullable(Type.String()),
@@ -54,8 +80,8 @@ export const AdminAction = Type.Object(
     via: oneOf(['api', 'cli', 'console'] as const),
     token_id: nullable(Type.String({ format: 'uuid', description: 'The personal access token that was used' })),
     reason: nullable(Type.String()),
-    before: { ...State, description: 'What was changed, as it was; null: nothing was there' },
-    after: { ...State, description: 'What was changed, as it is since. Secrets are left out' },
+    before: { ...State, description: 'The changed fields before the change; null: there was nothing' },
+    after: { ...State, description: 'The changed fields after it. Secrets are left out' },
   },
   {
     $id: 'AdminAction',
@@ -84,7 +110,7 @@ const DAY = {
   spent: Credits({ description: 'What they have cost so far' }),
   started: Count('Jobs created that day that are in progress'),
   completed: Count(),
-  failed: Count('But for those that expired'),
+  failed: Count('Without those that expired'),
   expired: Count(),
   purchases: Count('Paid that day'),
   credits_bought: Credits(),
@@ -94,32 +120,32 @@ export const Overview = Type.Object(
   {
     gathered_at: Type.Unsafe<string>({
       ...Timestamp,
-      description: 'Of the sums over accounts, and of today; what needs attention is of now',
+      description: 'When the sums over accounts and the totals of today were computed; everything else is current',
     }),
     accounts: Count(),
     closed_accounts: Count(),
     credits: SignedCredits({ description: 'Spendable credits of all accounts' }),
     held: Credits({ description: 'What jobs in progress hold' }),
     negative_accounts: Count('Open accounts below zero'),
-    overdue_holds: Count('Jobs in progress past their time; counted up to 100,000'),
-    overdue_seconds: Count('How long the most overdue of them is past its time'),
+    overdue_holds: Count('Jobs in progress with an expired hold; counted up to 100,000'),
+    overdue_seconds: Count('How long ago the first of these holds expired, in seconds'),
     webhooks: Type.Object({
       waiting: Count('Messages that are not delivered yet'),
       dead: Count('Messages that were given up'),
-      late_endpoints: Count('Endpoints whose oldest message has been waiting for more than five minutes'),
-      oldest_seconds: Count('How long the oldest message has been waiting'),
+      late_endpoints: Count('Endpoints with a message that has been waiting for more than five minutes'),
+      oldest_seconds: Count('How long the oldest message has been waiting, in seconds'),
     }),
     purchases: Type.Array(
       Type.Object({ currency: Type.String(), count: Count(), credits: Credits(), amount: Money() }),
-      { description: 'Paid within thirty days, by currency' },
+      { description: 'Paid within the last 30 days, by currency' },
     ),
     last_verify: nullable(
       Type.Object(
         { at: Timestamp, ok: Type.Boolean(), checks: Count(), broken: Type.Array(Type.String()) },
-        { description: 'The last check of the ledger; null: none' },
+        { description: 'The last verification of the ledger; null: none' },
       ),
     ),
-    days: Type.Array(Type.Object(DAY), { description: 'Thirty days, the last one is today' }),
+    days: Type.Array(Type.Object(DAY), { description: 'The last 30 days, oldest first; the last one is today' }),
   },
   {
     $id: 'Overview',

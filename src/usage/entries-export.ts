@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { BOM, CSV_TYPE, csvLines } from '../http/csv.ts'
 import { type EntryFilter, type EntryOfJob, type Numbers, searchEntries } from '../ledger/selection.ts'
 
-/** The columns of entries in CSV. Later ones were added at the end. */
+/** The columns of entries in CSV. Add new ones at the end, because scripts may count columns. */
 export const ENTRY_COLUMNS = [
   ...([
     'seq',
@@ -19,13 +19,13 @@ export const ENTRY_COLUMNS = [
   ...(['app', 'action'] as const),
 ]
 
-/** How many entries are looked at by one query, and are in memory at the same time. */
+/** How many entries one query looks at, and how many are in memory at the same time. */
 const PORTION = 1_000
 
 /**
- * Answers with an account's entries as CSV, however many there are: they are read in portions, each when the client has taken the one
- * before. Entries never change and are numbered from the last one down, so all portions together are the history at one moment.
- * A fault before the first line is answered as such. After it, the connection is closed before the end of the answer.
+ * Answers with an account's entries as CSV, newest first. They are read in portions: the next one when the client has taken the one before.
+ * Entries never change, and a portion has only older entries than the one before, so all portions together are the history at one moment.
+ * A failure before the first line gets an error response. A later one closes the connection before the answer is complete.
  */
 export async function sendEntries(
   request: FastifyRequest,
@@ -40,7 +40,7 @@ export async function sendEntries(
       count: PORTION,
       search: PORTION,
     })
-    // The last one that was looked at, whether it matches or not. A full portion has as many rows as it looked at.
+    // Where the next portion starts: after the last entry that was looked at, whether it matches the filter or not.
     const last = stoppedAt ?? (rows.length === PORTION ? rows.at(-1)?.seq : undefined)
     return { rows, next: last === undefined ? undefined : Number(last) }
   }
@@ -62,7 +62,7 @@ export async function sendEntries(
 
   const first = await read(numbers)
   reply.type(CSV_TYPE)
-  // A HEAD request would read everything to send nothing of it.
+  // Without this, a HEAD request would read all entries and send none.
   if (request.method === 'HEAD') return reply.send('')
   return reply.send(Readable.from(lines(first), { objectMode: false, highWaterMark: 1 }))
 }

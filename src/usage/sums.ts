@@ -1,21 +1,21 @@
-import { statement } from '../db/statement.ts'
+import { safeSum, statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
 import { jsonBytes, PAGE_BYTES } from '../http/pages.ts'
 import type { Period } from '../http/periods.ts'
 import { firstJobId, lastJobId } from '../ledger/job-ids.ts'
 
 /**
- * Where credits went: sums over jobs. A job counts in the period in which it was created, whenever it ends. What it holds or has cost
- * is what its ledger entries add up to, so the sums agree with the ledger. They are computed when they are asked for: a posting
- * maintains nothing for them.
+ * Sums over jobs: where credits went. A job counts in the period in which it was created, whenever it ends. What it holds or has cost
+ * equals the sum of its ledger entries, so the sums agree with the ledger. They are computed for each request, so postings cost no more
+ * because of them.
  */
 
-/** What rows are summed up by. `token` is the token that made the job, or the grant that the token is of. */
+/** What jobs can be grouped by. `token` is the token that started the job, or the grant that this token belongs to. */
 export const GROUPS = ['app', 'action', 'token', 'day'] as const
 export const ADMIN_GROUPS = ['app', 'day', 'plan'] as const
 export type Group = (typeof GROUPS)[number] | (typeof ADMIN_GROUPS)[number]
 
-/** SQL of the value of each, for one job. */
+/** SQL expression of each group, for one job. */
 const VALUES: Record<Group, string> = {
   app: 'app_slug',
   action: 'action',
@@ -28,23 +28,20 @@ export interface Sums {
   jobs: number
   completed: number
   failed: number
-  /** What ended jobs have cost */
+  /** The cost of the ended jobs */
   credits: number
-  /** What started jobs hold */
+  /** What the started jobs hold */
   held: number
 }
 
 export type SumRow = Sums & { [Name in Group]?: string | null }
 
-/** The most rows of an answer. The total covers them all. */
+/** The most rows of an answer. The total also covers the rows beyond. */
 export const MAX_ROWS = 5_000
-
-/** SQL of a sum as a safe integer: that of many accounts may pass it. */
-const safeSum = (sum: string) => `least(coalesce(${sum}, 0), ${Number.MAX_SAFE_INTEGER})::bigint`
 
 const SUMS = ['jobs', 'completed', 'failed', 'credits', 'held'] as const
 
-/** SQL: the groups of some jobs, and before them the row of their total, in which `is_total` is true. */
+/** SQL that returns the total of some jobs, in a row with `is_total` true, and then a row for each group. */
 function grouped(groups: readonly Group[], jobs: string): string {
   const names = groups.join(', ')
   const shown = groups
@@ -67,13 +64,13 @@ interface Bounds extends Record<string, unknown>, Period {
   last: string
 }
 
-// Job ids are in order of time, so an index on them leads to the period.
+// Job ids are UUIDv7, which sort by time, so an index on them finds the period.
 const boundsOf = ({ from, to }: Period): Bounds => ({ from, to, first: firstJobId(from), last: lastJobId(to) })
 
 type Row = SumRow & { is_total: boolean }
 
-// Planned with the values of each request. For any account and any period, Postgres expects few rows, and chooses an index by which
-// many rows take a hundred times as long.
+// Not a named statement, so that Postgres plans it with the values of each request. A generic plan expects few rows, and uses an index
+// with which many rows take a hundred times as long.
 const ofAccount = lazily((groups) =>
   statement<Bounds & { account_id: string }, Row>(
     null,
@@ -97,7 +94,7 @@ const ofAll = lazily((groups) =>
   ),
 )
 
-/** One statement for each combination of groups that is asked for. */
+/** Memoizes a statement for each combination of groups. */
 function lazily<Made>(make: (groups: readonly Group[]) => Made): (groups: readonly Group[]) => Made {
   const made = new Map<string, Made>()
   return (groups) => {
@@ -112,15 +109,15 @@ export interface Usage {
   /** By day, newest first; else by credits, most first */
   rows: SumRow[]
   total: Sums
-  /** There are rows beyond those listed; `total` has them */
+  /** There are more rows than are listed; `total` includes them */
   more: boolean
 }
 
-/** What an account's jobs of a period cost and hold, by these groups. */
+/** What an account's jobs of a period cost and hold, by `groups`. */
 export const readUsage = async (db: Db, account_id: string, period: Period, groups: readonly Group[]) =>
   usageOf(await ofAccount(groups)(db, { account_id, ...boundsOf(period) }))
 
-/** The same of all accounts. */
+/** The same over all accounts. */
 export const readAllUsage = async (db: Db, period: Period, groups: readonly Group[]) =>
   usageOf(await ofAll(groups)(db, boundsOf(period)))
 
@@ -137,11 +134,11 @@ function usageOf(found: Row[]): Usage {
   return { rows: listed, total, more: listed.length < rows.length }
 }
 
-/** The first rows, as many as an answer may hold. */
+/** The first rows that fit into `PAGE_BYTES`. */
 function withinBytes(rows: SumRow[]): SumRow[] {
   let bytes = 0
   const over = rows.findIndex((row) => {
-    // With its key and its name.
+    // Twice: the answer repeats the groups in `key`, and adds the name of the token or grant.
     bytes += 2 * jsonBytes(row)
     return bytes > PAGE_BYTES
   })
@@ -156,7 +153,7 @@ const namesOf = statement<{ account_id: string; ids: string[] }, { id: string; n
     where g.account_id = $account_id::uuid and g.id = any($ids::uuid[])`,
 )
 
-/** What tokens and grants of an account are called, by id. Those that were deleted long ago have no name. */
+/** Names of the tokens and grants in `rows`, by id. Deleted ones have none. */
 export async function readNames(db: Db, account_id: string, rows: SumRow[]): Promise<Map<string, string>> {
   const ids = [...new Set(rows.flatMap(({ token }) => token ?? []))]
   if (ids.length === 0) return new Map()

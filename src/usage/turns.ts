@@ -1,8 +1,8 @@
 import { overloaded } from '../http/catalogue.ts'
 
-/** The most sums that this instance computes at a time: half of the default pool of connections. */
+/** The most reads that this process runs at a time: half of the default connection pool. */
 const MAX_RUNNING = 3
-/** After so long in line, in ms, a read is refused. */
+/** How long a read waits for its turn before it is refused, in ms. */
 const PATIENCE_MS = 5_000
 
 interface Waiting {
@@ -11,8 +11,8 @@ interface Waiting {
 }
 
 /**
- * Turns for reads that scan many rows: one at a time for a caller, a few in all. So a caller who asks for sums without end has one
- * busy connection, and the others wait for at most what runs before them.
+ * Limits reads that scan many rows to one at a time for each caller and `MAX_RUNNING` in all, so that one caller occupies one connection at
+ * most. A read that waits is started in the order of arrival.
  */
 export function takeTurns() {
   const running = new Set<string>()
@@ -55,5 +55,5 @@ export function takeTurns() {
   }
 }
 
-/** Of this process. */
+/** The turns of this process. */
 export const inTurn = takeTurns()

@@ -2,8 +2,8 @@ import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
 
 /**
- * Changes of many rows, in batches that hold their locks briefly. Keys are read first, without locks, and the rows are changed by
- * key: on a cluster each node then finds its own.
+ * Changes many rows in batches, each of which holds its locks briefly. Keys are read first, without locks, and the rows are changed by
+ * key, so that Citus can route each row to its node.
  */
 
 export const BATCH = 500
@@ -12,7 +12,7 @@ export type Key = { account_id: string; id: string }
 type Keys = { account_ids: string[]; ids: string[] }
 export type Change = (db: Db, keys: Keys) => Promise<{ id: string }[]>
 
-/** The rows of a batch. */
+/** SQL condition that selects the rows of a batch. */
 export const NAMED = `account_id = any($account_ids::uuid[])
   and (account_id, id) in (select * from unnest($account_ids::uuid[], $ids::uuid[]))`
 
@@ -23,19 +23,19 @@ export const dropMessages = statement<Keys, { id: string }>(
 
 export interface Done {
   count: number
-  /** There are more; another call goes on */
+  /** Whether rows are left; call it again to continue */
   more: boolean
 }
 
 interface Limits {
   maxBatches?: number
-  /** Stops it between two batches */
+  /** Stops between two batches */
   signal?: AbortSignal | undefined
 }
 
 /**
- * Changes what `read` finds until that is nothing.
- * @param read at most `BATCH` keys
+ * Repeats `read` and `change` until `read` finds less than a full batch.
+ * @param read returns at most `BATCH` keys of rows that are still to be changed
  */
 export async function inBatches(
   db: Db,

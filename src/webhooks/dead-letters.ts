@@ -2,7 +2,7 @@ import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
 import { BATCH, type Done, dropMessages, inBatches, type Key, NAMED } from './batches.ts'
 
-/** What an administrator does with messages that were given up, and with those of an endpoint that is removed. */
+/** Replays and deletes messages that were given up, and deletes the messages of removed endpoints. */
 
 const deadOf = statement<{ endpoint_id: string; message_id: string | null; limit: number }, Key>(
   'webhooks_dead',
@@ -16,7 +16,7 @@ const allOf = statement<{ endpoint_id: string; limit: number }, Key>(
   'select account_id, id from webhook_messages where endpoint_id = $endpoint_id::uuid limit $limit::int',
 )
 
-/** For tests that EXPLAIN the statements. */
+/** Exported for the test that checks their query plans. */
 export const DEAD_LETTER_READS = [deadOf, allOf]
 
 const revive = statement<{ account_ids: string[]; ids: string[] }, { id: string }>(
@@ -31,14 +31,14 @@ const dropDead = statement<{ account_ids: string[]; ids: string[] }, { id: strin
   `delete from webhook_messages where status = 'dead' and ${NAMED} returning id`,
 )
 
-/** Tries an endpoint's dead messages for another three days. @param message_id only this one */
+/** Delivers an endpoint's dead messages again, for another three days. @param message_id only this one; null: all */
 export const replayDead = (db: Db, endpoint_id: string, message_id: string | null = null): Promise<Done> =>
   inBatches(db, () => deadOf(db, { endpoint_id, message_id, limit: BATCH }), revive)
 
-/** Deletes an endpoint's dead messages. @param message_id only this one */
+/** Deletes an endpoint's dead messages. @param message_id only this one; null: all */
 export const dismissDead = (db: Db, endpoint_id: string, message_id: string | null = null): Promise<Done> =>
   inBatches(db, () => deadOf(db, { endpoint_id, message_id, limit: BATCH }), dropDead)
 
-/** Deletes the messages of an endpoint that was removed. What is left after many batches, the clean-up deletes. */
+/** Deletes the messages of an endpoint that was removed. The clean-up deletes what is left after 20 batches. */
 export const removeMessagesOf = (db: Db, endpoint_id: string): Promise<Done> =>
   inBatches(db, () => allOf(db, { endpoint_id, limit: BATCH }), dropMessages)

@@ -3,18 +3,18 @@ import https from 'node:https'
 import { Webhook } from 'standardwebhooks'
 import { connectionTo } from '../http/public-addresses.ts'
 
-/** Time limit from the DNS look-up to the status line, in ms. */
+/** Time limit from the DNS lookup to the status line, in ms. */
 export const TIMEOUT_MS = 15_000
-/** How long, and how far, the body of an answer is read. */
+/** How long and how much of an answer's body is read. */
 const BODY_MS = 1_000
 const BODY_BYTES = 1_024
 const ANSWER_CHARACTERS = 200
-/** A longer `Retry-After` is cut to this. */
+/** Upper limit of `Retry-After`. */
 const MAX_RETRY_AFTER_SECONDS = 6 * 3600
 
 export interface Delivery {
   url: string
-  /** Each signs: `whsec_…` */
+  /** `whsec_…`; the header gets one signature for each */
   secrets: string[]
   /** Message id, the same at every attempt, so that receivers can detect repeats */
   id: string
@@ -22,27 +22,28 @@ export interface Delivery {
   payload: string
 }
 
-/** What came of an attempt. */
+/** The result of an attempt. */
 export interface Attempt {
   /** Why it failed; null: the receiver answered 2xx */
   error: string | null
-  /** Of the answer; null: there was none */
+  /** HTTP status; null: there was no answer */
   status: number | null
   /** The first 200 characters of the answer's body; null: there was no answer */
   answer: string | null
-  /** Seconds that the receiver asks us to wait; 0: it does not */
+  /** Seconds that the receiver asks us to wait, from `Retry-After`; 0: no wait */
   retry_after: number
-  /** How long it took */
+  /** How long the attempt took */
   ms: number
 }
 
-/** The attempt was broken off because the service stops. */
+/** Thrown when the attempt was aborted because the service stops. */
 export class Stopped extends Error {}
 
 /**
- * Posts a message with Standard Webhooks signatures. Redirects are not followed.
- * @param publicOnly allow only https and public addresses, against SSRF
- * @throws {Stopped} when `signal` aborts; every other failure is an outcome
+ * Posts a message, signed as the Standard Webhooks specification says. Redirects are not followed.
+ * @param publicOnly allows only https and public addresses, against SSRF
+ * @returns the result, also of a failed attempt
+ * @throws {Stopped} when `signal` aborts
  */
 export async function deliver(delivery: Delivery, publicOnly: boolean, signal?: AbortSignal): Promise<Attempt> {
   const began = performance.now()
@@ -57,12 +58,12 @@ export async function deliver(delivery: Delivery, publicOnly: boolean, signal?: 
   } catch (error) {
     if (signal?.aborted) throw new Stopped()
     const { message, code } = error as NodeJS.ErrnoException
-    // A connection refused by several addresses has a code and no message.
+    // When several addresses refuse the connection, the error has a code and no message.
     return { error: (message || String(code)).slice(0, 300), status: null, answer: null, retry_after: 0, ms: ms() }
   }
 }
 
-/** @returns the answer once its status line is there; its body is to be read or destroyed */
+/** @returns the answer as soon as its head has arrived; the caller must read or destroy its body */
 function post({ url, secrets, id, payload: body }: Delivery, publicOnly: boolean, signal?: AbortSignal) {
   const target = new URL(url)
   const connection = connectionTo(target, publicOnly)
@@ -90,7 +91,7 @@ function post({ url, secrets, id, payload: body }: Delivery, publicOnly: boolean
   return promise.finally(() => clearTimeout(timer))
 }
 
-/** The first characters of an answer. Neither its length nor its pace costs more than a second and a kilobyte. */
+/** The first characters of an answer's body. Reads at most about 1 KiB, for at most a second. */
 async function beginning(response: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = []
   let length = 0
@@ -102,7 +103,7 @@ async function beginning(response: IncomingMessage): Promise<string> {
       if (length >= BODY_BYTES) break
     }
   } catch {
-    // The body ends early: its beginning is all that is kept anyway.
+    // The body ended early. What has arrived is kept.
   } finally {
     clearTimeout(timer)
     response.destroy()
@@ -112,7 +113,7 @@ async function beginning(response: IncomingMessage): Promise<string> {
   return text.replaceAll('\0', '').slice(0, ANSWER_CHARACTERS).toWellFormed()
 }
 
-/** Seconds from a `Retry-After` header, which has a number or a date. */
+/** Seconds of a `Retry-After` header, which is a number or a date (RFC 9110, section 10.2.3). */
 function retryAfter(header: string | undefined): number {
   if (!header) return 0
   const seconds = /^\d+$/.test(header) ? Number(header) : (Date.parse(header) - Date.now()) / 1000

@@ -20,19 +20,19 @@ import {
 
 /** Messages of an endpoint that are read at once. */
 const PAGE = 20
-/** A turn begins no delivery after this time, in ms: its lease must outlast the last one. */
+/** A turn begins no delivery after this time, in ms: its lease must outlast its last delivery. */
 const TURN_MS = 10_000
-/** Deliveries in flight to one endpoint; one while it fails. */
+/** Deliveries in flight to one endpoint. While the endpoint fails it is one. */
 const PER_ENDPOINT = 2
 /** Endpoints that one replica delivers to at the same time, and how many of them may be failing. */
 const TURNS = 100
 const FAILING_TURNS = 50
 /** Test messages that one look sends. */
 const TESTS = 20
-/** Delay between writing a message and waking its endpoint, in ms: the message is committed by then, and others have joined it. */
+/** Delay between writing a message and starting a turn for it, in ms: until then it is committed, and later ones join it. */
 const WAKE_MS = 50
 
-/** Attempts at a message are 5, 20, 80, 320 s … apart, at most 6 hours. */
+/** Attempts to deliver a message are 5, 20, 80, 320 s … apart, at most 6 hours. */
 const FIRST_DELAY_SECONDS = 5
 const MAX_DELAY_SECONDS = 6 * 3600
 /** From the second consecutive failure on, an endpoint is not tried for 5, 10, 20 s …, at most 15 minutes. */
@@ -60,7 +60,7 @@ export function createDispatcher({ db, publicOnly, onChange, onAttempt, onFailur
   const stopping = new AbortController()
   const turns = new Map<string, { failing: boolean; ended: Promise<void> }>()
 
-  /** The endpoints as the last look read them */
+  /** The endpoints as of the last look */
   let all = new Map<string, Candidate>()
   const woken = new Set<string>()
 
@@ -88,7 +88,7 @@ export function createDispatcher({ db, publicOnly, onChange, onAttempt, onFailur
   function beginWoken(): void {
     for (const id of woken) {
       const endpoint = all.get(id)
-      // The lease as last read may be a second old; taking it decides.
+      // What was read of the lease may be a second old. `takeLease` decides.
       if (endpoint?.ready && hasPlace({ ...endpoint, leased: false })) begin(endpoint)
     }
     woken.clear()
@@ -100,7 +100,7 @@ export function createDispatcher({ db, publicOnly, onChange, onAttempt, onFailur
     return failures === 0 || [...turns.values()].filter(({ failing }) => failing).length < FAILING_TURNS
   }
 
-  /** @param tests sends only these; absent: everything that is due */
+  /** @param tests the messages to send; absent: everything that is due */
   function begin(endpoint: Candidate, tests?: MessageKey[]): void {
     const run = async () => {
       const isUnfinished = await turn(endpoint, tests).catch((error) => onFailure?.(error))
@@ -110,7 +110,7 @@ export function createDispatcher({ db, publicOnly, onChange, onAttempt, onFailur
     turns.set(endpoint.id, { failing: endpoint.failures > 0, ended: run() })
   }
 
-  /** @returns whether time ran out before the messages did */
+  /** @returns whether the turn ended by time, so that messages may be left */
   async function turn(endpoint: Candidate, tests?: MessageKey[]): Promise<boolean> {
     const endpoint_id = endpoint.id
     const [leased] = await takeLease(db, endpoint_id, replica, tests !== undefined)
@@ -121,11 +121,11 @@ export function createDispatcher({ db, publicOnly, onChange, onAttempt, onFailur
     let over = false
     let page = tests ?? []
     let reading: Promise<MessageKey[]> | undefined
-    /** Consecutive messages that could not be claimed, because the endpoint was paused or removed, or they are gone */
+    /** Consecutive messages that could not be claimed: their endpoint is paused or removed, or they are claimed or deleted */
     let misses = 0
     let noted: Promise<unknown> = Promise.resolve()
 
-    /** Writes changes of the endpoint's state in their order. */
+    /** Writes changes of the endpoint's state one after the other. */
     function note(write: () => Promise<unknown>): Promise<unknown> {
       noted = noted.then(write)
       return noted
@@ -140,7 +140,7 @@ export function createDispatcher({ db, publicOnly, onChange, onAttempt, onFailur
       return page.shift()
     }
 
-    /** @param first the other worker stops while the endpoint fails */
+    /** @param first whether it continues while the endpoint fails */
     async function work(first: boolean): Promise<void> {
       while (!over && !signal.aborted && performance.now() < end && (first || failures === 0)) {
         const key = await next()

@@ -9,24 +9,24 @@ export const EVENTS = [
 ] as const
 export type Event = (typeof EVENTS)[number]
 
-/** Events of a level: the endpoint says of how many credits. */
+/** Events that depend on the endpoint's threshold, `low_credits`. */
 export const LEVELS: readonly Event[] = ['account.low', 'account.recovered']
 
-/** What an account has. */
+/** An account's balance. */
 interface Balance {
-  /** To spend: what jobs hold is deducted already */
+  /** Spendable credits; what jobs hold is not among them */
   credits: number
   held: number
   seq: number
 }
 
-/** What one operation did to an account. */
+/** What one ledger operation did to an account. */
 export interface Happening {
   before: Balance
   after: Balance
-  /** Jobs that have ended, each with the account after it */
+  /** Jobs that ended, each with the balance after it */
   ended: { app: string; event: Event; balance: Balance; json: () => string }[]
-  /** What befell budgets, and the apps that they admit; null: all */
+  /** Events of budgets, with the apps at which each budget may be spent; null: all apps */
   budgets: { app: string; event: Event; apps: string[] | null; json: () => string }[]
 }
 
@@ -37,7 +37,7 @@ interface Endpoint {
   low_credits: number
 }
 
-/** Who listens, per database, as it was last read. */
+/** All endpoints, per database, as last read. */
 const endpoints = new WeakMap<Db, Endpoint[]>()
 
 const allEndpoints = statement<Record<never, never>, Endpoint>(
@@ -45,20 +45,20 @@ const allEndpoints = statement<Record<never, never>, Endpoint>(
   'select id, app_slug, events, low_credits from webhook_endpoints',
 )
 
-/** Reads who listens; every replica does so every two seconds. */
+/** Reads all endpoints. Every replica does so every second. */
 export async function readEndpoints(db: Db): Promise<void> {
   endpoints.set(db, await allEndpoints(db, {}))
 }
 
-/** Reads who listens unless it is known. */
+/** Reads all endpoints unless they have been read before. */
 export async function knowEndpoints(db: Db): Promise<void> {
   if (!endpoints.has(db)) await readEndpoints(db)
 }
 
-/** Called with the endpoints that messages are being written for, per database. */
+/** What `onMessages` has registered, per database. */
 const listeners = new WeakMap<Db, (endpoint_ids: string[]) => void>()
 
-/** Has `listener` called whenever this process writes messages: shortly before they are committed. */
+/** Registers a listener. It is called with the endpoints of new messages, shortly before this process commits them. */
 export function onMessages(db: Db, listener: (endpoint_ids: string[]) => void): void {
   listeners.set(db, listener)
 }
@@ -71,10 +71,13 @@ export interface Message {
   payload: string
 }
 
-/** Whether anybody subscribes to anything. */
+/** Whether there is any endpoint. */
 export const hasEndpoints = (db: Db): boolean => (endpoints.get(db) ?? []).length > 0
 
-/** Whether something happened to the account itself that an endpoint subscribes to; then the apps of the account must be known. */
+/**
+ * Whether an endpoint subscribes to an event of the account or of a budget. Such events go to the apps that the account has used, which
+ * the caller must then read.
+ */
 export const isHeardBy =
   (db: Db) =>
   (happening: Happening): boolean =>
@@ -85,10 +88,10 @@ export const isHeardBy =
     )
 
 /**
- * The messages for what happened to an account, for the endpoints that subscribe to it: a job's end for its app, what befell the
- * account or a budget for every app that the account has used; a budget only for apps that it admits.
- * @param apps those that the account has used
- * @param now ms since 1970
+ * The messages about what happened to an account, for the endpoints that subscribe to it. The end of a job goes to the job's app. An event
+ * of the account goes to every app that the account has used; so does one of a budget, if the budget may be spent at that app.
+ * @param apps the apps that the account has used
+ * @param now the messages' timestamp, in ms since 1970
  */
 export function messagesOf(
   db: Db,
@@ -116,7 +119,7 @@ export function messagesOf(
         .map(({ event, json }) => message(event, after, `,"budget":${json()}`))
       const own = ended.findLast(({ app }) => app === endpoint.app_slug)
       if (!own && !apps.has(endpoint.app_slug)) return [...jobs, ...limits]
-      // The job is named to its own app alone.
+      // Only the job's own app is told of the job.
       const job = own && `,"job":${own.json()}`
       return [...jobs, ...limits, ...accountEvents(happening, endpoint).map((event) => message(event, after, job))]
     }),
@@ -125,7 +128,7 @@ export function messagesOf(
   return messages
 }
 
-/** A level counts what is owned: a hold that comes and goes crosses none. */
+/** The threshold is compared with `credits` plus `held`, so that a hold which is placed and released does not cross it. */
 function accountEvents({ before, after }: Happening, { events, low_credits }: Endpoint): Event[] {
   const [had, has] = [before.credits + before.held, after.credits + after.held]
   const happened: Event[] = []
@@ -135,10 +138,10 @@ function accountEvents({ before, after }: Happening, { events, low_credits }: En
   return happened.filter((event) => events.includes(event))
 }
 
-/** A time as payloads have it, and the API. */
+/** A time as payloads and the API show it: ISO 8601 in UTC, with milliseconds. */
 export const timestamp = (ms: number): string => new Date(ms).toISOString()
 
-/** Writes messages, given as arrays. */
+/** Inserts messages. Each parameter is the array of one column. */
 export const insertMessages = statement<Record<string, unknown[]>, { id: string }>(
   'webhook_messages',
   `insert into webhook_messages (account_id, endpoint_id, event, payload)

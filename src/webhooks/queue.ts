@@ -5,7 +5,7 @@ import type { Attempt } from './delivery.ts'
 
 /** The statements of the dispatcher: leases of endpoints, claims of messages, the log of attempts. */
 
-/** When a lease or a claim expires, in case its replica has died. Longer than a turn with its last delivery. */
+/** When a lease or a claim expires if its replica has died. Longer than a turn with its last delivery. */
 const LEASE_SECONDS = 45
 const CLAIM_SECONDS = 60
 
@@ -15,7 +15,7 @@ export interface Candidate {
   app_slug: string
   /** Consecutive failed attempts */
   failures: number
-  /** It is not paused, and may be tried now */
+  /** It is not paused, and its wait after failures is over */
   ready: boolean
   /** A replica is delivering to it */
   leased: boolean
@@ -30,7 +30,7 @@ export const candidates = statement<Record<never, never>, Candidate>(
   order by random()`,
 )
 
-/** A message, and how often it had been attempted when it was read. */
+/** A message's key, and the number of its attempts when it was read. */
 export type MessageKey = { account_id: string; id: string; attempts: number }
 
 /** An endpoint's due messages, read without locks. */
@@ -48,7 +48,7 @@ export const dueTests = statement<{ limit: number }, MessageKey & { endpoint_id:
   where status = 'test' and next_attempt_at <= now() order by next_attempt_at limit $limit::int`,
 )
 
-/** Leases an endpoint. No row: another replica has it, or it must not be tried yet, which does not hold for tests. */
+/** Leases an endpoint. No row: another replica has the lease, or the endpoint must not be tried yet (which does not stop a test). */
 export const lease = statement<
   { endpoint_id: string; replica: string; test: boolean; seconds: number },
   { failures: number }
@@ -70,7 +70,7 @@ export const release = statement<{ endpoint_id: string; replica: string }, never
   where endpoint_id = $endpoint_id::uuid and leased_by = $replica::uuid`,
 )
 
-/** Records a failed attempt. @param seconds how long the endpoint must not be tried */
+/** Counts a failed attempt of an endpoint. `seconds`: how long it must not be tried */
 export const noteFailure = statement<{ endpoint_id: string; seconds: number; error: string }, { failures: number }>(
   'webhook_failing',
   `update webhook_delivery_state set failures = failures + 1, failing_since = coalesce(failing_since, now()),
@@ -102,7 +102,7 @@ export interface Claimed extends MessageKey {
   previous_secret_until: Date | null
 }
 
-/** Claims a message until its claim expires. No row: another replica claimed it, its endpoint is paused, or it is gone. */
+/** Claims a message for `seconds`. No row: another replica claimed it, its endpoint is paused, or it was deleted. */
 const claim = statement<MessageKey & { seconds: number }, Claimed>(
   'webhook_claim',
   `update webhook_messages message
@@ -120,7 +120,7 @@ export async function claimMessage(db: Db, { account_id, id, attempts }: Message
   return claimed
 }
 
-/** Gives a claimed message back whose attempt was aborted. */
+/** Releases the claim of a message whose attempt was aborted. */
 export const unclaim = statement<MessageKey, never>(
   'webhook_unclaim',
   `update webhook_messages set next_attempt_at = now(), attempts = attempts - 1
@@ -133,7 +133,7 @@ const removeMessage = statement<MessageKey, never>(
   where account_id = $account_id::uuid and id = $id::uuid and attempts = $attempts::int`,
 )
 
-/** Schedules the next attempt, or marks the message as dead when that would be past its three days. */
+/** Schedules the next attempt. When that would be after `give_up_at`, marks the message as dead. */
 const postpone = statement<MessageKey & { seconds: number; error: string }, { status: string; next_attempt_at: Date }>(
   'webhook_failed',
   `update webhook_messages
@@ -167,7 +167,7 @@ const insertAttempt = statement<Logged, never>(
 )
 
 /**
- * Logs an attempt. A delivered message and a test are deleted; any other is tried again or dead.
+ * Logs an attempt, and deletes the message if it was delivered or is a test; otherwise schedules its next attempt or marks it as dead.
  * @param seconds until the next attempt
  */
 export async function record(db: Db, claimed: Claimed, attempt: Attempt, seconds: number): Promise<void> {
@@ -181,7 +181,7 @@ export async function record(db: Db, claimed: Claimed, attempt: Attempt, seconds
       const [message] = await postpone(trx, { ...key, seconds, error })
       if (message?.status === 'pending') next_attempt_at = message.next_attempt_at
     }
-    // Erasing an account closes it and then clears logged answers, so none is logged for a closed account.
+    // Erasing an account closes it and then clears the logged answers. An answer logged after that would stay.
     const [gone] = await closed(trx, { account_id })
     const answer = gone ? null : attempt.answer
     const logged = { endpoint_id, message_id: id, event, attempt: attempts, next_attempt_at }

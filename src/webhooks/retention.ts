@@ -12,7 +12,7 @@ const endpointIds = statement<Record<never, never>, { id: string }>(
   'select id from webhook_endpoints',
 )
 
-// A claimed message is not due: its attempt decides what becomes of it.
+// A claimed message has a later `next_attempt_at`: its attempt will schedule it again or mark it as dead.
 const overdue = statement<{ endpoint_id: string; limit: number }, Key>(
   'webhooks_overdue',
   `select account_id, id from webhook_messages
@@ -46,7 +46,7 @@ const oldAttempts = statement<{ limit: number }, Key>(
   where attempted_at < now() - interval '7 days' order by attempted_at limit $limit::int`,
 )
 
-/** For tests that EXPLAIN the statements. */
+/** Exported for the test that checks their query plans. */
 export const RETENTION_READS = [overdue, oldDead, oldAttempts]
 
 const dropAttempts = statement<{ account_ids: string[]; ids: string[] }, { id: string }>(
@@ -61,8 +61,8 @@ const stateOrphans = statement<Record<never, never>, never>(
 )
 
 /**
- * Marks messages as dead after three days, whether they were tried or not. Deletes dead messages after 30 days more, attempts after
- * seven days, and what belongs to removed endpoints. Several replicas may run it at the same time.
+ * Marks messages as dead after three days, whether they were tried or not. Deletes dead messages after 30 more days, logged attempts after
+ * seven days, and everything of removed endpoints. Several replicas may run it at the same time.
  */
 export async function cleanUpWebhooks(db: Db, signal?: AbortSignal): Promise<void> {
   const limits = { maxBatches: MAX_BATCHES, signal }
@@ -94,8 +94,8 @@ const clearAnswers = statement<{ account_id: string; limit: number }, { id: stri
 )
 
 /**
- * Clears the metadata in an account's messages, and the answers of receivers, which may repeat it. Waiting messages are still
- * delivered, with amounts and ids. The account must be closed: then no answer is logged any more.
+ * Clears the job metadata in an account's messages, and the logged answers of receivers, which may repeat it. Waiting messages are still
+ * delivered, with amounts and ids. The account must be closed, because answers are logged for open accounts only.
  */
 export async function eraseMessages(db: Db, account_id: string): Promise<void> {
   for (const clear of [clearPayloads, clearAnswers])

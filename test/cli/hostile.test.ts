@@ -4,6 +4,7 @@ import * as admin from '../../cli/src/commands/admin.ts'
 import * as grants from '../../cli/src/commands/grants.ts'
 import * as jobs from '../../cli/src/commands/jobs.ts'
 import * as operator from '../../cli/src/commands/operator.ts'
+import * as selling from '../../cli/src/commands/selling.ts'
 import * as session from '../../cli/src/commands/session.ts'
 import * as tokens from '../../cli/src/commands/tokens.ts'
 import { usage } from '../../cli/src/commands/usage.ts'
@@ -67,7 +68,12 @@ const COMMANDS: [name: string, command: Command, options?: object, ...args: unkn
   ['admin entries', operator.entries, {}, ID],
   ['admin tokens', operator.tokens, {}, ID],
   ['admin grants', operator.grants, {}, ID],
-  ['admin purchases', operator.purchases, {}, ID],
+  ['admin purchases', selling.purchases],
+  ['admin purchases of an account', selling.purchases, {}, ID],
+  ['admin packs list', selling.listPacks],
+  ['admin packs set', selling.setPack, { name: 'x', credits: 1, price: 1, currency: 'usd' }, 'small'],
+  ['admin keys list', selling.listKeys],
+  ['admin keys create', selling.createKey, {}, 'x'],
   ['admin jobs', operator.jobs],
   ['admin job', operator.job, {}, ID],
   ['admin end', operator.end, { reason: 'x', refund: true }, ID],

@@ -92,6 +92,7 @@ t.test('credits are given and taken for a reason, and once however often the for
   t.match(give.effects, `${ada.email}: 0 → 1,200 credits to spend`)
   const unexplained = await give.press({ reason: ' ' })
   t.match([unexplained.statusCode, unexplained.body], [400, /Reason is missing/])
+  t.match(await give.press({ reason: 'x'.repeat(1001) }), { statusCode: 400, body: /Reason must have at most 1,000/ })
   const sent = await Promise.all([1, 2, 3].map(() => give.press({ reason: 'Ticket 7' })))
   t.strictSame(
     sent.map(({ statusCode }) => statusCode),

@@ -28,6 +28,8 @@ const SEMANTIC: Record<string, string[]> = {
   listAccounts: ['clerk_id', 'q', 'cursor', 'sort'],
   // Overdue is a state of jobs in progress, whose list has other cursors.
   listAllJobs: ['overdue', 'cursor'],
+  // Another list than that of a status.
+  listAllPurchases: ['disputed'],
   // What Stripe charges of a currency, and its prices.
   setPack: ['price', 'stripe_price_id'],
   // At least the price of the pack.

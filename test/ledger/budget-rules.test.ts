@@ -1,6 +1,7 @@
 import t from 'tap'
 import { type Budget, isWithin, type Limits } from '../../src/ledger/budgets.ts'
-import { apply, follow, type Job, type Outcome, type Request, type State } from '../../src/ledger/rules.ts'
+import { apply } from '../../src/ledger/rules.ts'
+import { follow, type Job, type Outcome, type Request, type State } from '../../src/ledger/state.ts'
 
 const at = (text: string): number => Date.parse(text)
 /** A Wednesday. */

@@ -11,7 +11,7 @@ import { overConnection, pipelines, type Session, type Sessions } from '../../sr
 import { DatabaseUnavailable } from '../../src/db/unavailable.ts'
 import type { Operation } from '../../src/ledger/operations.ts'
 import { createPoster } from '../../src/ledger/poster.ts'
-import type { Outcome } from '../../src/ledger/rules.ts'
+import type { Outcome } from '../../src/ledger/state.ts'
 import { transact } from '../../src/ledger/transaction.ts'
 import { rememberVisits } from '../../src/ledger/visits.ts'
 import { holdAccounts } from '../support/hold.ts'

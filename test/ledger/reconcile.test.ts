@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { type Payment, type Purchase, type Reversal, reconcile } from '../../src/ledger/reconcile.ts'
-import { type Account, apply, follow, MAX_CREDITS, type Outcome, type State } from '../../src/ledger/rules.ts'
+import { apply, MAX_CREDITS } from '../../src/ledger/rules.ts'
+import { type Account, follow, type Outcome, type State } from '../../src/ledger/state.ts'
 
 const NOW = 1_800_000_000_000
 const purchase = (more: Partial<Purchase> = {}): Purchase => ({

@@ -1,18 +1,16 @@
 import fc from 'fast-check'
 import t from 'tap'
+import { apply, MAX_CREDITS, MAX_UNREGISTERED_APPS } from '../../src/ledger/rules.ts'
 import {
   type Account,
-  apply,
   type Entry,
   follow,
   type Grant,
   type Job,
-  MAX_CREDITS,
-  MAX_UNREGISTERED_APPS,
   type Outcome,
   type Request,
   type State,
-} from '../../src/ledger/rules.ts'
+} from '../../src/ledger/state.ts'
 
 const NOW = 1_800_000_000_000
 const DAY = 86_400_000

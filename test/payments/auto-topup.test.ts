@@ -3,6 +3,7 @@ import t from 'tap'
 import { v7 as uuidv7 } from 'uuid'
 import { sweepPurchases } from '../../src/background/sweep-purchases.ts'
 import { topUpDue } from '../../src/payments/auto-topup.ts'
+import type { Payments } from '../../src/payments/types.ts'
 import { PACK, selling, send } from '../support/selling.ts'
 import { type App, earlier, type Person, personWith, start, startOwn } from '../support/start.ts'
 import type { CardNumber } from '../support/stripe-stand-in.ts'
@@ -180,7 +181,7 @@ t.test('a thousand declines: three attempts, then none until the card changes or
   t.equal(stripe.count(CHARGES), 3)
   t.match(await autoOf(ada), { status: 'paused', reason: 'card_declined', message: /declined/ })
   const page = await app.inject({ url: '/buy', headers: { cookie: ada.cookie } })
-  t.match(page.body, /Paused\.<\/strong> Your bank has declined the charge/)
+  t.match(page.body, /Paused\.<\/strong> Your bank declined the charge/)
   t.equal(
     stripe.all('payment_intent').filter(({ status }) => status === 'canceled').length,
     3,
@@ -271,7 +272,7 @@ t.test('a charge whose answer was lost is found by the sweep, though top-ups wer
   await topUp(app)
   const [{ id }] = (await ada.get('/api/purchases')).json().purchases
   await all.asleep(id, '11 minutes')
-  await sweepPurchases(app.payments)
+  await sweepPurchases(app.payments as Payments)
   t.strictSame(await ada.balance(), { credits: 100, held: 0 })
   t.match((await ada.get('/api/purchases')).json(), { purchases: [{ status: 'paid' }] })
 })

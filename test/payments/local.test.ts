@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import t from 'tap'
 import { sweepPurchases } from '../../src/background/sweep-purchases.ts'
+import type { Payments } from '../../src/payments/types.ts'
 import { startClerk } from '../support/clerk-stand-in.ts'
 import { type App, earlier, type Person, personWith, start, startOwn, unique } from '../support/start.ts'
 
@@ -215,13 +216,13 @@ t.test('a purchase that nobody pays expires after a day', async (t) => {
   const { app, db, person } = await start(t)
   const ada = await person()
   const { id, path } = await buy(ada)
-  await sweepPurchases(app.payments)
+  await sweepPurchases(app.payments as Payments)
   t.match((await ada.get(`/api/purchases/${id}`)).json(), { purchase: { status: 'open' } })
   const ago = (column: string, interval: string) => sql`${sql.ref(column)} = ${earlier(column, interval)}`
   await sql`update purchases set ${ago('created_at', '25 hours')}, ${ago('looked_at', '13 hours')} where account_id = ${ada.id}`.execute(
     db,
   )
-  await sweepPurchases(app.payments)
+  await sweepPurchases(app.payments as Payments)
   t.match((await ada.get(`/api/purchases/${id}`)).json(), { purchase: { status: 'expired' } })
   t.match((await openPage(app, ada, path)).body, /not open any more/)
 })

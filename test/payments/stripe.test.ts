@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import t from 'tap'
 import { sweepPurchases } from '../../src/background/sweep-purchases.ts'
+import type { Payments } from '../../src/payments/types.ts'
 import { freshDatabase } from '../support/database.ts'
 import { startProxy } from '../support/proxy.ts'
 import { buy, type Stripe, selling, send } from '../support/selling.ts'
@@ -301,23 +302,23 @@ t.test('no event at all: the sweep finds what was paid, and what has expired', a
   const { session, id } = await buy()
   stripe.pay(session)
   const asked = () => stripe.count(/GET \/v1\/checkout/)
-  await sweepPurchases(app.payments)
+  await sweepPurchases(app.payments as Payments)
   t.equal(asked(), 0, 'not before ten minutes')
   await asleep(id)
-  t.equal(await sweepPurchases(app.payments), 1)
+  t.equal(await sweepPurchases(app.payments as Payments), 1)
   t.strictSame(await ada.balance(), { credits: 100, held: 0 })
   await asleep(id)
-  t.equal(await sweepPurchases(app.payments), 0, 'a paid one is not asked about')
+  t.equal(await sweepPurchases(app.payments as Payments), 0, 'a paid one is not asked about')
 
   const grace = await person()
   const left = await buy(grace)
   await asleep(left.id)
-  await sweepPurchases(app.payments)
+  await sweepPurchases(app.payments as Payments)
   t.match(await purchaseOf(grace, left.id), { status: 'open' })
-  t.equal(await sweepPurchases(app.payments), 0, 'asked now, and again when it is twice as old')
+  t.equal(await sweepPurchases(app.payments as Payments), 0, 'asked now, and again when it is twice as old')
   stripe.expire(left.session)
   await asleep(left.id, '12 minutes')
-  t.equal(await sweepPurchases(app.payments), 1)
+  t.equal(await sweepPurchases(app.payments as Payments), 1)
   t.match(await purchaseOf(grace, left.id), { status: 'expired', checkout_url: null })
 
   stripe.fail(/checkout/, { status: 500 })
@@ -326,7 +327,7 @@ t.test('no event at all: the sweep finds what was paid, and what has expired', a
   await buy(stuck).catch(() => {})
   const { purchases } = (await stuck.get('/api/purchases')).json()
   await asleep(purchases[0].id, '26 hours')
-  await sweepPurchases(app.payments, { onFailure: (error) => failures.push(error) })
+  await sweepPurchases(app.payments as Payments, { onFailure: (error) => failures.push(error) })
   t.match((await stuck.get('/api/purchases')).json(), { purchases: [{ status: 'expired' }] }, 'it never had a page')
   t.equal(failures.length, 0)
 })

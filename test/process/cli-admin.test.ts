@@ -170,3 +170,26 @@ t.test('an administrator helps somebody by the command line alone', async (t) =>
   t.match(await json('admin', 'jobs', '--overdue'), { jobs: [], next_cursor: null })
   t.equal((await json('admin', 'audit', '--administrator', admin.id, '--limit', '1')).actions.length, 1)
 })
+
+t.test('an administrator sells packs, sees what was bought, and makes keys for servers', async (t) => {
+  const { done, focus, json } = await signedIn(t, service, 'account admin')
+  const [slug, name] = [unique('pack'), unique('Server')]
+  const terms = ['--name', '100 credits', '--credits', '100', '--currency', 'usd']
+  t.match(await done('admin', 'packs', 'set', slug, ...terms, '--price', '500'), /^Price +\$5\.00$/m)
+  t.match(await done('admin', 'packs', 'list'), new RegExp(`^${slug} +100 credits +100 +\\$5\\.00 `, 'm'))
+  const ada = await service.person()
+  const { purchase } = (await ada.post('/api/purchases', { pack: slug })).json()
+  t.match(await done('admin', 'purchases', '--status', 'open'), new RegExp(`^${purchase.id} .* open `, 'm'))
+  t.match(await done('admin', 'purchases', ada.id), purchase.id)
+  t.match(await json('admin', 'purchases', '--disputed'), { purchases: [], next_cursor: null })
+  t.match(await focus(['admin', 'purchases', ada.id, '--disputed']), { code: 2, stderr: /of all accounts/ })
+  await done('admin', 'packs', 'remove', slug)
+  t.match(await focus(['admin', 'packs', 'remove', slug]), { code: 1, stderr: /no pack/i })
+
+  const made = await focus(['admin', 'keys', 'create', name])
+  t.match(made, { code: 0, stdout: /^focus_key_\w+\n$/, stderr: /shown only once/ })
+  const [key] = (await json('admin', 'keys', 'list')).keys.filter((one: { name: string }) => one.name === name)
+  t.match(await done('admin', 'keys', 'list'), new RegExp(`^${key.id} +${name} +${key.last_four} +topup`, 'm'))
+  t.strictSame(await json('admin', 'keys', 'revoke', key.id), { revoked: key.id })
+  t.equal((await focus(['admin', 'keys', 'revoke', key.id])).code, 1)
+})

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 
 /**
  * `npm run test:mutations`: breaks each rule of the ledger in turn, in a copy, and expects test/ledger/rules.test.ts or budget-rules.test.ts to
- * notice. Exits with 1 where a mutation survives.
+ * notice. With words, as in `npm run test:mutations -- budget period`, only those whose names have one of them. Exits with 1 where a
+ * mutation survives.
  */
 const MUTATIONS: [what: string, from: string, to: string][] = [
   ['a reserve is not looked up by its id', 'if (own) return repeated(state, own)', ''],
@@ -116,10 +117,6 @@ const MUTATIONS: [what: string, from: string, to: string][] = [
     'if (!known && budget.amount === null && budget.apps === null) return repeated(state)',
     '',
   ],
-]
-
-/** The same in src/ledger/budgets.ts. */
-const OF_BUDGETS: typeof MUTATIONS = [
   ['a budget has room for one more', 'spent + cost > amount', 'spent + cost > amount + 1'],
   ['a full budget is exceeded', 'spent + cost > amount', 'spent + cost >= amount'],
   ['weeks begin on Sunday', '(date.getUTCDay() + 6) % 7', 'date.getUTCDay()'],
@@ -139,35 +136,32 @@ const OF_BUDGETS: typeof MUTATIONS = [
 ]
 
 const root = new URL('../..', import.meta.url).pathname
-const RULES = 'src/ledger/rules.ts'
-const BUDGETS = 'src/ledger/budgets.ts'
+/** Where the rules stand, in the order in which the text of a mutation is looked for. */
+const RULES = ['rules', 'spending', 'state', 'budgets'].map((name) => `src/ledger/${name}.ts`)
 const TESTS = ['test/ledger/budget-rules.test.ts', 'test/ledger/rules.test.ts']
+const words = process.argv.slice(2)
+const chosen = MUTATIONS.filter(([what]) => words.length === 0 || words.some((word) => what.includes(word)))
 const folder = mkdtempSync(join(tmpdir(), 'focus-mutations-'))
-const ALL = MUTATIONS.length + OF_BUDGETS.length
 let survived = 0
 try {
-  for (const file of ['package.json', ...TESTS, 'src/ledger/reconcile.ts', RULES, BUDGETS])
+  for (const file of ['package.json', ...TESTS, 'src/ledger/reconcile.ts', ...RULES])
     cpSync(join(root, file), join(folder, file), { recursive: true })
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
   const passes = () =>
     TESTS.every((test) => spawnSync(process.execPath, [test], { cwd: folder, timeout: 60_000 }).status === 0)
   if (!passes()) throw new Error(`${TESTS.join(' or ')} fails without a mutation.`)
-  for (const [file, mutations] of [
-    [RULES, MUTATIONS],
-    [BUDGETS, OF_BUDGETS],
-  ] as const) {
-    const text = readFileSync(join(root, file), 'utf8')
-    for (const [what, from, to] of mutations) {
-      const at = text.indexOf(from)
-      if (at < 0) throw new Error(`${file} does not say ${JSON.stringify(from)} any more.`)
-      writeFileSync(join(folder, file), text.slice(0, at) + to + text.slice(at + from.length))
-      const caught = !passes()
-      if (!caught) survived++
-      console.log(`${caught ? 'caught  ' : 'SURVIVED'} ${what}`)
-    }
+  const texts = new Map(RULES.map((file) => [file, readFileSync(join(root, file), 'utf8')]))
+  for (const [what, from, to] of chosen) {
+    const [file, text] = [...texts].find(([, text]) => text.includes(from)) ?? []
+    if (file === undefined || text === undefined) throw new Error(`No rule says ${JSON.stringify(from)} any more.`)
+    const at = text.indexOf(from)
+    writeFileSync(join(folder, file), text.slice(0, at) + to + text.slice(at + from.length))
+    const caught = !passes()
+    if (!caught) survived++
+    console.log(`${caught ? 'caught  ' : 'SURVIVED'} ${what}`)
     writeFileSync(join(folder, file), text)
   }
-  console.log(`${ALL - survived} of ${ALL} mutations were caught.`)
+  console.log(`${chosen.length - survived} of ${chosen.length} mutations were caught.`)
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }

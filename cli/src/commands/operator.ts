@@ -21,7 +21,7 @@ type Account = components['schemas']['AdminAccount']
 type Job = components['schemas']['AdminJob']
 type Action = components['schemas']['AdminAction']
 
-interface Page {
+export interface Page {
   limit?: number
   cursor?: string
 }
@@ -29,14 +29,14 @@ interface Page {
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
 /** The id of an account that is given by it or by a Clerk id. */
-async function accountId(focus: Focus, given: string): Promise<string> {
+export async function accountId(focus: Focus, given: string): Promise<string> {
   if (UUID.test(given)) return given
   const answer = await focus.ask((api) => api.GET('/api/admin/accounts', { params: { query: { clerk_id: given } } }))
   return answer.account?.id ?? given
 }
 
 /** Prints a page as a table, and how to go on. @param words of the command, with its arguments and filters */
-async function printPage<Row>(
+export async function printPage<Row>(
   focus: Focus,
   { columns, rows, none }: { columns: Column<Row>[]; rows: Row[]; none: string },
   next_cursor: string | null,
@@ -48,7 +48,7 @@ async function printPage<Row>(
 }
 
 /** Options as words of a command line. */
-const wordsOf = (options: Record<string, string | number | boolean | undefined>): string[] =>
+export const wordsOf = (options: Record<string, string | number | boolean | undefined>): string[] =>
   Object.entries(options).flatMap(([name, value]) =>
     value === undefined || value === false ? [] : value === true ? [`--${name}`] : [`--${name}`, `${value}`],
   )
@@ -209,23 +209,6 @@ export async function grants(focus: Focus, _: object, given: string): Promise<vo
     { title: 'last used', value: ({ last_used_at }) => day(last_used_at) },
   ]
   await printPage(focus, { columns, rows: answer.grants, none: 'No grants.' }, answer.next_cursor, ['grants', given])
-}
-
-export async function purchases(focus: Focus, query: Page, given: string): Promise<void> {
-  const id = await accountId(focus, given)
-  const params = { path: { id }, query }
-  const answer = await focus.ask((api) => api.GET('/api/admin/accounts/{id}/purchases', { params }))
-  if (focus.json) return printJson(answer)
-  const columns: Column<components['schemas']['Purchase']>[] = [
-    { title: 'id', value: ({ id }) => id },
-    { title: 'pack', value: ({ name }) => name, shrinks: true },
-    { title: 'credits', value: ({ credits }) => credits },
-    { title: 'price', value: ({ price, currency }) => `${price} ${currency}` },
-    { title: 'status', value: ({ status }) => status },
-    { title: 'created', value: ({ created_at }) => moment(created_at), short: ({ created_at }) => day(created_at) },
-  ]
-  const words = ['purchases', given, ...wordsOf({ limit: query.limit })]
-  await printPage(focus, { columns, rows: answer.purchases, none: 'No purchases.' }, answer.next_cursor, words)
 }
 
 export async function close(focus: Focus, { reason }: { reason: string }, clerk_id: string): Promise<void> {

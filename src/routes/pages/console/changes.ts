@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
-import { Type } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ApiError } from '../../../http/errors.ts'
 import { Slug, Uuid } from '../../../schemas/primitives.ts'
+import { amountText } from '../words.ts'
 import { type Draft, draftOf, openDraft, sealDraft } from './drafts.ts'
 import { type Fault, Fields, type Form, filled, inLabels } from './forms.ts'
 import { consolePage, type Frame, type Section } from './frame.ts'
@@ -49,6 +50,7 @@ type Outcome =
   | { title: string; label: string; secret: string; text: string }
 
 export interface Change {
+  /** Its parameters are ids, but for `:slug` */
   path: string
   section: Section
   help?: Frame['help']
@@ -79,15 +81,9 @@ export function addChange(app: FastifyInstance, change: Change): void {
   })
 }
 
-/** The schema of the parameters in a path. */
 const paramsOf = (path: string) =>
   Type.Object(
-    Object.fromEntries(
-      path
-        .split('/:')
-        .slice(1)
-        .map((part) => [part.split('/')[0], part.startsWith('slug') ? Slug : Uuid]),
-    ),
+    Object.fromEntries([...path.matchAll(/:(\w+)/g)].map(([, name = '']) => [name, name === 'slug' ? Slug : Uuid])),
   )
 
 const PATH = '/console/change'
@@ -106,12 +102,13 @@ export function addConfirmation(app: FastifyInstance): void {
     const sent = openDraft(request, body.draft)
     const change = sent && app.consoleChanges.get(sent.path)
     if (!sent || !change) return expired(request, reply)
-    const { fault: _, ...draft } = { ...sent, reason: String(body.reason ?? '').trim() }
+    const { fault: _, ...draft }: Draft = { ...sent, reason: String(body.reason ?? '').trim() }
     const plan = await planOf(request, change, draft)
     if (!('effects' in plan)) return goToDraft(request, reply, { ...draft, fault: plan })
     // The page says what has become of it.
     if (draft.seal !== sealOf(plan.state)) return goToDraft(request, reply, draft)
-    if (plan.reason === 'required' && !draft.reason) return goToDraft(request, reply, { ...draft, fault: NO_REASON })
+    const fault = reasonFault(plan, draft)
+    if (fault) return goToDraft(request, reply, { ...draft, fault })
     const outcome = await refusable(() =>
       plan.act({ reason: draft.reason || undefined, reference: referenceOf(draft) }),
     )
@@ -127,7 +124,15 @@ export function addConfirmation(app: FastifyInstance): void {
   })
 }
 
-const NO_REASON: Fault = { status: 400, field: 'reason', message: 'Reason is missing: it is kept with the change.' }
+/** As in the API. */
+const MAX_REASON = 1_000
+
+function reasonFault(plan: Plan, { reason }: Draft): Fault | undefined {
+  const wrong = (message: string) => ({ status: 400, field: 'reason', message })
+  if (plan.reason === 'required' && !reason) return wrong('Reason is missing: it is kept with the change.')
+  if (reason.length > MAX_REASON) return wrong(`Reason must have at most ${amountText(MAX_REASON)} characters.`)
+  return undefined
+}
 
 const referenceOf = ({ id }: Draft) => `console:${id}`
 
@@ -159,8 +164,8 @@ async function showDraft(request: FastifyRequest, reply: FastifyReply, draft: Dr
   if (!change) return expired(request, reply)
   const { section, help } = change
   const frame = { section, ...(help && { help }) }
-  const lacksReason = draft.fault?.field === NO_REASON.field
-  const plan = draft.fault && !lacksReason ? draft.fault : await planOf(request, change, draft)
+  const isReason = draft.fault?.field === 'reason'
+  const plan = draft.fault && !isReason ? draft.fault : await planOf(request, change, draft)
   if (!('effects' in plan)) return refused(request, reply, change, draft, plan)
   const isStale = draft.seal !== sealOf(plan.state)
   if (isStale || (await plan.isDone?.(referenceOf(draft)))) {

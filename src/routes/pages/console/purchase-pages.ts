@@ -1,4 +1,5 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
+import { listAllPurchases, PURCHASE_STATUSES } from '../../../operator/all-purchases.ts'
 import { oneOf, Uuid } from '../../../schemas/primitives.ts'
 import { id as idCell } from './cells.ts'
 import { consolePage } from './frame.ts'
@@ -6,8 +7,7 @@ import { HELP } from './help.ts'
 import { PURCHASE_COLUMNS, purchaseCells } from './purchase-rows.ts'
 import { choice, table } from './table.ts'
 
-const ON_A_PAGE = 50
-const SHOWN = ['open', 'processing', 'paid', 'failed', 'expired', 'disputed'] as const
+const SHOWN = [...PURCHASE_STATUSES, 'disputed'] as const
 
 /** What people have bought, of all accounts. */
 export const purchasePages: FastifyPluginAsyncTypebox = async (app) => {
@@ -21,16 +21,8 @@ export const purchasePages: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request, reply) => {
       const { status, cursor } = request.query
-      const rows = await app.db
-        .selectFrom('purchases')
-        .selectAll()
-        .$if(status === 'disputed', (all) => all.where('disputed', '=', true))
-        .$if(status !== undefined && status !== 'disputed', (all) => all.where('status', '=', status as 'paid'))
-        .$if(cursor !== undefined, (all) => all.where('id', '<', cursor ?? ''))
-        .orderBy('id', 'desc')
-        .limit(ON_A_PAGE + 1)
-        .execute()
-      const purchases = rows.slice(0, ON_A_PAGE)
+      const filter = status === 'disputed' ? { disputed: true } : { status }
+      const { purchases, next_cursor } = await listAllPurchases(app.db, filter, { cursor })
       return consolePage(request, reply, 'list', {
         title: 'Purchases',
         section: 'purchases',
@@ -49,7 +41,7 @@ export const purchasePages: FastifyPluginAsyncTypebox = async (app) => {
             ...purchaseCells(purchase),
             idCell(purchase.account_id, `/console/accounts/${purchase.account_id}`),
           ]),
-          next_cursor: rows.length > purchases.length ? (purchases.at(-1)?.id ?? null) : null,
+          next_cursor,
         }),
       })
     },

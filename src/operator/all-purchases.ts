@@ -1,0 +1,36 @@
+import type { Db } from '../db/tables.ts'
+import { badField } from '../http/catalogue.ts'
+import type { PurchaseRow } from '../payments/purchases.ts'
+
+/** Purchases of all accounts, as an operator lists them. */
+
+export const PURCHASE_STATUSES = ['open', 'processing', 'paid', 'failed', 'expired'] as const
+
+export interface PurchaseFilter {
+  status?: (typeof PURCHASE_STATUSES)[number] | undefined
+  /** Only those whose payment is disputed. Each filter has an index of its own, so there is one at a time */
+  disputed?: boolean | undefined
+}
+
+/**
+ * A page of purchases, newest first.
+ * @throws {ApiError} 400 for both filters
+ */
+export async function listAllPurchases(
+  db: Db,
+  { status, disputed = false }: PurchaseFilter,
+  { limit = 50, cursor }: { limit?: number | undefined; cursor?: string | undefined },
+): Promise<{ purchases: PurchaseRow[]; next_cursor: string | null }> {
+  if (disputed && status !== undefined) throw badField('disputed', 'cannot be given with status')
+  const rows = await db
+    .selectFrom('purchases')
+    .selectAll()
+    .$if(disputed, (all) => all.where('disputed', '=', true))
+    .$if(status !== undefined, (all) => all.where('status', '=', status ?? 'paid'))
+    .$if(cursor !== undefined, (all) => all.where('id', '<', cursor ?? ''))
+    .orderBy('id', 'desc')
+    .limit(limit + 1)
+    .execute()
+  const purchases = rows.slice(0, limit)
+  return { purchases, next_cursor: rows.length > limit ? (purchases.at(-1)?.id ?? null) : null }
+}
