@@ -103,7 +103,7 @@ t.test('credits are given and taken for a reason, and once however often the for
 
   t.match(await post(url, { what: 'take', amount: '1201' }), {
     statusCode: 400,
-    body: /would leave −1 credits/,
+    body: /−1 credits would be left/,
   })
   const take = await ask(url, { what: 'take', amount: '1201', allow_negative: 'yes' })
   t.match(take.effects, /1,200 → −1 credits.*Below zero, no new job starts/)

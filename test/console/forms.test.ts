@@ -27,7 +27,7 @@ t.test(
         `${at}/credits`,
         { what: 'take', amount: '7' },
         'amount',
-        /^Credits would leave −7 credits: tick “Take them even/,
+        /^Credits cannot be so many: −7 credits would be left\. Tick/,
       ],
       ['/console/apps', { slug, name: 'Again' }, 'slug', /^Slug is taken: .* is registered already\.$/],
       ['/console/apps', { slug: 'Not A Slug', name: 'Again' }, 'slug', /^Slug must be lower-case letters/],

@@ -59,7 +59,10 @@ export function addAccountChanges(app: FastifyInstance): void {
       const after = account.credits + amount
       const allow_negative = fields.text('allow_negative') === 'yes'
       if (after < 0 && takes && !allow_negative) {
-        throw badField('amount', `would leave ${creditsText(after)}: tick “Take them even below zero” if you mean it`)
+        throw badField(
+          'amount',
+          `cannot be so many: ${creditsText(after)} would be left. Tick “Take them even below zero” if you mean it`,
+        )
       }
       return {
         title: takes ? `Take ${creditsText(size)} from ${who}?` : `Give ${creditsText(size)} to ${who}?`,
