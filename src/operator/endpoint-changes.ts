@@ -112,7 +112,8 @@ export async function updateEndpoint(
         ...(url !== undefined && { url }),
         ...(events && { events: [...new Set(events)] }),
         ...(low_credits !== undefined && { low_credits }),
-        ...(paused === true && { paused_at: sql<Date>`coalesce(paused_at, now())`, pause_reason: 'operator' as const }),
+        // LEAST leaves nulls out; Citus refuses now() in COALESCE.
+        ...(paused === true && { paused_at: sql<Date>`least(paused_at, now())`, pause_reason: 'operator' as const }),
         ...(paused === false && { paused_at: null, pause_reason: null }),
       })
       .where('id', '=', id)

@@ -30,26 +30,35 @@ export interface AccountFilter {
   sort?: (typeof SORTS)[number] | undefined
 }
 
+// The texts of the times are not called as their columns: in the query that Citus sends to a shard, ORDER BY created_at would mean the text.
 const accounts = (db: Db) =>
   db
     .selectFrom('accounts')
     .select([
       ...(['id', 'clerk_id', 'plan', 'credits', 'held'] as const),
-      sql<string>`${sql.raw(isoTime('created_at'))}`.as('created_at'),
-      sql<string | null>`${sql.raw(isoTime('closed_at'))}`.as('closed_at'),
+      sql<string>`${sql.raw(isoTime('created_at'))}`.as('opened'),
+      sql<string | null>`${sql.raw(isoTime('closed_at'))}`.as('closed'),
     ])
+
+type Found = Omit<AccountRow, 'created_at' | 'closed_at'> & { opened: string; closed: string | null }
+
+const accountOf = ({ opened, closed, ...account }: Found): AccountRow => ({
+  ...account,
+  created_at: opened,
+  closed_at: closed,
+})
 
 /** @throws {ApiError} 404 account_not_found */
 export async function readAccount(db: Db, id: string): Promise<AccountRow> {
   const account = await accounts(db).where('id', '=', id).executeTakeFirst()
   if (!account) throw accountNotFound()
-  return account
+  return accountOf(account)
 }
 
 /** The accounts of these ids that exist, in this order. */
 export async function readAccounts(db: Db, ids: string[]): Promise<AccountRow[]> {
   if (ids.length === 0) return []
-  const rows = await accounts(db).where('id', 'in', ids).execute()
+  const rows = (await accounts(db).where('id', 'in', ids).execute()).map(accountOf)
   return ids.flatMap((id) => rows.find((row) => row.id === id) ?? [])
 }
 
@@ -100,7 +109,7 @@ async function listByTime(
   const found = rows.slice(0, limit)
   const last = found.at(-1)
   return {
-    accounts: found.map(({ micros, ...account }) => account),
+    accounts: found.map(({ micros, ...account }) => accountOf(account)),
     next_cursor: last && rows.length > limit ? `${last.micros}_${last.id}` : null,
   }
 }

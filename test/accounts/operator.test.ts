@@ -5,6 +5,7 @@ import { ACCOUNT_READS } from '../../src/operator/find-accounts.ts'
 import { SEARCHES } from '../../src/operator/search.ts'
 import { DAY_SUMS } from '../../src/operator/totals.ts'
 import { startClerk } from '../support/clerk-stand-in.ts'
+import { preparedPlan } from '../support/plan.ts'
 import { type Person, personWith, start, startOwn, unique } from '../support/start.ts'
 
 const ACCOUNTS = '/api/admin/accounts'
@@ -42,8 +43,8 @@ t.test('accounts are listed by when they were opened or closed, page by page', a
     .map(({ id }, n) => ({ id, at: Math.floor(n / 3) }))
     .toSorted((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1))
     .map(({ id }) => id)
-  t.strictSame(await walk('limit=4&sort=oldest'), byAge)
-  t.strictSame(await walk('limit=4'), byAge.toReversed())
+  t.strictSame(await walk('limit=2&sort=oldest'), byAge)
+  t.strictSame(await walk('limit=2'), byAge.toReversed())
   const closed = made.filter(({ closed_at }) => closed_at).map(({ id }) => id)
   t.strictSame(await walk('limit=4&closed=true&sort=oldest'), closed)
   t.strictSame(await walk('limit=4&closed=true'), closed.toReversed())
@@ -230,15 +231,7 @@ t.test('a job and its refunds lead to each other', async (t) => {
 t.test('every read across accounts follows an index', async (t) => {
   const { db } = await start(t)
   for (const { sql: text } of [...ACCOUNT_READS, ...SEARCHES, ...JOB_READS, ...DAY_SUMS]) {
-    const plan = await db.transaction().execute(async (trx) => {
-      await sql`set local enable_seqscan = off`.execute(trx)
-      await sql`set local plan_cache_mode = force_generic_plan`.execute(trx)
-      await sql.raw(`prepare read_across as ${text}`).execute(trx)
-      const nulls = [...new Set(text.match(/\$\d+/g))].map(() => 'null')
-      const { rows } = await sql.raw<{ 'QUERY PLAN': string }>(`explain execute read_across (${nulls})`).execute(trx)
-      await sql`deallocate read_across`.execute(trx)
-      return rows.map((row) => row['QUERY PLAN']).join('\n')
-    })
+    const plan = await preparedPlan(db, text)
     t.notMatch(plan, /Seq Scan/, `${text}\n${plan}`)
   }
 })
