@@ -114,7 +114,8 @@ const MOST_ENTRIES = 5_000
 
 /**
  * An index on balances, also a partial one, would end HOT updates of accounts. So candidates come from the append-only entries: an
- * account that is below zero has one with such a balance. The last row is where reading has stopped, if it has.
+ * account that is below zero has one with such a balance. The last row is where reading has stopped, if it has. As an array, the
+ * candidates are looked up in the primary key one by one; for a join the planner may read all accounts.
  */
 const negatives = statement<{ after: string; closed: boolean | null; count: number }, { id: string; is_end: boolean }>(
   'negative_accounts',
@@ -122,7 +123,7 @@ const negatives = statement<{ after: string; closed: boolean | null; count: numb
     select account_id from ledger_entries where balance_after < 0 and account_id > $after::uuid
     order by account_id limit ${MOST_ENTRIES})
   select id, false as is_end from (
-    select id from accounts where id in (select account_id from candidates) and credits < 0
+    select id from accounts where id = any (array(select distinct account_id from candidates)) and credits < 0
       and ($closed::bool is null or (closed_at is not null) = $closed::bool)
     order by id limit $count::int) as found
   union all

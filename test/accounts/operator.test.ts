@@ -1,9 +1,5 @@
 import { sql } from 'kysely'
 import t from 'tap'
-import { JOB_READS } from '../../src/operator/all-jobs.ts'
-import { ACCOUNT_READS } from '../../src/operator/find-accounts.ts'
-import { SEARCHES } from '../../src/operator/search.ts'
-import { DAY_SUMS } from '../../src/operator/totals.ts'
 import { startClerk } from '../support/clerk-stand-in.ts'
 import { type Person, personWith, start, startOwn, unique } from '../support/start.ts'
 
@@ -225,20 +221,4 @@ t.test('a job and its refunds lead to each other', async (t) => {
     { amount: 2, corrects_job_id: id },
   ])
   t.match((await operator.get(`/api/admin/jobs/${crypto.randomUUID()}`)).json(), { error: 'job_not_found' })
-})
-
-t.test('every read across accounts follows an index', async (t) => {
-  const { db } = await start(t)
-  for (const { sql: text } of [...ACCOUNT_READS, ...SEARCHES, ...JOB_READS, ...DAY_SUMS]) {
-    const plan = await db.transaction().execute(async (trx) => {
-      await sql`set local enable_seqscan = off`.execute(trx)
-      await sql`set local plan_cache_mode = force_generic_plan`.execute(trx)
-      await sql.raw(`prepare read_across as ${text}`).execute(trx)
-      const nulls = [...new Set(text.match(/\$\d+/g))].map(() => 'null')
-      const { rows } = await sql.raw<{ 'QUERY PLAN': string }>(`explain execute read_across (${nulls})`).execute(trx)
-      await sql`deallocate read_across`.execute(trx)
-      return rows.map((row) => row['QUERY PLAN']).join('\n')
-    })
-    t.notMatch(plan, /Seq Scan/, `${text}\n${plan}`)
-  }
 })
