@@ -1,6 +1,6 @@
 /**
- * Makes src/api-types.d.ts, src/operation-table.ts and src/admin-operations.ts from openapi.snapshot.json. With `--check` it only compares, and fails
- * where they differ.
+ * Generates src/api-types.d.ts, src/operation-table.ts and src/admin-operations.ts from openapi.snapshot.json. With `--check` it only compares, and
+ * fails when they differ.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import openapiTS, { astToString } from 'openapi-typescript'
@@ -24,11 +24,11 @@ interface Document {
   components: { schemas: Record<string, Schema> }
 }
 
-/** Called by our own sign-in form, by Clerk and by Stripe: no client calls them. */
+/** Called by the service's own sign-in form, by Clerk and by Stripe, but not by clients. */
 const NOT_FOR_CLIENTS = ['signInLocally', 'receiveClerkWebhook', 'receiveStripeEvent']
 /**
- * Repeating these with the same values has the effect of one call, also where the first answer was lost. All GET requests are repeatable
- * too. Not in the list: what makes something new each time, a DELETE (the second answers 404), and a PUT that may rotate a key.
+ * Operations other than GET that are idempotent, so that the library may repeat them when an answer was lost. Not in the list: operations that
+ * create something each time, DELETE (the second one answers 404), and the PUT that may rotate a key.
  */
 const REPEATABLE = [
   ...['createJob', 'completeJob', 'failJob', 'heartbeatJob', 'adjustCredits', 'refundJob', 'revokeAccountTokens'],
@@ -59,7 +59,7 @@ for (const [path, methods] of Object.entries(document.paths)) {
     const errors = Object.keys(responses).filter((status) => Number(status) >= 300)
     const found = errors.flatMap((status) => codesOf(responses[status]?.content?.['application/json']?.schema))
     codes.push([operationId, [...new Set(found)].sort()])
-    // The codes say more than the schemas of errors, which are most of the types; examples are for the document's readers.
+    // The codes replace the schemas of errors, which would be most of the types. Examples are only for readers of the document.
     for (const status of errors) delete responses[status]
     for (const { content = {} } of Object.values(responses)) {
       for (const media of Object.values(content)) delete media.example
@@ -69,7 +69,7 @@ for (const [path, methods] of Object.entries(document.paths)) {
 const idsOf = (list: string[]) => list.map((line) => line.split(' ', 1)[0] ?? '')
 const known = idsOf([...lines, ...adminLines])
 for (const id of [...REPEATABLE, ...SLOW]) {
-  if (!known.includes(id)) throw new Error(`${id} is no operation any more: take it out of the lists in generate.ts.`)
+  if (!known.includes(id)) throw new Error(`${id} is not an operation: remove it from the lists in generate.ts.`)
 }
 
 function flagsOf(method: string, operation: Operation): string {
@@ -105,7 +105,7 @@ const banner = '/* Made of openapi.snapshot.json by `npm run openapi`. Do not ed
 const outputs = {
   'src/api-types.d.ts': `${banner}
 ${astToString(nodes)}
-/** The codes that an operation is refused with. */
+/** The error codes of each operation. */
 export interface ErrorCodes {
 ${listed.join('\n')}
 }
@@ -116,13 +116,13 @@ export type AdminOperationId = ${idsOf(adminLines)
 `,
   'src/operation-table.ts': `${banner}
 /**
- * A line for each operation: its id, its method, its path. G get, P post, U put, A patch, D delete. Then r: repeatable; k: takes an
- * app's key; a: and the \`account_id\` beside it; f: sends a form; h: a page for people; s: slow.
+ * A line for each operation: its id, its method with flags, its path. Methods: G GET, P POST, U PUT, A PATCH, D DELETE. Flags: r: may be
+ * repeated; k: accepts an app's key; a: with the key, also \`account_id\`; f: sends a form; h: a page for people; s: slow.
  */
 export const OPERATIONS = \`${lines.join('\n')}\`
 `,
   'src/admin-operations.ts': `${banner}
-/** The operations of administrators, as in operation-table.ts. */
+/** The operations of administrators, in the format of operation-table.ts. */
 export const ADMIN_OPERATIONS = \`${adminLines.join('\n')}\`
 `,
 }

@@ -6,6 +6,7 @@ import { type Config, ConfigError, processConfig } from './config.ts'
 import { connect, connectForMigration } from './db/connect.ts'
 import { isRefusal, migrateToLatest, waitForDatabase } from './db/migrate.ts'
 import { FolderInUse } from './db/pglite.ts'
+import { CannotShard } from './db/shard.ts'
 import { DatabaseUnavailable } from './db/unavailable.ts'
 import { LOCAL_ADMINISTRATOR } from './identity/local.ts'
 import type { Identity } from './identity/types.ts'
@@ -99,7 +100,7 @@ export async function start(signal: AbortSignal): Promise<Service | undefined> {
 
 /** @returns a message for start-up failures that the operator can fix; any other error unchanged */
 export function explain(error: unknown): unknown {
-  if (error instanceof ConfigError || error instanceof FolderInUse) return error.message
+  if (error instanceof ConfigError || error instanceof FolderInUse || error instanceof CannotShard) return error.message
   if (error instanceof DatabaseUnavailable) {
     const reason = (error.cause as Error).message || (error.cause as NodeJS.ErrnoException).code
     if (isRefusal(error)) return `The database refused the connection: ${reason}. Check DATABASE_URL.`

@@ -39,6 +39,11 @@ const ENTRY_KINDS = [
 export const version = (): string =>
   JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
 
+/** What the budget of a token does not limit. */
+const FINAL_COST = `
+No reserve passes --budget, jobs under way included. What a job costs in the end can: the app decides that or,
+where the app has no settle key, whoever has the token, of its own jobs. The next reserve is then refused.`
+
 /** The program, ready to parse. Wrong arguments are thrown as a CommanderError. */
 export function buildProgram(): Command {
   const program = new Command('focus')
@@ -186,6 +191,7 @@ export function buildProgram(): Command {
     .addOption(period())
     .option('--app <slug>', 'an app that it may spend at, may be repeated (default: all)', slugs)
     .option('--expires <days>', "1 to 365; no later than the token that makes it (default: the server's setting)", days)
+    .addHelpText('after', FINAL_COST)
     .action(runs(async () => (await tokens()).create))
   add(token, 'change', 'rename a token, or change what it may spend', [
     'tokens change 0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f --budget 100 --period week',

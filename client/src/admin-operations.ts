@@ -1,6 +1,6 @@
 /* Made of openapi.snapshot.json by `npm run openapi`. Do not edit. */
 
-/** The operations of administrators, as in operation-table.ts. */
+/** The operations of administrators, in the format of operation-table.ts. */
 export const ADMIN_OPERATIONS = `getTotalUsage G /api/admin/usage
 adjustCredits Pr /api/admin/credits
 revokeAccountTokens Pr /api/admin/accounts/revoke-tokens

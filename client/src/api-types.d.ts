@@ -1581,7 +1581,7 @@ export interface components {
          */
         AutoTopup: {
             /**
-             * @description waiting: goes on by itself at retry_at; paused: needs the person, at buy_url
+             * @description waiting: continues by itself at retry_at; paused: the person must act, at buy_url
              * @enum {string}
              */
             status: "on" | "waiting" | "paused";
@@ -1593,11 +1593,11 @@ export interface components {
             retry_at: string | null;
             pack: string;
             credits: number;
-            /** @description In the currency's minor unit: 500 is $5.00, and ¥500 */
+            /** @description In the currency's minor unit: 500 is $5.00 or ¥500 */
             price: number;
             /** @description ISO 4217, lowercase */
             currency: string;
-            /** @description Credits are bought when spendable and held ones together fall below this */
+            /** @description Credits are bought when spendable and held credits together fall below this */
             below: number;
             /** @description The most that is charged in a calendar month (UTC), in minor units */
             monthly_cap: number;
@@ -1644,7 +1644,7 @@ export interface components {
             /** @description null: off */
             auto_topup: {
                 /**
-                 * @description waiting: goes on by itself at retry_at; paused: needs the person, at buy_url
+                 * @description waiting: continues by itself at retry_at; paused: the person must act, at buy_url
                  * @enum {string}
                  */
                 status: "on" | "waiting" | "paused";
@@ -1656,11 +1656,11 @@ export interface components {
                 retry_at: string | null;
                 pack: string;
                 credits: number;
-                /** @description In the currency's minor unit: 500 is $5.00, and ¥500 */
+                /** @description In the currency's minor unit: 500 is $5.00 or ¥500 */
                 price: number;
                 /** @description ISO 4217, lowercase */
                 currency: string;
-                /** @description Credits are bought when spendable and held ones together fall below this */
+                /** @description Credits are bought when spendable and held credits together fall below this */
                 below: number;
                 /** @description The most that is charged in a calendar month (UTC), in minor units */
                 monthly_cap: number;
@@ -1690,12 +1690,12 @@ export interface components {
             ttl_seconds?: number;
             /**
              * Format: uuid
-             * @description With X-App-Key: whose credits, where the person has allowed the app to spend them. Then no user token is needed
+             * @description With X-App-Key: the account to charge, which must have allowed the app to spend its credits. Then no user token is needed
              */
             account_id?: string;
             /**
              * Format: uuid
-             * @description With account_id: by which grant, as introspection said; needed only where there are several
+             * @description With account_id: the grant to use, from introspection; needed only if the account has several for this app
              */
             grant_id?: string;
         };
@@ -1844,9 +1844,9 @@ export interface components {
             reserved: number;
             /** @description What was charged; 0 while the job is running */
             actual_cost: number;
-            /** @description What completing it asked for; above actual_cost where the app's max_overage capped the charge */
+            /** @description The cost that completing it asked for; above actual_cost if the app's max_overage capped the charge */
             requested_cost: number;
-            /** @description What an administrator gave back of actual_cost, by entries of their own */
+            /** @description What an administrator refunded of actual_cost; each refund is a separate entry */
             refunded: number;
             metadata: {
                 [key: string]: unknown;
@@ -1903,7 +1903,7 @@ export interface components {
             held: number;
             /** @description true: the app's max_overage capped the charge; requested_cost is what was asked for */
             overage_capped?: boolean;
-            /** @description The job is settled, but something was not done as requested */
+            /** @description The job is settled, but part of the request was not carried out */
             warning?: string;
         };
         /**
@@ -1961,11 +1961,11 @@ export interface components {
             slug: string;
             name: string | null;
             starter_credits: number;
-            /** @description How far the cost of a job may pass its estimate; completing beyond it charges up to it. null: no limit */
+            /** @description How far the cost of a job may exceed its estimate; completing it for more charges up to this limit. null: no limit */
             max_overage: {
-                /** @description So many credits beyond the estimate */
+                /** @description Credits beyond the estimate */
                 credits?: number;
-                /** @description So much of the estimate beyond it; 200: twice */
+                /** @description Per cent of the estimate beyond it; 200: three times the estimate in all */
                 percent?: number;
             } | null;
             origins: string[];
@@ -2005,7 +2005,7 @@ export interface components {
             app_slug: string;
             url: string;
             events: ("job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative" | "budget.low" | "budget.exceeded")[];
-            /** @description account.low is sent when credits and holds together fall below this, account.recovered when they come back to it */
+            /** @description account.low is sent when credits and holds together fall below this, account.recovered when they reach it again */
             low_credits: number;
             /** @description Its messages wait until it is resumed */
             paused: boolean;
@@ -2078,7 +2078,7 @@ export interface components {
          *     }
          */
         OAuthError: {
-            /** @description The code of the RFC */
+            /** @description The error code of the RFC */
             error: string;
             /** @description What is wrong and what to do about it */
             error_description?: string;
@@ -2113,11 +2113,11 @@ export interface components {
             account_id: string;
             /** @enum {string} */
             event: "job.completed" | "job.failed" | "account.low" | "account.recovered" | "account.negative" | "budget.low" | "budget.exceeded" | "test";
-            /** @description Which attempt at the message this was */
+            /** @description The number of this attempt; the first is 1 */
             attempt: number;
             /** Format: date-time */
             attempted_at: string;
-            /** @description How long it took */
+            /** @description How long it took, in ms */
             ms: number;
             /** @description HTTP status of the answer; null: there was no answer */
             status: number | null;
@@ -2127,7 +2127,7 @@ export interface components {
             error: string | null;
             /**
              * Format: date-time
-             * @description When it was to be tried again; null: not again
+             * @description When the next attempt was due; null: there was none to follow
              */
             next_attempt_at: string | null;
         };
@@ -2145,7 +2145,7 @@ export interface components {
             slug: string;
             name: string;
             credits: number;
-            /** @description In the currency's minor unit: 500 is $5.00, and ¥500 */
+            /** @description In the currency's minor unit: 500 is $5.00 or ¥500 */
             price: number;
             /** @description ISO 4217, lowercase */
             currency: string;
@@ -2179,12 +2179,12 @@ export interface components {
             pack: string;
             name: string;
             credits: number;
-            /** @description In the currency's minor unit: 500 is $5.00, and ¥500 */
+            /** @description In the currency's minor unit: 500 is $5.00 or ¥500 */
             price: number;
             /** @description ISO 4217, lowercase */
             currency: string;
             /**
-             * @description processing: begun, and not known yet, as with bank debits
+             * @description processing: paid, but not confirmed yet, as with bank debits
              * @enum {string}
              */
             status: "open" | "processing" | "paid" | "failed" | "expired";
@@ -2257,7 +2257,7 @@ export interface components {
              */
             closed_at: string | null;
             /**
-             * @description Which of its properties a search has found
+             * @description What the search term matched
              * @enum {string}
              */
             found_by?: "account_id" | "clerk_id" | "email" | "job_id" | "token" | "reference" | "purchase_id";
@@ -2289,13 +2289,13 @@ export interface components {
             id: string;
             /** Format: date-time */
             created_at: string;
-            /** @description The operation id of what was done */
+            /** @description The operationId of the change */
             action: string;
-            /** @description What it was done to, such as `app video` */
+            /** @description What was changed, such as `app video` */
             target: string | null;
             /**
              * Format: uuid
-             * @description The account that it concerns
+             * @description The account that the change concerns
              */
             account_id: string | null;
             administrator: {
@@ -2314,11 +2314,11 @@ export interface components {
              */
             token_id: string | null;
             reason: string | null;
-            /** @description What was changed, as it was; null: nothing was there */
+            /** @description The changed fields before the change; null: there was nothing */
             before: {
                 [key: string]: unknown;
             } | null;
-            /** @description What was changed, as it is since. Secrets are left out */
+            /** @description The changed fields after it. Secrets are left out */
             after: {
                 [key: string]: unknown;
             } | null;
@@ -2355,9 +2355,9 @@ export interface components {
             reserved: number;
             /** @description What was charged; 0 while the job is running */
             actual_cost: number;
-            /** @description What completing it asked for; above actual_cost where the app's max_overage capped the charge */
+            /** @description The cost that completing it asked for; above actual_cost if the app's max_overage capped the charge */
             requested_cost: number;
-            /** @description What an administrator gave back of actual_cost, by entries of their own */
+            /** @description What an administrator refunded of actual_cost; each refund is a separate entry */
             refunded: number;
             metadata: {
                 [key: string]: unknown;
@@ -2390,7 +2390,7 @@ export interface components {
             slug: string;
             name: string;
             credits: number;
-            /** @description In the currency's minor unit: 500 is $5.00, and ¥500 */
+            /** @description In the currency's minor unit: 500 is $5.00 or ¥500 */
             price: number;
             /** @description ISO 4217, lowercase */
             currency: string;
@@ -2434,12 +2434,12 @@ export interface components {
             pack: string;
             name: string;
             credits: number;
-            /** @description In the currency's minor unit: 500 is $5.00, and ¥500 */
+            /** @description In the currency's minor unit: 500 is $5.00 or ¥500 */
             price: number;
             /** @description ISO 4217, lowercase */
             currency: string;
             /**
-             * @description processing: begun, and not known yet, as with bank debits
+             * @description processing: paid, but not confirmed yet, as with bank debits
              * @enum {string}
              */
             status: "open" | "processing" | "paid" | "failed" | "expired";
@@ -2509,7 +2509,7 @@ export interface components {
         Overview: {
             /**
              * Format: date-time
-             * @description Of the sums over accounts, and of today; what needs attention is of now
+             * @description When the sums over accounts and the totals of today were computed; everything else is current
              */
             gathered_at: string;
             accounts: number;
@@ -2520,29 +2520,29 @@ export interface components {
             held: number;
             /** @description Open accounts below zero */
             negative_accounts: number;
-            /** @description Jobs in progress past their time; counted up to 100,000 */
+            /** @description Jobs in progress with an expired hold; counted up to 100,000 */
             overdue_holds: number;
-            /** @description How long the most overdue of them is past its time */
+            /** @description How long ago the first of these holds expired, in seconds */
             overdue_seconds: number;
             webhooks: {
                 /** @description Messages that are not delivered yet */
                 waiting: number;
                 /** @description Messages that were given up */
                 dead: number;
-                /** @description Endpoints whose oldest message has been waiting for more than five minutes */
+                /** @description Endpoints with a message that has been waiting for more than five minutes */
                 late_endpoints: number;
-                /** @description How long the oldest message has been waiting */
+                /** @description How long the oldest message has been waiting, in seconds */
                 oldest_seconds: number;
             };
-            /** @description Paid within thirty days, by currency */
+            /** @description Paid within the last 30 days, by currency */
             purchases: {
                 currency: string;
                 count: number;
                 credits: number;
-                /** @description In the currency's minor unit: 500 is $5.00, and ¥500 */
+                /** @description In the currency's minor unit: 500 is $5.00 or ¥500 */
                 amount: number;
             }[];
-            /** @description The last check of the ledger; null: none */
+            /** @description The last verification of the ledger; null: none */
             last_verify: {
                 /** Format: date-time */
                 at: string;
@@ -2550,7 +2550,7 @@ export interface components {
                 checks: number;
                 broken: string[];
             } | null;
-            /** @description Thirty days, the last one is today */
+            /** @description The last 30 days, oldest first; the last one is today */
             days: {
                 /**
                  * Format: date
@@ -2568,7 +2568,7 @@ export interface components {
                 /** @description Jobs created that day that are in progress */
                 started: number;
                 completed: number;
-                /** @description But for those that expired */
+                /** @description Without those that expired */
                 failed: number;
                 expired: number;
                 /** @description Paid that day */
@@ -2600,9 +2600,9 @@ export interface components {
             id: string;
             /** @description The program: the slug of an app, or the URL of its metadata document */
             client_id: string;
-            /** @description What the operator calls it; null: it is not a registered app */
+            /** @description The name of the registered app; null: it is not a registered app */
             name: string | null;
-            /** @description The app that it is for: the owner of the resource, else the program itself */
+            /** @description The app that owns the resource; without a resource, the program itself */
             app: string | null;
             /** @description The API that its tokens are for; null: this service */
             resource: string | null;
@@ -2610,15 +2610,15 @@ export interface components {
             /** @description Credits that it may spend in a period; null: no limit but the balance */
             budget: number | null;
             /**
-             * @description After how long the budget begins anew, in UTC; weeks begin on Monday; null: never
+             * @description How often the budget is reset, in UTC; weeks begin on Monday; null: never
              * @enum {string|null}
              */
             period: "day" | "week" | "month" | null;
-            /** @description What its jobs hold and cost in the period that is open now; null without a budget */
+            /** @description What its jobs hold and cost in the current period; null without a budget */
             spent: number | null;
             /**
              * Format: date-time
-             * @description When the budget begins anew; null: never
+             * @description When the budget is reset; null: never
              */
             resets_at: string | null;
             /** Format: date-time */
@@ -2639,11 +2639,11 @@ export interface components {
             /** @description Jobs that were created in the period */
             jobs: number;
             completed: number;
-            /** @description Expired ones too */
+            /** @description Including expired jobs */
             failed: number;
-            /** @description What the ended ones cost, with overages and late charges. What an administrator refunded is not subtracted */
+            /** @description What the ended jobs cost, with overages and late charges. What an administrator refunded is not subtracted */
             credits: number;
-            /** @description What the started ones hold */
+            /** @description What the started jobs hold */
             held: number;
         };
         /**
@@ -2658,28 +2658,28 @@ export interface components {
          *     }
          */
         UsageRow: {
-            /** @description What the row is for: the value that it is grouped by; of several groupings all of their values, with a slash between them. null: jobs that were made without a token */
+            /** @description The value that the row is grouped by; with several groupings all of their values, separated by slashes. null: jobs that were started without a token */
             key: string | null;
             /** @description With this grouping */
             app?: string | null;
             /** @description With this grouping */
             action?: string | null;
-            /** @description With this grouping: id of the token that made the jobs, or of the grant that it belongs to */
+            /** @description With this grouping: id of the token that started the jobs, or of the grant that it belongs to */
             token?: string | null;
             /** @description With this grouping: a date, UTC */
             day?: string | null;
             /** @description With this grouping */
             plan?: string | null;
-            /** @description With the grouping by token: what the token is called, as long as that is known */
+            /** @description With the grouping by token: the name of the token or grant; null once it is deleted */
             name?: string | null;
             /** @description Jobs that were created in the period */
             jobs: number;
             completed: number;
-            /** @description Expired ones too */
+            /** @description Including expired jobs */
             failed: number;
-            /** @description What the ended ones cost, with overages and late charges. What an administrator refunded is not subtracted */
+            /** @description What the ended jobs cost, with overages and late charges. What an administrator refunded is not subtracted */
             credits: number;
-            /** @description What the started ones hold */
+            /** @description What the started jobs hold */
             held: number;
         };
         /**
@@ -2715,13 +2715,13 @@ export interface components {
             from: string;
             /**
              * Format: date
-             * @description The day after its last
+             * @description The day after the last day of the period
              */
             to: string;
-            /** @description By day, newest first; without days by credits, most first */
+            /** @description By day, newest first; without days, by credits, most first */
             rows: components["schemas"]["UsageRow"][];
             total: components["schemas"]["UsageSums"];
-            /** @description true: there are more rows than these; the total has them all */
+            /** @description true: there are more rows; the total includes them */
             more: boolean;
         };
     };
@@ -2898,31 +2898,31 @@ export interface operations {
                              * @description When the token was last used, to the minute; null: never
                              */
                             last_used_at: string | null;
-                            /** @description The address that the token was last used from, noted with last_used_at; null: unknown */
+                            /** @description The address from which the token was last used, recorded with last_used_at; null: unknown */
                             last_used_from: string | null;
                             /** Format: date-time */
                             expires_at: string;
                             /**
                              * Format: uuid
-                             * @description The token that made it, which it ends with; null: a person
+                             * @description The token that created it; revoking that one revokes this one. null: a person created it
                              */
                             made_by: string | null;
-                            /** @description Credits that it may spend; null: as many as there are */
+                            /** @description Credits that it may spend; null: no limit */
                             budget: number | null;
                             /**
-                             * @description When the budget begins anew; null: never
+                             * @description How often the budget is reset; null: never
                              * @enum {string|null}
                              */
                             period: "day" | "week" | "month" | null;
                             /** @description The apps that it may spend at; null: all of them */
                             apps: string[] | null;
-                            /** @description What its jobs hold and cost, since the period began or it was first limited; null: it never was */
+                            /** @description What its jobs hold and cost since the period began, or since it was first limited; null: it never was */
                             spent: number | null;
-                            /** @description What is left of the budget; null: it has none */
+                            /** @description What is left of the budget; null: it has no budget */
                             left: number | null;
                             /**
                              * Format: date-time
-                             * @description When the budget begins anew; null: never
+                             * @description When the budget is reset; null: never
                              */
                             resets_at: string | null;
                             /** @description Whether this request was made with the token */
@@ -2961,10 +2961,10 @@ export interface operations {
                     scopes?: ("account" | "oauth" | "admin")[];
                     /** @description Default: the operator's setting (90) */
                     expires_in_days?: number;
-                    /** @description Credits that it may spend, jobs under way included; null: as many as there are */
+                    /** @description Credits that it may spend, including what running jobs hold; null: no limit */
                     budget?: number | null;
                     /**
-                     * @description When the budget begins anew, in UTC; weeks begin on Monday. null: never
+                     * @description How often the budget is reset, in UTC; weeks begin on Monday. null: never
                      * @enum {string|null}
                      */
                     period?: "day" | "week" | "month" | null;
@@ -2997,31 +2997,31 @@ export interface operations {
                          * @description When the token was last used, to the minute; null: never
                          */
                         last_used_at: string | null;
-                        /** @description The address that the token was last used from, noted with last_used_at; null: unknown */
+                        /** @description The address from which the token was last used, recorded with last_used_at; null: unknown */
                         last_used_from: string | null;
                         /** Format: date-time */
                         expires_at: string;
                         /**
                          * Format: uuid
-                         * @description The token that made it, which it ends with; null: a person
+                         * @description The token that created it; revoking that one revokes this one. null: a person created it
                          */
                         made_by: string | null;
-                        /** @description Credits that it may spend; null: as many as there are */
+                        /** @description Credits that it may spend; null: no limit */
                         budget: number | null;
                         /**
-                         * @description When the budget begins anew; null: never
+                         * @description How often the budget is reset; null: never
                          * @enum {string|null}
                          */
                         period: "day" | "week" | "month" | null;
                         /** @description The apps that it may spend at; null: all of them */
                         apps: string[] | null;
-                        /** @description What its jobs hold and cost, since the period began or it was first limited; null: it never was */
+                        /** @description What its jobs hold and cost since the period began, or since it was first limited; null: it never was */
                         spent: number | null;
-                        /** @description What is left of the budget; null: it has none */
+                        /** @description What is left of the budget; null: it has no budget */
                         left: number | null;
                         /**
                          * Format: date-time
-                         * @description When the budget begins anew; null: never
+                         * @description When the budget is reset; null: never
                          */
                         resets_at: string | null;
                         /** @description Whether this request was made with the token */
@@ -3072,10 +3072,10 @@ export interface operations {
                  */
                 "application/json": {
                     name?: string;
-                    /** @description Credits that it may spend, jobs under way included; null: as many as there are */
+                    /** @description Credits that it may spend, including what running jobs hold; null: no limit */
                     budget?: number | null;
                     /**
-                     * @description When the budget begins anew, in UTC; weeks begin on Monday. null: never
+                     * @description How often the budget is reset, in UTC; weeks begin on Monday. null: never
                      * @enum {string|null}
                      */
                     period?: "day" | "week" | "month" | null;
@@ -3131,31 +3131,31 @@ export interface operations {
                              * @description When the token was last used, to the minute; null: never
                              */
                             last_used_at: string | null;
-                            /** @description The address that the token was last used from, noted with last_used_at; null: unknown */
+                            /** @description The address from which the token was last used, recorded with last_used_at; null: unknown */
                             last_used_from: string | null;
                             /** Format: date-time */
                             expires_at: string;
                             /**
                              * Format: uuid
-                             * @description The token that made it, which it ends with; null: a person
+                             * @description The token that created it; revoking that one revokes this one. null: a person created it
                              */
                             made_by: string | null;
-                            /** @description Credits that it may spend; null: as many as there are */
+                            /** @description Credits that it may spend; null: no limit */
                             budget: number | null;
                             /**
-                             * @description When the budget begins anew; null: never
+                             * @description How often the budget is reset; null: never
                              * @enum {string|null}
                              */
                             period: "day" | "week" | "month" | null;
                             /** @description The apps that it may spend at; null: all of them */
                             apps: string[] | null;
-                            /** @description What its jobs hold and cost, since the period began or it was first limited; null: it never was */
+                            /** @description What its jobs hold and cost since the period began, or since it was first limited; null: it never was */
                             spent: number | null;
-                            /** @description What is left of the budget; null: it has none */
+                            /** @description What is left of the budget; null: it has no budget */
                             left: number | null;
                             /**
                              * Format: date-time
-                             * @description When the budget begins anew; null: never
+                             * @description When the budget is reset; null: never
                              */
                             resets_at: string | null;
                             /** @description Whether this request was made with the token */
@@ -3235,7 +3235,7 @@ export interface operations {
                     /** @description Credits that it may spend in a period; null: no limit but the balance */
                     budget?: number | null;
                     /**
-                     * @description After how long the budget begins anew, in UTC; weeks begin on Monday; null: never
+                     * @description How often the budget is reset, in UTC; weeks begin on Monday; null: never
                      * @enum {string|null}
                      */
                     period?: "day" | "week" | "month" | null;
@@ -3323,7 +3323,7 @@ export interface operations {
     listJobs: {
         parameters: {
             query?: {
-                /** @description With X-App-Key: whose jobs, as POST /api/jobs returned it. Then no user token is needed */
+                /** @description With X-App-Key: the account of the jobs, as POST /api/jobs returned it. Then no user token is needed */
                 account_id?: string;
                 /** @description Filter by app slug */
                 app?: string;
@@ -3392,7 +3392,7 @@ export interface operations {
     getJob: {
         parameters: {
             query?: {
-                /** @description With X-App-Key: whose jobs, as POST /api/jobs returned it. Then no user token is needed */
+                /** @description With X-App-Key: the account of the jobs, as POST /api/jobs returned it. Then no user token is needed */
                 account_id?: string;
             };
             header?: never;
@@ -3503,7 +3503,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
-                        /** @description A secret of the device, to ask for the token with */
+                        /** @description A secret of the device, with which it asks for the token */
                         device_code: string;
                         /** @description The code that the person types or compares */
                         user_code: string;
@@ -3751,12 +3751,12 @@ export interface operations {
                     code?: string;
                     /** @description As it was sent to /oauth/authorize */
                     redirect_uri?: string;
-                    /** @description What code_challenge was made of */
+                    /** @description The value that code_challenge was computed from */
                     code_verifier?: string;
                     refresh_token?: string;
-                    /** @description The code that /oauth/device_authorization answered */
+                    /** @description The code that /oauth/device_authorization returned */
                     device_code?: string;
-                    /** @description With a refresh token: fewer scopes for the new access token */
+                    /** @description With a refresh token: a subset of its scopes, for the new access token */
                     scope?: string;
                     /** @description The resource that was approved (RFC 8707) */
                     resource?: string;
@@ -3776,7 +3776,7 @@ export interface operations {
                         token_type: string;
                         /** @description Seconds until the access token expires */
                         expires_in: number;
-                        /** @description For the next tokens; each works once. Absent with the device grant */
+                        /** @description Gets the next tokens; each works once. Absent with the device grant */
                         refresh_token?: string;
                         /** @description What the access token may be used for, separated by spaces */
                         scope: string;
@@ -3803,7 +3803,7 @@ export interface operations {
                  *     }
                  */
                 "application/x-www-form-urlencoded": {
-                    /** @description A refresh token ends everything that came of its code; an access token, itself */
+                    /** @description A refresh token: revokes all tokens from the same code. An access token: revokes itself */
                     token: string;
                     /** @description The slug of a registered app, or the https URL of a client metadata document */
                     client_id: string;
@@ -3840,7 +3840,7 @@ export interface operations {
                  *     }
                  */
                 "application/x-www-form-urlencoded": {
-                    /** @description Any name of the program; shown to the person */
+                    /** @description A name of the program, shown to the person */
                     client_id: string;
                     /** @description account (the default), oauth and admin, separated by spaces */
                     scope?: string;
@@ -3857,7 +3857,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
-                        /** @description A secret of the device, to ask for the token with */
+                        /** @description A secret of the device, with which it asks for the token */
                         device_code: string;
                         /** @description The code that the person types or compares */
                         user_code: string;
@@ -3904,7 +3904,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
-                        /** @description false: the token is none of a grant for your app, or has ended. Nothing else is said then */
+                        /** @description false: the token is not from a grant for your app, or has ended. Then there are no other fields */
                         active: boolean;
                         /**
                          * Format: uuid
@@ -3917,7 +3917,7 @@ export interface operations {
                         client_id?: string;
                         /** @description Separated by spaces */
                         scope?: string;
-                        /** @description What the token is for. Refuse one that is for another resource than yours */
+                        /** @description The resource that the token is for. Refuse a token for a resource that is not yours */
                         aud?: string;
                         iss?: string;
                         /** @description Seconds since 1970 */
@@ -3927,7 +3927,7 @@ export interface operations {
                         token_type?: string;
                         /**
                          * Format: uuid
-                         * @description What the person has approved; POST /api/jobs takes it
+                         * @description The grant that the person approved; POST /api/jobs accepts it
                          */
                         grant_id?: string;
                     };
@@ -4499,31 +4499,31 @@ export interface operations {
                              * @description When the token was last used, to the minute; null: never
                              */
                             last_used_at: string | null;
-                            /** @description The address that the token was last used from, noted with last_used_at; null: unknown */
+                            /** @description The address from which the token was last used, recorded with last_used_at; null: unknown */
                             last_used_from: string | null;
                             /** Format: date-time */
                             expires_at: string;
                             /**
                              * Format: uuid
-                             * @description The token that made it, which it ends with; null: a person
+                             * @description The token that created it; revoking that one revokes this one. null: a person created it
                              */
                             made_by: string | null;
-                            /** @description Credits that it may spend; null: as many as there are */
+                            /** @description Credits that it may spend; null: no limit */
                             budget: number | null;
                             /**
-                             * @description When the budget begins anew; null: never
+                             * @description How often the budget is reset; null: never
                              * @enum {string|null}
                              */
                             period: "day" | "week" | "month" | null;
                             /** @description The apps that it may spend at; null: all of them */
                             apps: string[] | null;
-                            /** @description What its jobs hold and cost, since the period began or it was first limited; null: it never was */
+                            /** @description What its jobs hold and cost since the period began, or since it was first limited; null: it never was */
                             spent: number | null;
-                            /** @description What is left of the budget; null: it has none */
+                            /** @description What is left of the budget; null: it has no budget */
                             left: number | null;
                             /**
                              * Format: date-time
-                             * @description When the budget begins anew; null: never
+                             * @description When the budget is reset; null: never
                              */
                             resets_at: string | null;
                             /** @description Whether this request was made with the token */
@@ -4666,11 +4666,11 @@ export interface operations {
                     name?: string;
                     /** @description Granted once to each account that uses the app for the first time from now on; 0 for a new app */
                     starter_credits?: number;
-                    /** @description How far the cost of a job may pass its estimate; completing beyond it charges up to it. null: no limit */
+                    /** @description How far the cost of a job may exceed its estimate; completing it for more charges up to this limit. null: no limit */
                     max_overage?: {
-                        /** @description So many credits beyond the estimate */
+                        /** @description Credits beyond the estimate */
                         credits?: number;
-                        /** @description So much of the estimate beyond it; 200: twice */
+                        /** @description Per cent of the estimate beyond it; 200: three times the estimate in all */
                         percent?: number;
                     } | null;
                     /** @description Exact web origins. A page of such an origin can use the whole account of its visitor */
@@ -5094,7 +5094,7 @@ export interface operations {
                 "application/json": {
                     name: string;
                     credits: number;
-                    /** @description In the currency's minor unit: 500 is $5.00, and ¥500 */
+                    /** @description In the currency's minor unit: 500 is $5.00 or ¥500 */
                     price: number;
                     /** @description ISO 4217, lowercase */
                     currency: string;
@@ -5278,7 +5278,7 @@ export interface operations {
                     /** @description Lowercase letters, digits and hyphens */
                     pack: string;
                     below: number;
-                    /** @description In the currency's minor unit: 500 is $5.00, and ¥500 */
+                    /** @description In the currency's minor unit: 500 is $5.00 or ¥500 */
                     monthly_cap: number;
                 };
             };
@@ -5735,17 +5735,17 @@ export interface operations {
                 response_type: string;
                 /** @description The slug of a registered app, or the https URL of a client metadata document */
                 client_id: string;
-                /** @description One of those that are registered; on the loopback interface with any port */
+                /** @description A registered one; on the loopback interface the port may differ */
                 redirect_uri: string;
                 /** @description account (the default) and oauth, separated by spaces */
                 scope?: string;
-                /** @description Sent back as it is */
+                /** @description Sent back unchanged */
                 state?: string;
                 /** @description The SHA-256 of code_verifier in base64url */
                 code_challenge: string;
                 /** @description S256 */
                 code_challenge_method: string;
-                /** @description What the tokens are for (RFC 8707): a resource of a registered app; default: this API */
+                /** @description The API that the tokens are for (RFC 8707): a resource of a registered app; default: this API */
                 resource?: string;
             };
             header?: never;
@@ -5767,7 +5767,7 @@ export interface operations {
     };
 }
 
-/** The codes that an operation is refused with. */
+/** The error codes of each operation. */
 export interface ErrorCodes {
     checkHealth: 'local_identity';
     checkReadiness: 'database_unavailable' | 'internal_error' | 'local_identity' | 'migrations_pending' | 'shutting_down';
@@ -5802,9 +5802,9 @@ export interface ErrorCodes {
     getOAuthToken: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_connected' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'reconnect_required' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unknown_provider' | 'user_not_found';
     getXToken: 'account_closed' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_connected' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'reconnect_required' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unknown_provider' | 'user_not_found';
     getXMe: 'internal_error' | 'invalid_request' | 'local_identity' | 'overloaded' | 'rate_limited' | 'upstream_error' | 'x_token_required';
-    completeJob: 'account_closed' | 'balance_out_of_range' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'job_already_ended' | 'job_not_found' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'settle_key_in_browser' | 'settle_key_invalid' | 'settle_key_required' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
-    failJob: 'account_closed' | 'balance_out_of_range' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'job_already_ended' | 'job_not_found' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'settle_key_in_browser' | 'settle_key_invalid' | 'settle_key_required' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
-    heartbeatJob: 'account_closed' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'job_already_ended' | 'job_not_found' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'settle_key_in_browser' | 'settle_key_invalid' | 'settle_key_required' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
+    completeJob: 'account_closed' | 'app_not_allowed' | 'balance_out_of_range' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'job_already_ended' | 'job_not_found' | 'job_outside_limits' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'settle_key_in_browser' | 'settle_key_invalid' | 'settle_key_required' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
+    failJob: 'account_closed' | 'app_not_allowed' | 'balance_out_of_range' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'job_already_ended' | 'job_not_found' | 'job_outside_limits' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'settle_key_in_browser' | 'settle_key_invalid' | 'settle_key_required' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
+    heartbeatJob: 'account_closed' | 'app_not_allowed' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'job_already_ended' | 'job_not_found' | 'job_outside_limits' | 'local_identity' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'settle_key_in_browser' | 'settle_key_invalid' | 'settle_key_required' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
     adjustCredits: 'account_closed' | 'account_not_found' | 'balance_out_of_range' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_service_key' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'reference_reused' | 'service_key_in_browser' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type' | 'would_go_negative';
     revokeAccountTokens: 'account_closed' | 'account_not_found' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';
     closeAccount: 'account_closed' | 'account_not_found' | 'body_too_large' | 'database_unavailable' | 'identity_provider_unavailable' | 'insufficient_scope' | 'internal_error' | 'invalid_json' | 'invalid_request' | 'invalid_token' | 'local_identity' | 'not_an_administrator' | 'not_signed_in' | 'origin_not_allowed' | 'overloaded' | 'rate_limited' | 'session_pending' | 'token_expired' | 'token_not_active_yet' | 'token_revoked' | 'unsupported_media_type';

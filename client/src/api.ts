@@ -1,11 +1,11 @@
 import type { AdminOperationId, components, operations } from './api-types.d.ts'
 import type { CallOptions } from './send.ts'
 
-/** The types of the methods, made of the API's document. */
+/** The types of the methods, derived from the OpenAPI document. */
 
 export type Schemas = components['schemas']
 export type OperationId = keyof operations
-/** What people and apps call; the rest is in `@thefocus/client/admin`. */
+/** The operations for people and apps. Those for administrators are in `@thefocus/client/admin`. */
 export type PublicOperationId = Exclude<OperationId, AdminOperationId>
 
 type Content<T> = T extends { content: { 'application/json': infer Body } }
@@ -13,17 +13,17 @@ type Content<T> = T extends { content: { 'application/json': infer Body } }
   : T extends { content: { 'application/x-www-form-urlencoded': infer Form } }
     ? Form
     : unknown
-/** `never` and `undefined` are what the document has where there is nothing. */
+/** `unknown` where the document's types have `never` or `undefined`, so that it disappears in an intersection. */
 type OrNothing<T> = [NonNullable<T>] extends [never] ? unknown : NonNullable<T>
 type Body<O> = O extends { requestBody?: infer B } ? OrNothing<Content<NonNullable<B>>> : unknown
 type Part<O, Name extends 'path' | 'query'> = O extends { parameters: { [N in Name]?: infer P } }
   ? OrNothing<P>
   : unknown
 
-/** `undefined` is as good as absent, also under exactOptionalPropertyTypes. */
+/** Allows `undefined` for optional fields, also under exactOptionalPropertyTypes. */
 type Lenient<T> = { [K in keyof T]: object extends Pick<T, K> ? T[K] | undefined : T[K] }
 
-/** What an operation takes: its path's parts, query and body, together. */
+/** The input of an operation: the parameters of its path, its query and its body in one object. */
 export type Input<Id extends OperationId> = Lenient<
   Part<operations[Id], 'path'> & Part<operations[Id], 'query'> & Body<operations[Id]>
 >
@@ -34,7 +34,7 @@ type Json<T> = T extends { content: { 'application/json': infer Value } }
   : T extends { content?: never }
     ? undefined
     : never
-/** What it answers. */
+/** The answer of an operation. */
 export type Output<Id extends OperationId> = Json<Success<operations[Id]>>
 
 type IsPage<Id extends OperationId> =
@@ -46,7 +46,7 @@ type Method<Id extends OperationId> =
     ? (input?: Input<Id>, options?: CallOptions) => Returns<Id>
     : (input: Input<Id>, options?: CallOptions) => Returns<Id>
 
-/** A method for each operation, by its operation id. A page for people (`openSignInPage`, `authorize`) returns its address. */
+/** A method for each operation, by its operation id. For a page (`openSignInPage`, `authorize`) it returns the address. */
 export type Methods<Ids extends OperationId> = { [Id in Ids]: Method<Id> }
 
 type ListId = Extract<OperationId, `list${string}`>
@@ -57,5 +57,5 @@ type Rows<Id extends ListId> =
     ? (input?: Input<Id>, options?: CallOptions) => AsyncGenerator<RowOf<Output<Id>>, void, undefined>
     : (input: Input<Id>, options?: CallOptions) => AsyncGenerator<RowOf<Output<Id>>, void, undefined>
 
-/** For each `listSomething` a `something` that goes through the rows of all pages. */
+/** For each `listSomething` a method `something` that iterates over the rows of all pages. */
 export type Lists<Ids extends OperationId> = { [Id in Extract<Ids, ListId> as ListName<Id>]: Rows<Id> }

@@ -6,6 +6,6 @@ import type { FocusOptions } from './send.ts'
 
 export type FocusAdmin = Client<OperationId>
 
-/** As `createFocus`, with the operations of administrators beside the others. */
+/** The same as `createFocus`, with the operations of administrators added. */
 export const createFocusAdmin = (options: FocusOptions): FocusAdmin =>
   clientOf(options, `${OPERATIONS}\n${ADMIN_OPERATIONS}`)

@@ -7,12 +7,12 @@ export type Client<Ids extends OperationId> = Methods<Ids> & Lists<Ids> & Return
 export type Focus = Client<PublicOperationId>
 
 /**
- * A client of one Focus API for one caller: a person, an app, or a server of the operator.
+ * Creates a client of a Focus API for one caller: a person, an app, or a server of the operator.
  * @throws {FocusError} secret_in_browser
  */
 export const createFocus = (options: FocusOptions): Focus => clientOf(options, OPERATIONS)
 
-/** @param table lines of operation-table.ts, those of `holds` among them */
+/** Builds a client. @param table lines of operation-table.ts; must include the operations that `holds` calls */
 export function clientOf<Ids extends OperationId>(options: FocusOptions, table: string): Client<Ids> {
   const send = sender(options)
   const operations: Record<string, Operation> = {}
@@ -23,7 +23,7 @@ export function clientOf<Ids extends OperationId>(options: FocusOptions, table: 
     operations[id] = operation
     const call = async (input?: object, how?: CallOptions) => (await send(operation, input, how)).body
     methods[id] = operation.has('h') ? (input: object = {}) => addressed(options.url, operation, input).url : call
-    // listJobs is one page, jobs the rows of all.
+    // `listJobs` returns one page. `jobs` iterates over the rows of all pages.
     if (!id.startsWith('list')) continue
     methods[id.slice(4, 5).toLowerCase() + id.slice(5)] = async function* (input?: object, how?: CallOptions) {
       let cursor: string | undefined

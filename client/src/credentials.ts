@@ -1,21 +1,21 @@
 import { FocusError } from './focus-error.ts'
 
-/** A token, or one with its end, as `getSessionToken` answers it. */
+/** A token, or a token with its expiry as `getSessionToken` returns it. */
 export type Token = string | { token: string; expires_at?: string | null | undefined } | null | undefined
 
-/** @param how `fresh`: the last token was refused, so none from a cache will do */
+/** Returns a token. @param how `fresh`: the last token was refused, so do not return one from a cache */
 export type GetToken = (how: { fresh: boolean }) => Token | Promise<Token>
 
-/** A token is asked for again so long before it ends, at most; for one that lives shortly a quarter of its life. */
+/** A token is renewed this long before it expires; a short-lived one after three quarters of its life. */
 const MARGIN_MS = 15_000
 
-/** A question that has been open for so long is asked anew. */
+/** After this time an unanswered call of `getToken` is given up and repeated. */
 const PATIENCE_MS = 15_000
 
-/** Access tokens are made for pages. Everything else of ours that has a prefix is for servers and terminals. */
+/** Access tokens are the only credentials with a prefix that may be used in a page. The others belong on servers and terminals. */
 const SECRET = /^focus_(?!at_)/
 
-/** True on a page and in a browser's workers; Node, Deno, Bun and Cloudflare's workers name themselves. */
+/** True in pages and browser workers. Node, Deno, Bun and Cloudflare Workers have other user agents. */
 export const inBrowser = (): boolean => /^Mozilla\//.test(globalThis.navigator?.userAgent)
 
 /** @throws {FocusError} secret_in_browser */
@@ -27,7 +27,10 @@ export function refuseSecret(secret: string | undefined): void {
     )
 }
 
-/** A source of tokens that asks `getToken` once for all who wait, and again shortly before the token ends. */
+/**
+ * A source of tokens. Concurrent requests share one call of `getToken`, which is repeated shortly before the token expires.
+ * @returns gives the token; call it with a token that the server refused to get another one
+ */
 export function tokenSource(getToken: GetToken) {
   let current: { token: string | undefined; until: number } | undefined
   let asking: { since: number; answer: Promise<string | undefined> } | undefined
@@ -56,8 +59,8 @@ export function tokenSource(getToken: GetToken) {
 }
 
 /**
- * How long a token lasts from now on, in ms; 0 where it does not say. The clock here may be wrong: where it says that the token is not valid
- * yet or no longer, a JWT is taken for new. Where that is wrong as well, the server's 401 says so.
+ * How long a token is still valid, in ms; 0: unknown. The local clock may be wrong: when it is outside the validity of a JWT, the JWT counts as
+ * new. If that is wrong too, the server answers 401.
  */
 function remaining(given: Exclude<Token, null | undefined>): number {
   const now = Date.now()

@@ -1,7 +1,7 @@
 import type { ErrorCodes } from './api-types.d.ts'
 
-/** Codes of this library itself, which no server sends. */
-export type OwnCode =
+/** Error codes of this library, which the server does not send. */
+type OwnCode =
   | 'network_error'
   | 'timeout'
   | 'invalid_answer'
@@ -19,23 +19,23 @@ export type OwnCode =
 
 export type ErrorCode = ErrorCodes[keyof ErrorCodes] | OwnCode
 
-/** What a FocusError says beside its code and sentence. */
+/** The fields of a FocusError other than its code and message. */
 export interface Failure {
   status?: number | undefined
   requestId?: string | undefined
-  /** Seconds to wait before another try, as the server says */
+  /** Seconds to wait before the next attempt, from the header `Retry-After` */
   retryAfter?: number | undefined
   details?: Record<string, unknown>
   cause?: unknown
 }
 
-/** An answer that refuses, or none at all. */
+/** A request failed: the server refused it, or there was no valid answer. */
 export class FocusError extends Error {
-  /** Stable and machine-readable: the server's, or one of `OwnCode` */
+  /** Stable and machine-readable: the server's code, or one of this library's */
   readonly code: ErrorCode | (string & {})
-  /** The HTTP status; 0 where there was no answer */
+  /** The HTTP status; 0: there was no answer */
   readonly status: number
-  /** Names the request in the service's log */
+  /** Identifies the request in the service's log */
   readonly requestId: string | undefined
   readonly retryAfter: number | undefined
   /** The other fields of the server's answer */
@@ -55,7 +55,7 @@ export class FocusError extends Error {
 
 /** 401: there is no credential, or it is no longer valid. */
 export class NotSignedIn extends FocusError {
-  /** Where a person signs in and comes back from */
+  /** The sign-in page, which leads back to the caller's page */
   get signinUrl() {
     return this.details.signin_url as string | undefined
   }
@@ -66,20 +66,20 @@ export class InsufficientCredits extends FocusError {
   get required() {
     return this.details.required as number
   }
-  /** What can be spent; below zero where credits are owed */
+  /** Spendable credits; below zero if credits are owed */
   get available() {
     return this.details.available as number
   }
-  /** Where the person buys credits; absent where the service sells none */
+  /** The page for buying credits; absent if the service sells none */
   get buyUrl() {
     return this.details.buy_url as string | undefined
   }
 }
 
-/** 403: the app has a settle key, so only its server settles: create the client with `appKey`. */
+/** 403: the app has a settle key, so only its server can settle jobs: create the client with `appKey`. */
 export class SettleKeyRequired extends FocusError {}
 
-/** 409: the job ended otherwise, or the job of this idempotency key has ended: nothing is held for it. */
+/** 409: the job has ended with another result, or the job of this idempotency key has ended, so that nothing is held for it. */
 export class JobAlreadyEnded extends FocusError {
   get jobId() {
     return this.details.job_id as string
@@ -92,10 +92,10 @@ export class JobAlreadyEnded extends FocusError {
   }
 }
 
-/** The hold is gone while the work goes on: the reason of `job.signal`. */
+/** The hold was lost while the work was running: the abort reason of `job.signal`. */
 export class HoldLost extends FocusError {}
 
-/** What a job was to end with. */
+/** How a job is to be settled. */
 export interface Settlement {
   jobId: string
   accountId: string
@@ -104,10 +104,10 @@ export interface Settlement {
   metadata?: Record<string, unknown>
 }
 
-/** The work is over, and it is not known whether the service was told what it cost. `focus.resume(error.token)` tells it again. */
+/** The work has ended, but settling the job failed with an unknown outcome. `focus.resume(error.token)` settles it again. */
 export class SettleUnknown extends FocusError {
   readonly settlement: Settlement
-  /** For `focus.resume`, in any process. It names the job, the account, the cost and the metadata, and holds no credential */
+  /** For `focus.resume`, in any process. It contains the job, the account, the cost and the metadata, and no credential */
   readonly token: string
   /** What the work returned */
   readonly value: unknown
@@ -127,7 +127,7 @@ export class SettleUnknown extends FocusError {
   }
 }
 
-/** The error for an answer with this code. */
+/** The error of the class that belongs to a server's code. */
 export function errorFor(code: string, message: string, failure: Failure): FocusError {
   const type =
     code === 'insufficient_credits'

@@ -1,8 +1,8 @@
 /* Made of openapi.snapshot.json by `npm run openapi`. Do not edit. */
 
 /**
- * A line for each operation: its id, its method, its path. G get, P post, U put, A patch, D delete. Then r: repeatable; k: takes an
- * app's key; a: and the `account_id` beside it; f: sends a form; h: a page for people; s: slow.
+ * A line for each operation: its id, its method with flags, its path. Methods: G GET, P POST, U PUT, A PATCH, D DELETE. Flags: r: may be
+ * repeated; k: accepts an app's key; a: with the key, also `account_id`; f: sends a form; h: a page for people; s: slow.
  */
 export const OPERATIONS = `checkHealth G /healthz
 checkReadiness G /readyz

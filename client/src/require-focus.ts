@@ -2,27 +2,27 @@ import type { Output, Schemas } from './api.ts'
 import { FocusError } from './focus-error.ts'
 import { type FocusOptions, sender } from './send.ts'
 
-/** Who asks, by the token of the request. */
+/** The account that sent a request, identified by the request's token. */
 export interface Caller {
   accountId: string
-  /** As sent. Where there is a `wallet`, it acts for this person: `createFocus({ url, token: caller.token })` */
+  /** As sent. If there is a `wallet`, the token can be used for this account: `createFocus({ url, token: caller.token })` */
   token: string
-  /** The account as it was at most 5 s ago; a reserve decides. Absent for an access token for the app's own resource */
+  /** The account as of at most 5 s ago; only reserving credits is conclusive. Absent for an access token for the app's own resource */
   wallet?: Schemas['Account']
-  /** For an access token for the app's own resource: what the person has approved, which program has it, and for what */
+  /** The grant of an access token for the app's own resource: the program that has it, and its scopes */
   grant?: { id: string | undefined; clientId: string | undefined; scopes: string[] }
 }
 
-export interface GuardOptions extends Pick<FocusOptions, 'url' | 'fetch' | 'appKey'> {
-  /** With `appKey`, access tokens for this resource of the app are accepted, and for no other */
+interface GuardOptions extends Pick<FocusOptions, 'url' | 'fetch' | 'appKey'> {
+  /** With `appKey`: access tokens for this resource of the app are accepted too, but for no other resource */
   resource?: string
-  /** How long an answer is used again, in ms; 5,000, which is also the most: revoking takes so long to reach other replicas */
+  /** How long answers are cached, in ms; default and maximum 5,000, which is also how long a revocation takes to reach all replicas */
   cacheFor?: number
-  /** How long to wait for the service, in ms; 5,000 */
+  /** How long to wait for the service, in ms; default 5,000 */
   timeout?: number
 }
 
-/** What is used of Fastify's request and reply. */
+/** The parts of Fastify's request and reply that the hook uses. */
 interface HookRequest {
   headers: Record<string, string | string[] | undefined>
 }
@@ -33,9 +33,9 @@ interface HookReply {
 }
 
 const MOST_CACHED_MS = 5_000
-/** Tokens whose answer is kept; the oldest goes first. */
+/** The most tokens in the cache; the oldest is dropped first. */
 const MOST_TOKENS = 1_000
-/** No token is so long. */
+/** Longer tokens are refused without asking the service. */
 const LONGEST_TOKEN = 8_192
 const INTROSPECTION = {
   id: 'introspectToken',
@@ -46,8 +46,8 @@ const INTROSPECTION = {
 const WALLET = { id: 'getWallet', method: 'G', path: '/api/wallet', has: () => false }
 
 /**
- * Finds out who sends a request, by its bearer token: a session token, a personal access token or an access token. The service is asked, so
- * a token that was revoked is refused within 5 s. Where it does not answer, requests are refused with 503.
+ * Identifies the sender of a request by its bearer token: a session token, a personal access token or an access token. It asks the service, so
+ * a revoked token is refused within 5 s. If the service does not answer, requests are refused with 503.
  */
 export function requireFocus(options: GuardOptions) {
   const { url, timeout = 5_000 } = options
@@ -69,8 +69,8 @@ export function requireFocus(options: GuardOptions) {
   }
 
   /**
-   * @param authorization the header as it came
-   * @throws {FocusError} 401 where nobody is signed in; the error of the request where the service does not answer
+   * Identifies the sender by the header `Authorization`, as received.
+   * @throws {FocusError} 401 without a valid token; the error of the request to the service if that fails
    */
   function identify(authorization: string | null | undefined): Promise<Caller> {
     const token = /^bearer +([\x21-\x7e]+)$/i.exec(authorization ?? '')?.[1]
@@ -90,7 +90,7 @@ export function requireFocus(options: GuardOptions) {
     }
     const entry = { until: now + cacheFor, caller: ask(token) }
     cache.set(token, entry)
-    // Refusals are kept too, so that a wrong token costs the service one request. What was no answer is asked again.
+    // Refusals are cached too, so that a wrong token costs the service one request. Other failures are not.
     entry.caller.catch((error) => {
       if (!isRefusal(error) && cache.get(token) === entry) cache.delete(token)
     })
@@ -100,7 +100,7 @@ export function requireFocus(options: GuardOptions) {
   const isRefusal = (error: unknown): error is FocusError =>
     error instanceof FocusError && (error.status === 401 || error.status === 403)
 
-  /** The answer to a request that nobody may send. @throws where the error is not the service's */
+  /** The answer to a request without an identified sender. @param shown whether it had the header @throws errors that are not the service's */
   function refusal(error: unknown, shown: boolean) {
     if (!(error instanceof FocusError)) throw error
     const { code, message, details, retryAfter = 1 } = error
@@ -124,7 +124,7 @@ export function requireFocus(options: GuardOptions) {
   return {
     identify,
 
-    /** A hook of Fastify (`onRequest`); `caller(request)` then says who it is. */
+    /** A hook for Fastify's `onRequest`. Afterwards, `caller(request)` returns the sender. */
     async hook(request: HookRequest, reply: HookReply): Promise<unknown> {
       const { authorization } = request.headers
       try {
@@ -139,14 +139,14 @@ export function requireFocus(options: GuardOptions) {
       }
     },
 
-    /** Who sent a request that has passed `hook`. @throws where it has not, which is a bug */
+    /** The sender of a request that has passed `hook`. @throws {Error} if the route does not use the hook */
     caller(request: object): Caller {
       const caller = callers.get(request)
       if (!caller) throw new Error('This request has not passed the hook of requireFocus')
       return caller
     },
 
-    /** A handler of the web's kind, as workers, Deno and Bun have it, which is called for known people only. */
+    /** Wraps a fetch handler, as in workers, Deno and Bun, so that it is only called for identified senders. */
     fetch<More extends unknown[]>(
       handler: (request: Request, caller: Caller, ...more: More) => Response | Promise<Response>,
     ) {

@@ -2,41 +2,41 @@ import { type GetToken, inBrowser, refuseSecret, tokenSource } from './credentia
 import { errorFor, FocusError } from './focus-error.ts'
 
 export interface FocusOptions {
-  /** Where the service is, such as https://account.example.com */
+  /** The origin of the service, such as https://account.example.com */
   url: string
   /** A session token, an access token, a personal access token, or a service key */
   token?: string | undefined
-  /** Gives the token whenever one is needed: before the last one ends, and once after a 401. A string that is not a JWT is not kept */
+  /** Called when a token is needed: before the last one expires, and once after a 401. A string that is not a JWT is not cached */
   getToken?: GetToken | undefined
-  /** An app's settle key, on its server */
+  /** An app's settle key; only on the app's server */
   appKey?: string | undefined
-  /** With `appKey` and without a token: the account of requests that name none */
+  /** With `appKey` and without a token: the account of requests that do not name one */
   accountId?: string | undefined
-  /** How cookies go along; by default `include` where there is no token */
+  /** Whether cookies are sent, as in `fetch`; in browsers `include` by default if there is no token */
   credentials?: 'include' | 'omit' | 'same-origin' | undefined
-  /** How long one answer may take, in ms; 15,000 */
+  /** Time limit of one attempt, in ms; default 15,000 */
   timeout?: number | undefined
-  /** How long a request may be tried again, in ms; 30,000. 0: once */
+  /** How long a request is retried, in ms; default 30,000. 0: never */
   retryFor?: number | undefined
   fetch?: typeof fetch | undefined
-  /** false: on SIGTERM the process does as it always does. By default, open jobs are settled first; see `close` */
+  /** false: does not listen for SIGTERM. By default, open jobs are settled before the process ends; see `close` */
   sigterm?: boolean | undefined
 }
 
 export interface CallOptions {
   signal?: AbortSignal | undefined
-  /** As in FocusOptions, for this request */
+  /** Override those of FocusOptions for this request */
   timeout?: number | undefined
   retryFor?: number | undefined
   /** Used instead of the client's own token */
   token?: string | undefined
-  /** For `createJob`: a request with the same key makes the job once. By default each call has its own */
+  /** For `createJob`: calls with the same key create one job. By default each call has its own key */
   idempotencyKey?: string | undefined
 }
 
 export interface Operation {
   id: string
-  /** Its letter, see operation-table.ts */
+  /** A letter, see operation-table.ts */
   method: string
   path: string
   has(flag: string): boolean
@@ -46,7 +46,7 @@ export interface Answer {
   // biome-ignore lint/suspicious/noExplicitAny: the operation's type is known where it is called
   body: any
   headers: Headers
-  /** When the request that was answered left, by performance.now() */
+  /** When the answered request was sent, by performance.now() */
   sentAt: number
 }
 
@@ -55,7 +55,7 @@ export type Send = (operation: Operation, input?: object, options?: CallOptions)
 const METHODS: Record<string, string> = { G: 'GET', P: 'POST', U: 'PUT', A: 'PATCH', D: 'DELETE' }
 const SLOW_MS = 150_000
 
-/** Resolves after so many ms, or as soon as the signal is aborted. */
+/** Resolves after `ms`, or when the signal is aborted. */
 export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
@@ -69,20 +69,20 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   })
 }
 
-/** 128 random bits. randomUUID is missing on pages without https. */
+/** 128 random bits. `crypto.randomUUID` does not exist in pages without https. */
 const newKey = (): string => btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(16))))
 
-/** The requests of one client. @throws {FocusError} secret_in_browser, invalid_options */
+/** Creates the function that sends the requests of one client. @throws {FocusError} secret_in_browser, invalid_options */
 export function sender(options: FocusOptions): Send {
   const { appKey, accountId, timeout = 15_000, retryFor = 30_000 } = options
   refuseSecret(appKey)
   refuseSecret(options.token)
   const tokens = options.getToken && tokenSource(options.getToken)
-  // Only browsers have cookies; some workers refuse the option.
+  // Only browsers have cookies. Some worker runtimes throw when the option is set.
   const credentials =
     options.credentials ?? (!inBrowser() ? undefined : options.token || tokens || appKey ? 'omit' : 'include')
 
-  /** One request. `again`: whether the same request may be sent once more */
+  /** Sends one request. @returns the answer; or the error, and whether the same request may be sent again */
   async function attempt(
     operation: Operation,
     url: string,
@@ -92,7 +92,7 @@ export function sender(options: FocusOptions): Send {
     signal?.throwIfAborted()
     const controller = new AbortController()
     const abort = () => controller.abort()
-    // Beyond 2^31 a timer fires at once.
+    // setTimeout fires immediately for 2^31 ms and more.
     const timer = setTimeout(abort, Math.min(ms, 2 ** 31 - 1))
     signal?.addEventListener('abort', abort)
     const safe = operation.method === 'G' || operation.has('r')
@@ -101,11 +101,11 @@ export function sender(options: FocusOptions): Send {
     async function exchange(): Promise<[Response, string]> {
       const bearer = await token()
       refuseSecret(bearer)
-      // The token may have come too late: nothing is sent after the caller was told that there is no answer.
+      // If the token came after the time limit, the caller has already got an error: send nothing.
       controller.signal.throwIfAborted()
       const headers = { ...init.headers, ...(bearer && { authorization: `Bearer ${bearer}` }) }
       sentAt = performance.now()
-      // A redirect is not followed: fetch would show X-App-Key to another host.
+      // Redirects are not followed, because fetch would send X-App-Key to the other host.
       const how = { ...init, headers, redirect: 'manual', signal: controller.signal } as const
       const response = await (options.fetch ?? fetch)(url, credentials ? { ...how, credentials } : how)
       return [response, await response.text()]
@@ -117,7 +117,7 @@ export function sender(options: FocusOptions): Send {
       const gone = new Promise<never>((_, reject) => {
         controller.signal.onabort = reject
       })
-      // A token that does not come, and a fetch that knows no signal, end in time as well.
+      // The race also limits a `getToken` that never resolves, and a `fetch` that ignores the signal.
       ;[response, text] = await Promise.race([exchange(), gone])
     } catch (cause) {
       signal?.throwIfAborted()
@@ -143,19 +143,19 @@ export function sender(options: FocusOptions): Send {
     let body: Record<string, unknown> | undefined
     try {
       body = text ? JSON.parse(text) : undefined
-    } catch {} // said below
+    } catch {} // reported below
     if (response.ok && (body || status === 204)) return { body, headers, sentAt }
     const wait = Number(headers.get('retry-after') ?? Number.NaN)
     const retryAfter = wait >= 0 ? wait : undefined
     const requestId = headers.get('x-request-id') ?? undefined
     const failure = { status, requestId, retryAfter }
-    // This is said before anything is done.
+    // The service answers 429 before it does anything.
     const again = status === 429
     if (typeof body?.error === 'string') {
-      // The OAuth endpoints have the name of their RFC for the message.
+      // OAuth endpoints name the message as RFC 6749 does.
       const { error: code, message = body.error_description, request_id, ...details } = body
       const error = errorFor(code as string, String(message ?? code), { ...failure, details })
-      // 502 is X's.
+      // 502 reports a failure of X's API, which a retry would repeat.
       return { error, again: again || (safe && (status === 408 || (status > 499 && status !== 502))) }
     }
     const redirected = status === 0 || (status > 299 && status < 400)
@@ -198,7 +198,7 @@ export function sender(options: FocusOptions): Send {
         refused = true
         continue
       }
-      // Full jitter, on top of what the server asks for: clients that were refused together do not come back together.
+      // Full jitter, in addition to Retry-After, so that clients that were refused together do not retry together.
       const wait = (error.retryAfter ?? 0) * 1000 + Math.random() * Math.min(8_000, 250 * 2 ** tries)
       if (!again || performance.now() + wait >= until) throw error
       await pause(wait, signal)
@@ -206,13 +206,13 @@ export function sender(options: FocusOptions): Send {
   }
 }
 
-/** Where an operation is, and what it sends: of `input`, the parts of the path first; the rest is the query or the body. */
+/** The URL and the body of an operation. Fields of `input` fill the path; the rest becomes the query or the body. */
 export function addressed(origin: string, operation: Operation, input: object): { url: string; body?: string } {
   const fields = new Map(Object.entries(input).filter(([, value]) => value !== undefined))
   const path = operation.path.replace(/{(\w+)}/g, (_, name) => {
     const value = fields.get(name)
     fields.delete(name)
-    // A path of dots would be another address.
+    // URL would resolve a segment of dots, which leads to another path.
     if (value === undefined || /^\.{0,2}$/.test(`${value}`))
       throw new FocusError('invalid_options', `${operation.id} needs ${name}`)
     return encodeURIComponent(value as string)

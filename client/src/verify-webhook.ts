@@ -1,13 +1,23 @@
 import type { Schemas } from './api.ts'
 import { FocusError } from './focus-error.ts'
 
+/** The account after the event. */
 interface AccountLevel {
   account_id: string
-  /** The balance after the event */
   credits: number
   held: number
   /** The number of the account's last entry: a larger one is newer */
   seq: number
+}
+
+/** A spending limit of a token or grant. */
+interface Budget {
+  /** The id of the token or grant */
+  id: string
+  amount: number
+  spent: number
+  period: 'day' | 'week' | 'month' | null
+  resets_at: string | null
 }
 
 export type WebhookEvent =
@@ -17,20 +27,21 @@ export type WebhookEvent =
       timestamp: string
       data: AccountLevel & { job?: Schemas['Job'] }
     }
+  | { type: 'budget.low' | 'budget.exceeded'; timestamp: string; data: AccountLevel & { budget: Budget } }
   | { type: 'test'; timestamp: string; data: Record<string, unknown> }
 
-/** A request as Node's servers have it. The body is as it came, to the byte: not parsed and written again. */
+/** A request of a Node server. The body must be the received bytes, not JSON that was parsed and serialized again. */
 export interface RawRequest {
   headers: Record<string, string | string[] | undefined>
   body: string | Uint8Array
 }
 
 /**
- * Checks that a webhook comes from the service and is fresh (Standard Webhooks).
- * @param secret the endpoint's; both while one is rotated
- * @param options `tolerance`: how far the clocks may be apart, in seconds; 300
+ * Verifies the signature and the age of a webhook (Standard Webhooks specification).
+ * @param secret the endpoint's secret; both secrets during a rotation
+ * @param options `tolerance`: how far the clocks may differ, in seconds; default 300
  * @returns the event. Its id is the header `webhook-id`, the same at every attempt
- * @throws {FocusError} invalid_signature; invalid_options where a secret is none
+ * @throws {FocusError} invalid_signature; invalid_options if the secret is not valid
  */
 export async function verifyWebhook(
   request: Request | RawRequest,
@@ -55,7 +66,7 @@ export async function verifyWebhook(
   let valid = false
   for (const one of [secret].flat() as string[]) {
     const bytes = decode(one.replace(/^whsec_/, ''))
-    // Anybody can sign with an empty key.
+    // An empty key would accept signatures that anyone can make.
     if (!bytes.length) throw new FocusError('invalid_options', 'The secret is not one of a webhook endpoint: whsec_…')
     const key = await crypto.subtle.importKey('raw', bytes, { name: 'HMAC', hash: 'SHA-256' }, false, ['verify'])
     for (const signature of header('webhook-signature').split(' ').slice(0, 10)) {
@@ -72,7 +83,7 @@ export async function verifyWebhook(
 const bytesOf = (text: string | Uint8Array): Uint8Array =>
   typeof text === 'string' ? new TextEncoder().encode(text) : text
 
-/** Bytes of base64; none where it is not. */
+/** The bytes of a base64 text; empty if it is not base64. */
 function decode(base64: string): Uint8Array<ArrayBuffer> {
   try {
     return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0))

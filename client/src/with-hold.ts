@@ -5,26 +5,26 @@ import { type Answer, type CallOptions, type FocusOptions, pause } from './send.
 export interface HoldOptions {
   app: string
   action: string
-  /** Credits to hold. Also what the job costs where the work says nothing */
+  /** Credits to hold. Also the cost of the job if the work does not call `job.cost()` */
   estimate: number
-  /** `job.cost()` refuses more than this, and throws */
+  /** `job.cost()` throws for more than this */
   maxCost?: number | undefined
   metadata?: Record<string, unknown> | undefined
-  /** How long the hold lasts without a heartbeat: 60 to 604,800. Heartbeats are sent at a third of it */
+  /** How long the hold lasts without a heartbeat: 60 to 604,800. Heartbeats are sent after a third of this time */
   ttlSeconds?: number | undefined
-  /** With `appKey`: whose credits */
+  /** With `appKey`: the account to charge */
   accountId?: string | undefined
-  /** With `accountId`: by which grant of the person, as introspection said */
+  /** With `accountId`: the grant to use, from introspection */
   grantId?: string | undefined
-  /** Names the work, so that it can be begun again after a crash: while its job runs, the same job; once that has ended, JobAlreadyEnded */
+  /** Identifies the work, so that it can be repeated after a crash: continues its job while that runs; afterwards throws JobAlreadyEnded */
   idempotencyKey?: string | undefined
-  /** Aborts `job.signal`. The job is settled all the same */
+  /** Aborts `job.signal`. The job is settled nevertheless */
   signal?: AbortSignal | undefined
-  /** Instead of the client's own token */
+  /** Used instead of the client's own token */
   token?: string | undefined
 }
 
-/** A hold that `createJob` made before, such as where the work was ordered; a queue keeps its two ids. It is extended instead of making one. */
+/** A hold that `createJob` made earlier, such as before the work was put into a queue. It is extended; no new one is made. */
 export interface HeldBefore extends Pick<HoldOptions, 'maxCost' | 'ttlSeconds' | 'signal' | 'token'> {
   jobId: string
   accountId: string
@@ -33,54 +33,54 @@ export interface HeldBefore extends Pick<HoldOptions, 'maxCost' | 'ttlSeconds' |
 export interface HeldJob {
   readonly id: string
   readonly accountId: string
-  /** Aborted when the hold is lost (HoldLost), when the process ends, and by the caller's signal: stop the work */
+  /** Tells the work to stop: aborted when the hold is lost (HoldLost), when the process ends, or by the caller's signal */
   readonly signal: AbortSignal
-  /** Says what the job costs up to now, in all. The last call counts. What was said is charged, also when the work throws afterwards */
+  /** Sets the total cost of the job so far; the last call counts. It is charged even if the work throws afterwards */
   cost(credits: number): void
   /** Adds to the job's metadata when it is settled; new keys win */
   metadata(more: Record<string, unknown>): void
 }
 
-/** How the methods of a client are called from here. */
+/** Calls a method of the client. */
 type Call = (
   id: 'createJob' | 'completeJob' | 'failJob' | 'heartbeatJob',
   input: object,
   options?: CallOptions,
 ) => Promise<Answer>
 
-/** The shortest life of a hold, which is assumed where the answer does not show the server's clock. */
+/** The shortest life of a hold, assumed when the answer has no `Date` header. */
 const SHORTEST_MS = 60_000
-/** How long open jobs may take to end when the process does. */
+/** The default time limit of `close`. */
 const CLOSE_MS = 5_000
-/** The share of it for the work itself; the rest is for settling. */
+/** The share of that time that the work gets; the rest is for settling. */
 const WORK_SHARE = 0.4
 
-/** How long a hold lasts, in ms. The clock here may be wrong, so both times are the server's. */
+/** How long a hold lasts, in ms. Both times are the server's, because the local clock may be wrong. */
 function lifeOf(expiresAt: string, headers: Headers): number {
-  // The header has whole seconds.
+  // `Date` has whole seconds.
   const life = Date.parse(expiresAt) - Date.parse(headers.get('date') ?? '') - 1_000
   return Math.max(SHORTEST_MS, life || 0)
 }
 
-/** The job is over, whoever asks: another try changes nothing. */
+/** Whether the job has ended or is not there, so that retrying is pointless. */
 const isOver = (error: unknown): error is FocusError =>
   error instanceof FocusError && /^(job_already_ended|job_not_found|account_closed)$/.test(error.code)
 
-/** Holds of one client: `withHold`, `resume`, `close`. */
+/** The methods of one client that hold credits: `withHold`, `resume`, `close`. */
 export function holds(call: Call, { sigterm, timeout = 15_000 }: FocusOptions) {
-  /** Jobs under way, with what ends them early */
+  /** Jobs under way. `abort` tells the work to stop, `end` stops waiting for it */
   const running = new Map<Promise<unknown>, { abort(reason: unknown): void; end(reason: unknown): void }>()
   /** Aborted when the time of `close` is over; ends settlements that are still under way */
   const last = new AbortController()
   let closed: FocusError | undefined
 
   /**
-   * Reserves credits, runs the work, and settles: at the cost that the work says, at the estimate where it says none, and with a refund
-   * where it throws before saying one. The work never runs without a hold.
-   * @returns what the work returns, once it is paid
-   * @throws {InsufficientCredits} or what else `createJob` is refused with; the work has not run
-   * @throws {SettleUnknown} the work has run, and the service could not be told
-   * @throws {JobAlreadyEnded} somebody else ended the job
+   * Reserves credits, runs the work, and settles the job: at the cost that the work set; at the estimate if it set none; with a refund if it
+   * threw before setting one. The work never runs without a hold.
+   * @returns what the work returns, once the job is settled
+   * @throws {InsufficientCredits} or another error of `createJob`; the work has not run
+   * @throws {SettleUnknown} the work has run, but it is unknown whether the job is settled
+   * @throws {JobAlreadyEnded} the job was ended by someone else
    */
   function withHold<T>(wanted: HoldOptions | HeldBefore, work: (job: HeldJob) => T | Promise<T>): Promise<T> {
     const controller = new AbortController()
@@ -127,7 +127,7 @@ export function holds(call: Call, { sigterm, timeout = 15_000 }: FocusOptions) {
         said = credits
       },
       metadata(more) {
-        // Copied, so that every try of the settlement sends the same.
+        // A copy, so that every attempt to settle sends the same.
         added = { ...added, ...JSON.parse(JSON.stringify(more)) }
       },
     }
@@ -160,8 +160,8 @@ export function holds(call: Call, { sigterm, timeout = 15_000 }: FocusOptions) {
   }
 
   /**
-   * Makes the hold, or extends the one that was made before. The caller's signal does not end this request: it may have reserved already, and
-   * its answer says what to release.
+   * Makes the hold, or extends the one that was made earlier. The caller's signal does not abort this request: it may have reserved credits
+   * already, and the answer has the id of the job to release.
    */
   async function begin(wanted: HoldOptions | HeldBefore) {
     const { accountId: account_id, ttlSeconds: ttl_seconds, token } = wanted
@@ -178,7 +178,7 @@ export function holds(call: Call, { sigterm, timeout = 15_000 }: FocusOptions) {
     return { answer, ...(answer.body as Schemas['JobStartResponse']), estimate }
   }
 
-  /** Sends heartbeats at a third of the hold's life. `lose` is called where the hold is gone, or may be. */
+  /** Sends heartbeats after each third of the hold's life. Calls `lose` when the hold is gone or may be gone. */
   async function keepAlive(
     job: { id: string; account_id: string },
     hold: Answer & { expires_at: string },
@@ -187,7 +187,7 @@ export function holds(call: Call, { sigterm, timeout = 15_000 }: FocusOptions) {
     token: string | undefined,
   ): Promise<void> {
     let life = lifeOf(hold.expires_at, hold.headers)
-    // Counted from before the request left, so the hold lasts at least until then.
+    // Counted from when the request was sent, so the hold lasts at least this long.
     let until = hold.sentAt + life
     let next = hold.sentAt + life / 3
     for (;;) {
@@ -213,7 +213,7 @@ export function holds(call: Call, { sigterm, timeout = 15_000 }: FocusOptions) {
     }
   }
 
-  /** Ends a job. Repeating it with the same values changes nothing, so it is tried again as any request. */
+  /** Settles a job. Idempotent, so it is retried like other requests. */
   async function settle(settlement: Settlement, token?: string): Promise<void> {
     const { jobId: job_id, accountId: account_id, cost, metadata } = settlement
     const options = { signal: last.signal, token }
@@ -225,25 +225,27 @@ export function holds(call: Call, { sigterm, timeout = 15_000 }: FocusOptions) {
       if (body.job?.id !== job_id) throw new FocusError('invalid_answer', 'The answer is not about this job')
     } catch (error) {
       const { status, details } = error as Partial<FocusError>
-      // The job must not stay unpaid because its metadata is refused.
+      // Settles without the metadata if the service refuses it: the job must not stay unpaid.
       if (metadata && (status === 400 || status === 413))
         return settle({ jobId: job_id, accountId: account_id, cost }, token)
-      // It has ended like this already, with other metadata.
+      // The job has already ended in the same way, with other metadata.
       if (details?.actual_cost === (cost ?? 0) && details.status === (cost === null ? 'failed' : 'completed')) return
       throw error
     }
   }
 
   /**
-   * Settles what a SettleUnknown left open, also in another process.
-   * @returns what was settled
-   * @throws {JobAlreadyEnded} the job has ended otherwise
+   * Settles the job of a SettleUnknown, also in another process.
+   * @param token the error's `token`
+   * @returns how the job was settled
+   * @throws {JobAlreadyEnded} the job has ended with another result
+   * @throws {FocusError} invalid_resume_token
    */
   async function resume(token: string): Promise<Settlement> {
     let settlement: Settlement | undefined
     try {
       settlement = JSON.parse(token)
-    } catch {} // said below
+    } catch {} // reported below
     const { jobId, accountId, cost } = settlement ?? {}
     if (typeof jobId !== 'string' || typeof accountId !== 'string' || !(cost === null || Number.isSafeInteger(cost)))
       throw new FocusError('invalid_resume_token', 'This is not the token of a SettleUnknown')
@@ -252,10 +254,10 @@ export function holds(call: Call, { sigterm, timeout = 15_000 }: FocusOptions) {
   }
 
   /**
-   * Ends this client's jobs before the process does: aborts `job.signal` of each, gives the work two fifths of the time, settles what has not
-   * ended as if it had thrown, and refuses new holds.
-   * @param ms how long it may take
-   * @returns tokens for `resume` of what could not be settled
+   * Ends this client's jobs, before the process ends: aborts the `signal` of each, waits for the work for two fifths of the time, then settles the
+   * others as if their work had thrown. New holds are refused.
+   * @param ms time limit; default 5,000
+   * @returns the tokens for `resume` of the jobs that could not be settled
    */
   async function close(ms = CLOSE_MS): Promise<string[]> {
     const reason = new FocusError('closed', 'This client is closed, because the process ends')
@@ -275,7 +277,7 @@ export function holds(call: Call, { sigterm, timeout = 15_000 }: FocusOptions) {
   return { withHold, resume, close }
 }
 
-/** What Node, Deno and Bun have in common of `process`. */
+/** The part of `process` that Node, Deno and Bun share. */
 interface Process {
   pid: number
   on(signal: string, listener: () => void): void
@@ -285,7 +287,7 @@ interface Process {
 }
 const { process } = globalThis as { process?: Process }
 
-/** `close` of the clients that have jobs under way. One listener serves all: Node warns of many. */
+/** The `close` methods of clients with jobs under way. They share one listener, because Node warns about many. */
 const busy = new Set<() => Promise<unknown>>()
 
 function watch(close: () => Promise<unknown>, isBusy: boolean): void {
@@ -300,8 +302,8 @@ async function onSigterm(): Promise<void> {
   const ended = Promise.all([...busy].map((close) => close()))
   process?.off('SIGTERM', onSigterm)
   await ended
-  // Without our listener the signal would have ended the process. Where the application listens too, it decides. The listeners of the package
-  // signal-exit, which many tools bring along, only wait for the signal to end the process, and say how many they are.
+  // Without this listener the signal would have ended the process, so send it again. If the application has a listener of its own, that one
+  // decides. Listeners of the package signal-exit, a dependency of many tools, do not count: they expect the signal to end the process.
   const { count = 0 } =
     (globalThis as unknown as Record<symbol, { count?: number }>)[Symbol.for('signal-exit emitter')] ?? {}
   if (process && process.listenerCount('SIGTERM') <= count) process.kill(process.pid, 'SIGTERM')

@@ -167,7 +167,7 @@ async function findCaller(request: FastifyRequest): Promise<Caller> {
 
 async function byPat(request: FastifyRequest, token: string): Promise<Caller> {
   const { limits, pats } = request.server
-  const credential = { kind: 'token', secret: token, plausible: isWellFormed(token) } as const
+  const credential = { kind: 'token', secret: token, plausible: () => isWellFormed(token) } as const
   const pat =
     pats.known(token) ?? (await limits.verifying(request, credential, () => pats.lookUp(token, request.address)))
   const { id: token_id, account_id: id, clerk_id, scopes, grant_id, budget_ids } = pat
@@ -178,7 +178,7 @@ async function byPat(request: FastifyRequest, token: string): Promise<Caller> {
 export async function bySessionJwt(request: FastifyRequest, token: string, via: Caller['via']): Promise<Caller> {
   const { config, identity, limits, origins } = request.server
   const verify = () => identity.verify(token, request.deadline)
-  const credential = { kind: 'token', secret: token, plausible: identity.plausible(token) } as const
+  const credential = { kind: 'token', secret: token, plausible: () => identity.plausible(token) } as const
   const claims = identity.known(token) ?? (await limits.verifying(request, credential, verify))
   if (claims.azp === undefined ? via === 'cookie' : !origins.isAllowed(claims.azp)) throw invalidToken()
   const audiences = [claims.aud ?? []].flat()

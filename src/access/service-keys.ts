@@ -43,7 +43,7 @@ export async function requireAdminOrKey(request: FastifyRequest): Promise<void> 
   if (secret === undefined) return requireAdmin(request)
   if (request.headers.origin !== undefined) throw serviceKeyInBrowser()
   const { db, limits } = request.server
-  const credential = { kind: 'service_key', secret, plausible: KEY.test(secret) } as const
+  const credential = { kind: 'service_key', secret, plausible: () => KEY.test(secret) } as const
   const key = await limits.verifying(request, credential, () => findKey(db, secret))
   const scope = request.routeOptions.config.serviceScope
   if (scope === undefined || !key.scopes.includes(scope)) throw insufficientScope(scope ?? 'admin')

@@ -71,7 +71,7 @@ async function lookUp(request: FastifyRequest): Promise<Session | undefined> {
   const { config, limits, sessionSeal } = request.server
   const cookie = request.cookies[sessionCookie(config.publicUrl)]
   if (!cookie) return undefined
-  const credential = { kind: 'session', secret: cookie, plausible: sessionSeal.isSealed(cookie) } as const
+  const credential = { kind: 'session', secret: cookie, plausible: () => sessionSeal.isSealed(cookie) } as const
   try {
     return await limits.verifying(request, credential, () => readSession(request, cookie))
   } catch (error) {

@@ -40,7 +40,7 @@ export async function readAppKey(request: FastifyRequest): Promise<void> {
  */
 export function ownerOfKey(request: FastifyRequest, secret: string): Promise<string> {
   const { db, limits } = request.server
-  const credential = { kind: 'settle_key', secret, plausible: KEY.test(secret) } as const
+  const credential = { kind: 'settle_key', secret, plausible: () => KEY.test(secret) } as const
   return limits.verifying(request, credential, () => ownerOf(db, secret))
 }
 
@@ -75,7 +75,11 @@ export async function requireAccountOrKey(request: FastifyRequest): Promise<void
 export async function settler(request: FastifyRequest, accountId: string | undefined) {
   const { headers } = request
   const app = appOfKey(request)
-  if (app === null) return { account_id: callerOf(request).id, key_of: null }
+  if (app === null) {
+    const { id: account_id, token_id, grant_id, budget_ids } = callerOf(request)
+    const by = budget_ids.length > 0 ? { token_id, grant_id, budget_ids } : undefined
+    return { account_id, key_of: null, by }
+  }
   if (accountId !== undefined) return { account_id: accountId.toLowerCase(), key_of: app }
   if (headers.authorization === undefined && headers.cookie === undefined) {
     throw badField('account_id', "is missing: send it beside X-App-Key, or else the person's token")

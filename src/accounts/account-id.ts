@@ -17,6 +17,3 @@ export function accountIdOf(clerkId: string): string {
   }
   return id
 }
-
-/** Sorts before every id: where a paged read starts. */
-export const NIL_ID = '00000000-0000-0000-0000-000000000000'

@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
 import type { Db } from '../db/tables.ts'
+import { FIRST_ID } from '../http/pages.ts'
 import type { Ledger } from '../ledger/operations.ts'
 import { eraseMessages } from '../webhooks/retention.ts'
-import { NIL_ID } from './account-id.ts'
 import { closeAccount } from './close.ts'
 
 /** Replaces the Clerk id of an erased account. */
@@ -46,7 +46,7 @@ export async function eraseAccount(
     await sql`delete from budgets where account_id = ${accountId}`.execute(trx)
   })
   await eraseMessages(db, accountId)
-  for (let after = NIL_ID; ; ) {
+  for (let after = FIRST_ID; ; ) {
     const page = await db
       .selectFrom('jobs')
       .select('id')

@@ -1,7 +1,7 @@
-import { NIL_ID } from '../accounts/account-id.ts'
 import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
 import { DatabaseUnavailable } from '../db/unavailable.ts'
+import { FIRST_ID } from '../http/pages.ts'
 import { expire, type Ledger } from '../ledger/operations.ts'
 
 const BATCH = 100
@@ -25,7 +25,7 @@ export interface SweepOptions {
  */
 export async function sweepHolds(db: Db, ledger: Ledger, { onFailure, signal }: SweepOptions = {}): Promise<number> {
   let released = 0
-  let after: OverdueKey = { expires_at: '-infinity', account_id: NIL_ID, job_id: NIL_ID }
+  let after: OverdueKey = { expiry: '-infinity', account_id: FIRST_ID, job_id: FIRST_ID }
   for (;;) {
     const batch = await overdue(db, { ...after, limit: BATCH })
     if (signal?.aborted) return released
@@ -47,15 +47,16 @@ export async function sweepHolds(db: Db, ledger: Ledger, { onFailure, signal }: 
 }
 
 /** A cursor in the order of expiry. The time is text, because a Date would lose its microseconds. */
-type OverdueKey = JobKey & { expires_at: string }
+type OverdueKey = JobKey & { expiry: string }
 
 // Closed accounts are included: an earlier release did not release the holds of an account when it closed it.
+// The text of the time is not called expires_at: in the query that Citus sends to a shard, ORDER BY expires_at would mean the text.
 const overdue = statement<OverdueKey & { limit: number }, OverdueKey>(
   'overdue',
-  `select jobs.account_id, jobs.id as job_id, jobs.expires_at::text as expires_at
+  `select jobs.account_id, jobs.id as job_id, jobs.expires_at::text as expiry
   from jobs
   where jobs.status = 'started' and jobs.actual_cost = 0 and jobs.expires_at <= now()
-    and (jobs.expires_at, jobs.account_id, jobs.id) > ($expires_at::timestamptz, $account_id::uuid, $job_id::uuid)
+    and (jobs.expires_at, jobs.account_id, jobs.id) > ($expiry::timestamptz, $account_id::uuid, $job_id::uuid)
   order by jobs.expires_at, jobs.account_id, jobs.id
   limit $limit::int`,
 )

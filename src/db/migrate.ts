@@ -2,6 +2,8 @@ import { readdir } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
 import { type Migration, Migrator } from 'kysely/migration'
+import { placeAdded } from './shard.ts'
+import type { Db } from './tables.ts'
 import { DatabaseUnavailable } from './unavailable.ts'
 
 const FOLDER = new URL('../../migrations/', import.meta.url)
@@ -10,10 +12,11 @@ const WAIT_MS = 30_000
 /**
  * Brings the schema up to date. Each migration runs in its own transaction, so that on a large ledger no table stays locked while the next
  * one runs. Replicas that start together take turns under Kysely's migration lock, an advisory lock, and each migration runs once.
+ * On a cluster, the tables that they add are placed on its nodes.
  * @returns the names of the migrations that this call ran
  * @throws {Error} `Migration … failed`, with the cause
  */
-export async function migrateToLatest<T>(db: Kysely<T>): Promise<string[]> {
+export async function migrateToLatest(db: Db): Promise<string[]> {
   const ours = await getMigrations()
   let newer: string[] = []
   const ran: string[] = []
@@ -23,7 +26,7 @@ export async function migrateToLatest<T>(db: Kysely<T>): Promise<string[]> {
     const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } })
     const { error, results = [] } = await migrator.migrateUp()
     if (!error) {
-      if (results.length === 0) return ran
+      if (results.length === 0) break
       ran.push(...results.map(({ migrationName }) => migrationName))
       continue
     }
@@ -35,6 +38,8 @@ export async function migrateToLatest<T>(db: Kysely<T>): Promise<string[]> {
     const failed = results.find(({ status }) => status === 'Error')
     throw failed ? new Error(`Migration ${failed.migrationName} failed`, { cause: error }) : error
   }
+  await placeAdded(db)
+  return ran
 }
 
 /** Stands in for a migration that a newer release has applied. */
@@ -65,9 +70,22 @@ async function migrationNames(): Promise<string[]> {
 async function getMigrations(): Promise<Record<string, Migration>> {
   const names = await migrationNames()
   return Object.fromEntries(
-    await Promise.all(names.map(async (name) => [name, await import(new URL(`${name}.ts`, FOLDER).href)])),
+    await Promise.all(
+      names.map(async (name) => [name, onCluster(await import(new URL(`${name}.ts`, FOLDER).href))] as const),
+    ),
   )
 }
+
+/**
+ * Citus refuses a change of a small table, or of a function, behind a statement that used several connections to a node. One
+ * connection is enough. Postgres without Citus accepts the setting and ignores it.
+ */
+const onCluster = ({ up }: Migration): Migration => ({
+  async up(db) {
+    await sql`set local citus.multi_shard_modify_mode = 'sequential'`.execute(db)
+    await up(db)
+  },
+})
 
 /**
  * Waits up to 30 s until the database answers.

@@ -63,43 +63,71 @@ export async function shard(db: Db): Promise<string[]> {
     )
   }
   return db.transaction().execute(async (trx) => {
-    // Citus requires sequential mode to change a reference table and the shards that refer to it in one transaction.
-    await run(trx, [
-      `set local citus.multi_shard_modify_mode = 'sequential'`,
-      'set local citus.enable_unsafe_triggers = on',
-    ])
+    const placed = await placedTables(trx)
     const tables = (
       await rows<{ name: string }>(
         trx,
         `select relname as name from pg_class where relnamespace = current_schema()::regnamespace and relkind in ('r', 'p') order by 1`,
       )
     ).map(({ name }) => name)
-    const placed = new Set(
-      (await rows<{ name: string }>(trx, 'select logicalrelid::regclass::text as name from pg_dist_partition')).map(
-        ({ name }) => name,
-      ),
-    )
     const missing = Object.keys(PLACES).filter((table) => !tables.includes(table))
     if (missing.length)
       throw new CannotShard(`This database lacks ${missing.join(', ')}. Run \`npm run migrate\` first.`)
     const unknown = tables.filter((table) => !(table in PLACES) && !placed.has(table))
     if (unknown.length)
       throw new CannotShard(`${unknown.join(', ')}: not a table of this service. Use a separate database.`)
-
-    const due = Object.keys(PLACES).filter((table) => PLACES[table] !== 'coordinator' && !placed.has(table))
-    const isSharded = placed.has('accounts')
-    for (const table of due) {
-      // Citus copies the rows that a newer migration has inserted into a reference table.
-      if (isSharded && PLACES[table] === 'everywhere') continue
-      const [row] = await rows<{ has_rows: boolean }>(trx, `select exists (select from ${table}) as has_rows`)
-      if (row?.has_rows)
-        throw new CannotShard(
-          `The table ${table} has rows. Start with an empty database: create it, migrate it, shard it, then start the service.`,
-        )
-    }
-    if (due.length) await run(trx, [SHARD_COUNT, ...statements(due, await foreignKeys(trx, due))])
-    return due
+    return placeDue(trx, placed)
   })
+}
+
+/**
+ * Places the tables that newer migrations have added to a database that is distributed. Any other is left as it is.
+ * @returns the tables that this call placed
+ * @throws {CannotShard} nothing was changed
+ */
+export async function placeAdded(db: Db): Promise<string[]> {
+  const [citus] = await rows<{ there: boolean }>(db, `select to_regclass('pg_dist_partition') is not null as there`)
+  if (!citus?.there) return []
+  return db.transaction().execute(async (trx) => {
+    const placed = await placedTables(trx)
+    return placed.has('accounts') ? placeDue(trx, placed) : []
+  })
+}
+
+/** @returns the names of the tables that have a place. Until the transaction ends, no other instance places any. */
+async function placedTables(trx: Db): Promise<Set<string>> {
+  await run(trx, [`select pg_advisory_xact_lock(hashtext('focus_shard'))`])
+  const placed = await rows<{ name: string }>(trx, 'select logicalrelid::regclass::text as name from pg_dist_partition')
+  return new Set(placed.map(({ name }) => name))
+}
+
+async function placeDue(trx: Db, placed: Set<string>): Promise<string[]> {
+  const due = Object.keys(PLACES).filter((table) => PLACES[table] !== 'coordinator' && !placed.has(table))
+  const isSharded = placed.has('accounts')
+  for (const table of due) {
+    // Citus copies the rows that a newer migration has inserted into a reference table.
+    if (isSharded && PLACES[table] === 'everywhere') continue
+    const [row] = await rows<{ has_rows: boolean }>(trx, `select exists (select from ${table}) as has_rows`)
+    if (row?.has_rows)
+      throw new CannotShard(
+        isSharded
+          ? `The table ${table} has rows that were written before it was placed on the nodes. Copy them elsewhere, empty it and run this again.`
+          : `The table ${table} has rows. Start with an empty database: create it, migrate it, shard it, then start the service.`,
+      )
+  }
+  if (due.length) await place(trx, due)
+  return due
+}
+
+/** Places tables on the nodes, as PLACES says. */
+export async function place(trx: Db, tables: string[]): Promise<void> {
+  await run(trx, [
+    // Citus requires sequential mode to change a reference table and the shards that refer to it in one transaction.
+    `set local citus.multi_shard_modify_mode = 'sequential'`,
+    'set local citus.enable_unsafe_triggers = on',
+    SHARD_COUNT,
+    ...statements(tables, await foreignKeys(trx, tables)),
+  ])
 }
 
 /**

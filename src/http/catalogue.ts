@@ -411,10 +411,15 @@ export const settleKeyRequired = apiError(
   'settle_key_required',
   "Only the app's server may settle this app's jobs, with its key in X-App-Key. Nothing was changed.",
 )
+export const jobOutsideLimits = apiError(
+  403,
+  'job_outside_limits',
+  'This token has limits, so it settles only jobs that count against them: its own, and those of the tokens it made. Nothing was changed.',
+)
 export const appNotAllowed = apiError(
   403,
   'app_not_allowed',
-  (apps: string[]) => `This token may spend at ${apps.join(', ') || 'no app'} only. Nothing was reserved.`,
+  (apps: string[]) => `This token may spend at ${apps.join(', ') || 'no app'} only. Nothing was changed.`,
   {
     example: [['video']],
     fields: { apps: Type.Array(Type.String(), { description: 'The apps that the token may spend at' }) },

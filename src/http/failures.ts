@@ -23,8 +23,8 @@ export interface Credential {
   kind: 'session' | 'token' | 'settle_key' | 'service_key' | 'webhook'
   /** As it was sent */
   secret: string
-  /** It may be genuine, as far as can be told without a look-up or a signature check */
-  plausible: boolean
+  /** Whether it may be genuine, as far as can be told without a look-up or a signature check. Asked only once the budget is spent */
+  plausible(): boolean
 }
 
 interface Budget {
@@ -84,7 +84,7 @@ export function countFailures(
       if (before) throw fail(budget, before)
       // Running verifications may fail, so they count until they end.
       const isSpent = budget.failed + budget.running + budget.queue.length >= max
-      if (isSpent && (!plausible || budget.queue.length >= MAX_WAITING)) {
+      if (isSpent && (!plausible() || budget.queue.length >= MAX_WAITING)) {
         budget.failed++
         throw refusal(budget)
       }

@@ -1,15 +1,25 @@
 /** Pages of lists: bounded by rows and by bytes. */
 
-/** The most that a page holds, in bytes of JSON. The page ends before the row that would pass it; a single row is always answered. */
+/** Sorts before and after every id (a UUID): where a list by id starts. */
+export const FIRST_ID = '00000000-0000-0000-0000-000000000000'
+export const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
+
+/** Which page of a list is asked for. */
+export interface Page {
+  /** The most rows */
+  limit?: number | undefined
+  /** `next_cursor` of the page before */
+  cursor?: string | undefined
+}
+
+/** The most that a page holds, in bytes of JSON. The page ends before the row that would exceed it, but has at least one row. */
 export const PAGE_BYTES = 1_048_576
 
-/** Rows per query: a page of the default length and one more, which tells whether another page follows. */
+/** Rows per query: a page of the default length, and one more row that shows whether another page follows. */
 const PORTION = 51
 
-/**
- * A part of a list. `stoppedAt`: the search stopped here after examining many rows; more may follow.
- */
-export interface Portion<Row> {
+/** A part of a list. `stoppedAt`: where the search stopped after examining many rows; more may follow. */
+interface Portion<Row> {
   rows: Row[]
   stoppedAt?: string | undefined
 }
@@ -17,8 +27,8 @@ export interface Portion<Row> {
 /**
  * Reads a page of a list in portions, until it has enough rows or bytes, or until the search for rows has stopped.
  * @param read reads up to `count` rows that follow `after`; undefined: the first ones of the page
- * @param bytesOf about how long a row is as JSON
- * @returns `more`: rows follow this page, or may follow; `stoppedAt`: the place where the search goes on
+ * @param bytesOf the approximate length of a row as JSON
+ * @returns `more`: rows follow this page, or may follow; `stoppedAt`: where the search continues
  */
 export async function readPage<Row>(
   limit: number,
@@ -41,5 +51,5 @@ export async function readPage<Row>(
   }
 }
 
-/** The size of a row as JSON, for lists that are short or rarely read. */
+/** The length of a row as JSON, in bytes. Serializes the row, so use it for lists that are short or rarely read. */
 export const jsonBytes = (row: object): number => Buffer.byteLength(JSON.stringify(row))

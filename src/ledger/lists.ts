@@ -1,5 +1,5 @@
 import type { Db } from '../db/tables.ts'
-import { readPage } from '../http/pages.ts'
+import { type Page, readPage } from '../http/pages.ts'
 import { MAX_PRINTED_BYTES } from './metadata.ts'
 import { type JobRow, readMetadata } from './read.ts'
 import {
@@ -17,10 +17,7 @@ import {
 
 /** Pages of an account's jobs and entries, newest first. They end at 1 MiB, and where a search has stopped. */
 
-export interface Page {
-  limit?: number | undefined
-  /** `next_cursor` of the page before */
-  cursor?: string | undefined
+interface SearchPage extends Page {
   /** How many rows a search looks at */
   search?: number | undefined
 }
@@ -32,7 +29,7 @@ export async function jobsPage(
   db: Db,
   account_id: string,
   filter: JobFilter,
-  { limit = 50, cursor, search }: Page,
+  { limit = 50, cursor, search }: SearchPage,
 ): Promise<{ jobs: JobRow[]; next_cursor: string | null }> {
   const read = (last: { id: string } | undefined, count: number) =>
     listJobs(db, account_id, filter, last?.id ?? cursor, count, search)
@@ -61,7 +58,7 @@ export async function entriesPage(
   db: Db,
   account_id: string,
   filter: EntriesOf,
-  { limit = 50, cursor, search }: Page,
+  { limit = 50, cursor, search }: SearchPage,
 ): Promise<{ entries: EntryRow[]; next_cursor: string | null }> {
   const numbers = await numbersAfter(db, account_id, filter, cursor)
   return pageOf(limit, numbers, (range, count) => listEntries(db, account_id, filter, range, count, search))
@@ -72,7 +69,7 @@ export async function entriesOfJobsPage(
   db: Db,
   account_id: string,
   filter: EntriesOf,
-  { limit = 50, cursor, search = SEARCH_ROWS }: Page,
+  { limit = 50, cursor, search = SEARCH_ROWS }: SearchPage,
 ): Promise<{ entries: EntryOfJob[]; next_cursor: string | null }> {
   const numbers = await numbersAfter(db, account_id, filter, cursor)
   return pageOf(limit, numbers, (range, count) => searchEntries(db, account_id, filter, range, { count, search }))

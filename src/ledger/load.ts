@@ -35,7 +35,7 @@ const jobColumns = (
   jobs.requested_cost, jobs.refunded,
   ${readable('jobs.metadata', '::text')} as metadata, ${oversized()} as oversized, jobs.failure_reason, ${ms('jobs.expires_at', 'expires_at')}, ${ms('jobs.created_at', 'created_at')},
   ${ms('jobs.updated_at', 'updated_at')}, jobs.ttl_seconds, jobs.idempotency_key, jobs.request_hash,
-  jobs.budget_ids, case when jobs.budget_ids is not null then (
+  jobs.token_id, jobs.grant_id, jobs.budget_ids, case when jobs.budget_ids is not null then (
     select json_agg(b)::text from (
       select ${BUDGET} from budgets where budgets.account_id = jobs.account_id and id = any(jobs.budget_ids) ${only}) b
   ) end as budgets`
@@ -150,6 +150,9 @@ export function load(operations: Operation[], { waits, sharded }: Locking, visit
   const slugs = new Set<string>()
   const visitors = new Set<string>()
   const closing = new Set<string>()
+  const nameBudgets = (account_id: string, ids: string[] = []) => {
+    for (const id of ids) budgets.push({ account_id, id })
+  }
   const visit = ({ account_id, app }: Visit) => {
     slugs.add(app)
     visitors.add(account_id)
@@ -160,9 +163,13 @@ export function load(operations: Operation[], { waits, sharded }: Locking, visit
       case 'complete':
       case 'fail':
         jobs.push({ account_id, id: operation.job_id })
+        nameBudgets(account_id, operation.by?.budget_ids)
         if (operation.metadata !== null) patches.set(`${account_id} ${operation.job_id}`, operation.metadata)
         break
       case 'heartbeat':
+        jobs.push({ account_id, id: operation.job_id })
+        nameBudgets(account_id, operation.by?.budget_ids)
+        break
       case 'expire':
         jobs.push({ account_id, id: operation.job_id })
         break
@@ -171,7 +178,7 @@ export function load(operations: Operation[], { waits, sharded }: Locking, visit
         if (operation.idempotency_key !== null) keys.push({ account_id, idempotency_key: operation.idempotency_key })
         if (operation.ttl_without_key) slugs.add(operation.app)
         if (!visits.has(operation)) visit(operation)
-        for (const id of operation.budget_ids) budgets.push({ account_id, id })
+        nameBudgets(account_id, operation.budget_ids)
         break
       case 'visit':
         visit(operation)
@@ -187,7 +194,7 @@ export function load(operations: Operation[], { waits, sharded }: Locking, visit
         purchases.push({ account_id, id: operation.purchase_id })
         break
       case 'limit':
-        budgets.push({ account_id, id: operation.id })
+        nameBudgets(account_id, [operation.id])
         break
       case 'close':
         closing.add(account_id)

@@ -9,6 +9,7 @@ import {
   jobAlreadyEnded,
   jobNotEnded,
   jobNotFound,
+  jobOutsideLimits,
   keyOfEndedJob,
   referenceReused,
   refundExceedsCost,
@@ -17,7 +18,19 @@ import {
 } from '../http/catalogue.ts'
 import type { Limits } from './budgets.ts'
 import { refundedJob, settlement } from './rules.ts'
-import type { Account, Adjust, Entry, Job, Movement, Outcome, Reconcile, Refund, Request, Reserve } from './state.ts'
+import type {
+  Account,
+  Adjust,
+  Entry,
+  Job,
+  Movement,
+  Outcome,
+  Reconcile,
+  Refund,
+  Request,
+  Reserve,
+  Spender,
+} from './state.ts'
 
 /**
  * What the ledger is asked, and what it answers: each function below posts one operation and says its outcome in the words of the
@@ -65,6 +78,8 @@ export type JobRow = Omit<
   | 'max_overage_percent'
   | 'merge'
   | 'oversized'
+  | 'token_id'
+  | 'grant_id'
   | 'budget_ids'
   | 'requested_cost'
 > & {
@@ -84,6 +99,8 @@ export interface Claim {
   job_id: string
   /** The app whose settle key was shown; null: a person's token */
   key_of: string | null
+  /** Who shows a token that may have limits, and no key; absent: anybody else */
+  by?: Spender | undefined
 }
 
 export interface Settled {
@@ -117,8 +134,8 @@ export async function reserve(
 /**
  * Completes a job at what it cost; where its hold has expired, it is charged.
  * @param metadata a JSON object as text, merged into the job's; null leaves that alone
- * @throws {ApiError} 403 settle_key_required, 403 account_closed, 404 job_not_found, 409 job_already_ended,
- *   409 balance_out_of_range
+ * @throws {ApiError} 403 settle_key_required, 403 job_outside_limits and app_not_allowed by a token with limits, 403 account_closed,
+ *   404 job_not_found, 409 job_already_ended, 409 balance_out_of_range
  */
 export async function complete(ledger: Ledger, claim: Claim, actual_cost: number, metadata: string | null) {
   return settled(await ledger.post({ type: 'complete', ...named(claim), actual_cost, metadata }))
@@ -149,7 +166,7 @@ export async function expire(ledger: Ledger, job: { account_id: string; job_id: 
  * Extends the hold of a job that is alive; never shortens it.
  * @param ttl_seconds from now; null: as long as the job was created with
  * @param default_seconds for a job of a release that did not keep that
- * @throws {ApiError} 403 settle_key_required, 403 account_closed, 404 job_not_found, 409 job_already_ended
+ * @throws as complete, but for balance_out_of_range
  */
 export async function heartbeat(
   ledger: Ledger,
@@ -241,10 +258,11 @@ export async function limit(ledger: Ledger, account_id: string, id: string, limi
 }
 
 /** Ids as the database writes them: what it returns is matched with operations by them. */
-const named = ({ account_id, job_id, key_of }: Claim) => ({
+const named = ({ account_id, job_id, key_of, by }: Claim) => ({
   account_id: account_id.toLowerCase(),
   job_id: job_id.toLowerCase(),
   key_of,
+  by,
 })
 
 /** @throws {ApiError} where the operation was refused */
@@ -276,6 +294,8 @@ function done(outcome: Outcome): Outcome {
       throw jobNotEnded()
     case 'refund_exceeds_cost':
       throw refundExceedsCost(refusal.refundable)
+    case 'job_outside_limits':
+      throw jobOutsideLimits()
     case 'app_not_allowed':
       throw appNotAllowed(refusal.apps)
     case 'budget_exceeded':

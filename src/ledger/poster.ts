@@ -13,10 +13,6 @@ import { rememberVisits } from './visits.ts'
 
 /** More than this in one transaction gains nothing. */
 const MAX_BATCH = 128
-/** While one batch waits for the disk, the next one is loaded. More at a time would only be smaller. */
-const MAIN_WIDTH = 2
-/** How far a batch looks past operations that have to wait. */
-const MAX_SKIPPED = 1_000
 /** What is beyond could not be served in time. */
 const MAX_WAITING = 5_000
 /** How long an operation waits for an account's lock, in ms. */
@@ -34,33 +30,21 @@ interface Posted {
   reject: (error: unknown) => void
 }
 
-/** Operations that are posted batch by batch. */
+/** Operations that are posted one batch after the other. */
 interface Lane {
   queue: Posted[]
-  /** How many batches may be under way */
-  width: number
-  underWay: Set<Batch>
+  running: boolean
   /** Of one account: it waits for the lock, and is gone when it is empty */
   account?: string
 }
 
-interface Batch {
-  posted: Posted[]
-  /** No other batch of the lane has them */
-  accounts: Set<string>
-  /** It is not being stored yet */
-  loading: boolean
-}
-
-const laneOf = (width: number): Lane => ({ queue: [], width, underWay: new Set() })
-
 /**
- * The one way to post. Operations that arrive while a batch is loaded are the next batch, which is taken when that one is being stored;
- * no account is in both. One that comes alone leaves at once. Each is answered after the commit that covers it.
+ * The one way to post. Operations that arrive while a batch is under way are the next batch; one that comes alone leaves at once.
+ * Each is answered after the commit that covers it.
  *
- * A batch leaves out accounts that another transaction has locked. The next batch tries them once more. Then they go to lanes of their own,
- * which wait for locks on a small pool of connections, and what comes later for the account follows: order is kept, and nobody else waits. After
- * `PATIENCE_MS` there an operation is refused, also while its lane waits for a connection. On a database
+ * A batch leaves out accounts that another transaction has locked. The next batch tries them once more. Then they go to lanes of their
+ * own, which wait for locks on a small pool of connections, and what comes later for the account follows: order is kept, and nobody else
+ * waits. After `PATIENCE_MS` there an operation is refused, also while its lane waits for a connection. On a database
  * that is sharded by account there is a queue for each shard, because a transaction may touch only one.
  * @param db where endpoints of webhooks and shards are looked up
  * @param onBatch told of every batch with its size, before it is sent
@@ -70,7 +54,7 @@ export function createPoster(
   connections: { main: Sessions; lanes: Sessions },
   onBatch: (size: number) => void = () => {},
 ): Ledger {
-  const main = laneOf(MAIN_WIDTH)
+  const main: Lane = { queue: [], running: false }
   const shards = new Map<string, Lane>()
   const lanes = new Map<string, Lane>()
   const shardOf = new LRUCache<string, string>({ max: 100_000 })
@@ -97,23 +81,16 @@ export function createPoster(
   /** Puts an operation at the end of a lane, and sets that going. */
   function join(lane: Lane, posted: Posted): void {
     lane.queue.push(posted)
+    if (lane.running) return
+    lane.running = true
     // What was read from the network together belongs together.
-    if (lane.underWay.size === 0) setImmediate(forNobody, run, lane, begin(lane))
-  }
-
-  /** Sends the next batch of a lane, where there is one. While another is loaded it waits, so that it has all that comes until then. */
-  function next(lane: Lane): void {
-    const { queue, underWay, width, account } = lane
-    if (underWay.size === 0 && queue.length === 0 && account !== undefined) lanes.delete(account)
-    if (queue.length === 0 || underWay.size === width) return
-    for (const { loading } of underWay) if (loading) return
-    void run(lane, begin(lane))
+    setImmediate(forNobody, run, lane)
   }
 
   /** Puts an operation at the end of its account's lane, for as long as its patience lasts. */
   function joinLane(posted: Posted): void {
     const { account_id: account } = posted.operation
-    const lane = lanes.get(account) ?? { ...laneOf(1), account }
+    const lane = lanes.get(account) ?? { queue: [], running: false, account }
     lanes.set(account, lane)
     join(lane, posted)
     setTimeout(() => {
@@ -125,20 +102,21 @@ export function createPoster(
     }, PATIENCE_MS).unref()
   }
 
-  async function run(lane: Lane, batch: Batch): Promise<void> {
-    const { posted } = batch
-    try {
-      if (lane === main) await lookUp()
-      if (lane === main && sharded) await sort(fill(batch, lane))
-      else await postBatch(batch, lane)
-    } catch (error) {
-      // Those behind a batch that got no answer would wait as long again.
-      const hopeless = isSilence(error) ? [...posted, ...lane.queue.splice(0)] : fill(batch, lane)
-      for (const { reject } of hopeless) reject(error)
+  async function run(lane: Lane): Promise<void> {
+    while (lane.queue.length > 0) {
+      const batch: Posted[] = []
+      try {
+        if (lane === main) await lookUp()
+        if (lane === main && sharded) await sort(fill(batch, lane))
+        else await postBatch(batch, lane)
+      } catch (error) {
+        // Those behind a batch that got no answer would wait as long again.
+        const hopeless = isSilence(error) ? [...batch, ...lane.queue.splice(0)] : fill(batch, lane)
+        for (const { reject } of hopeless) reject(error)
+      }
     }
-    lane.underWay.delete(batch)
-    // Empty, where all that waits is of accounts in another batch: the end of that one is what it waits for.
-    if (posted.length > 0 || lane.underWay.size === 0) next(lane)
+    lane.running = false
+    if (lane.account !== undefined) lanes.delete(lane.account)
   }
 
   /**
@@ -146,41 +124,36 @@ export function createPoster(
    * @param batch empty: it is taken from the lane once there is a connection, so that it has all that came until then
    * @throws what concerns all of them
    */
-  async function postBatch(batch: Batch, lane: Lane): Promise<void> {
+  async function postBatch(batch: Posted[], lane: Lane): Promise<void> {
     const waits = lane.account !== undefined
     let lost = 0
     let repeats = 0
-    const onLoaded = () => {
-      batch.loading = false
-      next(lane)
-    }
-    const { posted } = batch
     for (;;) {
       try {
         const outcomes = await connections[waits ? 'lanes' : 'main'].use(async (session) => {
           const operations = fill(batch, lane).map(({ operation }) => operation)
           if (operations.length === 0) return []
-          onBatch(operations.length)
-          return transact(session, operations, { db, visits, waits, sharded: sharded === true, onLoaded })
+          onBatch(batch.length)
+          return transact(session, operations, { db, visits, waits, sharded: sharded === true })
         })
-        const absent = posted.filter((one, n) => {
+        const absent = batch.filter((posted, n) => {
           const outcome = outcomes[n]
-          if (outcome) one.resolve(outcome)
+          if (outcome) posted.resolve(outcome)
           return !outcome
         })
         if (absent.length > 0) leave(absent, lane)
         return
       } catch (error) {
         const code = sqlState(error)
-        if (waits && code === LOCK_NOT_AVAILABLE) return again(posted, lane)
+        if (waits && code === LOCK_NOT_AVAILABLE) return again(batch, lane)
         if (error instanceof DatabaseUnavailable) {
-          if (error.timedOut || ++lost > 1 || posted.some(({ operation }) => operation.reposted)) throw error
+          if (error.timedOut || ++lost > 1 || batch.some(({ operation }) => operation.reposted)) throw error
           // What was committed before the connection broke, the second attempt finds.
-          for (const { operation } of posted) operation.reposted = true
+          for (const { operation } of batch) operation.reposted = true
         } else if (!PASSING.includes(code) || ++repeats > MAX_REPEATS) {
-          if (posted.length === 1) throw error
+          if (batch.length === 1) throw error
           // One of them cannot be posted; alone, it fails alone.
-          for (const one of posted) await postBatch({ ...batch, posted: [one] }, lane).catch(one.reject)
+          for (const posted of batch) await postBatch([posted], lane).catch(posted.reject)
           return
         }
       }
@@ -224,7 +197,7 @@ export function createPoster(
       for (const { id, shard } of await findShards(db, { ids: [...unknown] })) shardOf.set(id, String(shard))
     for (const posted of batch) {
       const shard = shardOf.get(posted.operation.account_id) ?? ''
-      const lane = shards.get(shard) ?? laneOf(1)
+      const lane = shards.get(shard) ?? { queue: [], running: false }
       shards.set(shard, lane)
       if (lanes.has(posted.operation.account_id)) joinLane(posted)
       else join(lane, posted)
@@ -245,26 +218,23 @@ export function createPoster(
 /** What runs a lane runs for all that wait there, not in the context of the first. */
 const forNobody = AsyncLocalStorage.snapshot()
 
-/** An empty batch of a lane, to be filled. */
-function begin(lane: Lane): Batch {
-  const batch: Batch = { posted: [], accounts: new Set(), loading: true }
-  lane.underWay.add(batch)
+/** Takes the next batch off a lane's queue, unless there is one. @returns it */
+function fill(batch: Posted[], lane: Lane): Posted[] {
+  if (batch.length === 0) batch.push(...take(lane.queue))
   return batch
 }
 
 /**
- * Takes the next batch off a lane's queue, unless there is one. Two operations on one job do not go together, because the metadata of
- * the second is merged into what the first leaves; the second waits, and so does all behind it of the same account. So does what is of
- * accounts in a batch under way.
- * @returns it
+ * Takes the next batch off a queue. Two operations on one job do not go together, because the metadata of the second is merged into
+ * what the first leaves; the second waits, and so does all behind it of the same account.
  */
-function fill({ posted: batch, accounts }: Batch, { queue, underWay }: Lane): Posted[] {
-  if (batch.length > 0) return batch
+function take(queue: Posted[]): Posted[] {
+  const batch: Posted[] = []
   const later: Posted[] = []
   const jobs = new Set<string>()
-  const blocked = new Set([...underWay].flatMap((other) => [...other.accounts]))
+  const blocked = new Set<string>()
   let seen = 0
-  for (; seen < queue.length && batch.length < MAX_BATCH && later.length < MAX_SKIPPED; seen++) {
+  for (; seen < queue.length && batch.length < MAX_BATCH; seen++) {
     const posted = queue[seen] as Posted
     const { operation } = posted
     const job = 'job_id' in operation ? `${operation.account_id} ${operation.job_id}` : undefined
@@ -273,7 +243,6 @@ function fill({ posted: batch, accounts }: Batch, { queue, underWay }: Lane): Po
       later.push(posted)
     } else {
       if (job !== undefined) jobs.add(job)
-      accounts.add(operation.account_id)
       batch.push(posted)
     }
   }

@@ -1,6 +1,6 @@
 import { newBudget, withLimits } from './budgets.ts'
 import { reconcile } from './reconcile.ts'
-import { budgetOf, count, countedFor, judge } from './spending.ts'
+import { budgetOf, count, countedFor, judge, outsideLimits } from './spending.ts'
 import {
   type Account,
   type Adjust,
@@ -145,6 +145,8 @@ function reserve(state: State, request: Reserve): Outcome {
     refunded: 0,
     metadata: request.metadata,
     oversized: false,
+    token_id: request.token_id,
+    grant_id: request.grant_id,
     budget_ids: budgets.length > 0 ? budgets.map(({ id }) => id) : null,
     failure_reason: null,
     expires_at: state.now + request.ttl_seconds * 1000,
@@ -160,7 +162,7 @@ function reserve(state: State, request: Reserve): Outcome {
   }
   count(state, outcome, job, cost)
   outcome.job = job
-  outcome.created = { ...job, token_id: request.token_id, grant_id: request.grant_id }
+  outcome.created = job
   return outcome
 }
 
@@ -175,6 +177,8 @@ function complete(state: State, request: Extract<Request, { type: 'complete' }>)
   const sameEnd = job.status === 'completed' && (job.requested_cost ?? job.actual_cost) === actual_cost
   if (sameEnd && hasMetadata(job) && request.reposted) return repeated(state, job)
   if (key_of === null && job.keyed) return refused(state, { code: 'settle_key_required' })
+  const foreign = outsideLimits(state, job, request.by)
+  if (foreign) return refused(state, foreign)
 
   if (job.failure_reason === ACCOUNT_CLOSED) return refused(state, { code: 'account_closed' })
   const late = job.status === 'failed' && job.failure_reason === 'expired' && job.expires_at + LATE_MS > state.now
@@ -210,6 +214,8 @@ function fail(state: State, request: Extract<Request, { type: 'fail' }>): Outcom
     job.status === 'failed' && job.actual_cost === actual_cost && (refund || job.failure_reason !== 'expired')
   if (sameEnd && hasMetadata(job) && request.reposted) return repeated(state, job)
   if (key_of === null && job.keyed) return refused(state, { code: 'settle_key_required' })
+  const foreign = outsideLimits(state, job, request.by)
+  if (foreign) return refused(state, foreign)
 
   if (job.failure_reason === ACCOUNT_CLOSED) return refused(state, { code: 'account_closed' })
   if (job.status === 'started') {
@@ -244,6 +250,8 @@ function heartbeat(state: State, request: Extract<Request, { type: 'heartbeat' }
   const job = state.jobs.get(job_id)
   if (!job || (key_of !== null && key_of !== job.app_slug)) return refused(state, { code: 'job_not_found' })
   if (key_of === null && job.keyed) return refused(state, { code: 'settle_key_required' })
+  const foreign = outsideLimits(state, job, request.by)
+  if (foreign) return refused(state, foreign)
   if (job.failure_reason === ACCOUNT_CLOSED) return refused(state, { code: 'account_closed' })
   if (job.status !== 'started') return refused(state, { code: 'job_already_ended', job, other_metadata: false })
   if (state.account.closed) return refused(state, { code: 'account_closed' })

@@ -1,5 +1,6 @@
 import { isoTime, statement } from '../db/statement.ts'
 import type { Db, EntryKind, JobStatus } from '../db/tables.ts'
+import { FIRST_ID, LAST_ID } from '../http/pages.ts'
 import { balancesBefore, refundedJobOf } from './history.ts'
 import { firstJobId, lastJobId } from './job-ids.ts'
 import { MAX_PRINTED_BYTES } from './metadata.ts'
@@ -109,10 +110,6 @@ const ofEach = <Made>(make: (part: Part) => Made): Record<Part, Made> => ({
 })
 const lists = ofEach((part) => ({ any: listOf(part, false), period: listOf(part, true) }))
 const searches = ofEach((part) => ({ any: searchOf(part, false), period: searchOf(part, true) }))
-
-/** After every id: jobs have UUIDv7. */
-const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
-const FIRST_ID = '00000000-0000-0000-0000-000000000000'
 
 /**
  * Reads a portion of the list of an account's jobs.

@@ -1,5 +1,5 @@
 import { type Budget, type BudgetEvent, inPeriod, isBeyond, isLow, resetsAt } from './budgets.ts'
-import { type Job, type Outcome, refused, type State } from './state.ts'
+import { type Job, type Outcome, type Refusal, refused, type Spender, type State } from './state.ts'
 
 /** How jobs count against the budgets of the tokens and grants that made them: rules.ts asks this of each reserve and each end. */
 
@@ -21,6 +21,20 @@ export function judge(state: State, budgets: Budget[], app: string, cost: number
   for (const budget of full)
     if (!budget.exceeded_told) tell(outcome, 'budget.exceeded', app, { ...budget, exceeded_told: true })
   return outcome
+}
+
+/**
+ * Why a token does not settle a job; undefined: it may. Without limits it settles any job of its account; with them, at the apps where it
+ * may spend, what it made itself and what counts against all of its budgets, such as the jobs of a token that it made.
+ */
+export function outsideLimits(state: State, job: Job, by: Spender | undefined): Refusal | undefined {
+  const budgets = by?.budget_ids.flatMap((id) => budgetOf(state, id) ?? []) ?? []
+  const limits = budgets.filter(({ amount, apps }) => amount !== null || apps !== null)
+  const elsewhere = limits.find(({ apps }) => apps !== null && !apps.includes(job.app_slug))
+  if (elsewhere?.apps) return { code: 'app_not_allowed', apps: elsewhere.apps }
+  const isOwn = job.token_id === by?.token_id || (job.grant_id !== null && job.grant_id === by?.grant_id)
+  if (isOwn || limits.every(({ id }) => job.budget_ids?.includes(id))) return undefined
+  return { code: 'job_outside_limits' }
 }
 
 /** What a job counts for in budgets. */

@@ -24,7 +24,16 @@ export type Request =
   | Limit
   | { type: 'close' }
 
-export interface Reserve {
+/** Who spends. */
+export interface Spender {
+  /** The token and the grant by which it is asked; null: a person */
+  token_id: string | null
+  grant_id: string | null
+  /** Their budgets: those of the token, of what made it, of the grant. An id without a budget limits nothing */
+  budget_ids: string[]
+}
+
+export interface Reserve extends Spender {
   type: 'reserve'
   /** Made once per request and kept when it is posted again, so that its own effect is found */
   job_id: string
@@ -40,17 +49,14 @@ export interface Reserve {
   ttl_seconds: number
   /** The caller asked for that life without a settle key, which is not theirs to say where the app has one */
   ttl_without_key: boolean
-  /** The token and the grant by which it is asked; null: a person */
-  token_id: string | null
-  grant_id: string | null
-  /** Their budgets: those of the token, of what made it, of the grant. An id without a budget limits nothing */
-  budget_ids: string[]
 }
 
 interface Claim {
   job_id: string
   /** The app whose settle key was shown; null: a person's token, which is not enough where the job's app has a key */
   key_of: string | null
+  /** Who shows a token that may have limits, and no key; absent: anybody else */
+  by?: Spender | undefined
 }
 
 interface Ending extends Claim {
@@ -147,6 +153,9 @@ export interface Job {
   metadata: string | null
   /** Its metadata was stored before there were bounds, and is too large to be loaded */
   oversized: boolean
+  /** The token and the grant that made it; null: a person, or a grant without a token */
+  token_id: string | null
+  grant_id: string | null
   /** The budgets that it counts against; null: none */
   budget_ids: string[] | null
   failure_reason: string | null
@@ -164,9 +173,6 @@ export interface Job {
   /** What an operation's metadata makes of the job's; null: the operation has none */
   merge: Merge | null
 }
-
-/** A job that is to be stored for the first time. */
-export type NewJob = Job & Pick<Reserve, 'token_id' | 'grant_id'>
 
 export interface Merge {
   /** Both, as text: new keys win */
@@ -225,6 +231,7 @@ export type Refusal =
   | { code: 'would_go_negative'; available: number }
   | { code: 'job_not_ended' }
   | { code: 'refund_exceeds_cost'; refundable: number }
+  | { code: 'job_outside_limits' }
   | { code: 'app_not_allowed'; apps: string[] }
   | { code: 'budget_exceeded'; budget: number; spent: number; resets_at: number | null }
 
@@ -240,7 +247,7 @@ export interface Outcome {
   /** The account after it */
   account: Account
   /** To be stored. A refusal may carry some too: holds that were overdue are given back before credits are said to be short */
-  created: NewJob | null
+  created: Job | null
   changed: Job[]
   entries: Entry[]
   grant: Grant | null

@@ -29,8 +29,6 @@ export interface Context extends Locking {
   /** Its webhook endpoints are meant */
   db: Db
   visits: Visits
-  /** Called when it has been loaded and is being stored */
-  onLoaded?: () => void
 }
 
 const utility = (name: string, text: string): Query => ({ name, text })
@@ -81,9 +79,7 @@ export async function transact(
       ])
       return await transact(session, operations, context)
     }
-    const stored = session.send([...queries, COMMIT])
-    context.onLoaded?.()
-    const results = await stored
+    const results = await session.send([...queries, COMMIT])
     // After an error, the answer to COMMIT is that it rolled back.
     if (results.at(-1)?.command !== 'COMMIT') throw new Error('The transaction was rolled back.')
     for (const operation of operations) {

@@ -50,22 +50,22 @@ type CodeRow = Pick<Approval, 'redirect_uri' | 'code_challenge' | 'scopes'> & { 
 
 const insertCode = statement<CodeRow & { grant_id: string }, { id: string }>(
   'approve_grant',
-  `insert into authorizations (id, grant_id, code_hash, redirect_uri, code_challenge, scopes, expires_at)
+  `insert into authorizations as made (id, grant_id, code_hash, redirect_uri, code_challenge, scopes, expires_at)
   select $id::uuid, id, $code_hash, $redirect_uri, $code_challenge, $scopes::text[],
     now() + interval '${CODE_SECONDS} seconds'
   from grants where id = $grant_id::uuid and revoked_at is null
-  returning id`,
+  returning made.id`,
 )
 
 const approveAgain = statement<CodeRow & Omit<Approval, 'app_slug'>, { id: string }>(
   'approve_grant_again',
-  `insert into authorizations (id, grant_id, code_hash, redirect_uri, code_challenge, scopes, expires_at)
+  `insert into authorizations as made (id, grant_id, code_hash, redirect_uri, code_challenge, scopes, expires_at)
   select $id::uuid, id, $code_hash, $redirect_uri, $code_challenge, $scopes::text[],
     now() + interval '${CODE_SECONDS} seconds'
   from grants
   where account_id = $account_id::uuid and client_id = $client_id and resource is not distinct from $resource
     and revoked_at is null and scopes @> $scopes::text[]
-  returning id`,
+  returning made.id`,
 )
 
 /** A budget as a person chooses it. */

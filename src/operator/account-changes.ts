@@ -6,11 +6,11 @@ import { findAccount } from '../accounts/find.ts'
 import { revokeGrant } from '../oauth/grants.ts'
 import { type Actor, actionQuery, recordAction } from './actions.ts'
 
-/** What an administrator does to an account beside its credits. */
+/** Changes of an account by an administrator, except those of its credits. Each is recorded in the audit log. */
 
 type Service = Pick<FastifyInstance, 'db' | 'ledger' | 'pats' | 'origins'>
 
-/** Revokes all of an account's tokens and grants. @returns how many tokens lived @throws {ApiError} 404 account_not_found */
+/** Revokes all of an account's tokens and grants. @returns how many tokens were revoked @throws {ApiError} 404 account_not_found */
 export async function revokeAllTokens(
   { db, pats }: Service,
   actor: Actor,
@@ -51,7 +51,7 @@ export async function revokeOneToken(
   )
 }
 
-/** Ends a grant of an account, and its tokens. @throws {ApiError} 404 grant_not_found */
+/** Revokes a grant of an account, with its tokens. @throws {ApiError} 404 grant_not_found */
 export async function revokeOneGrant(
   { db, pats }: Service,
   actor: Actor,
@@ -74,7 +74,7 @@ export async function revokeOneGrant(
   )
 }
 
-/** Closes an account for good. @throws {ApiError} 404 account_not_found */
+/** Closes an account permanently. @returns the account afterwards @throws {ApiError} 404 account_not_found */
 export async function closeForOperator(
   { db, ledger, pats, origins }: Service,
   actor: Actor,
@@ -96,7 +96,12 @@ export async function closeForOperator(
   return findAccount(db, id)
 }
 
-/** Forgets a person. @param clerk_id of the person: the account may have been erased before @throws {ApiError} 404 account_not_found */
+/**
+ * Erases the personal data of an account.
+ * @param clerk_id the owner's; it is not read from the account, which may have been erased before
+ * @returns the account afterwards
+ * @throws {ApiError} 404 account_not_found
+ */
 export async function eraseForOperator(
   { db, ledger, pats, origins }: Service,
   actor: Actor,

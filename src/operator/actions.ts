@@ -4,14 +4,14 @@ import { v7 as uuidv7 } from 'uuid'
 import { callerOf } from '../access/caller.ts'
 import { isoTime, type Query, statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
-import { jsonBytes, readPage } from '../http/pages.ts'
+import { jsonBytes, LAST_ID, type Page, readPage } from '../http/pages.ts'
 
 /**
- * The audit log: what administrators changed. A line is written in the transaction of the change that it describes, and never changes
- * afterwards. It names the administrator by account id; the Clerk id is read from the account, which forgets it when it is erased.
+ * The audit log of what administrators changed. A line is written in the transaction of its change, and is never changed afterwards. It
+ * names the administrator by account id. The Clerk id is read from that account, so it is gone once the account is erased.
  */
 
-/** Who changes something, and by which way. */
+/** Who makes a change, and through which interface. */
 export interface Actor {
   /** The administrator's account */
   id: string
@@ -20,20 +20,20 @@ export interface Actor {
   token_id: string | null
 }
 
-/** What was done. It must not contain secrets, or hashes of them. */
+/** A change. It must not contain secrets or their hashes. */
 export interface Action {
-  /** The operation id of the route */
+  /** The `operationId` of the API's route */
   action: string
-  /** What it was done to, such as `app video` */
+  /** The object of the change, such as `app video` */
   target?: string
-  /** The account that it concerns; absent: none */
+  /** The account that the change concerns; absent: none */
   account_id?: string
   reason?: string
   before?: object
   after?: object
 }
 
-/** The administrator who sent a request. @param via absent: the API, or the command line by its user agent */
+/** The administrator who sent a request. @param via absent: `cli` if the user agent is the CLI's, else `api` */
 export function actorOf(request: FastifyRequest, via?: Actor['via']): Actor {
   const { id, clerk_id, token_id } = callerOf(request)
   const isCli = /^focus-cli\b/.test(request.headers['user-agent'] ?? '')
@@ -79,7 +79,7 @@ export async function recordAction(db: Db, actor: Actor, action: Action): Promis
   await insert(db, rowOf(actor, action))
 }
 
-/** The same as a statement, for `rows` of a ledger operation: it is committed where the operation changes something. */
+/** The same as a query, for the `rows` of a ledger operation: committed with the operation, if that changes something. */
 export const actionQuery = (actor: Actor, action: Action): Query => insert.query(rowOf(actor, action))
 
 /** The fields of two states that differ, for `before` and `after`. */
@@ -100,7 +100,7 @@ export interface ActionFilter {
   target?: string | undefined
 }
 
-/** A line of the audit log as it is answered. */
+/** A line of the audit log as the API shows it. */
 export interface ActionRow {
   id: string
   /** ISO 8601 */
@@ -116,13 +116,11 @@ export interface ActionRow {
   after: Record<string, unknown> | null
 }
 
-const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
-
 /** A page of the audit log, newest first. */
 export async function listActions(
   db: Db,
   { account_id, administrator, target, action }: ActionFilter,
-  { limit = 50, cursor }: { limit?: number | undefined; cursor?: string | undefined },
+  { limit = 50, cursor }: Page,
 ): Promise<{ actions: ActionRow[]; next_cursor: string | null }> {
   const read = (last: { id: string } | undefined, count: number) => {
     let lines = db.selectFrom('admin_actions')
@@ -152,7 +150,7 @@ export async function listActions(
   return { actions, next_cursor: more ? (actions.at(-1)?.id ?? null) : null }
 }
 
-/** The Clerk ids of accounts; an account without one here never existed. Two reads and no join, because actions are sharded otherwise. */
+/** The Clerk ids of accounts, by account id. A separate read instead of a join, because an action is on the shard of another account. */
 async function clerkIdsOf(db: Db, ids: string[]): Promise<Map<string, string>> {
   if (ids.length === 0) return new Map()
   const found = await db

@@ -1,43 +1,43 @@
-import { NIL_ID } from '../accounts/account-id.ts'
 import { statement } from '../db/statement.ts'
 import type { Db, JobStatus } from '../db/tables.ts'
 import { badField, jobNotFound } from '../http/catalogue.ts'
-import { jsonBytes, PAGE_BYTES } from '../http/pages.ts'
-import { jobsPage, type Page } from '../ledger/lists.ts'
+import { FIRST_ID, jsonBytes, LAST_ID, PAGE_BYTES, type Page } from '../http/pages.ts'
+import { jobsPage } from '../ledger/lists.ts'
 import { type JobRow, readJob } from '../ledger/read.ts'
 import { MAX_REFUND_PARTS, refundReference } from '../ledger/rules.ts'
 import { type EntryRow, readEntriesOf } from '../ledger/selection.ts'
 
-/** Jobs of all accounts. Every list follows an index; where only some of its rows match a filter, a page reads a bounded number of them. */
+/** Jobs of all accounts. Every list reads along an index; if a filter matches only some of the rows, a page reads a bounded number. */
 
-/** Rows that are read for one page: at first so many as the largest page has, and one more; where too few of them match, so many. */
+/** Rows that are read for one page: first one more than the largest page has; if too few of them match, up to the second number. */
 const WINDOWS = [201, 5_000] as const
 
 export interface AllJobsFilter {
   app?: string | undefined
   status?: JobStatus | undefined
-  /** Only jobs in progress whose hold is past its time */
+  /** Only jobs in progress with an expired hold */
   overdue?: boolean | undefined
   account?: string | undefined
 }
 
 export type AccountJob = JobRow & { account_id: string }
 
+/** The position of a job in a list. */
 interface Place {
   account_id: string
   id: string
-  /** Of holds: the time of their expiry, in microseconds */
+  /** When its hold expires, in microseconds since 1970; null in lists by id */
   micros: number | null
 }
 
 interface Found extends Place {
-  /** The row at which reading has stopped, and not one that matches */
+  /** Not a match, but the last row that was read */
   is_end: boolean
 }
 
 type Window = { app: string | null; status: string | null; count: number }
 
-/** The rows of a window that match, and its last row where there may be more behind it. */
+/** SQL that returns the matching rows among the first `most` of `rows`, and the last of these rows if there may be more after it. */
 const windowed = (
   rows: string,
   order: string,
@@ -80,7 +80,7 @@ const readers = {
   overdue: byExpiry('overdue', 'expires_at <= now()'),
 }
 
-/** Reads a window, and a larger one where too few of its rows match and there are more. */
+/** Reads the small window, then the large one if too few rows matched and there are more. */
 async function readFrom<Place>(reader: Reader<Place>, db: Db, query: Window & Place): Promise<Found[]> {
   let found: Found[] = []
   for (const read of reader) {
@@ -90,19 +90,17 @@ async function readFrom<Place>(reader: Reader<Place>, db: Db, query: Window & Pl
   return found
 }
 
-/** For tests that EXPLAIN the statements. */
+/** Exported for the test that checks their query plans. */
 export const JOB_READS = Object.values(readers).flat()
 
-/** Where a list goes on: an id; for holds before it the time of their expiry, in microseconds, and their account. */
+/** The cursor of a list: a job id; in lists of holds after the time of their expiry, in microseconds, and the account id. */
 export const JOBS_CURSOR =
   /^(?:(-?[0-9]{1,17})_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})_)?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/
 
-const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
-
 /**
- * A page of jobs. Jobs in progress come by the expiry of their holds, the earliest first; all others newest first. A page may be short of
- * `limit`, or empty, though there are more.
- * @throws {ApiError} 400 for a cursor of another list, or for `overdue` with another status
+ * A page of jobs. Jobs in progress are ordered by the expiry of their holds, the earliest first; all others are newest first. A page may
+ * have fewer than `limit` jobs, or none, although there are more.
+ * @throws {ApiError} 400 for a cursor of another list, or for `overdue` with a status other than `started`
  */
 export async function listAllJobs(
   db: Db,
@@ -124,7 +122,7 @@ export async function listAllJobs(
     return { jobs: due.map((job) => ({ account_id: account, ...job })), next_cursor }
   }
   const asked = { app: app ?? null, status: status ?? null, count: limit + 1 }
-  const after = { micros: micros ?? FIRST_MICROS, account_id: holder ?? NIL_ID, id: id ?? NIL_ID }
+  const after = { micros: micros ?? FIRST_MICROS, account_id: holder ?? FIRST_ID, id: id ?? FIRST_ID }
   const found = isHolds
     ? await readFrom<Expiry>(readers[overdue ? 'overdue' : 'started'], db, { ...asked, ...after })
     : await readFrom(readers[status === 'failed' ? 'failed' : 'all'], db, { ...asked, before: id ?? LAST_ID })
@@ -136,7 +134,7 @@ export async function listAllJobs(
   return { jobs, next_cursor: end ? cursorOf(end) : null }
 }
 
-/** Before every expiry. */
+/** Sorts before every expiry. */
 const FIRST_MICROS = '-99999999999999999'
 
 const newerFirst = (a: Place, b: Place) => (a.id < b.id ? 1 : -1)
@@ -145,7 +143,7 @@ const earlierFirst = (a: Place, b: Place) =>
 
 const cursorOf = ({ micros, account_id, id }: Place) => (micros === null ? id : `${micros}_${account_id}_${id}`)
 
-/** The jobs at these places, up to 1 MiB of them. One that has gone on meanwhile is shown as it is now. */
+/** The jobs at these places, in their present state; as many as fit into `PAGE_BYTES`. */
 async function readAll(db: Db, places: Place[]): Promise<AccountJob[]> {
   const found = await Promise.all(places.map(({ account_id, id }) => readJob(db, account_id, id)))
   const jobs: AccountJob[] = []
@@ -164,7 +162,7 @@ const ownerOf = statement<{ id: string }, { account_id: string }>(
   'select account_id from jobs where id = $id::uuid limit 1',
 )
 
-/** A job by its id alone, and the entries that refund it. @throws {ApiError} 404 job_not_found */
+/** A job by its id, whichever account it belongs to, with the entries that refund it. @throws {ApiError} 404 job_not_found */
 export async function readAnyJob(db: Db, id: string): Promise<{ job: AccountJob; refunds: EntryRow[] }> {
   const [owner] = await ownerOf(db, { id })
   const job = owner && (await readJob(db, owner.account_id, id))

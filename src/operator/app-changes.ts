@@ -11,7 +11,7 @@ import { isRedirectUri } from '../oauth/redirect-uris.ts'
 import type { MaxOverage } from '../schemas/admin.ts'
 import { type Actor, differing, recordAction } from './actions.ts'
 
-/** Apps as an operator sees and registers them. */
+/** Reads, registers and changes apps for operators. */
 
 type Service = Pick<FastifyInstance, 'db' | 'config' | 'origins'>
 
@@ -29,16 +29,16 @@ const COLUMNS = [
   'created_at',
 ] as const
 
-/** Selects apps as `appOf` takes them. */
+/** A query of apps with the columns that `appOf` takes. */
 export const apps = (db: Db) => db.selectFrom('apps').select(COLUMNS)
 
-/** An app as the API says it. */
+/** An app as the API shows it. */
 export function appOf<T extends Pick<Selectable<Tables['apps']>, 'max_overage' | 'max_overage_percent'>>(row: T) {
   const { max_overage: credits, max_overage_percent: percent, ...app } = row
   return { ...app, max_overage: credits !== null ? { credits } : percent !== null ? { percent } : null }
 }
 
-/** What is not given stays. */
+/** Absent fields stay as they are. */
 export interface AppChanges {
   name?: string
   starter_credits?: number
@@ -52,8 +52,8 @@ export interface AppChanges {
 
 /**
  * Registers an app, or changes it.
- * @returns the app, with a new settle key where one was made
- * @throws {ApiError} 400 for origins, redirect URIs and resources that are none, and for resources of another app; 403 account_closed
+ * @returns the app, with the settle key if a new one was made
+ * @throws {ApiError} 400 for invalid origins, redirect URIs and resources, and for a resource of another app; 403 account_closed
  */
 export async function setApp({ db, config, origins }: Service, actor: Actor, slug: string, changes: AppChanges) {
   checkAddresses(changes)
@@ -100,7 +100,7 @@ export async function setApp({ db, config, origins }: Service, actor: Actor, slu
     .select('closed_at')
     .where('id', '=', actor.id)
     .executeTakeFirst()
-  // The administrator may have been banned meanwhile, before there was anything to take back.
+  // When the administrator was banned during this call, the ban found nothing to undo yet.
   if (administrator?.closed_at) {
     await undoLateAdditions(db, actor, new Date())
     throw accountClosed()
@@ -123,7 +123,7 @@ function checkAddresses({ origins, redirect_uris }: AppChanges): void {
   }
 }
 
-/** The resources in the form in which they are compared. @throws {ApiError} 400 for one that another app has, or is ours */
+/** The resources in canonical form. @throws {ApiError} 400 for one that is invalid, this service's own or another app's */
 async function readResources(db: Db, publicUrl: string, given: string[] | undefined, slug: string) {
   const resources: string[] = []
   for (const raw of given ?? []) {
@@ -143,6 +143,6 @@ async function readResources(db: Db, publicUrl: string, given: string[] | undefi
   return given && resources
 }
 
-/** The columns of a cap on overages; null removes it. */
+/** The columns of a cap on overages. @param cap null: removes it; undefined: leaves it */
 const overageColumns = (cap: AppChanges['max_overage']) =>
   cap === undefined ? {} : { max_overage: cap?.credits ?? null, max_overage_percent: cap?.percent ?? null }

@@ -4,12 +4,13 @@ import { sql } from 'kysely'
 import { v7 as uuidv7 } from 'uuid'
 import type { Db } from '../db/tables.ts'
 import { appNotFound, badField, endpointNotFound } from '../http/catalogue.ts'
+import type { Page } from '../http/pages.ts'
 import { NotPublic, resolvePublic } from '../http/public-addresses.ts'
 import { removeMessagesOf } from '../webhooks/dead-letters.ts'
 import { type Event, LEVELS, readEndpoints } from '../webhooks/outbox.ts'
 import { type Actor, differing, recordAction } from './actions.ts'
 
-/** Webhook endpoints of apps, as an operator sees and changes them. */
+/** Reads and changes the webhook endpoints of apps for operators. */
 
 type Service = Pick<FastifyInstance, 'db' | 'config'>
 
@@ -22,7 +23,7 @@ export interface EndpointSettings {
 const isLevel = (event: Event) => LEVELS.includes(event)
 const levelMissing = () => badField('low_credits', 'is missing: account.low and account.recovered need it')
 
-/** Time limit of the look-up of a new URL's host name, in ms. Every delivery checks it again. */
+/** Time limit of the DNS lookup of a new URL, in ms. Every delivery checks the addresses again. */
 const LOOKUP_MS = 2_000
 
 const newSecret = () => `whsec_${randomBytes(32).toString('base64')}`
@@ -42,15 +43,11 @@ const endpoints = (db: Db) =>
       ),
     ])
 
-/** A constraint of the table allows only known events. */
+/** Narrows the type of `events`: a constraint of the table allows only known ones. */
 const typed = <T extends { events: string[] }>(endpoint: T) => ({ ...endpoint, events: endpoint.events as Event[] })
 
 /** A page of an app's endpoints. @throws {ApiError} 404 app_not_found */
-export async function listEndpoints(
-  db: Db,
-  slug: string,
-  { limit = 200, cursor }: { limit?: number | undefined; cursor?: string | undefined } = {},
-) {
+export async function listEndpoints(db: Db, slug: string, { limit = 200, cursor }: Page = {}) {
   await findApp(db, slug)
   const rows = await endpoints(db)
     .where('app_slug', '=', slug)
@@ -71,8 +68,8 @@ export async function readEndpoint(db: Db, id: string) {
 
 /**
  * Registers an endpoint of an app.
- * @returns it, and its secret, which is not shown again
- * @throws {ApiError} 404 app_not_found; 400 for an URL that we do not post to, or a level without its credits
+ * @returns the endpoint, and its secret, which is not shown again
+ * @throws {ApiError} 404 app_not_found; 400 for a URL that is not allowed, or when an event needs `low_credits`
  */
 export async function createEndpoint({ db, config }: Service, actor: Actor, slug: string, given: EndpointSettings) {
   const { events, low_credits } = given
@@ -94,7 +91,7 @@ export async function createEndpoint({ db, config }: Service, actor: Actor, slug
 }
 
 /**
- * Changes, pauses or resumes an endpoint; what is not given stays.
+ * Changes, pauses or resumes an endpoint. Absent fields stay as they are.
  * @throws {ApiError} 404 webhook_endpoint_not_found; 400 as createEndpoint
  */
 export async function updateEndpoint(
@@ -115,7 +112,8 @@ export async function updateEndpoint(
         ...(url !== undefined && { url }),
         ...(events && { events: [...new Set(events)] }),
         ...(low_credits !== undefined && { low_credits }),
-        ...(paused === true && { paused_at: sql<Date>`coalesce(paused_at, now())`, pause_reason: 'operator' as const }),
+        // LEAST leaves nulls out; Citus refuses now() in COALESCE.
+        ...(paused === true && { paused_at: sql<Date>`least(paused_at, now())`, pause_reason: 'operator' as const }),
         ...(paused === false && { paused_at: null, pause_reason: null }),
       })
       .where('id', '=', id)
@@ -133,7 +131,7 @@ const settingsOf = ({ url, events, low_credits, paused, pause_reason }: Awaited<
   ...{ url, events, low_credits, paused, pause_reason },
 })
 
-/** Replaces an endpoint's secret; both sign for 24 hours. @returns the new one @throws {ApiError} 404 webhook_endpoint_not_found */
+/** Replaces an endpoint's secret. Both sign for 24 hours. @returns the new secret @throws {ApiError} 404 webhook_endpoint_not_found */
 export async function rotateSecret({ db }: Service, actor: Actor, id: string): Promise<string> {
   const secret = newSecret()
   await db.transaction().execute(async (trx) => {
@@ -170,7 +168,7 @@ async function findApp(db: Db, slug: string): Promise<void> {
   if (!found) throw appNotFound()
 }
 
-/** Ends the wait of a failing endpoint, because it was changed. */
+/** Ends the wait of a failing endpoint, so that a changed endpoint is tried immediately. */
 async function tryAgainNow(db: Db, endpoint_id: string): Promise<void> {
   await db
     .updateTable('webhook_delivery_state')
@@ -179,7 +177,7 @@ async function tryAgainNow(db: Db, endpoint_id: string): Promise<void> {
     .execute()
 }
 
-/** The URL, normalised. @throws {ApiError} 400 for a URL that we do not post to */
+/** The normalized URL. @throws {ApiError} 400 for a URL that is not allowed */
 async function endpointUrl(text: string, production: boolean): Promise<string> {
   const url = URL.parse(text)
   const fine = url && (url.protocol === 'https:' || (url.protocol === 'http:' && !production))
@@ -188,7 +186,7 @@ async function endpointUrl(text: string, production: boolean): Promise<string> {
   return url.href
 }
 
-/** @throws {ApiError} 400 for an address, or a name of one, that is not public. A name that is not known yet is accepted. */
+/** @throws {ApiError} 400 for an address that is not public, or a name of one. A name without an address is accepted. */
 async function refuseInternal(hostname: string): Promise<void> {
   const { promise: late, resolve } = Promise.withResolvers<void>()
   const timer = setTimeout(resolve, LOOKUP_MS)

@@ -1,10 +1,10 @@
 import { sql } from 'kysely'
-import { NIL_ID } from '../accounts/account-id.ts'
 import { isoTime, statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
 import { accountNotFound, badField } from '../http/catalogue.ts'
+import { FIRST_ID, type Page } from '../http/pages.ts'
 
-/** Accounts as an operator lists them. Every list follows an index; there is none on balances, which each posting changes. */
+/** Lists of accounts for operators. Every list reads along an index. Balances have no index, because every posting changes them. */
 
 /** An account as an operator sees it. */
 export interface AccountRow {
@@ -22,48 +22,53 @@ export interface AccountRow {
 export const SORTS = ['newest', 'oldest'] as const
 
 export interface AccountFilter {
-  /** Only those whose balance is below zero */
+  /** Only accounts with a balance below zero */
   negative?: boolean | undefined
-  /** true: only closed ones; false: only open ones */
+  /** true: only closed accounts; false: only open ones */
   closed?: boolean | undefined
-  /** By when they were opened; with `closed`, by when they were closed */
+  /** By the time of opening; with `closed`, by the time of closing */
   sort?: (typeof SORTS)[number] | undefined
 }
 
-export interface Page {
-  limit?: number | undefined
-  cursor?: string | undefined
-}
-
+// The texts of the times are not called as their columns: in the query that Citus sends to a shard, ORDER BY created_at would mean the text.
 const accounts = (db: Db) =>
   db
     .selectFrom('accounts')
     .select([
       ...(['id', 'clerk_id', 'plan', 'credits', 'held'] as const),
-      sql<string>`${sql.raw(isoTime('created_at'))}`.as('created_at'),
-      sql<string | null>`${sql.raw(isoTime('closed_at'))}`.as('closed_at'),
+      sql<string>`${sql.raw(isoTime('created_at'))}`.as('opened'),
+      sql<string | null>`${sql.raw(isoTime('closed_at'))}`.as('closed'),
     ])
+
+type Found = Omit<AccountRow, 'created_at' | 'closed_at'> & { opened: string; closed: string | null }
+
+const accountOf = ({ opened, closed, ...account }: Found): AccountRow => ({
+  ...account,
+  created_at: opened,
+  closed_at: closed,
+})
 
 /** @throws {ApiError} 404 account_not_found */
 export async function readAccount(db: Db, id: string): Promise<AccountRow> {
   const account = await accounts(db).where('id', '=', id).executeTakeFirst()
   if (!account) throw accountNotFound()
-  return account
+  return accountOf(account)
 }
 
 /** The accounts of these ids that exist, in this order. */
 export async function readAccounts(db: Db, ids: string[]): Promise<AccountRow[]> {
   if (ids.length === 0) return []
-  const rows = await accounts(db).where('id', 'in', ids).execute()
+  const rows = (await accounts(db).where('id', 'in', ids).execute()).map(accountOf)
   return ids.flatMap((id) => rows.find((row) => row.id === id) ?? [])
 }
 
-/** Where a list by time goes on: a time in microseconds, and an id. */
+/** The cursor of a list: an account id, in lists by time after a time in microseconds since 1970. */
 export const ACCOUNT_CURSOR = /^(?:([0-9]{1,17})_)?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/
 
 /**
- * A page of accounts. Those below zero come by id, and a page of them may be short of `limit`, or empty, though there are more.
- * @throws {ApiError} 400 for a cursor of another list, or an order that this list does not have
+ * A page of accounts. Accounts below zero are ordered by id, and a page of them may have fewer than `limit` accounts, or none, although there
+ * are more.
+ * @throws {ApiError} 400 for a cursor of another list, or for `sort` with `negative`
  */
 export async function listAccounts(
   db: Db,
@@ -104,18 +109,18 @@ async function listByTime(
   const found = rows.slice(0, limit)
   const last = found.at(-1)
   return {
-    accounts: found.map(({ micros, ...account }) => account),
+    accounts: found.map(({ micros, ...account }) => accountOf(account)),
     next_cursor: last && rows.length > limit ? `${last.micros}_${last.id}` : null,
   }
 }
 
-/** Entries below zero that are read for one page. */
+/** The most entries with a negative balance that are read for one page. */
 const MOST_ENTRIES = 5_000
 
 /**
- * An index on balances, also a partial one, would end HOT updates of accounts. So candidates come from the append-only entries: an
- * account that is below zero has one with such a balance. The last row is where reading has stopped, if it has. As an array, the
- * candidates are looked up in the primary key one by one; for a join the planner may read all accounts.
+ * An index on balances, even a partial one, would prevent HOT updates of accounts. So the candidates come from the append-only entries: an
+ * account below zero has an entry with a negative `balance_after`. If there may be more candidates, the last row is where reading stopped. The candidates are
+ * an array, so that each is looked up in the primary key: for a join, the planner may read all accounts.
  */
 const negatives = statement<{ after: string; closed: boolean | null; count: number }, { id: string; is_end: boolean }>(
   'negative_accounts',
@@ -131,11 +136,11 @@ const negatives = statement<{ after: string; closed: boolean | null; count: numb
   where (select count(*) from candidates) = ${MOST_ENTRIES}`,
 )
 
-/** For tests that EXPLAIN the statement. */
+/** Exported for the test that checks its query plan. */
 export const ACCOUNT_READS = [negatives]
 
 async function listNegative(db: Db, closed: boolean | undefined, after: string | undefined, limit = 50) {
-  const rows = await negatives(db, { after: after ?? NIL_ID, closed: closed ?? null, count: limit + 1 })
+  const rows = await negatives(db, { after: after ?? FIRST_ID, closed: closed ?? null, count: limit + 1 })
   const ids = rows.flatMap(({ id, is_end }) => (is_end ? [] : [id])).toSorted()
   const found = await readAccounts(db, ids.slice(0, limit))
   const unread = rows.find(({ is_end }) => is_end)?.id ?? null

@@ -8,14 +8,14 @@ import { OWN_REFERENCES } from '../ledger/rules.ts'
 import type { Account, Adjust } from '../ledger/state.ts'
 import { type Action, type Actor, actionQuery } from './actions.ts'
 
-/** What moves credits because an administrator says so. Each is one posting, and its line of the audit log is committed with it. */
+/** Movements of credits by an administrator. Each is one posting, committed together with its line of the audit log. */
 
 type Service = Pick<FastifyInstance, 'db' | 'ledger'>
 type Balance = Awaited<ReturnType<typeof findAccount>>
 
 const balanceOf = ({ credits, held }: Account) => ({ credits, held })
 
-/** The line of an operation, with the balance before it and after. @param more what else it has changed */
+/** The audit line of an operation, with the balance before and after it. @param more further fields of `after` */
 const lineOf =
   (actor: Actor, action: Action, more: (outcome: Parameters<Rows>[1]) => object = () => ({})): Rows =>
   (before, outcome) => [
@@ -26,14 +26,16 @@ const lineOf =
     }),
   ]
 
-/** A service key, which stands in the entry, and in no line of the audit log. */
+/** A service key as the actor. The ledger entry names it; the audit log has no line for it. */
 export interface KeyActor {
   service_key: string
 }
 
 /**
- * Gives or takes credits; opens the account, but not for a service key unless `create` says so.
- * @throws {ApiError} 400 for an amount of 0 or a reference of the service's own; 404 account_not_found; as `adjust`
+ * Gives or takes credits. Opens the account if it does not exist; for a service key only with `create`.
+ * @param adjustment `amount` in credits, negative to take; `reference` makes it idempotent
+ * @throws {ApiError} 400 for an amount of 0, a kind that a service key may not use, or a reference with a prefix of the service's own;
+ * 404 account_not_found; and what `adjust` throws
  */
 export async function adjustCredits(
   { db, ledger }: Service,
@@ -47,7 +49,7 @@ export async function adjustCredits(
   const owner = { id: accountIdOf(clerk_id), clerk_id }
   const isKey = 'service_key' in actor
   if (isKey && adjustment.kind !== 'topup') throw badField('kind', 'must be topup with a service key')
-  // A person sees whom they give credits to; a server with a wrong id would give them to nobody.
+  // A person sees whose account it is. A server with a wrong id would credit an account that no one uses.
   if (isKey && !create) await findAccount(db, owner.id)
   const { amount, kind, reference, reason } = adjustment
   const action = { action: 'adjustCredits', target: `account ${owner.id}`, account_id: owner.id, reason }
@@ -57,7 +59,7 @@ export async function adjustCredits(
   return { account: await findAccount(db, owner.id), entry }
 }
 
-/** Gives back what a job cost, or a part of it. @throws as `refund` of the ledger */
+/** Refunds the cost of a job, or a part of it. @throws what `refund` of the ledger throws */
 export async function refundJob(
   { db, ledger }: Service,
   actor: Actor,
@@ -72,8 +74,8 @@ export async function refundJob(
 }
 
 /**
- * Ends a job that its app does not end, as failed.
- * @param refund true: its hold comes back; false: the job costs what it reserved
+ * Ends a job as failed, instead of its app.
+ * @param refund true: its hold is released; false: the job costs what it reserved
  * @throws {ApiError} 404 job_not_found, 409 job_already_ended, 403 account_closed
  */
 export async function endJob(

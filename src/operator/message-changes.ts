@@ -5,9 +5,9 @@ import { TEST_EVENT } from '../webhooks/queue.ts'
 import { type Actor, recordAction } from './actions.ts'
 import { readEndpoint } from './endpoint-changes.ts'
 
-/** What an administrator does with the messages of a webhook endpoint. */
+/** Changes of a webhook endpoint's messages by an administrator. */
 
-/** Sends a test message, once. @returns its id @throws {ApiError} 404 webhook_endpoint_not_found */
+/** Queues a test message, which is attempted once. @returns its id @throws {ApiError} 404 webhook_endpoint_not_found */
 export async function sendTest(db: Db, actor: Actor, endpoint_id: string): Promise<string> {
   await readEndpoint(db, endpoint_id)
   const payload = { type: TEST_EVENT, timestamp: new Date().toISOString(), data: { endpoint_id } }
@@ -27,8 +27,9 @@ export async function sendTest(db: Db, actor: Actor, endpoint_id: string): Promi
 }
 
 /**
- * Sends an endpoint's dead messages again for another three days, or deletes them. All are changed in the transaction of their line.
- * @param message_id only this one
+ * Delivers an endpoint's dead messages again, for another three days, or deletes them. The messages and the line of the audit log are
+ * changed in one transaction.
+ * @param message_id only this one; absent: all
  * @throws {ApiError} 404 webhook_endpoint_not_found
  */
 export async function settleDead(

@@ -5,7 +5,7 @@ import { readWebhooks } from '../observe/webhook-state.ts'
 import { readTotals } from './totals.ts'
 import { readLastCheck } from './verification.ts'
 
-/** What an operator sees first. */
+/** The overview, an operator's first page. */
 
 const bought = statement<Record<never, never>, { currency: string; count: number; credits: number; amount: number }>(
   'bought_lately',
@@ -14,12 +14,12 @@ const bought = statement<Record<never, never>, { currency: string; count: number
   from purchases where status = 'paid' and paid_at > now() - interval '30 days' group by currency order by currency`,
 )
 
-/** A message that waits for so long is late, in seconds: the first retries are over. */
+/** An endpoint is late when its oldest message has waited longer than this, in seconds: several retries have failed. */
 const LATE_SECONDS = 300
 
 /**
- * Credits and holds of all accounts, what needs somebody's attention, and thirty days. Sums over all accounts are as old as
- * `gathered_at`; the rest is of now.
+ * Credits and holds of all accounts, what needs an operator's attention, and the totals of the last 30 days. Sums over all accounts, and
+ * the totals, are as of `gathered_at`; everything else is current.
  */
 export async function readOverview(db: Db) {
   const [{ totals, gathered_at, days }, [overdue], webhooks, purchases, last] = await Promise.all([

@@ -5,9 +5,9 @@ import { packNotFound, serviceKeyNotFound } from '../http/catalogue.ts'
 import type { Pack } from '../payments/types.ts'
 import { type Actor, differing, recordAction } from './actions.ts'
 
-/** What an operator sells, and the keys of an operator's own servers. */
+/** Changes of packs and service keys by an administrator. */
 
-/** Sells a pack, or changes it. The caller has compared its price with the payment provider's. */
+/** Registers or changes a pack. Call `checkPrice` first. @returns the pack */
 export async function setPack(db: Db, actor: Actor, slug: string, terms: Omit<Pack, 'slug'>) {
   const values = { ...terms, updated_at: new Date() }
   return db.transaction().execute(async (trx) => {
@@ -39,11 +39,11 @@ const packs = (db: Db) => db.selectFrom('packs').select(['name', 'credits', 'pri
 
 const KEY_COLUMNS = ['id', 'name', 'scopes', 'last_four', 'created_at', 'last_used_at'] as const
 
-/** The live service keys. */
+/** The service keys that are not revoked. */
 export const listServiceKeys = (db: Db) =>
   db.selectFrom('service_keys').select(KEY_COLUMNS).where('revoked_at', 'is', null).orderBy('id').execute()
 
-/** Makes a service key. @returns it, with the key itself, of which only a hash is kept */
+/** Creates a service key. @returns its row, with `key`, which is not stored (only its hash is) */
 export async function createServiceKey(db: Db, actor: Actor, { name, scopes }: { name: string; scopes: string[] }) {
   const { key, ...stored } = mintServiceKey()
   const saved = await db.transaction().execute(async (trx) => {
@@ -59,7 +59,7 @@ export async function createServiceKey(db: Db, actor: Actor, { name, scopes }: {
   return { ...saved, key }
 }
 
-/** Revokes a service key, on every replica at once. @throws {ApiError} 404 service_key_not_found */
+/** Revokes a service key, effective immediately on every replica. @throws {ApiError} 404 service_key_not_found */
 export async function revokeServiceKey(db: Db, actor: Actor, id: string): Promise<void> {
   await db.transaction().execute(async (trx) => {
     const before = await trx

@@ -3,9 +3,9 @@ import { accountIdOf, CLERK_USER_ID } from '../accounts/account-id.ts'
 import { statement } from '../db/statement.ts'
 import { type AccountRow, readAccounts } from './find-accounts.ts'
 
-/** Finds accounts by whatever an operator has at hand. Every look-up follows an index. */
+/** Finds accounts by any id that an operator may have. Every lookup uses an index. */
 
-/** The most accounts that a search answers. */
+/** The most accounts that a search returns. */
 const MOST_FOUND = 50
 
 export type FoundBy = 'account_id' | 'clerk_id' | 'email' | 'job_id' | 'token' | 'reference' | 'purchase_id'
@@ -30,8 +30,8 @@ const byLastFour = statement<{ last_four: string }, Named>(
   `select account_id from tokens where last_four = $last_four group by account_id limit ${MOST_FOUND}`,
 )
 
-// What the payment provider calls a payment stands behind its name in our references. A range of one value and an order keep the planner
-// on the index: for an equality it may think that every second entry matches, and look for fifty by reading the table.
+// References of purchases are the provider's name and its payment id. A range of one value with an `order by` keeps the planner on the
+// index: for an equality it may expect that many entries match, and scan the table until it has 50.
 const OURS = ['', 'stripe:', 'local:']
 const byReference = statement<{ reference: string }, Named>(
   'search_references',
@@ -48,12 +48,14 @@ const byPayment = statement<{ id: string }, Named>(
   union all select account_id from purchases where checkout_id = $id limit ${MOST_FOUND}`,
 )
 
-/** For tests that EXPLAIN the statements. */
+/** Exported for the test that checks their query plans. */
 export const SEARCHES = [byJob, byPurchase, byLastFour, byReference, byPayment]
 
 /**
- * Accounts by Clerk id, account id, job id, id of a purchase or payment, reference of an entry, the last four characters of a token, or
- * e-mail address.
+ * Finds accounts by Clerk id, account id, job id, id of a purchase or payment, reference of an entry, the last four characters of a token,
+ * or e-mail address.
+ * @param deadline when the identity provider must have answered, in ms since 1970
+ * @returns at most 50 accounts, each with how it was found
  * @throws {ApiError} 503 identity_provider_unavailable, for an e-mail address
  */
 export async function searchAccounts(

@@ -5,21 +5,21 @@ import { dayOf } from '../http/periods.ts'
 import { firstJobId, lastJobId } from '../ledger/job-ids.ts'
 
 /**
- * Sums over all accounts and by day. No posting maintains them: they are gathered in the background, and kept. Days are UTC; a job counts
- * in the day in which it was created, whenever it ends.
+ * Sums over all accounts, and totals by day. A background task computes and stores them, so postings cost no more because of them. Days are
+ * UTC. A job counts in the day in which it was created, whenever it ends.
  */
 
 export const DAYS = 30
 const DAY_MS = 86_400_000
-/** Holds and late completions may change the sums of a day for so long, in days. */
+/** For this many days, jobs that end later may change the totals of a day. */
 const CHANGING_DAYS = 15
-/** What a gathering may take, in ms; requests have 5 s. */
+/** Statement timeout of computing them, in ms. */
 const PATIENCE_MS = 60_000
-/** A gathering is not repeated for so many times as long as it took. */
+/** They are computed again after at least this many times the duration of the last computation. */
 const REST = 50
-/** Where a gathering takes less, in ms, it is done when somebody asks. */
+/** If computing takes less than this, in ms, a request computes them anew. */
 const QUICK_MS = 30
-/** ... but not more often than so, in ms. */
+/** ... unless they are younger than this, in ms. */
 const FRESH_MS = 1_000
 
 export type DayTotals = Omit<Tables['daily_totals'], 'gathered_at'>
@@ -31,7 +31,7 @@ export interface Totals {
   held: number
   /** Open accounts below zero */
   negative_accounts: number
-  /** How long it took, in ms */
+  /** How long computing took, in ms */
   took: number
 }
 
@@ -70,10 +70,10 @@ const sumPurchases = statement<Period, Pick<DayTotals, 'purchases' | 'credits_bo
   from purchases where status = 'paid' and paid_at >= $from::timestamptz and paid_at < $to::timestamptz`,
 )
 
-/** For tests that EXPLAIN the statements. */
+/** Exported for the test that checks their query plans. */
 export const DAY_SUMS = [sumJobs, sumGiven, sumPurchases]
 
-/** Gathers the sums, and those of the days that may have changed. */
+/** Computes and stores the sums, and the totals of the days that may have changed. */
 export async function gatherTotals(db: Db, now = new Date()): Promise<void> {
   const began = performance.now()
   const due = await daysDue(db, now)
@@ -107,7 +107,7 @@ const NOTHING = {
   ...{ purchases: 0, credits_bought: 0 },
 }
 
-/** Today and yesterday; of the days before, those that are missing, and once a day those that may still change. */
+/** The days to compute: today and yesterday, earlier days that are missing, and once a day those that may still change. */
 async function daysDue(db: Db, now: Date): Promise<string[]> {
   const known = new Map((await readRows(db, now)).map(({ day, gathered_at }) => [day, gathered_at]))
   return lastDays(now).filter((day, ago) => {
@@ -128,7 +128,10 @@ const readRows = (db: Db, now: Date) =>
     .where('day', '>=', lastDays(now).at(-1) ?? '')
     .execute()
 
-/** Gathers the sums where those that are kept are too old. A gathering that takes long is repeated less often. */
+/**
+ * Computes the sums unless the stored ones are recent. What takes long is repeated less often.
+ * @param everyMs how old they may be at least
+ */
 export async function gatherDueTotals(db: Db, everyMs: number): Promise<void> {
   const kept = await readStatistic<Totals>(db, 'totals')
   if (kept && kept.age < Math.max(everyMs, REST * kept.value.took)) return
@@ -137,7 +140,7 @@ export async function gatherDueTotals(db: Db, everyMs: number): Promise<void> {
 
 const gathering = new WeakMap<Db, Promise<void>>()
 
-/** The sums as they are kept; where gathering them is quick, as they are now. */
+/** The stored sums, computed anew where that is quick. Days without totals are zero, today is the last one. */
 export async function readTotals(db: Db): Promise<{ totals: Totals; gathered_at: string; days: DayTotals[] }> {
   let kept = await readStatistic<Totals>(db, 'totals')
   if (!kept || (kept.age > FRESH_MS && kept.value.took < QUICK_MS)) {
@@ -155,7 +158,7 @@ export async function readTotals(db: Db): Promise<{ totals: Totals; gathered_at:
   return { totals: kept.value, gathered_at: kept.gathered_at, days }
 }
 
-/** Keeps a result. */
+/** Stores the result of a slow read, by name. */
 export async function keepStatistic(db: Db, name: string, value: object, gathered_at = new Date()): Promise<void> {
   const row = { value: JSON.stringify(value), gathered_at }
   await db
@@ -165,7 +168,7 @@ export async function keepStatistic(db: Db, name: string, value: object, gathere
     .execute()
 }
 
-/** A result that was kept, and its age in ms. */
+/** A stored result, and its age in ms; undefined: none is stored. */
 export async function readStatistic<Value>(
   db: Db,
   name: string,

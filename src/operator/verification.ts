@@ -2,7 +2,7 @@ import type { Db } from '../db/tables.ts'
 import { type Verification, verify } from '../ledger/verify.ts'
 import { keepStatistic, readStatistic } from './totals.ts'
 
-/** The last check of the ledger, as the overview shows it. */
+/** The last verification of the ledger, as the overview shows it. */
 export interface LastCheck {
   ok: boolean
   checks: number
@@ -12,7 +12,7 @@ export interface LastCheck {
 
 const running = new WeakMap<Db, Promise<Verification>>()
 
-/** Checks the ledger and keeps the result. A check reads everything, so there is one at a time: who asks meanwhile gets its result. */
+/** Verifies the ledger and stores the result. That reads all entries, so concurrent calls share one verification. */
 export function checkLedger(db: Db): Promise<Verification> {
   const current = running.get(db) ?? check(db).finally(() => running.delete(db))
   running.set(db, current)
@@ -25,11 +25,11 @@ async function check(db: Db): Promise<Verification> {
   return result
 }
 
-/** Keeps the result of a check. */
+/** Stores the result of a verification for the overview. */
 export async function keepCheck(db: Db, { ok, checks }: Verification): Promise<void> {
   const broken = checks.filter(({ violations }) => violations > 0).map(({ name }) => name)
   await keepStatistic(db, 'verify', { ok, checks: checks.length, broken } satisfies LastCheck)
 }
 
-/** undefined: the ledger was never checked by this release. */
+/** The stored result; undefined: the ledger was not verified since results are stored. */
 export const readLastCheck = (db: Db) => readStatistic<LastCheck>(db, 'verify')

@@ -4,6 +4,7 @@ import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
 import { accountClosed, tooManyPurchases } from '../http/catalogue.ts'
 import { ApiError } from '../http/errors.ts'
+import type { Page } from '../http/pages.ts'
 import { settlePurchase } from '../ledger/operations.ts'
 import { afterCharge, pauseForDispute } from './charges.ts'
 import { customerOf } from './payers.ts'
@@ -127,7 +128,7 @@ export const findPurchase = (db: Db, account_id: string, id: string) =>
 export async function purchasesPage(
   db: Db,
   account_id: string,
-  { limit = 50, cursor }: { limit?: number | undefined; cursor?: string | undefined },
+  { limit = 50, cursor }: Page,
 ): Promise<{ purchases: PurchaseRow[]; next_cursor: string | null }> {
   const rows = await db
     .selectFrom('purchases')

@@ -29,7 +29,7 @@ import { jobsPage } from '../ledger/lists.ts'
 import { reserve } from '../ledger/operations.ts'
 import { readJob } from '../ledger/read.ts'
 import { spendingGrant } from '../oauth/grants.ts'
-import { Job, JobStartRequest, JobStartResponse, JobStatus, readAccount, settleSecurity } from '../schemas/jobs.ts'
+import { Job, JobStartRequest, JobStartResponse, JobStatus, queriedAccount, settleSecurity } from '../schemas/jobs.ts'
 import { ListQuery, periodFilter, ref, Slug, Uuid } from '../schemas/primitives.ts'
 
 /** JSON with sorted keys, so that equal requests have equal hashes. */
@@ -129,7 +129,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
         description:
           "Newest first. `next_cursor` continues the list. A page may be shorter than `limit`, or empty: the list ends where `next_cursor` is null. With `X-App-Key`, those of the account's jobs that are the app's own.",
         querystring: ListQuery({
-          account_id: readAccount,
+          account_id: queriedAccount,
           app: Type.Optional({ ...Slug, description: 'Filter by app slug' }),
           status: Type.Optional(JobStatus),
           token: Type.Optional({
@@ -184,7 +184,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
         description:
           "One of your own jobs; those of others are not found. With `X-App-Key`, one of the app's own: `account_id` says whose.",
         params: Type.Object({ id: Uuid }),
-        querystring: Type.Object({ account_id: readAccount }),
+        querystring: Type.Object({ account_id: queriedAccount }),
         response: {
           200: Type.Object({ job: ref(Job) }, { description: 'OK', examples: [{ job: Job.examples[0] }] }),
           ...refusals(signedIn, jobNotFound, settleKeyInvalid, settleKeyInBrowser),

@@ -71,7 +71,7 @@ export const paymentEventRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const credential = {
         kind: 'webhook',
         secret: `${signature} ${body}`,
-        plausible: SIGNATURE.test(signature),
+        plausible: () => SIGNATURE.test(signature),
       } as const
       const event = await app.limits.verifying(request, credential, async () =>
         readEvent(payments.provider, stripe, body, signature),

@@ -3,9 +3,11 @@ import { requireAccountOrKey, settler } from '../access/settle-keys.ts'
 import type { Db } from '../db/tables.ts'
 import {
   accountClosed,
+  appNotAllowed,
   balanceOutOfRange,
   jobAlreadyEnded,
   jobNotFound,
+  jobOutsideLimits,
   settleKeyInBrowser,
   settleKeyInvalid,
   settleKeyRequired,
@@ -30,6 +32,8 @@ const settleErrors = [
   jobNotFound,
   jobAlreadyEnded,
   accountClosed,
+  appNotAllowed,
+  jobOutsideLimits,
   settleKeyRequired,
   settleKeyInvalid,
   settleKeyInBrowser,

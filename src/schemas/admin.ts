@@ -3,19 +3,23 @@ import { Credits, EXAMPLE_TIME, nullable, oneOf, Timestamp } from './primitives.
 
 export const AdjustmentKind = oneOf(['topup', 'admin_grant', 'adjustment'] as const)
 
-/** Either of the two. */
+/** Exactly one of the two fields. */
 export const MaxOverage = Type.Object(
   {
-    credits: Type.Optional(Credits({ description: 'So many credits beyond the estimate' })),
+    credits: Type.Optional(Credits({ description: 'Credits beyond the estimate' })),
     percent: Type.Optional(
-      Type.Integer({ minimum: 0, maximum: 100_000, description: 'So much of the estimate beyond it; 200: twice' }),
+      Type.Integer({
+        minimum: 0,
+        maximum: 100_000,
+        description: 'Per cent of the estimate beyond it; 200: three times the estimate in all',
+      }),
     ),
   },
   {
     minProperties: 1,
     maxProperties: 1,
     description:
-      'How far the cost of a job may pass its estimate; completing beyond it charges up to it. null: no limit',
+      'How far the cost of a job may exceed its estimate; completing it for more charges up to this limit. null: no limit',
   },
 )
 

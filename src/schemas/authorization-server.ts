@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 
 export const OAuthError = Type.Object(
   {
-    error: Type.String({ description: 'The code of the RFC' }),
+    error: Type.String({ description: 'The error code of the RFC' }),
     error_description: Type.Optional(Type.String({ description: 'What is wrong and what to do about it' })),
     request_id: Type.Optional(Type.String({ description: 'The id of the request in the log of the service' })),
   },
@@ -96,15 +96,15 @@ export const AuthorizationQuery = Type.Object({
   response_type: Type.String({ description: 'code' }),
   client_id: ClientId,
   redirect_uri: Type.String({
-    description: 'One of those that are registered; on the loopback interface with any port',
+    description: 'A registered one; on the loopback interface the port may differ',
   }),
   scope: Type.Optional(Type.String({ description: 'account (the default) and oauth, separated by spaces' })),
-  state: Type.Optional(Type.String({ description: 'Sent back as it is' })),
+  state: Type.Optional(Type.String({ description: 'Sent back unchanged' })),
   code_challenge: Type.String({ description: 'The SHA-256 of code_verifier in base64url' }),
   code_challenge_method: Type.String({ description: 'S256' }),
   resource: Type.Optional(
     Type.String({
-      description: 'What the tokens are for (RFC 8707): a resource of a registered app; default: this API',
+      description: 'The API that the tokens are for (RFC 8707): a resource of a registered app; default: this API',
     }),
   ),
 })
@@ -116,7 +116,7 @@ export const DeviceAuthorizationForm = Type.Object(
     client_id: Type.String({
       maxLength: 1_000,
       documented: { minLength: 1 },
-      description: 'Any name of the program; shown to the person',
+      description: 'A name of the program, shown to the person',
     }),
     scope: Type.Optional(Type.String({ description: 'account (the default), oauth and admin, separated by spaces' })),
     client_name: Type.Optional(
@@ -135,10 +135,12 @@ export const TokenForm = Type.Object(
     client_id: ClientId,
     code: Type.Optional(Type.String({ description: 'The code that /oauth/authorize sent to redirect_uri' })),
     redirect_uri: Type.Optional(Type.String({ description: 'As it was sent to /oauth/authorize' })),
-    code_verifier: Type.Optional(Type.String({ description: 'What code_challenge was made of' })),
+    code_verifier: Type.Optional(Type.String({ description: 'The value that code_challenge was computed from' })),
     refresh_token: Type.Optional(Type.String()),
-    device_code: Type.Optional(Type.String({ description: 'The code that /oauth/device_authorization answered' })),
-    scope: Type.Optional(Type.String({ description: 'With a refresh token: fewer scopes for the new access token' })),
+    device_code: Type.Optional(Type.String({ description: 'The code that /oauth/device_authorization returned' })),
+    scope: Type.Optional(
+      Type.String({ description: 'With a refresh token: a subset of its scopes, for the new access token' }),
+    ),
     resource: Type.Optional(Type.String({ description: 'The resource that was approved (RFC 8707)' })),
   },
   {
@@ -160,7 +162,7 @@ export const Tokens = Type.Object(
     token_type: Type.String(),
     expires_in: Type.Integer({ description: 'Seconds until the access token expires' }),
     refresh_token: Type.Optional(
-      Type.String({ description: 'For the next tokens; each works once. Absent with the device grant' }),
+      Type.String({ description: 'Gets the next tokens; each works once. Absent with the device grant' }),
     ),
     scope: Type.String({ description: 'What the access token may be used for, separated by spaces' }),
     name: Type.Optional(
@@ -188,7 +190,7 @@ export const RevocationForm = Type.Object(
   {
     token: Type.String({
       documented: { minLength: 1 },
-      description: 'A refresh token ends everything that came of its code; an access token, itself',
+      description: 'A refresh token: revokes all tokens from the same code. An access token: revokes itself',
     }),
     client_id: ClientId,
     token_type_hint: Type.Optional(Type.String({ description: 'Not needed: our tokens say what they are' })),
@@ -207,7 +209,7 @@ export const IntrospectionForm = Type.Object(
 export const Introspection = Type.Object(
   {
     active: Type.Boolean({
-      description: 'false: the token is none of a grant for your app, or has ended. Nothing else is said then',
+      description: 'false: the token is not from a grant for your app, or has ended. Then there are no other fields',
     }),
     sub: Type.Optional(Type.String({ format: 'uuid', description: 'The account id of the person' })),
     username: Type.Optional(
@@ -219,14 +221,16 @@ export const Introspection = Type.Object(
     client_id: Type.Optional(Type.String({ description: 'The program that the token was issued to' })),
     scope: Type.Optional(Type.String({ description: 'Separated by spaces' })),
     aud: Type.Optional(
-      Type.String({ description: 'What the token is for. Refuse one that is for another resource than yours' }),
+      Type.String({
+        description: 'The resource that the token is for. Refuse a token for a resource that is not yours',
+      }),
     ),
     iss: Type.Optional(Type.String()),
     iat: Type.Optional(Type.Integer({ description: 'Seconds since 1970' })),
     exp: Type.Optional(Type.Integer({ description: 'Seconds since 1970' })),
     token_type: Type.Optional(Type.String()),
     grant_id: Type.Optional(
-      Type.String({ format: 'uuid', description: 'What the person has approved; POST /api/jobs takes it' }),
+      Type.String({ format: 'uuid', description: 'The grant that the person approved; POST /api/jobs accepts it' }),
     ),
   },
   {

@@ -17,7 +17,7 @@ import { AutoTopup, Pack, Purchase, ServiceKey } from './payments.ts'
 import { UsageResponse, UsageRow, UsageSums } from './usage.ts'
 import { WebhookDelivery, WebhookEndpoint, WebhookMessage } from './webhooks.ts'
 
-/** The named components of the document, in its order. */
+/** The named components of the OpenAPI document, in the order in which it lists them. */
 export const components = [
   Account,
   AppEntry,

@@ -1,9 +1,9 @@
 import { Type } from '@sinclair/typebox'
 
-/** What both ways to start a device login answer. */
+/** The answer of both routes that start a device login (RFC 8628, section 3.2). */
 export const DeviceAuthorization = Type.Object(
   {
-    device_code: Type.String({ description: 'A secret of the device, to ask for the token with' }),
+    device_code: Type.String({ description: 'A secret of the device, with which it asks for the token' }),
     user_code: Type.String({ description: 'The code that the person types or compares' }),
     verification_uri: Type.String({ description: 'The page where the person types the code' }),
     verification_uri_complete: Type.String({ description: 'The same page with the code filled in' }),

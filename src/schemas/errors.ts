@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 
-/** What every error has. Each response of the document adds its codes and fields: http/refusals.ts. */
+/** The fields of every error. `http/refusals.ts` adds the codes and further fields of each response. */
 
 export const EXAMPLE_REQUEST = '5b0f2f0e-8a55-4c1e-9d0e-2f6f7a1b3c4d'
 

@@ -6,16 +6,16 @@ export const GrantScopes = Type.Array(oneOf(['account', 'oauth', 'spend'] as con
 
 const amount = { description: 'Credits that it may spend in a period; null: no limit but the balance' }
 const period = {
-  description: 'After how long the budget begins anew, in UTC; weeks begin on Monday; null: never',
+  description: 'How often the budget is reset, in UTC; weeks begin on Monday; null: never',
 }
 
 export const Grant = Type.Object(
   {
     id: Id,
     client_id: Type.String({ description: 'The program: the slug of an app, or the URL of its metadata document' }),
-    name: nullable(Type.String({ description: 'What the operator calls it; null: it is not a registered app' })),
+    name: nullable(Type.String({ description: 'The name of the registered app; null: it is not a registered app' })),
     app: nullable(
-      Type.String({ description: 'The app that it is for: the owner of the resource, else the program itself' }),
+      Type.String({ description: 'The app that owns the resource; without a resource, the program itself' }),
     ),
     resource: nullable(Type.String({ description: 'The API that its tokens are for; null: this service' })),
     scopes: GrantScopes,
@@ -23,12 +23,12 @@ export const Grant = Type.Object(
     period: nullable(oneOf(PERIODS, period)),
     spent: nullable(
       Type.Integer({
-        description: 'What its jobs hold and cost in the period that is open now; null without a budget',
+        description: 'What its jobs hold and cost in the current period; null without a budget',
       }),
     ),
     resets_at: Type.Unsafe<Date | null>({
       ...NullableTimestamp,
-      description: 'When the budget begins anew; null: never',
+      description: 'When the budget is reset; null: never',
     }),
     created_at: Timestamp,
     last_used_at: NullableTimestamp,

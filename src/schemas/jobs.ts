@@ -32,11 +32,12 @@ export const JobStartRequest = Type.Object(
     account_id: Type.Optional({
       ...Uuid,
       description:
-        'With X-App-Key: whose credits, where the person has allowed the app to spend them. Then no user token is needed',
+        'With X-App-Key: the account to charge, which must have allowed the app to spend its credits. Then no user token is needed',
     }),
     grant_id: Type.Optional({
       ...Uuid,
-      description: 'With account_id: by which grant, as introspection said; needed only where there are several',
+      description:
+        'With account_id: the grant to use, from introspection; needed only if the account has several for this app',
     }),
   },
   {
@@ -66,9 +67,9 @@ const settledAccount = Type.Optional({
   description: "With X-App-Key: the job's account, as POST /api/jobs returned it. Then no user token is needed",
 })
 
-export const readAccount = Type.Optional({
+export const queriedAccount = Type.Optional({
   ...Uuid,
-  description: 'With X-App-Key: whose jobs, as POST /api/jobs returned it. Then no user token is needed',
+  description: 'With X-App-Key: the account of the jobs, as POST /api/jobs returned it. Then no user token is needed',
 })
 
 const mergedMetadata = Type.Optional(
@@ -120,9 +121,12 @@ export const Job = Type.Object(
     reserved: Credits(),
     actual_cost: Credits({ description: 'What was charged; 0 while the job is running' }),
     requested_cost: Credits({
-      description: "What completing it asked for; above actual_cost where the app's max_overage capped the charge",
+      description:
+        "The cost that completing it asked for; above actual_cost if the app's max_overage capped the charge",
     }),
-    refunded: Credits({ description: 'What an administrator gave back of actual_cost, by entries of their own' }),
+    refunded: Credits({
+      description: 'What an administrator refunded of actual_cost; each refund is a separate entry',
+    }),
     metadata: nullable(Metadata),
     failure_reason: nullable(
       Type.String({
@@ -175,7 +179,9 @@ export const JobSettled = Type.Object(
         description: "true: the app's max_overage capped the charge; requested_cost is what was asked for",
       }),
     ),
-    warning: Type.Optional(Type.String({ description: 'The job is settled, but something was not done as requested' })),
+    warning: Type.Optional(
+      Type.String({ description: 'The job is settled, but part of the request was not carried out' }),
+    ),
   },
   {
     $id: 'JobSettled',
@@ -183,5 +189,5 @@ export const JobSettled = Type.Object(
   },
 )
 
-/** Routes that take an app's settle key instead of a user's token, for the jobs of that app. */
+/** The `security` of routes that accept an app's settle key instead of a user's token, for the jobs of that app. */
 export const settleSecurity = [{ bearerAuth: [] }, { sessionCookie: [] }, { appKey: [] }]

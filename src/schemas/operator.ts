@@ -14,7 +14,7 @@ import {
   Timestamp,
 } from './primitives.ts'
 
-/** What an operator reads across accounts. */
+/** Schemas of what operators read across accounts. */
 
 export const AdminAccount = Type.Object(
   {
@@ -23,7 +23,7 @@ export const AdminAccount = Type.Object(
     closed_at: Type.Unsafe<string | null>({ ...NullableTimestamp, description: 'null: the account is open' }),
     found_by: Type.Optional(
       oneOf(['account_id', 'clerk_id', 'email', 'job_id', 'token', 'reference', 'purchase_id'] as const, {
-        description: 'Which of its properties a search has found',
+        description: 'What the search term matched',
       }),
     ),
   },
@@ -70,9 +70,9 @@ export const AdminAction = Type.Object(
   {
     id: Id,
     created_at: Timestamp,
-    action: Type.String({ description: 'The operation id of what was done' }),
-    target: nullable(Type.String({ description: 'What it was done to, such as `app video`' })),
-    account_id: nullable(Type.String({ format: 'uuid', description: 'The account that it concerns' })),
+    action: Type.String({ description: 'The operationId of the change' }),
+    target: nullable(Type.String({ description: 'What was changed, such as `app video`' })),
+    account_id: nullable(Type.String({ format: 'uuid', description: 'The account that the change concerns' })),
     administrator: Type.Object({
       id: Type.String({ format: 'uuid', description: "The administrator's account" }),
       clerk_id: nullable(Type.String()),
@@ -80,8 +80,8 @@ export const AdminAction = Type.Object(
     via: oneOf(['api', 'cli', 'console'] as const),
     token_id: nullable(Type.String({ format: 'uuid', description: 'The personal access token that was used' })),
     reason: nullable(Type.String()),
-    before: { ...State, description: 'What was changed, as it was; null: nothing was there' },
-    after: { ...State, description: 'What was changed, as it is since. Secrets are left out' },
+    before: { ...State, description: 'The changed fields before the change; null: there was nothing' },
+    after: { ...State, description: 'The changed fields after it. Secrets are left out' },
   },
   {
     $id: 'AdminAction',
@@ -110,7 +110,7 @@ const DAY = {
   spent: Credits({ description: 'What they have cost so far' }),
   started: Count('Jobs created that day that are in progress'),
   completed: Count(),
-  failed: Count('But for those that expired'),
+  failed: Count('Without those that expired'),
   expired: Count(),
   purchases: Count('Paid that day'),
   credits_bought: Credits(),
@@ -120,32 +120,32 @@ export const Overview = Type.Object(
   {
     gathered_at: Type.Unsafe<string>({
       ...Timestamp,
-      description: 'Of the sums over accounts, and of today; what needs attention is of now',
+      description: 'When the sums over accounts and the totals of today were computed; everything else is current',
     }),
     accounts: Count(),
     closed_accounts: Count(),
     credits: SignedCredits({ description: 'Spendable credits of all accounts' }),
     held: Credits({ description: 'What jobs in progress hold' }),
     negative_accounts: Count('Open accounts below zero'),
-    overdue_holds: Count('Jobs in progress past their time; counted up to 100,000'),
-    overdue_seconds: Count('How long the most overdue of them is past its time'),
+    overdue_holds: Count('Jobs in progress with an expired hold; counted up to 100,000'),
+    overdue_seconds: Count('How long ago the first of these holds expired, in seconds'),
     webhooks: Type.Object({
       waiting: Count('Messages that are not delivered yet'),
       dead: Count('Messages that were given up'),
-      late_endpoints: Count('Endpoints whose oldest message has been waiting for more than five minutes'),
-      oldest_seconds: Count('How long the oldest message has been waiting'),
+      late_endpoints: Count('Endpoints with a message that has been waiting for more than five minutes'),
+      oldest_seconds: Count('How long the oldest message has been waiting, in seconds'),
     }),
     purchases: Type.Array(
       Type.Object({ currency: Type.String(), count: Count(), credits: Credits(), amount: Money() }),
-      { description: 'Paid within thirty days, by currency' },
+      { description: 'Paid within the last 30 days, by currency' },
     ),
     last_verify: nullable(
       Type.Object(
         { at: Timestamp, ok: Type.Boolean(), checks: Count(), broken: Type.Array(Type.String()) },
-        { description: 'The last check of the ledger; null: none' },
+        { description: 'The last verification of the ledger; null: none' },
       ),
     ),
-    days: Type.Array(Type.Object(DAY), { description: 'Thirty days, the last one is today' }),
+    days: Type.Array(Type.Object(DAY), { description: 'The last 30 days, oldest first; the last one is today' }),
   },
   {
     $id: 'Overview',

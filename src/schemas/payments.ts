@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import { Credits, EXAMPLE_ID, EXAMPLE_TIME, Id, NullableTimestamp, nullable, oneOf, Timestamp } from './primitives.ts'
 
 export const Money = (options = {}) =>
-  Type.Integer({ description: "In the currency's minor unit: 500 is $5.00, and ¥500", ...options })
+  Type.Integer({ description: "In the currency's minor unit: 500 is $5.00 or ¥500", ...options })
 const Currency = Type.String({ pattern: '^[a-z]{3}$', description: 'ISO 4217, lowercase' })
 
 export const Pack = Type.Object(
@@ -29,7 +29,7 @@ export const Purchase = Type.Object(
     price: Money(),
     currency: Currency,
     status: oneOf(['open', 'processing', 'paid', 'failed', 'expired'] as const, {
-      description: 'processing: begun, and not known yet, as with bank debits',
+      description: 'processing: paid, but not confirmed yet, as with bank debits',
     }),
     amount: nullable(Money({ description: 'What was paid, taxes included; null: not paid' })),
     refunded_credits: Credits({ description: 'Taken back by refunds and lost disputes' }),
@@ -56,7 +56,7 @@ export const Purchase = Type.Object(
 
 const AUTO_TOPUP = {
   status: oneOf(['on', 'waiting', 'paused'] as const, {
-    description: 'waiting: goes on by itself at retry_at; paused: needs the person, at buy_url',
+    description: 'waiting: continues by itself at retry_at; paused: the person must act, at buy_url',
   }),
   reason: nullable(
     Type.String({
@@ -70,7 +70,7 @@ const AUTO_TOPUP = {
   credits: Credits(),
   price: Money(),
   currency: Currency,
-  below: Credits({ description: 'Credits are bought when spendable and held ones together fall below this' }),
+  below: Credits({ description: 'Credits are bought when spendable and held credits together fall below this' }),
   monthly_cap: Money({ description: 'The most that is charged in a calendar month (UTC), in minor units' }),
   card: nullable(Type.String()),
 }
@@ -85,7 +85,7 @@ export const AutoTopup = Type.Object(AUTO_TOPUP, {
   ],
 })
 
-/** A reference cannot be nullable in OpenAPI 3.0. */
+/** Written out, because a `$ref` cannot be nullable in OpenAPI 3.0. */
 export const NullableAutoTopup = nullable(Type.Object(AUTO_TOPUP, { description: 'null: off' }))
 
 export const PACK_BODY = Type.Object(

@@ -1,9 +1,9 @@
 import { type Static, type TProperties, type TSchema, Type } from '@sinclair/typebox'
 import { MAX_CREDITS } from '../ledger/rules.ts'
 
-/** The pieces that schemas are made of. OpenAPI 3.0.3 has `nullable` and `enum` instead of unions, hence `Unsafe`. */
+/** The building blocks of the schemas. OpenAPI 3.0.3 has `nullable` and `enum` instead of unions, hence `Type.Unsafe`. */
 
-/** `nullable` alone does not add null to an enum. */
+/** A schema that also accepts null. An enum must list null as well: `nullable` alone does not add it (OpenAPI 3.0.3). */
 export const nullable = <T extends TSchema>(schema: T) =>
   Type.Unsafe<Static<T> | null>({
     ...schema,
@@ -13,11 +13,14 @@ export const nullable = <T extends TSchema>(schema: T) =>
 export const oneOf = <T extends string>(values: readonly T[], options = {}) =>
   Type.Unsafe<T>({ type: 'string', enum: values, ...options })
 
-/** The query of a list: a filter that is not known is refused, because a list that ignored it would show more than was asked for. `_…` are for caches. */
+/**
+ * The query of a list. Unknown filters are refused, because a list that ignored one would show too many rows. Parameters that begin with `_`
+ * are ignored: some clients add them against caches.
+ */
 export const ListQuery = <T extends TProperties>(properties: T) =>
   Type.Object(properties, { additionalProperties: false, patternProperties: { '^_': {} } })
 
-/** A date (its first moment, UTC) or a time, in a filter. */
+/** A time in a filter; a date stands for its first moment in UTC. */
 const Moment = (description: string) =>
   Type.Unsafe<string>({
     anyOf: [
@@ -32,19 +35,19 @@ export const periodFilter = (what: string) => ({
   to: Type.Optional(Moment(`${what} before this time: a date (UTC) or a time`)),
 })
 
-/** How many rows a page has. */
+/** The number of rows of a page. @param rows the default */
 export const PageLimit = (rows: number) => Type.Optional(Type.Integer({ minimum: 1, maximum: 200, default: rows }))
-/** What leads to the next page. */
+/** The cursor of the next page. */
 export const NextCursor = Type.Unsafe<string | null>({
   type: 'string',
   nullable: true,
   description: 'null on the last page',
 })
 
-/** A reference to a component by its name. */
+/** A `$ref` to a named component. */
 export const ref = <T extends TSchema>(schema: T) => Type.Unsafe<Static<T>>({ $ref: `${schema.$id}#` })
 
-/** In answers a Date, or text that SQL has formatted already (`isoTime`). */
+/** A time in answers: a Date, or text that SQL has formatted with `isoTime`. */
 export const Timestamp = Type.Unsafe<Date | string>({ type: 'string', format: 'date-time' })
 export const NullableTimestamp = Type.Unsafe<Date | string | null>({
   type: 'string',

@@ -14,16 +14,14 @@ import {
 
 export const Scopes = Type.Array(oneOf(['account', 'oauth', 'admin'] as const))
 
-/** What may be spent, as it is asked for; null takes a limit away. */
+/** Spending limits in requests; null removes a limit. */
 export const askedLimits = {
   budget: Type.Optional(
-    nullable(
-      Credits({ description: 'Credits that it may spend, jobs under way included; null: as many as there are' }),
-    ),
+    nullable(Credits({ description: 'Credits that it may spend, including what running jobs hold; null: no limit' })),
   ),
   period: Type.Optional(
     nullable(
-      oneOf(PERIODS, { description: 'When the budget begins anew, in UTC; weeks begin on Monday. null: never' }),
+      oneOf(PERIODS, { description: 'How often the budget is reset, in UTC; weeks begin on Monday. null: never' }),
     ),
   ),
   apps: Type.Optional(
@@ -33,20 +31,21 @@ export const askedLimits = {
   ),
 }
 
-/** What may be spent, and what is. */
-export const budgetFields = {
-  budget: nullable(Credits({ description: 'Credits that it may spend; null: as many as there are' })),
-  period: nullable(oneOf(PERIODS, { description: 'When the budget begins anew; null: never' })),
+/** Spending limits, and what is spent, in answers. */
+const budgetFields = {
+  budget: nullable(Credits({ description: 'Credits that it may spend; null: no limit' })),
+  period: nullable(oneOf(PERIODS, { description: 'How often the budget is reset; null: never' })),
   apps: nullable(Type.Array(Type.String(), { description: 'The apps that it may spend at; null: all of them' })),
   spent: nullable(
     Credits({
-      description: 'What its jobs hold and cost, since the period began or it was first limited; null: it never was',
+      description:
+        'What its jobs hold and cost since the period began, or since it was first limited; null: it never was',
     }),
   ),
-  left: nullable(Credits({ description: 'What is left of the budget; null: it has none' })),
+  left: nullable(Credits({ description: 'What is left of the budget; null: it has no budget' })),
   resets_at: Type.Unsafe<Date | null>({
     ...NullableTimestamp,
-    description: 'When the budget begins anew; null: never',
+    description: 'When the budget is reset; null: never',
   }),
 }
 
@@ -65,12 +64,15 @@ export const Token = Type.Object(
     }),
     last_used_from: nullable(
       Type.String({
-        description: 'The address that the token was last used from, noted with last_used_at; null: unknown',
+        description: 'The address from which the token was last used, recorded with last_used_at; null: unknown',
       }),
     ),
     expires_at: Timestamp,
     made_by: nullable(
-      Type.String({ format: 'uuid', description: 'The token that made it, which it ends with; null: a person' }),
+      Type.String({
+        format: 'uuid',
+        description: 'The token that created it; revoking that one revokes this one. null: a person created it',
+      }),
     ),
     ...budgetFields,
     current: Type.Boolean({ description: 'Whether this request was made with the token' }),

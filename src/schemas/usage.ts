@@ -4,12 +4,12 @@ import { Credits, nullable, ref } from './primitives.ts'
 const sums = {
   jobs: Type.Integer({ minimum: 0, description: 'Jobs that were created in the period' }),
   completed: Type.Integer({ minimum: 0 }),
-  failed: Type.Integer({ minimum: 0, description: 'Expired ones too' }),
+  failed: Type.Integer({ minimum: 0, description: 'Including expired jobs' }),
   credits: Credits({
     description:
-      'What the ended ones cost, with overages and late charges. What an administrator refunded is not subtracted',
+      'What the ended jobs cost, with overages and late charges. What an administrator refunded is not subtracted',
   }),
-  held: Credits({ description: 'What the started ones hold' }),
+  held: Credits({ description: 'What the started jobs hold' }),
 }
 
 const EXAMPLE = { jobs: 12, completed: 9, failed: 2, credits: 41, held: 5 }
@@ -23,15 +23,15 @@ export const UsageRow = Type.Object(
     key: nullable(
       Type.String({
         description:
-          'What the row is for: the value that it is grouped by; of several groupings all of their values, with a slash between them. null: jobs that were made without a token',
+          'The value that the row is grouped by; with several groupings all of their values, separated by slashes. null: jobs that were started without a token',
       }),
     ),
     app: group('With this grouping'),
     action: group('With this grouping'),
-    token: group('With this grouping: id of the token that made the jobs, or of the grant that it belongs to'),
+    token: group('With this grouping: id of the token that started the jobs, or of the grant that it belongs to'),
     day: group('With this grouping: a date, UTC'),
     plan: group('With this grouping'),
-    name: group('With the grouping by token: what the token is called, as long as that is known'),
+    name: group('With the grouping by token: the name of the token or grant; null once it is deleted'),
     ...sums,
   },
   { $id: 'UsageRow', examples: [{ key: 'video', app: 'video', ...EXAMPLE }] },
@@ -42,10 +42,10 @@ const Day = Type.String({ format: 'date' })
 export const UsageResponse = Type.Object(
   {
     from: Type.String({ format: 'date', description: 'First day of the period, UTC' }),
-    to: Type.String({ format: 'date', description: 'The day after its last' }),
-    rows: Type.Array(ref(UsageRow), { description: 'By day, newest first; without days by credits, most first' }),
+    to: Type.String({ format: 'date', description: 'The day after the last day of the period' }),
+    rows: Type.Array(ref(UsageRow), { description: 'By day, newest first; without days, by credits, most first' }),
     total: ref(UsageSums),
-    more: Type.Boolean({ description: 'true: there are more rows than these; the total has them all' }),
+    more: Type.Boolean({ description: 'true: there are more rows; the total includes them' }),
   },
   {
     $id: 'UsageResponse',
@@ -59,7 +59,7 @@ export const UsageResponse = Type.Object(
   },
 )
 
-/** The query of a route about usage. @param groups by what its rows can be grouped */
+/** The query of a route about usage. @param groups what its rows can be grouped by */
 export const usageQuery = (groups: readonly string[]) => {
   const one = `(${groups.join('|')})`
   return {

@@ -17,7 +17,7 @@ const SENT: Record<Event, { operationId: string; summary: string; job?: 'always'
   },
   'account.recovered': {
     operationId: 'onAccountRecovered',
-    summary: "What the account owns (credits and holds) came back to the endpoint's `low_credits` or above",
+    summary: "What the account owns (credits and holds) rose to the endpoint's `low_credits` or above",
     job: 'perhaps',
   },
   'budget.low': {
@@ -34,15 +34,15 @@ const budget = {
   type: 'object',
   required: ['id', 'amount', 'spent', 'period', 'resets_at'],
   properties: {
-    id: { type: 'string', format: 'uuid', description: 'Of the token or the grant' },
+    id: { type: 'string', format: 'uuid', description: 'The id of the token or grant' },
     amount: { type: 'integer', description: 'Credits that it may spend' },
-    spent: { type: 'integer', description: 'What its jobs hold and cost, in the period where it has one' },
+    spent: { type: 'integer', description: 'What its jobs hold and cost; with a period, in the current one' },
     period: { type: 'string', nullable: true, enum: [...PERIODS, null] },
     resets_at: {
       type: 'string',
       format: 'date-time',
       nullable: true,
-      description: 'When the budget begins anew; null: never',
+      description: 'When the budget is reset; null: never',
     },
   },
 }
@@ -84,18 +84,18 @@ export const webhookOperations = Object.fromEntries(
       tags: ['Webhooks'],
       summary,
       description:
-        'Signed as Standard Webhooks says. Delivered at least once and in no particular order; `webhook-id` is the same at every attempt.',
+        'Signed as the Standard Webhooks specification says. Delivered at least once and in no particular order; `webhook-id` is the same at every attempt.',
       security: [],
       parameters: [
         header('webhook-id', 'The id of the message'),
-        header('webhook-timestamp', 'Seconds since 1970, of this attempt'),
-        header('webhook-signature', 'v1, and the base64 of an HMAC-SHA256 by the secret of the endpoint'),
+        header('webhook-timestamp', 'The time of this attempt, in seconds since 1970'),
+        header('webhook-signature', '`v1,` and the base64 of an HMAC-SHA256 with the secret of the endpoint'),
       ],
       requestBody: { required: true, content: { 'application/json': { schema: payload } } },
       responses: {
         '2XX': { description: 'Received' },
         '410': { description: 'The endpoint is paused; the message waits' },
-        '4XX': { description: 'Like any other answer but a 2xx: the message is sent again, for three days' },
+        '4XX': { description: 'As with any answer other than a 2xx, the message is sent again, for three days' },
       },
     }
     return [event, { post }]

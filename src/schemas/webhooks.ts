@@ -23,7 +23,7 @@ export const WebhookEndpoint = Type.Object(
     events: Type.Array(WebhookEvent),
     low_credits: Credits({
       description:
-        'account.low is sent when credits and holds together fall below this, account.recovered when they come back to it',
+        'account.low is sent when credits and holds together fall below this, account.recovered when they reach it again',
     }),
     paused: Type.Boolean({ description: 'Its messages wait until it is resumed' }),
     pause_reason: nullable(
@@ -95,15 +95,15 @@ export const WebhookDelivery = Type.Object(
     message_id: Type.String({ format: 'uuid', description: 'The webhook-id header' }),
     account_id: Id,
     event: oneOf([...EVENTS, TEST_EVENT]),
-    attempt: Type.Integer({ description: 'Which attempt at the message this was' }),
+    attempt: Type.Integer({ description: 'The number of this attempt; the first is 1' }),
     attempted_at: Timestamp,
-    ms: Type.Integer({ description: 'How long it took' }),
+    ms: Type.Integer({ description: 'How long it took, in ms' }),
     status: nullable(Type.Integer({ description: 'HTTP status of the answer; null: there was no answer' })),
     answer: nullable(Type.String({ description: 'The first 200 characters of its body' })),
     error: nullable(Type.String({ description: 'Why the attempt failed; null: the message was delivered' })),
     next_attempt_at: Type.Unsafe<Date | null>({
       ...NullableTimestamp,
-      description: 'When it was to be tried again; null: not again',
+      description: 'When the next attempt was due; null: there was none to follow',
     }),
   },
   {

@@ -54,10 +54,16 @@ const dropAttempts = statement<{ account_ids: string[]; ids: string[] }, { id: s
   `delete from webhook_attempts where ${NAMED} returning id`,
 )
 
-const stateOrphans = statement<Record<never, never>, never>(
+// Read and deleted apart: on a cluster the states are on the coordinator and the endpoints on every node, and a DELETE does not join them.
+const stateOrphans = statement<Record<never, never>, { id: string }>(
   'webhook_state_orphans',
-  `delete from webhook_delivery_state
+  `select endpoint_id as id from webhook_delivery_state
   where endpoint_id not in (select id from webhook_endpoints) and leased_until < now()`,
+)
+
+const dropStates = statement<{ ids: string[] }, never>(
+  'webhook_states_drop',
+  'delete from webhook_delivery_state where endpoint_id = any($ids::uuid[]) and leased_until < now()',
 )
 
 /**
@@ -71,7 +77,7 @@ export async function cleanUpWebhooks(db: Db, signal?: AbortSignal): Promise<voi
     await inBatches(db, () => overdue(db, { endpoint_id, limit }), giveUp, limits)
   await inBatches(db, () => oldDead(db, { limit }), dropMessages, limits)
   await inBatches(db, () => orphans(db, { limit }), dropMessages, limits)
-  await stateOrphans(db, {})
+  await dropStates(db, { ids: (await stateOrphans(db, {})).map(({ id }) => id) })
   await inBatches(db, () => oldAttempts(db, { limit }), dropAttempts, limits)
 }
 

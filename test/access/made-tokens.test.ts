@@ -3,7 +3,7 @@ import t, { type Test } from 'tap'
 import { cleanUpBudgets } from '../../src/background/clean-up.ts'
 import { bearer, giveTokens, logIn, startLogin } from '../support/device.ts'
 import { clientOf, registerClient } from '../support/oauth.ts'
-import { type Person, personWith, start } from '../support/start.ts'
+import { earlier, type Person, personWith, start } from '../support/start.ts'
 
 const job = (cost_estimate: number, app = 'clips') => ({ app, action: 'render', cost_estimate })
 
@@ -229,7 +229,7 @@ t.test('the budget of a token that is deleted is deleted after a day', async (t)
   const ids = async () =>
     (await db.selectFrom('budgets').select('id').where('account_id', '=', ada.id).execute()).map(({ id }) => id)
   t.strictSame((await ids()).sort(), [gone.id, kept.id].sort(), 'not at once')
-  await sql`update budgets set created_at = created_at - interval '2 days' where account_id = ${ada.id}`.execute(db)
+  await sql`update budgets set created_at = ${earlier('created_at', '2 days')} where account_id = ${ada.id}`.execute(db)
   await cleanUpBudgets(db)
   t.strictSame(await ids(), [kept.id])
 })

@@ -2,7 +2,7 @@ import { type Kysely, sql } from 'kysely'
 import t, { type Test } from 'tap'
 import { sweepHolds } from '../../src/background/sweep-holds.ts'
 import type { Tables } from '../../src/db/tables.ts'
-import { type App, personWith, start, unique } from '../support/start.ts'
+import { type App, earlier, personWith, start, unique } from '../support/start.ts'
 
 type Headers = Record<string, string>
 
@@ -230,11 +230,15 @@ t.test(
     const rotated = await put({ settle_key: 'rotate' })
     t.match(rotated, { slug, has_settle_key: true, settle_key: /^focus_app_/ })
     t.strictSame([await alive(key), await alive(rotated.settle_key)], [200, 200])
-    await sql`update apps set previous_settle_key_until = previous_settle_key_until - interval '9 minutes 50 seconds'
-    where slug = ${slug}`.execute(db)
+    const pass = (interval: string) =>
+      db
+        .updateTable('apps')
+        .set({ previous_settle_key_until: earlier('previous_settle_key_until', interval) })
+        .where('slug', '=', slug)
+        .execute()
+    await pass('9 minutes 50 seconds')
     t.equal(await alive(key), 200)
-    await sql`update apps set previous_settle_key_until = previous_settle_key_until - interval '10 seconds'
-    where slug = ${slug}`.execute(db)
+    await pass('10 seconds')
     t.strictSame([await alive(key), await alive(rotated.settle_key)], [403, 200])
 
     const kept = await put({ name: 'Renamed' })

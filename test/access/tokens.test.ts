@@ -5,6 +5,7 @@ import t from 'tap'
 import { startClerk } from '../support/clerk-stand-in.ts'
 import { query } from '../support/database.ts'
 import { bearer, giveTokens, logIn, startLogin } from '../support/device.ts'
+import { WAITING } from '../support/hold.ts'
 import { databaseUrl, earlier, start } from '../support/start.ts'
 
 const whose = async (token: string, app: Parameters<typeof bearer>[0]) => {
@@ -111,16 +112,19 @@ t.test(
     } as const
     t.equal((await app.inject(removal)).statusCode, 204)
     t.match(await whose(revoked, app), { statusCode: 401, error: 'token_revoked' }, 'at once where it was revoked')
+    /** What refuses a token elsewhere, and when the last request began that believed it. */
     const ended = async (token: string) => {
-      for (;;) {
+      for (let believed = 0; ; ) {
+        const asked = (performance.now() - began) / 1000
         const { statusCode, error } = await whose(token, other.app)
-        if (statusCode !== 200) return { error, seconds: (performance.now() - began) / 1000 }
+        if (statusCode !== 200) return { error, believed }
+        believed = asked
       }
     }
     const [expired, gone] = [await ended(short), await ended(revoked)]
     t.match([expired.error, gone.error], ['token_expired', 'token_revoked'])
-    t.ok(expired.seconds < 3, `expired after ${expired.seconds} s`)
-    t.ok(gone.seconds < 6, `revoked elsewhere after ${gone.seconds} s`)
+    t.ok(expired.believed < 1.5, `believed ${expired.believed} s after a second of life was left`)
+    t.ok(gone.believed < 5.5, `believed ${gone.believed} s after it was revoked elsewhere`)
   },
 )
 
@@ -168,7 +172,7 @@ t.test('people see their own live tokens and revoke them; strangers cannot', asy
 
   const remove = (who: typeof ada, id: string) =>
     app.inject({ method: 'DELETE', url: `/api/tokens/${id}`, headers: { authorization: who.authorization } })
-  for (const id of [tokens[0].id, randomUUID(), 'nonsense', '%00', 'current']) {
+  for (const id of [tokens[0].id, randomUUID(), 'nonsense', 'current']) {
     const refused = await remove(eve, id)
     t.equal(refused.statusCode, 404, id)
     t.match(refused.json(), { error: 'token_not_found' })
@@ -274,8 +278,7 @@ t.test("an administrator revokes all of somebody's tokens, fetched or not", asyn
 
 /** Whether a statement waits for a lock in the database of this file. */
 async function someoneWaits(): Promise<boolean> {
-  const waiting = `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
-  return (await query(await databaseUrl(), waiting)).length > 0
+  return (await query(await databaseUrl(), WAITING)).length > 0
 }
 
 t.test('tokens come in pages', async (t) => {

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { verifyWebhook } from '../../client/src/index.ts'
+import { verifyWebhook, type WebhookEvent } from '../../client/src/index.ts'
+import { EVENTS } from '../../src/webhooks/outbox.ts'
 import { errorOf } from '../support/client.ts'
 import { deliverDue, hooked } from '../support/receiver.ts'
 
@@ -29,6 +30,9 @@ t.test('a message of the service is verified, with either secret while one is ro
   }
   const event = await verifyWebhook(await send(), secret)
   t.match(event, { type: 'job.completed', data: { account_id: ada.id, job: { actual_cost: 3 } } })
+  // Compiles only if the library's type has every event that the service sends.
+  const types: WebhookEvent['type'][] = [...EVENTS, 'test']
+  t.ok(types.includes(event.type))
   const rotated = (await operator.post(`${path}/rotate`, {})).json().secret as string
   const both = await send()
   t.match(String(both.headers['webhook-signature']), / /, 'two signatures')

@@ -132,6 +132,66 @@ t.test('all budgets of a token hold, those of what made it too', async (t) => {
   t.equal(play(both, reserve(6, { budget_ids: ids })).told.length, 2, 'each is told')
 })
 
+t.test('a token with limits settles its own jobs alone, and those of what it made', async (t) => {
+  const by = (token_id: string, budget_ids = [token_id], grant_id: string | null = null) => ({
+    by: { token_id, grant_id, budget_ids },
+  })
+  const beat = (by: object): Request => ({
+    ...{ type: 'heartbeat', job_id: 'job', key_of: null, ttl_seconds: 9_999, default_seconds: 1 },
+    ...by,
+  })
+  const made = (more: object) => {
+    const ada = state(budget(), budget({ id: 'maker' }), budget({ id: 'free', amount: null }), budget({ id: 'grant' }))
+    play(ada, reserve(10, more))
+    return ada
+  }
+  const others: [what: string, job: object, by: object][] = [
+    ['the job of another token', { token_id: 'other', budget_ids: [] }, by('token')],
+    ['the job of a person', { token_id: null, budget_ids: [] }, by('token')],
+    ['the job of its maker', { token_id: 'maker', budget_ids: ['maker'] }, by('token', ['maker', 'token'])],
+    ['the job of another child', { budget_ids: ['maker', 'token'] }, by('child', ['maker', 'grant'])],
+    ['the job of another grant', { grant_id: 'other', budget_ids: [] }, by('at', ['grant'], 'grant')],
+  ]
+  for (const [what, job, by] of others)
+    for (const request of [complete(900, by), complete(3, by), { ...fail(true), ...by }, beat(by)]) {
+      const ada = made(job)
+      const outcome = play(ada, request)
+      t.strictSame(outcome.refusal, { code: 'job_outside_limits' }, `${what}: ${request.type}`)
+      t.match(outcome, { repeated: false, entries: [], changed: [], budgets: [], account: { credits: 990, held: 10 } })
+    }
+  const own: [what: string, job: object, by: object][] = [
+    ['its own', {}, by('token')],
+    ['its own, from before it had limits', { budget_ids: [] }, by('token')],
+    ['what a token made that it made', { token_id: 'child', budget_ids: ['token', 'maker'] }, by('token')],
+    ['its own of a maker with limits', { budget_ids: ['maker', 'token'] }, by('token', ['maker', 'token'])],
+    ['another one without limits', { token_id: 'other', budget_ids: [] }, by('free', ['free', 'nobody'])],
+    ['of its grant', { token_id: 'earlier', grant_id: 'grant', budget_ids: [] }, by('at', ['grant'], 'grant')],
+    ['of its grant by the app', { token_id: null, budget_ids: ['grant'] }, by('at', ['grant'], 'grant')],
+    ['anything, by a key', { token_id: 'other', budget_ids: [] }, { key_of: 'video' }],
+  ]
+  for (const [what, job, by] of own) {
+    t.equal(play(made(job), beat(by)).refusal, null, `${what}: heartbeat`)
+    t.equal(play(made(job), { ...fail(true), ...by }).refusal, null, `${what}: fail`)
+    const ada = made(job)
+    t.equal(play(ada, complete(70, by)).refusal, null, `${what}: complete, above the budget too`)
+    t.match(play(ada, complete(70, by)), { repeated: true, refusal: null }, `${what}: a repeat`)
+  }
+
+  const elsewhere = made({ app: 'audio' })
+  play(elsewhere, { type: 'limit', id: 'token', apps: ['video', 'clips'] })
+  const refusal = { code: 'app_not_allowed', apps: ['video', 'clips'] }
+  t.strictSame(play(elsewhere, complete(3, by('token'))).refusal, refusal, 'at an app that it may spend at no more')
+  const keyed = made({ token_id: 'other', budget_ids: [] })
+  keyed.jobs.set('job', { ...(keyed.jobs.get('job') as Job), keyed: true })
+  t.equal(
+    play(keyed, complete(3, by('token'))).refusal?.code,
+    'settle_key_required',
+    'where the app has a key, as ever',
+  )
+  const ended = made({ token_id: 'other', budget_ids: [] })
+  t.equal(play(ended, complete(3), complete(3, by('token'))).refusal?.code, 'job_outside_limits', 'what has ended, too')
+})
+
 t.test('a list of apps refuses the others', async (t) => {
   const ada = state(budget({ amount: null, apps: ['video', 'audio'] }))
   t.strictSame(play(ada, reserve(1, { app: 'clips' })).refusal, { code: 'app_not_allowed', apps: ['video', 'audio'] })

@@ -48,3 +48,57 @@ t.test('the refusals of a budget say what to know, and replays are none', async 
   t.equal((await reserve(job(2))).statusCode, 200, 'a settlement by somebody else makes room')
   t.equal((await ada.reserve(50)).statusCode, 200, 'a person has no budget')
 })
+
+t.test('by its bearer alone, a token with limits settles only what counts against them', async (t) => {
+  const { app, admin } = await start(t)
+  const ada = await personWith(app, 10_000)
+  const make = async (body: object) => {
+    const { token } = (await ada.postFromOurPage('/api/tokens', { name: 'server', ...body })).json()
+    return bearer(app, token)
+  }
+  const [limited, listed, free] = [await make({ budget: 50 }), await make({ apps: ['clips', 'audio'] }), await make({})]
+  const started = async (by: { post: typeof limited.post }, slug = 'clips') =>
+    (await by.post('/api/jobs', job(5, slug))).json().job_id as string
+  const settle = async (by: typeof limited, job_id: string) =>
+    Promise.all([
+      by.post('/api/jobs/complete', { job_id, actual_cost: 5_000 }),
+      by.post('/api/jobs/fail', { job_id, refund: false }),
+      by.post(`/api/jobs/${job_id}/heartbeat`, {}),
+    ])
+  for (const [by, job_id] of [
+    [limited, await started(free)],
+    [limited, (await ada.reserve(5)).json().job_id],
+    [limited, await started(listed)],
+    [listed, await started(limited)],
+  ] as const)
+    for (const reply of await settle(by, job_id))
+      t.match([reply.statusCode, reply.json()], [403, { error: 'job_outside_limits' }])
+  t.strictSame(await ada.balance(), { credits: 9_980, held: 20 })
+
+  const own = await started(limited)
+  t.equal((await limited.post(`/api/jobs/${own}/heartbeat`, {})).statusCode, 200)
+  for (const repeat of [false, true])
+    t.match(
+      [(await limited.post('/api/jobs/complete', { job_id: own, actual_cost: 80 })).statusCode, repeat],
+      [200, repeat],
+      'its own above its budget',
+    )
+  t.match((await limited.post('/api/jobs', job(0))).json(), { error: 'budget_exceeded', spent: 85 })
+  const moved = await started(listed, 'audio')
+  const [{ id }] = (await listed.get('/api/tokens'))
+    .json()
+    .tokens.filter(({ current }: { current: boolean }) => current)
+  await app.pats.revoking(ada.id, () => limit(app.ledger, ada.id, id, { apps: ['clips'] }))
+  t.match(
+    (await listed.post('/api/jobs/complete', { job_id: moved, actual_cost: 1 })).json(),
+    { error: 'app_not_allowed', apps: ['clips'] },
+    'at an app that was taken off its list',
+  )
+  t.equal((await free.post('/api/jobs/complete', { job_id: moved, actual_cost: 1 })).statusCode, 200, 'without limits')
+
+  const slug = unique('keyed')
+  const registered = await (await admin()).put(`/api/admin/apps/${slug}`, { settle_key: 'rotate' })
+  const key = { 'x-app-key': registered.json().app.settle_key }
+  const keyed = await started(free, slug)
+  t.equal((await limited.post('/api/jobs/complete', { job_id: keyed, actual_cost: 1 }, key)).statusCode, 200, 'a key')
+})

@@ -8,12 +8,14 @@ import t, { type Test } from 'tap'
 import { v7 as uuidv7 } from 'uuid'
 import { connectForPosting } from '../../src/db/connect.ts'
 import { overConnection, pipelines, type Session, type Sessions } from '../../src/db/pipeline.ts'
+import type { Db } from '../../src/db/tables.ts'
 import { DatabaseUnavailable } from '../../src/db/unavailable.ts'
 import type { Operation } from '../../src/ledger/operations.ts'
 import { createPoster } from '../../src/ledger/poster.ts'
 import type { Outcome } from '../../src/ledger/state.ts'
 import { transact } from '../../src/ledger/transaction.ts'
 import { rememberVisits } from '../../src/ledger/visits.ts'
+import { isCluster } from '../support/database.ts'
 import { holdAccounts } from '../support/hold.ts'
 import { databaseUrl, earlier, type Person, personWith, start, unique } from '../support/start.ts'
 
@@ -32,7 +34,24 @@ async function setUp(t: Test) {
     sizes,
     people: (n: number, credits = 100) =>
       Promise.all(Array.from({ length: n }, () => personWith(service.app, credits))),
+    /** People whose accounts one transaction may touch: on a cluster, those of one shard. */
+    async neighbours(n: number): Promise<Person[]> {
+      const byShard = new Map<string, Person[]>()
+      for (;;) {
+        const person = await personWith(service.app, 100)
+        const shard = isCluster() ? await shardOf(db, person.id) : ''
+        const found = [...(byShard.get(shard) ?? []), person]
+        if (found.length === n) return found
+        byShard.set(shard, found)
+      }
+    },
   }
+}
+
+async function shardOf(db: Db, account_id: string): Promise<string> {
+  const { rows } = await sql<{ shard: string }>`
+    select get_shard_id_for_distribution_column('accounts', ${account_id}::uuid)::text as shard`.execute(db)
+  return rows[0]?.shard ?? ''
 }
 
 const said = ({ refusal, account: { credits, held } }: Outcome) => refusal?.code ?? { credits, held }
@@ -63,8 +82,8 @@ const adjust = (account_id: string, amount: number, reference: string): Operatio
 })
 
 t.test('what arrives together is one transaction, and each has its own answer', async (t) => {
-  const { postAll, sizes, people } = await setUp(t)
-  const [ada, bob] = (await people(2)) as [Person, Person]
+  const { postAll, sizes, neighbours } = await setUp(t)
+  const [ada, bob] = (await neighbours(2)) as [Person, Person]
   const first = reserve(ada.id, 10)
   const second = reserve(bob.id, 1)
   const asked = [first, second, reserve(ada.id, 20), reserve(ada.id, 71), reserve(ada.id, 70)]
@@ -96,41 +115,6 @@ t.test('one that comes alone leaves at once, and what comes meanwhile goes toget
   const others = Array.from({ length: 10 }, () => post(reserve(ada.id, 1)))
   await Promise.all([first, ...others])
   t.strictSame(sizes, [1, 1, 10])
-})
-
-t.test('while a batch is being stored, the next is posted, of other accounts', async (t) => {
-  const { db, config, people } = await setUp(t)
-  const [ada, bob] = (await people(2)) as [Person, Person]
-  const { main, lanes } = connectForPosting(config.database, db)
-  const disk = Promise.withResolvers<void>()
-  let first = false
-  const slow = through(main, async (session, queries) => {
-    const commits = queries.at(-1)?.text === 'commit'
-    if (!commits || !first) return session.send(queries)
-    first = false
-    await disk.promise
-    return session.send(queries)
-  })
-  const sizes: number[] = []
-  const { post, close } = createPoster(db, { main: slow, lanes }, (size) => sizes.push(size))
-  t.teardown(close)
-  // Then endpoints and shards are known.
-  await post(reserve(ada.id, 0))
-  sizes.length = 0
-  first = true
-  const one = post(reserve(ada.id, 60)).then(said)
-  // Past the turn of the event loop in which the first one leaves: these come while it is loaded.
-  await new Promise(setImmediate)
-  const two = post(reserve(ada.id, 60)).then(said)
-  const three = post(reserve(bob.id, 1)).then(said)
-  const ended: string[] = []
-  void one.then(() => ended.push('one'))
-  t.strictSame(await three, { credits: 99, held: 1 })
-  t.strictSame(ended, [], 'the first batch is still being stored')
-  t.strictSame(sizes, [1, 1], 'the other operation of its account waits')
-  disk.resolve()
-  t.strictSame(await Promise.all([one, two]), [{ credits: 40, held: 60 }, 'insufficient_credits'])
-  t.strictSame(sizes, [1, 1, 1])
 })
 
 t.test('an account that was locked for a moment is posted with the next batch, in order, without a lane', async (t) => {
@@ -210,8 +194,8 @@ t.test('batches of any operations end as one after the other would', async (t) =
 })
 
 t.test('an operation that the database refuses hurts none of those that came with it', async (t) => {
-  const { post, sizes, people, db } = await setUp(t)
-  const [ada, bob] = (await people(2)) as [Person, Person]
+  const { post, sizes, neighbours, db } = await setUp(t)
+  const [ada, bob] = (await neighbours(2)) as [Person, Person]
   const b = reserve(bob.id, 1)
   await post(b)
   const results = await Promise.allSettled([
@@ -321,7 +305,7 @@ t.test('a statement that the server gives up for its time is not sent again', as
   await rival.connect()
   t.teardown(() => rival.end())
   await rival.query('begin')
-  await rival.query('select from jobs where id = $1 for update', [job])
+  await rival.query('select from jobs where account_id = $1 and id = $2 for update', [ada.id, job])
   await t.rejects(post(complete(ada.id, job, 1)), { timedOut: true, cause: { code: '57014' } })
   t.equal(sent, 1)
   t.strictSame(await ada.balance(), { credits: 99, held: 1 })
@@ -389,8 +373,8 @@ t.test('an app may write ids in any case', async (t) => {
 })
 
 t.test('a balance that leaves the safe integers is refused, also where others would bring it back', async (t) => {
-  const { people, postAll, sizes } = await setUp(t)
-  const [ada, bob] = (await people(2)) as [Person, Person]
+  const { neighbours, postAll, sizes } = await setUp(t)
+  const [ada, bob] = (await neighbours(2)) as [Person, Person]
   const ids: string[] = await Promise.all([1, 2, 40].map(async (cost) => (await ada.reserve(cost)).json().job_id))
   const [a = '', b = '', c = ''] = ids
   t.equal((await ada.complete(a, Number.MAX_SAFE_INTEGER)).statusCode, 200)
@@ -528,9 +512,10 @@ t.test('overdue holds are read only where credits are short of what the batch as
   const { post, close } = createPoster(db, { main: seen, lanes })
   t.teardown(close)
   await Promise.all([post(reserve(ada.id, 5)), post(reserve(bob.id, 10))])
-  t.notOk(names.includes('ledger_overdue'))
+  const reads = () => names.some((name) => name?.startsWith('ledger_overdue'))
+  t.notOk(reads())
   t.match(await post(reserve(ada.id, 6)), { refusal: { code: 'insufficient_credits', available: 5 } })
-  t.ok(names.includes('ledger_overdue'))
+  t.ok(reads())
 })
 
 t.test(
@@ -595,7 +580,9 @@ t.test('a visit is remembered only where its app was read', async (t) => {
   ] as Operation[]
   // Known so far to grant nothing, so that it is not read; the account's apps are, for the other one.
   const known = { ...visits, has: ({ app }: { app: string }) => app === unread }
-  await sessions.use((session) => transact(session, operations, { db, visits: known, waits: false, sharded: false }))
+  await sessions.use((session) =>
+    transact(session, operations, { db, visits: known, waits: false, sharded: isCluster() }),
+  )
   t.ok(visits.has({ account_id: ada.id, app: read as string }))
   t.notOk(visits.has({ account_id: ada.id, app: unread as string }))
 })

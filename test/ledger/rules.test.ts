@@ -23,6 +23,7 @@ const job = (more: Partial<Job> = {}): Job => ({
   ...{ failure_reason: null, expires_at: NOW + DAY, created_at: NOW - DAY, updated_at: NOW - DAY, ttl_seconds: 600 },
   ...{ requested_cost: null, refunded: 0, max_overage: null, max_overage_percent: null },
   ...{ idempotency_key: null, request_hash: null, keyed: false, merge: null, oversized: false, budget_ids: null },
+  ...{ token_id: null, grant_id: null },
   ...more,
 })
 const state = (more: Partial<Omit<State, 'jobs'>> & { jobs?: Job[] } = {}): State => {

@@ -19,7 +19,7 @@ const NO_JOB = `'0195a1f0-0000-7000-8000-0000000000ff'`
  * count against a budget, D against one whose period has begun since.
  */
 const RIGHT = `
-  truncate accounts, apps, app_grants, jobs, ledger_entries, purchases, budgets;
+  ${['accounts', 'apps', 'app_grants', 'jobs', 'ledger_entries', 'purchases', 'budgets'].map((table) => `delete from ${table};`).join(' ')}
   insert into accounts (id, clerk_id, credits, held, seq) values (${ADA}, 'user_ada', 75, 9, 9), (${GRACE}, 'user_grace', 20, 0, 1);
   insert into app_grants (account_id, app_slug, credits, granted_at) values (${GRACE}, 'video', 20, now());
   insert into jobs (account_id, id, app_slug, action, status, reserved, actual_cost, expires_at) values
@@ -227,17 +227,13 @@ t.test('each check reports what it is there for, and nothing else does', async (
 
   // Triggers, constraints and unique indexes refuse all of this: they have to go first.
   const run = (text: string) => query(database.url, text)
-  await run(
-    `do $$ declare it record; begin
-        for it in select conname, conrelid::regclass as at from pg_constraint
-          where conrelid = any ('{accounts, app_grants, jobs, ledger_entries, purchases}'::regclass[]) and contype in ('c', 'f') order by contype desc
-        loop execute format('alter table %s drop constraint %I', it.at, it.conname); end loop;
-        for it in select indexrelid::regclass as name from pg_index
-          where indrelid = any ('{jobs, ledger_entries}'::regclass[]) and indisunique and not indisprimary
-        loop execute format('drop index %s', it.name); end loop;
-      end $$;
-      alter table ledger_entries disable trigger user`,
-  )
+  const refusing = `select format('alter table %s drop constraint %I', conrelid::regclass, conname) as text from pg_constraint
+      where conrelid = any ('{accounts, app_grants, jobs, ledger_entries, purchases}'::regclass[]) and contype in ('c', 'f')
+    union all select format('drop index %s', indexrelid::regclass) from pg_index
+      where indrelid = any ('{jobs, ledger_entries}'::regclass[]) and indisunique and not indisprimary
+    union all select format('alter table %s disable trigger %I', tgrelid::regclass, tgname) from pg_trigger
+      where tgrelid = 'ledger_entries'::regclass and not tgisinternal`
+  for (const { text } of await query<{ text: string }>(database.url, refusing)) await run(text)
 
   const report = async () => (await app.inject({ url: '/api/admin/verify', headers })).json()
   const broken = async () => {

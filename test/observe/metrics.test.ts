@@ -8,6 +8,7 @@ import { GAUGES } from '../../src/observe/database-gauges.ts'
 import { listenForMetrics } from '../../src/observe/metrics-listener.ts'
 import { startClerk } from '../support/clerk-stand-in.ts'
 import { freePort } from '../support/free-port.ts'
+import { planWithoutScans } from '../support/plan.ts'
 import { LISTENING, launch } from '../support/process.ts'
 import { startProxy } from '../support/proxy.ts'
 import { databaseUrl, personWith, startOwn, unique } from '../support/start.ts'
@@ -130,11 +131,7 @@ t.test('closed accounts and long heartbeats look healthy, and a hold that nobody
 t.test('the gauges of the database read indexes, not tables', async (t) => {
   const { db } = await startOwn(t)
   for (const { sql: text } of GAUGES) {
-    const plan = await db.transaction().execute(async (trx) => {
-      await sql`set local enable_seqscan = off`.execute(trx)
-      return (await sql.raw<{ 'QUERY PLAN': string }>(`explain ${text}`).execute(trx)).rows
-    })
-    const lines = plan.map((row) => row['QUERY PLAN']).join('\n')
+    const lines = await planWithoutScans(db, text)
     // Endpoints are few, and their table is read whole.
     t.notMatch(lines, /Seq Scan on (?!webhook_endpoints)/, lines)
   }

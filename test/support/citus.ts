@@ -1,5 +1,5 @@
 /**
- * `npm run test:citus`: the tests of the ledger on a Citus cluster. TEST_CITUS_URLS names its nodes, the coordinator first,
+ * `npm run test:citus`: the tests of the service on a Citus cluster. TEST_CITUS_URLS names its nodes, the coordinator first,
  * each by the URL of a database to connect to, as superuser:
  *
  *   TEST_CITUS_URLS='postgres://postgres@127.0.0.1:5600/postgres postgres://postgres@127.0.0.1:5601/postgres …' npm run test:citus
@@ -7,38 +7,23 @@
  * A template is migrated and sharded once, and every test file gets a clone of it on every node.
  */
 import { spawnSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { urlsOf } from './database.ts'
 
-/** What posts, and what reads and writes beside it in a way that a cluster could refuse. */
-const FILES = [
-  'ledger/jobs-create',
-  'ledger/jobs-settle',
-  'ledger/jobs-list',
-  'ledger/wallet',
-  'accounts/admin',
-  'ledger/entries',
-  'ledger/metadata',
-  'access/settle-keys',
-  'ledger/verify',
-  'concurrency/races',
-  'process/race-matrix',
-  'process/ledger-model',
-  'process/instances',
-  'ledger/expiry',
-  'ledger/budgets',
-  'payments/local',
-  'payments/auto-topup',
-  'payments/stripe',
-  'oauth/grants',
-  'webhooks/events',
-  'accounts/cleaning',
-  'accounts/erase',
-  'device/device',
-  'device/device-complete',
-  'access/tokens',
-  'identity/clerk-webhooks',
-].map((name) => `test/${name}.test.ts`)
+/** What has nothing to do with the database, or makes its own, is left out. */
+const FOLDERS = [
+  ...['access', 'accounts', 'citus', 'concurrency', 'console', 'device', 'identity', 'ledger', 'oauth', 'observe'],
+  ...['pages', 'payments', 'webhooks'],
+]
+const PROCESSES = ['instances', 'journey', 'ledger-model', 'race-matrix', 'rolling', 'verify-command']
+
+const root = new URL('../../', import.meta.url)
+const filesOf = (folder: string) =>
+  readdirSync(new URL(`test/${folder}/`, root))
+    .filter((name) => name.endsWith('.test.ts'))
+    .map((name) => `test/${folder}/${name}`)
+const files = () => [...FOLDERS.flatMap(filesOf), ...PROCESSES.map((name) => `test/process/${name}.test.ts`)]
 
 const [coordinator, ...workers] = urlsOf(process.env.TEST_CITUS_URLS)
 if (!coordinator || !workers.length) {
@@ -46,6 +31,6 @@ if (!coordinator || !workers.length) {
   process.exit(1)
 }
 const given = process.argv.slice(2)
-const args = [fileURLToPath(new URL('run.ts', import.meta.url)), ...(given.length ? given : FILES)]
+const args = [fileURLToPath(new URL('run.ts', import.meta.url)), ...(given.length ? given : files())]
 const env = { ...process.env, TEST_DATABASE_URL: coordinator, TEST_NODES: [coordinator, ...workers].join(' ') }
 process.exitCode = spawnSync(process.execPath, args, { env, stdio: 'inherit' }).status ?? 1

@@ -11,6 +11,13 @@ export function nodes(): string[] {
   return urlsOf(cluster ?? server)
 }
 
+/** Whether tests run on a cluster, whose tables are spread over its nodes. */
+export const isCluster = (): boolean => nodes().length > 1
+
+/** A test's database on each of its nodes. */
+export const nodeUrls = (url: string): string[] =>
+  nodes().map((node) => databaseUrl(node, new URL(url).pathname.slice(1)))
+
 /** URLs in a variable of the environment, apart by white space. */
 export const urlsOf = (list = ''): string[] => list.split(/\s+/).filter(Boolean)
 

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
-import { query } from './database.ts'
+import { nodeUrls, query } from './database.ts'
 
 /**
  * Where a connection breaks: before the statement reaches the server; when the server has run it and has not been told
@@ -10,6 +10,10 @@ import { query } from './database.ts'
  */
 export type Point = 'before' | 'between' | 'after'
 export const POINTS: Point[] = ['before', 'between', 'after']
+
+/** Whether these bytes send a statement of this name; on a cluster it may have a form of its own. */
+const sends = (bytes: Buffer, name: string): boolean =>
+  bytes.includes(`${name}\0`) || bytes.includes(`${name}_in_shard\0`)
 
 /** Where the message of Postgres' protocol that commits begins: the first that names the statement. */
 function commitIn(bytes: Buffer): number {
@@ -30,7 +34,7 @@ export async function startFaults(t: Test, target: string) {
     server.on('data', (bytes) => client.write(bytes))
     client.on('data', (bytes: Buffer) => {
       const [marker] = armed.markers
-      if (marker === undefined || !bytes.includes(marker)) return server.write(bytes)
+      if (marker === undefined || !sends(bytes, marker)) return server.write(bytes)
       armed.markers.shift()
       cuts++
       breakAt(armed.point, bytes, client, server).catch((error) => t.fail(error))
@@ -55,10 +59,11 @@ export async function startFaults(t: Test, target: string) {
 
   /** Waits until the statement has run in a transaction that is still open. */
   async function hasWritten(): Promise<void> {
-    const open = `select from pg_stat_activity
-      where datname = current_database() and application_name = 'focus-api' and backend_xid is not null`
+    // On a cluster it is a node that writes, for the coordinator.
+    const open = `select from pg_stat_activity where datname = current_database() and backend_xid is not null
+      and (application_name = 'focus-api' or application_name like 'citus\\_internal%')`
     for (let i = 0; i < 500; i++) {
-      if ((await query(target, open)).length > 0) return
+      for (const database of nodeUrls(target)) if ((await query(database, open)).length > 0) return
       await sleep(5)
     }
     throw new Error('The statement wrote nothing.')
@@ -70,7 +75,7 @@ export async function startFaults(t: Test, target: string) {
     url: url.href,
     /** Breaks the connection when statements of these names are sent, one after the other, each once */
     arm(statements: string[], point: Point): void {
-      armed = { markers: statements.map((name) => `${name}\0`), point }
+      armed = { markers: [...statements], point }
       cuts = 0
     },
     /** How many times it did */

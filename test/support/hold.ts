@@ -1,13 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { Test } from 'tap'
-import { nodes } from './database.ts'
+import { isCluster } from './database.ts'
 
 /** On a cluster it is a worker's backend that waits for the lock; what the service is connected to waits for the worker. */
-const WAITING =
-  nodes().length > 1
-    ? 'select citus_pid_for_gpid(waiting_gpid)::int as pid from citus_lock_waits'
-    : `select pid from pg_stat_activity where datname = current_database() and application_name = 'focus-api'
+export const WAITING = isCluster()
+  ? 'select citus_pid_for_gpid(waiting_gpid)::int as pid from citus_lock_waits'
+  : `select pid from pg_stat_activity where datname = current_database() and application_name = 'focus-api'
        and wait_event_type = 'Lock'`
 
 /** Holds the rows of accounts in the file's database, so that whatever writes to them waits there. */
@@ -16,7 +15,8 @@ export async function holdAccounts(t: Test, url: string, ...accountIds: string[]
   await client.connect()
   t.teardown(() => client.end())
   await client.query('begin')
-  await client.query('select from accounts where id = any($1) for update', [accountIds])
+  // One by one: a cluster locks no rows of several shards in one statement.
+  for (const id of accountIds) await client.query('select from accounts where id = $1 for update', [id])
 
   /** The service's backends that wait for a lock now; clears the statistics snapshot, which is fixed per transaction. */
   async function waitingBackends(): Promise<number[]> {

@@ -11,7 +11,8 @@ import { migrateToLatest } from '../../src/db/migrate.ts'
 import type { Db } from '../../src/db/tables.ts'
 import { verify } from '../../src/ledger/verify.ts'
 import { loggerOf } from '../../src/observe/log.ts'
-import { freshDatabase } from './database.ts'
+import { checkCopies } from './copies.ts'
+import { freshDatabase, isCluster } from './database.ts'
 import { departure } from './document.ts'
 
 export type App = Awaited<ReturnType<typeof buildApp>>
@@ -31,7 +32,7 @@ export async function databaseUrl(): Promise<string> {
 
 /**
  * Ends a test file: closes its services, checks every invariant of the ledger in its database, and drops that.
- * @throws where an invariant does not hold
+ * @throws where an invariant does not hold, or copies of a table on the nodes of a cluster differ
  */
 export async function endFile(): Promise<void> {
   const [database, services] = [fileDatabase, shared]
@@ -43,6 +44,7 @@ export async function endFile(): Promise<void> {
   try {
     const db = await openDatabase(readConfig({ DATABASE_URL: url }))
     await checkLedger(db).finally(() => db.destroy())
+    if (isCluster()) await checkCopies(url)
   } finally {
     await drop()
   }

@@ -3,6 +3,7 @@ import t from 'tap'
 import { DEAD_LETTER_READS } from '../../src/webhooks/dead-letters.ts'
 import { dueMessages, dueTests } from '../../src/webhooks/queue.ts'
 import { cleanUpWebhooks, RETENTION_READS } from '../../src/webhooks/retention.ts'
+import { planWithoutScans } from '../support/plan.ts'
 import { deliverDue, hooked, status } from '../support/receiver.ts'
 
 t.test('what waited for three days is dead, tried or not; dead messages go after 30 days more', async (t) => {
@@ -85,11 +86,7 @@ t.test('messages and attempts are found by indexes', async (t) => {
   const { db, endpoint } = await hooked(t)
   for (const { sql: text } of [dueMessages, dueTests, ...DEAD_LETTER_READS, ...RETENTION_READS]) {
     const statement = text.replace(/\$\d+::uuid/g, `'${endpoint.id}'::uuid`).replace(/\$\d+::int/g, '500')
-    const plan = await db.transaction().execute(async (trx) => {
-      await sql`set local enable_seqscan = off`.execute(trx)
-      return (await sql.raw<{ 'QUERY PLAN': string }>(`explain ${statement}`).execute(trx)).rows
-    })
-    const lines = plan.map((row) => row['QUERY PLAN']).join('\n')
+    const lines = await planWithoutScans(db, statement)
     t.notMatch(lines, /Seq Scan/, lines)
   }
 })

@@ -3,7 +3,7 @@ import { sql } from 'kysely'
 import t, { type Test } from 'tap'
 import { webhookDelivery } from '../../src/background/deliver-webhooks.ts'
 import { hooked, status } from '../support/receiver.ts'
-import { startOwn } from '../support/start.ts'
+import { earlier, startOwn } from '../support/start.ts'
 import { until } from '../support/until.ts'
 
 /** A service that counts and logs, with an endpoint. */
@@ -109,7 +109,7 @@ t.test('what waits is late from its first second, tried or not, until its owner 
   await endJobs(18)
   await attempt(3)
   // As the clock would do it, eleven minutes later.
-  await sql`update webhook_messages set give_up_at = give_up_at - interval '660 seconds',
+  await sql`update webhook_messages set give_up_at = ${earlier('give_up_at', '660 seconds')},
     next_attempt_at = now() + interval '1 hour' where endpoint_id = ${endpoint.id}`.execute(db)
   const oldest = await own('focus_webhook_oldest_waiting_seconds')
   t.ok(Number(oldest) >= 660 && Number(oldest) < 720, `${oldest} s`)

@@ -29,6 +29,10 @@ export function readBudget({ budget = '', period }: BudgetFields): Chosen | unde
 
 const PERIOD_WORDS = { day: 'a day', week: 'a week', month: 'a month' }
 
+/** What a budget does not limit. */
+const FINAL_COST =
+  'A job can cost more in the end than it reserved: its app decides that or, where the app has no settle key, the program itself.'
+
 /** In a form, the period of a budget that never begins anew. */
 const IN_ALL = 'all'
 
@@ -54,8 +58,8 @@ export function budgetField({
     budget_id: id,
     budget_label: required ? 'Credits it may spend' : 'Credits it may spend (optional)',
     budget_hint: required
-      ? 'It can never reserve more than that. You can change it at any time.'
-      : 'Empty: no limit but your balance.',
+      ? `It can never reserve more than that. ${FINAL_COST} You can change the budget at any time.`
+      : `Empty: no limit but your balance. ${FINAL_COST}`,
     budget_required: required,
     budget_value: given.budget ?? '',
     budget_fault: fault,

@@ -14,9 +14,9 @@ export interface Step {
 export async function firstSteps({ db, config }: FastifyInstance): Promise<Step[] | undefined> {
   const exists = (query: ReturnType<typeof sql>) => sql<boolean>`exists (${query})`
   const { rows } = await sql<{ app: boolean; origin: boolean; job: boolean }>`select
-    ${exists(sql`select from apps where not (slug = ${EXAMPLE_APP.slug} and name = ${EXAMPLE_APP.name})`)} as app,
-    ${exists(sql`select from apps where origins <> '{}'`)} as origin,
-    ${exists(sql`select from jobs`)} as job`.execute(db)
+    ${exists(sql`select 1 from apps where not (slug = ${EXAMPLE_APP.slug} and name = ${EXAMPLE_APP.name})`)} as app,
+    ${exists(sql`select 1 from apps where origins <> '{}'`)} as origin,
+    ${exists(sql`select 1 from jobs`)} as job`.execute(db)
   const [found] = rows
   if (!found) throw new Error('a query without a row')
   const origin = found.origin || config.allowedOrigins.length > 0

@@ -1,12 +1,29 @@
 import { sql } from 'kysely'
+import { statement } from '../../../db/statement.ts'
 import type { Db } from '../../../db/tables.ts'
 import { endpointNotFound } from '../../../http/catalogue.ts'
 
 /** Counting stops here: at this value a number means "at least". */
 const MAX_COUNT = 10_000
 
-const counted = (status: 'pending' | 'dead') => sql<number>`(select count(*)::int from (select 1 from webhook_messages
-  where endpoint_id = endpoint.id and status = ${status} limit ${sql.lit(MAX_COUNT)}) as counted)`
+const counted = (status: 'pending' | 'dead') => `(select count(*)::int from (select 1 from webhook_messages
+  where endpoint_id = $endpoint_id::uuid and status = '${status}' limit ${MAX_COUNT}) as counted)`
+
+const countMessages = statement<{ endpoint_id: string }, { waiting: number; dead: number }>(
+  'console_endpoint_messages',
+  `select ${counted('pending')} as waiting, ${counted('dead')} as dead`,
+)
+
+/** Adds how many messages wait for each endpoint, and how many were given up; by endpoint, because Citus does not join them to it. */
+async function withCounts<Endpoint extends { id: string }>(db: Db, found: Endpoint[]) {
+  const endpoints: (Endpoint & { waiting: number; dead: number })[] = []
+  // One after the other: a page takes no more than a connection for this.
+  for (const endpoint of found) {
+    const [{ waiting, dead } = { waiting: 0, dead: 0 }] = await countMessages(db, { endpoint_id: endpoint.id })
+    endpoints.push({ ...endpoint, waiting, dead })
+  }
+  return endpoints
+}
 
 const endpoints = (db: Db) =>
   db
@@ -19,25 +36,25 @@ const endpoints = (db: Db) =>
       sql<Date | null>`case when retry_at > now() then retry_at end`.as('retry_at'),
       // Says whether it is still the secret that a page has shown the state of.
       sql<string>`left(md5(secret), 8)`.as('secret_mark'),
-      counted('pending').as('waiting'),
-      counted('dead').as('dead'),
     ])
 
 export type EndpointRow = Awaited<ReturnType<typeof findEndpoint>>
 
 /** The endpoints of an app, or of all apps: those that do not deliver first. */
-export const listEndpoints = (db: Db, slug?: string) =>
-  endpoints(db)
+export async function listEndpoints(db: Db, slug?: string) {
+  const found = await endpoints(db)
     .$if(slug !== undefined, (all) => all.where('app_slug', '=', slug ?? ''))
     .orderBy(sql`coalesce(failures, 0)`, 'desc')
     .orderBy('app_slug')
     .orderBy('id')
     .limit(200)
     .execute()
+  return withCounts(db, found)
+}
 
 /** @throws {ApiError} 404 endpoint_not_found */
 export async function findEndpoint(db: Db, id: string) {
-  const endpoint = await endpoints(db).where('id', '=', id).executeTakeFirst()
+  const [endpoint] = await withCounts(db, await endpoints(db).where('id', '=', id).execute())
   if (!endpoint) throw endpointNotFound()
   return endpoint
 }
