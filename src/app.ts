@@ -6,6 +6,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyBaseLogger, type FastifyServerOptions, LogController } from 'fastify'
 import type { Caller } from './access/caller.ts'
 import { createOrigins, type Origins } from './access/origins.ts'
+import { type SealedBox, sealedBox } from './access/sealed-box.ts'
 import type { ServiceKey } from './access/service-keys.ts'
 import { type SessionSeal, sessionSeal } from './access/sessions.ts'
 import { type Pats, rememberPats, tokenSecret } from './access/tokens.ts'
@@ -76,6 +77,8 @@ declare module 'fastify' {
     sessionSeal: SessionSeal
     /** Seals what a page of the console says after a change: routes/pages/console/notice.ts */
     noticeSeal: SessionSeal
+    /** Seals what a form of the console asks for until it is confirmed: routes/pages/console/drafts.ts */
+    draftBox: SealedBox
     origins: Origins
     clientDocuments: ClientDocuments
     metrics: Metrics
@@ -158,6 +161,7 @@ export async function buildApp(
   const secret = await tokenSecret(config, db)
   app.decorate('sessionSeal', sessionSeal(secret))
   app.decorate('noticeSeal', sessionSeal(secret, 'notice'))
+  app.decorate('draftBox', sealedBox(secret, 'draft'))
   app.decorate('origins', createOrigins(config, db))
   await app.origins.refresh()
   app.decorate('clientDocuments', rememberDocuments(config, db, app.log))

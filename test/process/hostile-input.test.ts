@@ -71,8 +71,11 @@ async function world(t: Test) {
     ...{ grants: grant, purchases: purchase.id, local: purchase.id, docs: 'api', oauthToken: 'google' },
     ...{ '/account/jobs': own, '/api/jobs': own },
   }
+  // The page that asks whether a change is meant.
+  const asking = await here.send(`/console/apps/${slug}/key`, { settle_key: 'rotate' })
   // What a page shows depends on the state of its subject, so some pages are opened for several.
   const entrances = [
+    String(asking.headers.location),
     `/console/accounts/${ada.id}`,
     ...[job, ended].map((id) => `/console/accounts/${ada.id}/jobs/${id}`),
     ...[endpoint, paused, lost].map((id) => `/console/webhooks/${id}`),
@@ -179,7 +182,7 @@ t.test('whatever a path, a query, a form or a body holds, nothing fails', async 
       for (const pair of pairs(name, value)) await press(action, others ? `${others}&${pair}` : pair)
     }
     // The fields of the page that asks whether it is meant.
-    for (const name of ['confirmed', 'reason', 'reference'])
+    for (const name of ['draft', 'reason'])
       for (const pair of pairs(name, 'a1')) await press(action, encoded(fields), { name, pair })
   }
 
@@ -215,11 +218,13 @@ t.test('whatever a path, a query, a form or a body holds, nothing fails', async 
   async function press(action: string, payload: string, instead?: { name: string; pair: string }) {
     const asked = await sendForm(action, payload)
     if (String(asked?.headers.location).includes('/signin')) cookie = await signIn()
-    const isConfirming = ({ fields }: Form) => fields.some(([name]) => name === 'confirmed')
-    const confirming = formsOf(asked?.body ?? '', action).find(isConfirming)
+    const to = String(asked?.headers.location ?? '')
+    const page = to.startsWith('/console/change?') ? await send('GET', to) : asked
+    const isConfirming = ({ fields }: Form) => fields.some(([name]) => name === 'draft')
+    const confirming = formsOf(page?.body ?? '', action).find(isConfirming)
     if (!confirming) return
     const fields = confirming.fields.filter(([name]) => name !== instead?.name)
-    await sendForm(action, instead ? `${encoded(fields)}&${instead.pair}` : encoded(fields))
+    await sendForm(confirming.action, instead ? `${encoded(fields)}&${instead.pair}` : encoded(fields))
   }
 
   /** One page of each route and choice of parameters, and its forms; those with GET as an address. */

@@ -17,7 +17,7 @@ export async function atConsole(t: Test, env: Record<string, string> = {}) {
     return reply
   }
 
-  const post = (url: string, fields: Fields, headers: Record<string, string> = { origin: OURS }) =>
+  const send = (url: string, fields: Fields, headers: Record<string, string> = { origin: OURS }) =>
     app.inject({
       method: 'POST',
       url,
@@ -26,6 +26,13 @@ export async function atConsole(t: Test, env: Record<string, string> = {}) {
       ).toString(),
       headers: { cookie, accept: 'text/html', 'content-type': 'application/x-www-form-urlencoded', ...headers },
     })
+
+  /** Sends a form as a browser does: where the answer leads to a page that asks or refuses, that page. */
+  const post = async (...sent: Parameters<typeof send>) => {
+    const reply = await send(...sent)
+    const to = String(reply.headers.location ?? '')
+    return reply.statusCode === 303 && to.startsWith('/console/change?') ? open(to) : reply
+  }
 
   /** Follows a redirect as a browser does, and says what the next page tells. */
   const follow = async (reply: Awaited<ReturnType<typeof post>>) => {
@@ -41,29 +48,24 @@ export async function atConsole(t: Test, env: Record<string, string> = {}) {
     admin,
     personWith: (amount: number) => personWith(app, amount),
     open,
+    send,
     post,
     follow,
     /** The page that asks, and a function that presses its button: it answers the page after that. */
     async ask(url: string, fields: Fields = {}) {
       const asked = await post(url, fields)
       if (asked.statusCode !== 200) throw new Error(`${url}: ${asked.statusCode} ${messageOf(asked.body)}`)
-      const hidden: Fields = {}
-      for (const [, name = '', value = ''] of asked.body.matchAll(
-        /<input type="hidden" name="([^"]+)" value="([^"]*)">/g,
-      )) {
-        if (name === 'confirmed' || name === 'reference' || name in fields) {
-          const known = hidden[name]
-          hidden[name] = known === undefined ? plain(value) : [known, plain(value)].flat()
-        }
-      }
+      const draft = /<input type="hidden" name="draft" value="([^"]+)">/.exec(asked.body)?.[1] ?? ''
+      const press = (more: Fields = {}) => post('/console/change', { draft, ...more })
       const effects = [...asked.body.matchAll(/<li>([^<]*)<\/li>/g)].map(([, text = '']) => plain(text))
       return {
         effects: effects.filter((text) => !text.startsWith('<a')).join(' '),
         asksReason: asked.body.includes('name="reason"'),
-        fields: hidden,
-        press: (more: Fields = {}) => post(url, { ...hidden, ...more }),
+        /** The address of the page that asks, which Back leads to. */
+        at: `/console/change?draft=${draft}`,
+        press,
         async done(more: Fields = {}) {
-          const reply = await post(url, { ...hidden, ...more })
+          const reply = await press(more)
           if (reply.statusCode !== 303) throw new Error(`${url}: ${reply.statusCode} ${messageOf(reply.body)}`)
           const { body } = await follow(reply)
           return plain(/<p class="done" role="status">([^<]*)<\/p>/.exec(body)?.[1] ?? '')

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { listTokens, MAX_TOKENS } from '../../../access/tokens.ts'
 import { accountClosed, badField, tokenNotFound } from '../../../http/catalogue.ts'
+import { readEntriesOf } from '../../../ledger/selection.ts'
 import { listGrants } from '../../../oauth/grants.ts'
 import {
   closeForOperator,
@@ -16,6 +17,8 @@ import { amountText, creditsText, shortText } from '../words.ts'
 import { namesOf, titleOf } from './account-reads.ts'
 import { type Asked, addChange, type Plan } from './changes.ts'
 import { countText } from './console-words.ts'
+import { creditsForm, GIVEN } from './credits-form.ts'
+import type { Form } from './forms.ts'
 import { HELP } from './help.ts'
 
 /** What can be done with an account. */
@@ -24,9 +27,16 @@ export function addAccountChanges(app: FastifyInstance): void {
   const ofAccount = (
     name: string,
     plan: (account: AccountRow, who: string, asked: Asked) => Promise<Omit<Plan, 'back'>>,
+    form?: (id: string, who: string) => Form,
   ) =>
     addChange(app, {
       ...{ path: `/console/accounts/:id/${name}`, section: 'accounts', help: HELP.accounts },
+      ...(form && {
+        async form({ params: { id = '' } }) {
+          const [account, names] = await Promise.all([readAccount(app.db, id), namesOf(app.db, [id])])
+          return account.closed_at ? undefined : form(account.id, titleOf(account, names.get(id)))
+        },
+      }),
       async plan(asked) {
         const id = asked.params.id ?? ''
         const [account, names] = await Promise.all([readAccount(app.db, id), namesOf(app.db, [id])])
@@ -35,35 +45,46 @@ export function addAccountChanges(app: FastifyInstance): void {
       },
     })
 
-  ofAccount('credits', async (account, who, { request, fields }) => {
-    if (account.closed_at) throw accountClosed()
-    const size = fields.number('amount')
-    const takes = fields.text('direction') === 'take'
-    const kind = KINDS.find((one) => one === fields.text('kind')) ?? 'adjustment'
-    if (!Number.isSafeInteger(size) || size <= 0) throw badField('amount', 'must be a whole number above 0')
-    const amount = takes ? -size : size
-    const after = account.credits + amount
-    const allow_negative = fields.text('allow_negative') === 'yes'
-    if (after < 0 && takes && !allow_negative) {
-      throw badField('amount', `would leave ${creditsText(after)}: tick “even below zero” if you mean it`)
-    }
-    return {
-      title: takes ? `Take ${creditsText(size)} from ${who}?` : `Give ${creditsText(size)} to ${who}?`,
-      effects: [
-        `${who}: ${amountText(account.credits)} → ${creditsText(after)} to spend, as it stands now.`,
-        `One entry of the kind ${kind} is written. It cannot be deleted, only made good by another one.`,
-        ...(after < 0 ? ['Below zero, no new job starts until credits are bought or given.'] : []),
-      ],
-      ...{ button: takes ? 'Take them' : 'Give them', reason: 'required', told: true, grave: takes },
-      async act({ reason = '', reference }) {
-        const given = { amount, kind, reference, reason, allow_negative }
-        const { account: now } = await adjustCredits(app, actorOf(request, 'console'), account.clerk_id, given)
-        return {
-          notice: `${who} was ${takes ? 'taken' : 'given'} ${creditsText(size)} and has ${creditsText(now.credits)} now.`,
-        }
-      },
-    }
-  })
+  ofAccount(
+    'credits',
+    async (account, who, { request, fields }) => {
+      if (account.closed_at) throw accountClosed()
+      const size = fields.number('amount')
+      const given = GIVEN.find(({ value }) => value === fields.text('what'))
+      if (!given) throw badField('what', 'must be chosen')
+      if (!Number.isSafeInteger(size) || size <= 0) throw badField('amount', 'must be a whole number above 0')
+      const takes = given.value === 'take'
+      const kind = takes ? 'adjustment' : given.value
+      const amount = takes ? -size : size
+      const after = account.credits + amount
+      const allow_negative = fields.text('allow_negative') === 'yes'
+      if (after < 0 && takes && !allow_negative) {
+        throw badField(
+          'amount',
+          `cannot be so many: ${creditsText(after)} would be left. Tick “Take them even below zero” if you mean it`,
+        )
+      }
+      return {
+        title: takes ? `Take ${creditsText(size)} from ${who}?` : `Give ${creditsText(size)} to ${who}?`,
+        effects: [
+          `${who}: ${amountText(account.credits)} → ${creditsText(after)} to spend, as it stands now.`,
+          `One entry of the kind ${kind} is written. It cannot be deleted, only made good by another one.`,
+          ...(after < 0 ? ['Below zero, no new job starts until credits are bought or given.'] : []),
+        ],
+        ...{ button: takes ? 'Take them' : 'Give them', reason: 'required', told: TOLD, grave: takes },
+        isDone: async (reference) => (await readEntriesOf(app.db, account.id, [reference])).length > 0,
+        async act({ reason = '', reference }) {
+          const posted = { amount, kind, reference, reason, allow_negative }
+          const { account: now } = await adjustCredits(app, actorOf(request, 'console'), account.clerk_id, posted)
+          const done = takes ? 'were taken from' : 'were given to'
+          return {
+            notice: `${creditsText(size)} ${size === 1 ? done.replace('were', 'was') : done} ${who}, who has ${creditsText(now.credits)} now.`,
+          }
+        },
+      }
+    },
+    creditsForm,
+  )
 
   ofAccount('revoke-all', async ({ id }, who, { request }) => {
     const [tokens, grants] = await Promise.all([listTokens(app.db, id, { limit: MAX_TOKENS }), listGrants(app.db, id)])
@@ -152,4 +173,5 @@ export function addAccountChanges(app: FastifyInstance): void {
   })
 }
 
-const KINDS = ['adjustment', 'admin_grant', 'topup'] as const
+/** Of changes whose entries carry the reason. */
+export const TOLD = 'The person reads it beside the entry.'

@@ -28,6 +28,7 @@ import {
 } from './account-rows.ts'
 import { ACTION_COLUMNS, actionCells } from './audit-rows.ts'
 import { amount, type Cell, fact, id as idCell, text, time } from './cells.ts'
+import { creditsForm } from './credits-form.ts'
 import { consolePage } from './frame.ts'
 import { HELP } from './help.ts'
 import { ACCOUNT_PURCHASE_COLUMNS, purchaseCells } from './purchase-rows.ts'
@@ -109,11 +110,13 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
       actions.actions.map(({ administrator }) => administrator.id),
     )
     const auto = autoTopupOf(wallet.payer)
+    const title = titleOf(account, names.get(id))
     const all = (part: string, cursor: string | null) =>
       cursor === null ? undefined : `/console/accounts/${id}/${part}`
     return consolePage(request, reply, 'account', {
-      title: titleOf(account, names.get(id)),
+      title,
       ...common,
+      form: account.closed_at ? undefined : creditsForm(id, title),
       up: { href: '/console/accounts', text: 'Accounts' },
       account,
       owed: account.credits < 0 ? creditsText(-account.credits) : '',

@@ -5,10 +5,13 @@ import { badField } from '../../../http/catalogue.ts'
 import { isRedirectUri } from '../../../oauth/redirect-uris.ts'
 import { actorOf } from '../../../operator/actions.ts'
 import { type AppChanges, setApp } from '../../../operator/app-changes.ts'
+import { Slug } from '../../../schemas/primitives.ts'
 import { amountText, creditsText, timeText } from '../words.ts'
+import { addressesForm, registerForm, settingsForm } from './app-forms.ts'
 import { type AppRow, countGranted, findApp } from './app-reads.ts'
-import { type Asked, addChange, type Fields, type Plan } from './changes.ts'
-import { overageText, peopleText } from './console-words.ts'
+import { type Asked, addChange, type Plan } from './changes.ts'
+import { ONCE, overageText, peopleText } from './console-words.ts'
+import type { Fields } from './forms.ts'
 import { HELP } from './help.ts'
 
 /** What can be changed about apps. Each is `PUT /api/admin/apps/{slug}` with the fields that differ. */
@@ -17,8 +20,11 @@ export function addAppChanges(app: FastifyInstance): void {
 
   addChange(app, {
     ...{ path: '/console/apps', section, help: HELP.apps },
+    form: registerForm,
     async plan({ request, fields }) {
       const slug = fields.text('slug')
+      if (!new RegExp(Slug.pattern ?? '').test(slug))
+        throw badField('slug', 'must be lower-case letters, digits and dashes, 63 at most')
       const known = await app.db.selectFrom('apps').select('slug').where('slug', '=', slug).executeTakeFirst()
       if (known) throw badField('slug', `is taken: ${slug} is registered already`)
       const starter_credits = fields.text('starter_credits') ? creditsOf(fields, 'starter_credits') : 0
@@ -45,6 +51,7 @@ export function addAppChanges(app: FastifyInstance): void {
 
   addChange(app, {
     ...{ path: '/console/apps/:slug/settings', section, help: HELP.apps },
+    form: async (asked) => settingsForm(await findApp(app.db, slugOf(asked))),
     async plan(asked) {
       const { fields } = asked
       const before = await findApp(app.db, slugOf(asked))
@@ -71,6 +78,7 @@ export function addAppChanges(app: FastifyInstance): void {
 
   addChange(app, {
     ...{ path: '/console/apps/:slug/addresses', section, help: HELP.addresses },
+    form: async (asked) => addressesForm(await findApp(app.db, slugOf(asked))),
     async plan(asked) {
       const { fields } = asked
       const before = await findApp(app.db, slugOf(asked))
@@ -127,8 +135,9 @@ export function addAppChanges(app: FastifyInstance): void {
       const older = until && until > new Date() ? [`The key before it, good until ${timeText(until)}, stops now.`] : []
       return {
         title: `Make a new settle key for ${slug}?`,
-        effects: ['The new key is shown once, on the next page.', ...overlap, ...older],
+        effects: [ONCE('new key'), ...overlap, ...older],
         ...{ button: 'Make a new key', back, state },
+        lost: 'Where it was not copied, make another one at the page of the app.',
         async act() {
           const { settle_key } = await save(asked, { settle_key: 'rotate' })
           return {

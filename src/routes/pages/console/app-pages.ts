@@ -2,10 +2,11 @@ import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typ
 import { Slug } from '../../../schemas/primitives.ts'
 import { amountText, timeText } from '../words.ts'
 import { addAppChanges } from './app-changes.ts'
+import { addressesForm, registerForm, settingsForm } from './app-forms.ts'
 import { countGranted, findApp, listApps } from './app-reads.ts'
 import { amount, code, fact, text, time } from './cells.ts'
 import { peopleText } from './console-words.ts'
-import { EVENT_CHOICES } from './event-choices.ts'
+import { addEndpointForm } from './endpoint-forms.ts'
 import { consolePage } from './frame.ts'
 import { HELP } from './help.ts'
 import { table } from './table.ts'
@@ -22,6 +23,7 @@ export const appPages: FastifyPluginAsyncTypebox = async (app) => {
       title: 'Apps',
       section: 'apps',
       help: HELP.apps,
+      form: registerForm(),
       table: table(request, {
         caption: 'Registered apps',
         columns: ['App', 'Origins', { text: 'Starter credits', number: true }, 'Settle key', 'Webhooks', 'Registered'],
@@ -68,7 +70,7 @@ export const appPages: FastifyPluginAsyncTypebox = async (app) => {
           empty: 'No endpoint yet. An endpoint is told when jobs of this app end, and when people run low.',
           rows: endpoints.map(endpointCells),
         }),
-        events: EVENT_CHOICES,
+        forms: { settings: settingsForm(one), addresses: addressesForm(one), endpoint: addEndpointForm(one) },
       })
     },
   )

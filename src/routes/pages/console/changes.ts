@@ -1,53 +1,19 @@
 import { createHash } from 'node:crypto'
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { v7 as uuidv7 } from 'uuid'
+import { ApiError } from '../../../http/errors.ts'
 import { Slug, Uuid } from '../../../schemas/primitives.ts'
 import { amountText } from '../words.ts'
+import { type Draft, draftOf, openDraft, sealDraft } from './drafts.ts'
+import { type Fault, Fields, type Form, filled, inLabels } from './forms.ts'
 import { consolePage, type Frame, type Section } from './frame.ts'
 import { goOn } from './notice.ts'
 
 /**
- * How the console changes something: a form leads to a page that says what will happen, in numbers, and only that page's button does
- * it. Where something has changed since the page was shown, nothing is done, so that sending the form twice does nothing twice.
+ * How the console changes something. A form leads to a page that says what will happen, in numbers, and only that page's button does
+ * it. A form that is refused is shown again with what was typed. Where something has changed since the form was sent, nothing is done,
+ * so that sending it twice does nothing twice.
  */
-
-/** The fields of a form; a field that is sent several times is a list. */
-export class Fields {
-  readonly all: Record<string, string | string[]>
-
-  constructor(body: unknown) {
-    this.all = Object.fromEntries(Object.entries((body ?? {}) as object).filter(([name]) => !OWN.includes(name)))
-  }
-
-  /** The trimmed text of a field; '' without it */
-  text(name: string): string {
-    const value = this.all[name]
-    return (Array.isArray(value) ? (value[0] ?? '') : (value ?? '')).trim()
-  }
-
-  /** The values of boxes that are ticked */
-  ticked(name: string): string[] {
-    return [this.all[name] ?? []].flat()
-  }
-
-  /** The lines of a text, each once, without empty ones */
-  lines(name: string): string[] {
-    const lines = this.text(name).split(/\r?\n/)
-    return [...new Set(lines.map((line) => line.trim()).filter(Boolean))]
-  }
-
-  /** A whole number as people write it, grouped or not; NaN for anything else, which the API refuses by the field's name */
-  number(name: string): number {
-    const written = this.text(name).replace('−', '-')
-    // A comma that does not group thousands may be a decimal one.
-    if (!/^[+-]?([0-9]+|[0-9]{1,3}([,\s][0-9]{3})+)$/.test(written)) return Number.NaN
-    return Number(written.replaceAll(/[,\s]/g, ''))
-  }
-}
-
-/** Fields of the confirming page itself. */
-const OWN = ['confirmed', 'reason', 'reference']
 
 export interface Asked {
   request: FastifyRequest
@@ -67,10 +33,14 @@ export interface Plan {
   grave?: boolean
   /** Whether a reason is asked for; it is kept in the audit log */
   reason?: 'required' | 'optional'
-  /** The person reads the reason beside the entry */
-  told?: true
+  /** Who else reads the reason, as a sentence; absent: nobody */
+  told?: string
   /** What the effects were computed from: where it has changed when the button is pressed, nothing is done */
   state?: unknown
+  /** Whether it has been done already, where no state tells */
+  isDone?(reference: string): Promise<boolean>
+  /** It shows a secret: what to do where that was lost, as a sentence */
+  lost?: string
   act(how: { reason: string | undefined; reference: string }): Promise<Outcome>
 }
 
@@ -84,30 +54,30 @@ export interface Change {
   path: string
   section: Section
   help?: Frame['help']
+  /** The form that asks for it; absent or undefined: there is none, or no more. @throws {ApiError} 404 */
+  form?(asked: Asked): Form | undefined | Promise<Form | undefined>
   /** @throws {ApiError} where it cannot be done */
   plan(asked: Asked): Promise<Plan>
 }
 
-/** Adds the route of a change. */
-export function addChange(app: FastifyInstance, { path, section, help, plan: planOf }: Change): void {
-  app.post(path, { schema: { hide: true, params: paramsOf(path) } }, async (request, reply) => {
-    const fields = new Fields(request.body)
-    const params = request.params as Record<string, string>
-    const plan = await planOf({ request, params, fields })
-    const { confirmed, reason: given = '', reference = `console:${uuidv7()}` } = (request.body ?? {}) as Own
-    const seal = sealOf(plan.state)
-    const reason = String(given).trim()
-    const show = (fault?: string, stale = false) =>
-      confirmPage(request, reply, { ...{ section, help, plan, fields, seal, reference, reason, fault, stale } })
-    if (confirmed === undefined) return show()
-    if (confirmed !== seal) return show(STALE, true)
-    if (plan.reason === 'required' && !reason) return show('Say why: it is kept with the change.')
-    if (reason.length > MAX_REASON) return show(`The reason must have at most ${amountText(MAX_REASON)} characters.`)
-    const outcome = await plan.act({ reason: reason || undefined, reference })
-    if ('secret' in outcome) {
-      return consolePage(request, reply, 'secret', { ...outcome, section, back: plan.back })
-    }
-    return goOn(request, reply, outcome.to ?? plan.back, outcome.notice)
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The changes of the console by their path */
+    consoleChanges: Map<string, Change>
+  }
+}
+
+/** Adds what the form of a change is sent to. */
+export function addChange(app: FastifyInstance, change: Change): void {
+  app.consoleChanges.set(change.path, change)
+  app.post(change.path, { schema: { hide: true, params: paramsOf(change.path) } }, async (request, reply) => {
+    const draft = draftOf(request, change.path, request.body)
+    const plan = await planOf(request, change, draft)
+    return goToDraft(
+      request,
+      reply,
+      'effects' in plan ? { ...draft, seal: sealOf(plan.state) } : { ...draft, fault: plan },
+    )
   })
 }
 
@@ -116,35 +86,132 @@ const paramsOf = (path: string) =>
     Object.fromEntries([...path.matchAll(/:(\w+)/g)].map(([, name = '']) => [name, name === 'slug' ? Slug : Uuid])),
   )
 
+const PATH = '/console/change'
+/** The longest draft that stands in an address; beyond it the page answers the form. Proxies take 8 KiB, the Referer included. */
+const LONGEST = 4_000
+
+/** The page that asks, and the way from it. */
+export function addConfirmation(app: FastifyInstance): void {
+  app.get(PATH, { schema: { hide: true } }, async (request, reply) => {
+    const draft = openDraft(request, (request.query as { draft?: unknown }).draft)
+    return draft ? showDraft(request, reply, draft) : expired(request, reply)
+  })
+
+  app.post(PATH, { schema: { hide: true } }, async (request, reply) => {
+    const body = (request.body ?? {}) as { draft?: unknown; reason?: unknown }
+    const sent = openDraft(request, body.draft)
+    const change = sent && app.consoleChanges.get(sent.path)
+    if (!sent || !change) return expired(request, reply)
+    const { fault: _, ...draft }: Draft = { ...sent, reason: String(body.reason ?? '').trim() }
+    const plan = await planOf(request, change, draft)
+    if (!('effects' in plan)) return goToDraft(request, reply, { ...draft, fault: plan })
+    // The page says what has become of it.
+    if (draft.seal !== sealOf(plan.state)) return goToDraft(request, reply, draft)
+    const fault = reasonFault(plan, draft)
+    if (fault) return goToDraft(request, reply, { ...draft, fault })
+    const outcome = await refusable(() =>
+      plan.act({ reason: draft.reason || undefined, reference: referenceOf(draft) }),
+    )
+    if ('status' in outcome) {
+      const isDone = await plan.isDone?.(referenceOf(draft))
+      return goToDraft(request, reply, isDone ? draft : { ...draft, fault: outcome })
+    }
+    if ('secret' in outcome) {
+      const { section } = change
+      return consolePage(request, reply, 'secret', { ...outcome, section, back: plan.back, lost: plan.lost })
+    }
+    return goOn(request, reply, outcome.to ?? plan.back, outcome.notice)
+  })
+}
+
 /** As in the API. */
 const MAX_REASON = 1_000
 
+function reasonFault(plan: Plan, { reason }: Draft): Fault | undefined {
+  const wrong = (message: string) => ({ status: 400, field: 'reason', message })
+  if (plan.reason === 'required' && !reason) return wrong('Reason is missing: it is kept with the change.')
+  if (reason.length > MAX_REASON) return wrong(`Reason must have at most ${amountText(MAX_REASON)} characters.`)
+  return undefined
+}
+
+const referenceOf = ({ id }: Draft) => `console:${id}`
+
+async function refusable<Result>(ask: () => Promise<Result>): Promise<Result | Fault> {
+  try {
+    return await ask()
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.statusCode >= 500) throw error
+    const { statusCode: status, message, details } = error
+    return { status, message, ...(typeof details.field === 'string' && { field: details.field }) }
+  }
+}
+
+const askedBy = (request: FastifyRequest, { params, fields }: Draft): Asked => ({
+  ...{ request, params, fields: new Fields(fields) },
+})
+
+const planOf = (request: FastifyRequest, change: Change, draft: Draft): Promise<Plan | Fault> =>
+  refusable(() => change.plan(askedBy(request, draft)))
+
+function goToDraft(request: FastifyRequest, reply: FastifyReply, draft: Draft) {
+  const sealed = sealDraft(request, draft)
+  if (sealed.length > LONGEST) return showDraft(request, reply, draft)
+  return reply.header('cache-control', 'no-store').redirect(`${PATH}?draft=${sealed}`, 303)
+}
+
+async function showDraft(request: FastifyRequest, reply: FastifyReply, draft: Draft) {
+  const change = request.server.consoleChanges.get(draft.path)
+  if (!change) return expired(request, reply)
+  const { section, help } = change
+  const frame = { section, ...(help && { help }) }
+  const isReason = draft.fault?.field === 'reason'
+  const plan = draft.fault && !isReason ? draft.fault : await planOf(request, change, draft)
+  if (!('effects' in plan)) return refused(request, reply, change, draft, plan)
+  const isStale = draft.seal !== sealOf(plan.state)
+  if (isStale || (await plan.isDone?.(referenceOf(draft)))) {
+    const { title, back, lost } = plan
+    const message = isStale ? STALE : 'This has been done already, by this very form. Nothing more was done.'
+    return consolePage(request, reply.code(409), 'stale', { ...frame, title, back, lost, message })
+  }
+  const { fault, reason } = draft
+  return consolePage(request, fault ? reply.code(fault.status) : reply, 'confirm', {
+    ...{ ...frame, title: plan.title, plan, reason, fault: fault?.message, action: PATH },
+    draft: sealDraft(request, draft),
+  })
+}
+
 /** Without a button: where the answer to a form was lost, it must not invite to do the same once more. */
 const STALE =
-  'This has changed since the page was shown, perhaps because the form was sent twice. Nothing more was done. Look at what is there now.'
+  'This has changed since the form was sent, or it has been done already. Nothing more was done. Look at what is there now.'
 
-interface Own {
-  confirmed?: string
-  reason?: string
-  reference?: string
+/** Shows the form again; a change without one says why it cannot be done. */
+async function refused(request: FastifyRequest, reply: FastifyReply, change: Change, draft: Draft, given: Fault) {
+  const { section, help } = change
+  const frame = { section, ...(help && { help }) }
+  const asked = askedBy(request, draft)
+  const isLost = given.status === 404
+  const form = isLost ? undefined : await change.form?.(asked)
+  const fault = inLabels(form, given)
+  reply.code(fault.status)
+  if (!form) {
+    const title = isLost ? 'Not found' : 'Nothing was changed'
+    return consolePage(request, reply, 'fault', { ...frame, title, message: fault.message, request_id: request.id })
+  }
+  const hidden: [string, string][] = [
+    ...(form.hidden ?? []),
+    ...(draft.reason ? [['reason', draft.reason] as [string, string]] : []),
+  ]
+  return consolePage(request, reply, 'refused', {
+    ...{ ...frame, title: form.title, form: { ...filled(form, asked.fields, fault), hidden } },
+    fault: fault.message,
+  })
 }
 
-interface Shown extends Pick<Change, 'section' | 'help'> {
-  plan: Plan
-  fields: Fields
-  seal: string
-  reference: string
-  reason: string
-  fault: string | undefined
-  stale: boolean
-}
-
-function confirmPage(request: FastifyRequest, reply: FastifyReply, shown: Shown) {
-  const { section, help, plan, fields, seal, reference, reason, fault, stale } = shown
-  const hidden = Object.entries(fields.all).flatMap(([name, value]) => [value].flat().map((one) => [name, one]))
-  return consolePage(request, fault === undefined ? reply : reply.code(409), 'confirm', {
-    ...{ title: plan.title, section, ...(help && { help }) },
-    ...{ plan, hidden, seal, reference, reason, fault, stale },
+function expired(request: FastifyRequest, reply: FastifyReply) {
+  return consolePage(request, reply.code(410), 'fault', {
+    title: 'This form has expired',
+    message: 'Nothing was changed. Open the page of what you want to change, and fill in its form again.',
+    request_id: request.id,
   })
 }
 

@@ -15,3 +15,7 @@ export const listText = (parts: string[]): string =>
 /** How far a job's cost may pass its estimate, as an app has it. */
 export const overageText = (credits: number | null, percent: number | null): string =>
   credits !== null ? creditsText(credits) : percent !== null ? `${amountText(percent)} %` : 'without limit'
+
+/** Of a secret that the next page shows. */
+export const ONCE = (what: string): string =>
+  `The ${what} is shown once, on the next page, and a reload does not show it again. Have a place ready to keep it.`

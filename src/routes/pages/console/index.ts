@@ -7,6 +7,7 @@ import { accountPages } from './account-pages.ts'
 import { accountPartPages } from './account-parts.ts'
 import { appPages } from './app-pages.ts'
 import { auditPages } from './audit-pages.ts'
+import { addConfirmation } from './changes.ts'
 import { consolePage } from './frame.ts'
 import { onlyAdministrators } from './gate.ts'
 import { jobListPages } from './job-list.ts'
@@ -23,6 +24,8 @@ import { webhookPages } from './webhook-pages.ts'
 export const consolePages: FastifyPluginAsyncTypebox = async (app) => {
   app.addHook('onRequest', onlyAdministrators)
   app.setErrorHandler(sendFault)
+  app.decorate('consoleChanges', new Map())
+  addConfirmation(app)
   await app.register(overviewPages)
   await app.register(accountPages)
   await app.register(accountPartPages)
@@ -54,9 +57,8 @@ function sendFault(error: FastifyError | Error, request: FastifyRequest, reply: 
   request.failure = answer.code
   if (answer.statusCode >= 500) request.log.error({ err: error }, answer.code)
   reply.code(answer.statusCode).headers(answer.headers)
-  const changes = request.method === 'POST' && answer.statusCode < 500
   return consolePage(request, reply, 'fault', {
-    title: answer.statusCode === 404 ? 'Not found' : changes ? 'Nothing was changed' : 'That did not work',
+    title: answer.statusCode === 404 ? 'Not found' : 'That did not work',
     message: answer.message,
     request_id: request.id,
   })

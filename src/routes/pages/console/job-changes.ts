@@ -1,14 +1,16 @@
 import type { FastifyInstance } from 'fastify'
-import { badField, jobNotEnded, refundExceedsCost } from '../../../http/catalogue.ts'
+import { badField, jobAlreadyEnded, jobNotEnded, refundExceedsCost } from '../../../http/catalogue.ts'
 import { MAX_REFUND_PARTS } from '../../../ledger/rules.ts'
 import { actorOf } from '../../../operator/actions.ts'
 import { readAccount } from '../../../operator/find-accounts.ts'
 import { endJob, refundJob } from '../../../operator/job-changes.ts'
 import { readEntriesOf } from '../entry-reads.ts'
 import { amountText, creditsText, jobTitle, timeText } from '../words.ts'
+import { TOLD } from './account-changes.ts'
 import { findJob, namesOf, titleOf } from './account-reads.ts'
 import { type Asked, addChange } from './changes.ts'
 import { HELP } from './help.ts'
+import { endForm, refundForm } from './job-forms.ts'
 
 /** What can be done with a job: giving back what it cost, and ending it. */
 export function addJobChanges(app: FastifyInstance): void {
@@ -26,13 +28,20 @@ export function addJobChanges(app: FastifyInstance): void {
 
   addChange(app, {
     ...{ path: '/console/accounts/:id/jobs/:job/refund', ...common },
+    async form(asked) {
+      const { job, back: at, what } = await read(asked)
+      const left = job.actual_cost - job.refunded
+      return left > 0 ? refundForm({ at, what }, left) : undefined
+    },
     async plan(asked) {
       const { account, job, back, who, what } = await read(asked)
       if (job.status === 'started') throw jobNotEnded()
       const left = job.actual_cost - job.refunded
       const amount = asked.fields.text('amount') ? asked.fields.number('amount') : left
       if (!Number.isSafeInteger(amount) || amount < 1) throw badField('amount', 'must be a whole number above 0')
-      if (amount > left) throw refundExceedsCost(left)
+      if (left === 0) throw refundExceedsCost(0)
+      if (amount > left)
+        throw badField('amount', `must be at most ${amountText(left)}: the rest of its cost has been given back`)
       const entries = await readEntriesOf(app.db, account.id, job)
       const part = entries.filter(({ own_job_id }) => own_job_id === null).length + 1
       if (part > MAX_REFUND_PARTS)
@@ -43,7 +52,7 @@ export function addJobChanges(app: FastifyInstance): void {
           `${who}: ${amountText(account.credits)} → ${creditsText(account.credits + amount)} to spend, as it stands now.`,
           `Of the ${creditsText(job.actual_cost)} that the job cost, ${amountText(job.refunded + amount)} are given back then. The job itself stays as it is.`,
         ],
-        ...{ button: 'Refund it', back, reason: 'required', told: true },
+        ...{ button: 'Refund it', back, reason: 'required', told: TOLD },
         // A second sending finds that the job has been refunded.
         state: [job.refunded, part],
         async act({ reason = '' }) {
@@ -61,10 +70,16 @@ export function addJobChanges(app: FastifyInstance): void {
 
   addChange(app, {
     ...{ path: '/console/accounts/:id/jobs/:job/end', ...common },
+    async form(asked) {
+      const { job, back: at, what } = await read(asked)
+      return job.status === 'started' ? endForm({ at, what }, creditsText(job.reserved)) : undefined
+    },
     async plan(asked) {
       const { account, job, back, who, what } = await read(asked)
-      const refund = asked.fields.text('hold') !== 'keep'
-      if (job.status !== 'started') throw badField('job', 'has ended already')
+      if (job.status !== 'started') throw jobAlreadyEnded(job, false)
+      const hold = asked.fields.text('hold')
+      if (hold !== 'return' && hold !== 'keep') throw badField('hold', 'must be chosen')
+      const refund = hold === 'return'
       const { reserved } = job
       return {
         title: `End “${what}”?`,

@@ -8,6 +8,7 @@ import { amount, fact, id as idCell, movement, state, text, time } from './cells
 import { consolePage } from './frame.ts'
 import { HELP } from './help.ts'
 import { addJobChanges } from './job-changes.ts'
+import { endForm, refundForm } from './job-forms.ts'
 import { table } from './table.ts'
 
 /** A job with its entries. */
@@ -31,11 +32,11 @@ export const jobPages: FastifyPluginAsyncTypebox = async (app) => {
       const overdue = runs && job.expires_at < new Date()
       const preview = webLink(job.metadata?.previewUrl)
       const left = job.actual_cost - job.refunded
+      const named = { at: `/console/accounts/${id}/jobs/${job.id}`, what: jobTitle(job) }
       return consolePage(request, reply, 'job', {
         title: jobTitle(job),
         ...common,
         up: { href: `/console/accounts/${id}`, text: who },
-        base: `/console/accounts/${id}/jobs/${job.id}`,
         facts: [
           fact(
             'State',
@@ -68,9 +69,8 @@ export const jobPages: FastifyPluginAsyncTypebox = async (app) => {
           ...(job.grant_id ? [fact('By grant', idCell(job.grant_id))] : []),
           ...(preview ? [fact('Preview', text(preview.host, { href: preview.href }))] : []),
         ],
-        runs,
-        hold: creditsText(job.reserved),
-        left: !runs && left > 0 ? left : undefined,
+        end: runs ? endForm(named, creditsText(job.reserved)) : undefined,
+        refund: !runs && left > 0 ? refundForm(named, left) : undefined,
         closed: account.closed_at !== null,
         metadata: job.metadata === null ? undefined : JSON.stringify(job.metadata, null, 2),
         entries: table(request, {

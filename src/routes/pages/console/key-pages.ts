@@ -1,10 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { accountIdOf } from '../../../accounts/account-id.ts'
-import { serviceKeyNotFound } from '../../../http/catalogue.ts'
+import { badField, serviceKeyNotFound } from '../../../http/catalogue.ts'
 import { actorOf } from '../../../operator/actions.ts'
 import { createServiceKey, revokeServiceKey } from '../../../operator/packs-and-keys.ts'
 import { button, id as idCell, text, time } from './cells.ts'
 import { addChange } from './changes.ts'
+import { ONCE } from './console-words.ts'
+import { type Form, REQUIRED } from './forms.ts'
 import { consolePage } from './frame.ts'
 import { HELP } from './help.ts'
 import { table } from './table.ts'
@@ -25,6 +27,7 @@ export const keyPages: FastifyPluginAsyncTypebox = async (app) => {
     return consolePage(request, reply, 'keys', {
       title: 'Service keys',
       ...common,
+      form: keyForm(),
       table: table(request, {
         caption: 'Live service keys',
         columns: ['Key', 'May', 'Made by', 'Made', 'Last used', ''],
@@ -43,16 +46,17 @@ export const keyPages: FastifyPluginAsyncTypebox = async (app) => {
 
   addChange(app, {
     ...{ path: '/console/keys', ...common },
+    form: keyForm,
     async plan({ request, fields }) {
       const name = fields.text('name')
+      if (!name || name.length > 200)
+        throw badField('name', 'must say which server has the key, in 200 characters at most')
       return {
         title: `Make a service key for ${name}?`,
-        effects: [
-          'Whoever has it can post top-ups to any account, and nothing else.',
-          'It is shown once, on the next page.',
-        ],
+        effects: ['Whoever has it can post top-ups to any account, and nothing else.', ONCE('key')],
         button: 'Make it',
         back: '/console/keys',
+        lost: 'Where it was not copied, revoke it at the page of the keys and make another one.',
         // A second sending of the form would make a second key.
         state: (await liveKeys().execute()).map(({ id }) => id),
         async act() {
@@ -86,3 +90,13 @@ export const keyPages: FastifyPluginAsyncTypebox = async (app) => {
     },
   })
 }
+
+const keyForm = (): Form => ({
+  ...{ id: 'key', title: 'Make a key', action: '/console/keys', back: '/console/keys' },
+  fields: [
+    {
+      ...{ name: 'name', label: 'Name', hint: 'Which server has it.' },
+      attributes: { ...REQUIRED, maxlength: '200', placeholder: 'Payment server' },
+    },
+  ],
+})

@@ -7,10 +7,12 @@ import { moneyText } from '../../../payments/money.ts'
 import { checkPrice, listPacks } from '../../../payments/packs.ts'
 import { creditsText } from '../words.ts'
 import { amount, code, text, time } from './cells.ts'
-import { addChange, type Fields } from './changes.ts'
+import { addChange } from './changes.ts'
 import { countText } from './console-words.ts'
+import type { Fields } from './forms.ts'
 import { consolePage } from './frame.ts'
 import { HELP } from './help.ts'
+import { packForm } from './pack-form.ts'
 import { table } from './table.ts'
 
 /** What people can buy. */
@@ -20,12 +22,13 @@ export const packPages: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/console/packs', { schema: { hide: true } }, async (request, reply) => {
     const packs = await listPacks(app.db)
     const { change } = request.query as { change?: string }
+    const changed = packs.find(({ slug }) => slug === change)
     return consolePage(request, reply, 'packs', {
       title: 'Packs',
       ...common,
       selling: app.payments?.provider.kind,
-      changed: packs.find(({ slug }) => slug === change),
-      packs: packs.map(({ slug, name }) => ({ slug, name })),
+      changed,
+      form: { ...packForm(changed), ...(changed && { cancel: '/console/packs' }) },
       table: table(request, {
         caption: 'Packs on sale',
         columns: [
@@ -49,6 +52,7 @@ export const packPages: FastifyPluginAsyncTypebox = async (app) => {
 
   addChange(app, {
     ...{ path: '/console/packs', ...common },
+    form: async ({ fields }) => packForm((await listPacks(app.db)).find(({ slug }) => slug === fields.text('slug'))),
     async plan({ request, fields }) {
       const { slug, ...body } = packOf(fields)
       await checkPrice(app.payments, body)

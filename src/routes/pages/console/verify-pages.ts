@@ -1,6 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { EXPLANATIONS } from '../../../ledger/explanations.ts'
 import type { Verification } from '../../../ledger/verify.ts'
 import { checkLedger, readLastCheck } from '../../../operator/verification.ts'
 import { amount, state, text, time } from './cells.ts'
@@ -35,8 +34,8 @@ export const verifyPages: FastifyPluginAsyncTypebox = async (app) => {
       last: last && { ...last.value, cell: time(last.gathered_at) },
       seconds: (ms / 1000).toFixed(1),
       result: result && { ok: result.ok, text: countText(broken.length, 'check fails', 'checks fail') },
-      broken: broken.map(({ name, violations, examples }) => ({
-        ...{ name, ...EXPLANATIONS[name] },
+      broken: broken.map(({ name, violations, examples, meaning, remedy }) => ({
+        ...{ name, meaning, remedy },
         count: countText(violations, 'row'),
         accounts: [...new Set(examples.map(({ account_id }) => account_id).filter(Boolean))],
         examples: examples.map((example) => JSON.stringify(example)),

@@ -12,10 +12,12 @@ import { sendTest, settleDead } from '../../../operator/message-changes.ts'
 import { EVENTS } from '../../../webhooks/outbox.ts'
 import { creditsText } from '../words.ts'
 import { findApp } from './app-reads.ts'
-import { type Asked, addChange, type Fields, type Plan } from './changes.ts'
-import { countText, listText } from './console-words.ts'
+import { type Asked, addChange, type Change, type Plan } from './changes.ts'
+import { countText, listText, ONCE } from './console-words.ts'
+import { addEndpointForm, endpointForm } from './endpoint-forms.ts'
+import type { Fields } from './forms.ts'
 import { HELP } from './help.ts'
-import { type EndpointRow, findEndpoint } from './webhook-reads.ts'
+import { type EndpointRow, findEndpoint, lastTest, listEndpoints } from './webhook-reads.ts'
 
 /** What can be done with webhook endpoints: the operations of /api/admin/webhooks. */
 export function addWebhookChanges(app: FastifyInstance): void {
@@ -23,6 +25,7 @@ export function addWebhookChanges(app: FastifyInstance): void {
 
   addChange(app, {
     ...{ path: '/console/apps/:slug/webhooks', ...common },
+    form: async ({ params }) => addEndpointForm(await findApp(app.db, params.slug ?? '')),
     async plan({ request, params, fields }) {
       const { slug } = await findApp(app.db, params.slug ?? '')
       const body = settingsOf(fields)
@@ -31,9 +34,12 @@ export function addWebhookChanges(app: FastifyInstance): void {
         effects: [
           `${body.url} is told of ${listText(body.events)}, from within two seconds.`,
           ...('low_credits' in body ? [`The mark is ${creditsText(body.low_credits ?? 0)}, holds included.`] : []),
-          'The secret that signs the messages is shown once, on the next page.',
+          ONCE('secret that signs the messages'),
         ],
         button: 'Add it',
+        lost: 'Where it was not copied, open the endpoint and make a new secret.',
+        // A second sending of the form would add a second endpoint.
+        state: (await listEndpoints(app.db, slug)).map(({ id }) => id).toSorted(),
         back: `/console/apps/${slug}`,
         async act() {
           const { secret } = await createEndpoint(app, actorOf(request, 'console'), slug, body)
@@ -43,36 +49,48 @@ export function addWebhookChanges(app: FastifyInstance): void {
     },
   })
 
+  /** What tells that messages were sent already, or deleted. */
+  const doneBy = async (name: string, { id, failures, dead }: EndpointRow) => {
+    if (name === 'test') return lastTest(app.db, id)
+    if (name === 'try') return failures > 0
+    return name === 'replay' || name === 'dismiss' ? dead > 0 : undefined
+  }
+
   /** Adds a change of one endpoint. */
   const ofEndpoint = (
     name: string,
     plan: (endpoint: EndpointRow, asked: Asked) => Omit<Plan, 'back' | 'state'> & { back?: string },
+    more: Pick<Change, 'form'> = {},
   ) =>
     addChange(app, {
-      ...{ path: `/console/webhooks/:id/${name}`, ...common },
+      ...{ path: `/console/webhooks/:id/${name}`, ...common, ...more },
       async plan(asked) {
         const endpoint = await findEndpoint(app.db, asked.params.id ?? '')
         const { url, events, low_credits, paused_at, secret_mark } = endpoint
         return {
           back: `/console/webhooks/${endpoint.id}`,
-          state: [url, events, low_credits, paused_at, secret_mark],
+          state: [url, events, low_credits, paused_at, secret_mark, await doneBy(name, endpoint)],
           ...plan(endpoint, asked),
         }
       },
     })
 
-  ofEndpoint('settings', (endpoint, { request, fields }) => {
-    const body = settingsOf(fields)
-    const effects = differences(endpoint, body)
-    if (!effects.length) throw badField('form', 'says what is there already: nothing is to be changed')
-    return {
-      ...{ title: 'Change this endpoint?', effects, button: 'Change it' },
-      async act() {
-        await updateEndpoint(app, actorOf(request, 'console'), endpoint.id, body)
-        return { notice: `Changed. ${effects.join(' ')}` }
-      },
-    }
-  })
+  ofEndpoint(
+    'settings',
+    (endpoint, { request, fields }) => {
+      const body = settingsOf(fields)
+      const effects = differences(endpoint, body)
+      if (!effects.length) throw badField('form', 'says what is there already: nothing is to be changed')
+      return {
+        ...{ title: 'Change this endpoint?', effects, button: 'Change it' },
+        async act() {
+          await updateEndpoint(app, actorOf(request, 'console'), endpoint.id, body)
+          return { notice: `Changed. ${effects.join(' ')}` }
+        },
+      }
+    },
+    { form: async ({ params }) => endpointForm(await findEndpoint(app.db, params.id ?? '')) },
+  )
 
   const setPaused =
     (paused: boolean) =>
@@ -117,10 +135,11 @@ export function addWebhookChanges(app: FastifyInstance): void {
   ofEndpoint('rotate', (endpoint, { request }) => ({
     title: 'Make a new secret?',
     effects: [
-      'The new secret is shown once, on the next page.',
+      ONCE('new secret'),
       'Messages are signed with both for 24 hours, so that the receiver can change over. After that the present one stops.',
     ],
     button: 'Make a new secret',
+    lost: 'Where it was not copied, make another one at the page of the endpoint.',
     async act() {
       return secretOf(await rotateSecret(app, actorOf(request, 'console'), endpoint.id))
     },
@@ -172,7 +191,7 @@ export function addWebhookChanges(app: FastifyInstance): void {
 function settingsOf(fields: Fields): EndpointSettings {
   const ticked = fields.ticked('events')
   const events = EVENTS.filter((event) => ticked.includes(event))
-  if (!events.length) throw badField('events', 'must have at least one')
+  if (!events.length) throw badField('events', 'must have at least one that is ticked')
   const low = fields.text('low_credits')
   const low_credits = fields.number('low_credits')
   if (low && !(low_credits >= 0)) throw badField('low_credits', 'must be a whole number, 0 or more')

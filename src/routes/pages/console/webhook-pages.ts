@@ -3,7 +3,7 @@ import { Uuid } from '../../../schemas/primitives.ts'
 import { amountText, timeText } from '../words.ts'
 import { amount, type Cell, code, fact, id as idCell, state, text, time } from './cells.ts'
 import { countText } from './console-words.ts'
-import { EVENT_CHOICES } from './event-choices.ts'
+import { endpointForm } from './endpoint-forms.ts'
 import { consolePage } from './frame.ts'
 import { HELP } from './help.ts'
 import { table } from './table.ts'
@@ -95,7 +95,7 @@ export const webhookPages: FastifyPluginAsyncTypebox = async (app) => {
           fact('Id', idCell(endpoint.id)),
           fact('Old secret', text(until && until > new Date() ? `also signs, until ${timeText(until)}` : 'none')),
         ],
-        events: EVENT_CHOICES,
+        form: endpointForm(endpoint),
         dead_count: amountText(endpoint.dead),
         dead: table(request, {
           caption: 'Messages that were given up',
