@@ -63,10 +63,9 @@ t.test('a new installation: three steps, an app, its key and its endpoint', asyn
   t.match(await said(page), /^Sent\./)
   await look(t, page, 'console-webhook')
   const failing = { failures: 3, failing_since: new Date(Date.now() - 300_000), last_error: 'status 500' }
-  await db
-    .updateTable('webhook_delivery_state')
-    .set({ ...failing, retry_at: new Date(Date.now() + 1e7) })
-    .execute()
+  const { id: endpoint_id } = await db.selectFrom('webhook_endpoints').select('id').executeTakeFirstOrThrow()
+  const state = { endpoint_id, ...failing, retry_at: new Date(Date.now() + 1e7) }
+  await db.insertInto('webhook_delivery_state').values(state).execute()
   await page.getByRole('navigation', { name: 'Console' }).getByRole('link', { name: 'Overview' }).click()
   await heading(page, 'Overview')
   await page.getByText('1 endpoint failing').waitFor()
