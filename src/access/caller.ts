@@ -137,7 +137,8 @@ export async function refuseClosed({ server }: FastifyRequest, { id }: Caller): 
   if (row?.closed_at) throw accountClosed()
 }
 
-function checkScope({ scopes }: Caller, scope: Scope): void {
+/** @throws {ApiError} 403 insufficient_scope where a token lacks it */
+export function checkScope({ scopes }: Caller, scope: Scope): void {
   if (!scopes || scopes.includes(scope)) return
   throw insufficientScope(scope)
 }

@@ -4,19 +4,13 @@ import { v7 as uuidv7 } from 'uuid'
 import { openAccount } from '../accounts/open.ts'
 import { statement } from '../db/statement.ts'
 import type { Db, Scope } from '../db/tables.ts'
-import {
-  badField,
-  insufficientScope,
-  limitsTooWide,
-  patRevoked,
-  tokenNotFound,
-  tooManyTokens,
-} from '../http/catalogue.ts'
+import { badField, insufficientScope, patRevoked, tokenNotFound, tooManyTokens } from '../http/catalogue.ts'
 import { budgetsOf, limitsOf } from '../ledger/budget-status.ts'
-import { isWithin, type Limits } from '../ledger/budgets.ts'
+import type { Limits } from '../ledger/budgets.ts'
 import { limit } from '../ledger/operations.ts'
 import type { Caller } from './caller.ts'
-import { hashOf, listTokens, MAX_TOKENS, makePat } from './tokens.ts'
+import { hashOf, listTokens, MAX_TOKENS, makePat, revokeToken } from './tokens.ts'
+import { checkReach, checkWidth, NO_LIMITS } from './width.ts'
 
 /**
  * Personal access tokens made by hand: by a person on our own page, or by a personal access token, which gives nothing that it does
@@ -104,7 +98,7 @@ export async function makeToken(
   const { id: account_id, token_id: maker } = caller
   const missing = caller.scopes && scopes.find((scope) => !caller.scopes?.includes(scope))
   if (missing) throw insufficientScope(missing)
-  const limits = withAsked({ amount: null, period: null, apps: null }, asked)
+  const limits = withAsked(NO_LIMITS, asked)
   await checkWidth(db, caller, limits)
 
   const id = uuidv7()
@@ -134,11 +128,25 @@ export async function makeToken(
   return { id, token }
 }
 
-const findToken = statement<{ account_id: string; id: string }, { id: string }>(
-  'find_live_token',
-  `select id from tokens where account_id = $account_id::uuid and id = $id::uuid and authorization_id is null
-    and revoked_at is null and expires_at > now()`,
+interface FoundToken {
+  id: string
+  scopes: Scope[]
+  makers: string[]
+  /** A personal access token that works */
+  live: boolean
+}
+
+const findToken = statement<{ account_id: string; id: string }, FoundToken>(
+  'find_token',
+  `select id, scopes, makers, authorization_id is null and revoked_at is null and expires_at > now() as live
+  from tokens where account_id = $account_id::uuid and id = $id::uuid`,
 )
+
+/** Whether a token is the caller's own, or made by it, or else within its reach. @throws {ApiError} as checkReach */
+async function checkOwn(db: Db, caller: Caller, { id, makers, scopes }: FoundToken): Promise<void> {
+  const isOwn = caller.token_id !== null && [id, ...makers].includes(caller.token_id)
+  if (!isOwn) await checkReach(db, caller, scopes)
+}
 
 const renameToken = statement<{ account_id: string; id: string; name: string }, never>(
   'rename_token',
@@ -146,8 +154,9 @@ const renameToken = statement<{ account_id: string; id: string; name: string }, 
 )
 
 /**
- * Changes the name of a token or what it may spend. A token gives another, or itself, no more than it has.
- * @throws {ApiError} 400; 403 budget_too_wide, account_closed; 404 token_not_found
+ * Changes the name of a token or what it may spend. A token gives itself and what it made no more than it has; others it changes only
+ * where it is as wide.
+ * @throws {ApiError} 400; 403 budget_too_wide, insufficient_scope, account_closed; 404 token_not_found
  */
 export async function changeToken(
   { db, ledger, pats }: Server,
@@ -157,7 +166,8 @@ export async function changeToken(
 ): Promise<void> {
   const { id: account_id } = caller
   const [token] = await findToken(db, { account_id, id })
-  if (!token) throw tokenNotFound()
+  if (!token?.live) throw tokenNotFound()
+  await checkOwn(db, caller, token)
   if (Object.values(asked).some((value) => value !== undefined)) {
     const budgets = await budgetsOf(db, account_id, [token.id])
     const limits = withAsked(limitsOf(budgets(token.id)), asked)
@@ -165,6 +175,18 @@ export async function changeToken(
     await pats.revoking(account_id, () => limit(ledger, account_id, token.id, limits))
   }
   if (name !== undefined) await renameToken(db, { account_id, id: token.id, name })
+}
+
+/**
+ * Revokes a token, and those that it made: of a token, itself, what it made, and others only where it is as wide. Again is no fault.
+ * @param id a UUID
+ * @throws {ApiError} 401 session_required for an access token; 403 budget_too_wide, insufficient_scope; 404 token_not_found
+ */
+export async function endToken({ db, pats }: Server, caller: Caller, id: string): Promise<void> {
+  const [token] = await findToken(db, { account_id: caller.id, id })
+  if (!token) throw tokenNotFound()
+  await checkOwn(db, caller, token)
+  await pats.revoking(caller.id, () => revokeToken(db, caller.id, id))
 }
 
 /** An account's live tokens, newest first, with what is left of their budgets. */
@@ -183,14 +205,5 @@ function withAsked(limits: Limits, { budget, period, apps }: AskedLimits): Limit
     amount,
     period: amount === null ? null : period === undefined ? limits.period : period,
     apps: apps === undefined ? limits.apps : apps && [...new Set(apps)],
-  }
-}
-
-/** Of a token, what it may spend is within its own budget and those of what made it. @throws {ApiError} 403 budget_too_wide */
-async function checkWidth(db: Db, { id: account_id, budget_ids }: Caller, limits: Limits): Promise<void> {
-  const budgets = await budgetsOf(db, account_id, budget_ids)
-  for (const id of budget_ids) {
-    const own = limitsOf(budgets(id))
-    if (!isWithin(limits, own)) throw limitsTooWide(own)
   }
 }

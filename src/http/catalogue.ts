@@ -208,14 +208,17 @@ export const insufficientScope = apiError(
     details: (scope) => ({ scope }),
   },
 )
-export const limitsTooWide = apiError(
+/** @param own the limits of the token that asks */
+export const budgetTooWide = apiError(
   403,
   'budget_too_wide',
   (own: { amount: number | null; period: string | null; apps: string[] | null }) =>
-    `A token gives no more than it has: ${[
+    `This token is limited to ${[
       ...(own.amount === null ? [] : [`${creditsText(own.amount)}${own.period ? ` a ${own.period}` : ''}`]),
       ...(own.apps ? [`the apps ${own.apps.join(', ')}`] : []),
-    ].join(' and ')}. Nothing was changed.`,
+    ].join(
+      ' and ',
+    )}. It gives no more than it has, and changes and revokes only itself and what it made. Nothing was changed.`,
   { example: [{ amount: 50, period: 'day', apps: ['video'] }] },
 )
 export const accountClosed = apiError(403, 'account_closed', 'This account is closed. Nothing was changed.')
@@ -478,12 +481,6 @@ export const grantAmbiguous = apiError(
   },
 )
 export const grantNotFound = apiError(404, 'grant_not_found', 'You have allowed no program with this id.')
-/** What is wider than what asks for it */
-export const budgetTooWide = apiError(
-  403,
-  'budget_too_wide',
-  'This token may not allow more than it may spend itself. Use the account page.',
-)
 export const settleKeyInvalid = apiError(
   403,
   'settle_key_invalid',

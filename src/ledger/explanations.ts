@@ -13,7 +13,7 @@ const JOB_EDITED = 'The job was edited: set it to what its entries say, after se
 const COMPARE_PAYMENT =
   'Compare the purchase with the payment at the provider; put right what the person got too much or too little by an adjustment.'
 
-export const EXPLANATIONS: Record<string, Explanation> = {
+export const EXPLANATIONS = {
   'credits equal the sum of the entries': {
     meaning: 'The account shows and spends another balance than its history adds up to.',
     remedy: TOTAL_EDITED,
@@ -83,4 +83,7 @@ export const EXPLANATIONS: Record<string, Explanation> = {
     remedy:
       'Set spent to the sum of the jobs reserved since period_start, after select … for update of the account; the next period begins at 0 by itself.',
   },
-}
+} satisfies Record<string, Explanation>
+
+/** The name of an invariant. */
+export type Invariant = keyof typeof EXPLANATIONS

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Db } from '../db/tables.ts'
-import { EXPLANATIONS, type Explanation } from './explanations.ts'
+import { EXPLANATIONS, type Explanation, type Invariant } from './explanations.ts'
 import { PAYMENTS } from './rules.ts'
 
 /** What a check looks at may take minutes on a large ledger; requests have 5 s. In ms. */
@@ -9,10 +9,12 @@ const EXAMPLES = 10
 /** What Postgres may hold in memory for one step of a query; beyond it, it uses its disk. */
 const MEMORY = '32MB'
 
+type Queries = Partial<Record<Invariant, string>>
+
 /**
  * The invariants. Each is a query that returns no row while the ledger is right; what it returns names the culprit.
  */
-const CHECKS: Record<string, string> = {
+const CHECKS: Queries = {
   'credits equal the sum of the entries': `
     select a.id as account_id, a.credits, coalesce(e.total, 0)::text as entries
     from accounts a left join (select account_id, sum(amount) as total from ledger_entries group by account_id) e
@@ -78,7 +80,7 @@ const CHECKS: Record<string, string> = {
  * Three more, which all need the entries of every job: grouping a million of them three times was most of the time.
  * Kinds are bits: their sum is their union as long as each is there once.
  */
-const JOB_CHECKS = [
+const JOB_CHECKS: Invariant[] = [
   'a started job has taken what it reserves',
   'an ended job has taken what it cost',
   'a job has each kind of entry once, and never both refund and overage',
@@ -104,7 +106,7 @@ const PER_JOB = `
   where (started_wrong or ended_wrong or kinds_wrong) and broken`
 
 /** What administrators gave back of jobs. */
-const REFUND_CHECKS: Record<string, string> = {
+const REFUND_CHECKS: Queries = {
   "a job's refunds are the entries that name it, and never exceed its cost": `
     select coalesce(j.account_id, e.account_id) as account_id, coalesce(j.id::text, e.job_id) as job_id, j.refunded, j.actual_cost,
       e.total::text as entries
@@ -115,7 +117,7 @@ const REFUND_CHECKS: Record<string, string> = {
     where j.id is null or e.job_id is null or e.total <> j.refunded or j.refunded > j.actual_cost`,
 }
 
-const PURCHASE_CHECKS: Record<string, string> = {
+const PURCHASE_CHECKS: Queries = {
   'each paid purchase has one equal topup, and the reverse': `
     select coalesce(p.account_id, e.account_id) as account_id, p.id as purchase_id, coalesce(p.reference, e.reference) as reference,
       p.credits, e.total::text as entries
@@ -142,7 +144,7 @@ const PURCHASE_CHECKS: Record<string, string> = {
     where taken_back <> total or taken_back not between 0 and credits`,
 }
 
-const BUDGET_CHECKS: Record<string, string> = {
+const BUDGET_CHECKS: Queries = {
   'what a budget has spent in its period is what the jobs of that hold and cost': `
     select b.account_id, b.id as budget_id, b.spent, coalesce(sum(j.counted), 0)::text as jobs
     from budgets b left join (
@@ -153,7 +155,7 @@ const BUDGET_CHECKS: Record<string, string> = {
 }
 
 /** Names of checks, and a query that returns a row `(nth, row)` for whatever breaks the nth of them. */
-const QUERIES: { names: string[]; query: string }[] = [
+const QUERIES: { names: Invariant[]; query: string }[] = [
   ...alone(CHECKS),
   { names: JOB_CHECKS, query: PER_JOB },
   ...alone(PURCHASE_CHECKS),
@@ -161,25 +163,22 @@ const QUERIES: { names: string[]; query: string }[] = [
   ...alone(BUDGET_CHECKS),
 ]
 
-function alone(checks: Record<string, string>) {
+function alone(checks: Queries) {
   return Object.entries(checks).map(([name, query]) => ({
-    names: [name],
+    names: [name as Invariant],
     query: `select 0 as nth, to_jsonb(violation) as row from (${query}) violation`,
   }))
 }
 
 export interface Verification {
   ok: boolean
-  checks: {
-    name: string
+  checks: ({
+    name: Invariant
     /** How many rows break it */
     violations: number
     /** The first of them */
     examples: Record<string, unknown>[]
-    /** What it means where it is broken, and what to do */
-    meaning: string
-    remedy: string
-  }[]
+  } & Explanation)[]
 }
 
 /**
@@ -207,11 +206,8 @@ export async function verify(db: Db): Promise<Verification> {
           .execute(trx)
         for (const [nth, name] of names.entries()) {
           const mine = rows.filter((row) => row.nth === nth)
-          const { meaning, remedy } = EXPLANATIONS[name] as Explanation
-          results.push({
-            ...{ name, violations: mine[0]?.total ?? 0, examples: mine.map(({ row }) => row) },
-            ...{ meaning, remedy },
-          })
+          const examples = mine.map(({ row }) => row)
+          results.push({ name, violations: mine[0]?.total ?? 0, examples, ...EXPLANATIONS[name] })
         }
       }
       return results

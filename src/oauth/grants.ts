@@ -3,9 +3,9 @@ import { v7 as uuidv7 } from 'uuid'
 import { hashOf } from '../access/tokens.ts'
 import { statement } from '../db/statement.ts'
 import type { BudgetPeriod, Db, Scope } from '../db/tables.ts'
-import { budgetTooWide, grantAmbiguous, grantNotFound, grantRequired } from '../http/catalogue.ts'
-import { budgetsOf, limitsOf } from '../ledger/budget-status.ts'
-import { isWithin, type Limits } from '../ledger/budgets.ts'
+import { grantAmbiguous, grantNotFound, grantRequired } from '../http/catalogue.ts'
+import { budgetsOf } from '../ledger/budget-status.ts'
+import type { Limits } from '../ledger/budgets.ts'
 import { limit } from '../ledger/operations.ts'
 import type { Target } from './clients.ts'
 
@@ -180,10 +180,6 @@ export async function findAppGrant(db: Db, account_id: string, slug: string): Pr
   return grant
 }
 
-/** Where a grant's credits can go; null: anywhere, because its tokens open this service. */
-export const appsOf = ({ app, resource, scopes }: Pick<Grant, 'app' | 'resource' | 'scopes'>): string[] | null =>
-  resource === null && scopes.includes('account') ? null : app === null ? [] : [app]
-
 /** Whether a grant, or what is asked for, can spend credits at all. */
 export const maySpend = ({ resource, scopes }: { resource: string | null; scopes: readonly Scope[] }): boolean =>
   scopes.includes('spend') || (resource === null && scopes.includes('account'))
@@ -204,25 +200,6 @@ export async function changeBudget(
   const change = { ...(amount !== undefined && { amount }), ...(period !== undefined && { period }) }
   await pats.revoking(account_id, () => limit(ledger, account_id, grant.id, change))
   return readGrant(db, account_id, id)
-}
-
-/**
- * Refuses what would let a grant spend more than whoever asks for it may spend. A person may spend everything; a token as its budgets
- * say. A budget may always be narrowed.
- * @throws {ApiError} 403 budget_too_wide
- */
-export async function checkWidth(
-  db: Db,
-  caller: { id: string; token_id: string | null; budget_ids: string[] },
-  grant: Grant,
-  { amount = grant.budget, period = grant.period }: Change,
-): Promise<void> {
-  if (caller.token_id === null || caller.budget_ids.length === 0) return
-  const apps = appsOf(grant)
-  const wanted: Limits = { amount, period: amount === null ? null : period, apps }
-  if (isWithin(wanted, { amount: grant.budget, period: grant.period, apps })) return
-  const budgets = await budgetsOf(db, caller.id, caller.budget_ids)
-  if (!caller.budget_ids.every((id) => isWithin(wanted, limitsOf(budgets(id))))) throw budgetTooWide()
 }
 
 const spendable = statement<
@@ -255,6 +232,18 @@ export async function spendingGrant(
   if (!grant) throw grantRequired(`${config.publicUrl}/grant?app=${app}`)
   if (others.length) throw grantAmbiguous([grant, ...others].map(({ id }) => id))
   return { id: account_id.toLowerCase(), clerk_id: grant.clerk_id, grant_id: grant.id }
+}
+
+const grantScopes = statement<{ account_id: string; id: string }, { scopes: Scope[] }>(
+  'grant_scopes',
+  'select scopes from grants where account_id = $account_id::uuid and id = $id::uuid',
+)
+
+/** The scopes of a grant of an account, also of one that was revoked. @param id a UUID. @throws {ApiError} 404 grant_not_found */
+export async function scopesOf(db: Db, account_id: string, id: string): Promise<Scope[]> {
+  const [grant] = await grantScopes(db, { account_id, id })
+  if (!grant) throw grantNotFound()
+  return grant.scopes
 }
 
 const revoke = statement<{ account_id: string; id: string }, { id: string }>(

@@ -21,7 +21,7 @@ export interface AccountRow {
 
 export const SORTS = ['newest', 'oldest'] as const
 
-export interface AccountFilter {
+interface AccountFilter {
   /** Only accounts with a balance below zero */
   negative?: boolean | undefined
   /** true: only closed accounts; false: only open ones */
@@ -119,7 +119,8 @@ const MOST_ENTRIES = 5_000
 
 /**
  * An index on balances, even a partial one, would prevent HOT updates of accounts. So the candidates come from the append-only entries: an
- * account below zero has an entry with a negative `balance_after`. If there may be more candidates, the last row is where reading stopped.
+ * account below zero has an entry with a negative `balance_after`. If there may be more candidates, the last row is where reading stopped. The candidates are
+ * an array, so that each is looked up in the primary key: for a join, the planner may read all accounts.
  */
 const negatives = statement<{ after: string; closed: boolean | null; count: number }, { id: string; is_end: boolean }>(
   'negative_accounts',
@@ -127,7 +128,7 @@ const negatives = statement<{ after: string; closed: boolean | null; count: numb
     select account_id from ledger_entries where balance_after < 0 and account_id > $after::uuid
     order by account_id limit ${MOST_ENTRIES})
   select id, false as is_end from (
-    select id from accounts where id in (select account_id from candidates) and credits < 0
+    select id from accounts where id = any (array(select distinct account_id from candidates)) and credits < 0
       and ($closed::bool is null or (closed_at is not null) = $closed::bool)
     order by id limit $count::int) as found
   union all

@@ -25,7 +25,7 @@ const FRESH_MS = 1_000
 type Row = Omit<Tables['daily_totals'], 'gathered_at'>
 export type DayTotals = { [Name in keyof Row]: NonNullable<Row[Name]> }
 
-export interface Totals {
+interface Totals {
   accounts: number
   closed_accounts: number
   /** To spend: of open accounts above zero */

@@ -11,7 +11,7 @@ import {
   wouldGoNegative,
 } from '../http/catalogue.ts'
 import { administrator, jsonBody, refusals } from '../http/refusals.ts'
-import { EXPLANATIONS, type Explanation } from '../ledger/explanations.ts'
+import { EXPLANATIONS } from '../ledger/explanations.ts'
 import { MAX_CREDITS } from '../ledger/rules.ts'
 import { closeForOperator, eraseForOperator, revokeAllTokens } from '../operator/account-changes.ts'
 import { actorOf } from '../operator/actions.ts'
@@ -24,7 +24,7 @@ import { ref } from '../schemas/primitives.ts'
 const ClerkId = Type.String({ pattern: CLERK_USER_ID, description: 'The Clerk user id' })
 
 const CHECK = 'credits equal the sum of the entries'
-const CHECK_EXAMPLE = { name: CHECK, ...(EXPLANATIONS[CHECK] as Explanation) }
+const CHECK_EXAMPLE = { name: CHECK, ...EXPLANATIONS[CHECK] }
 
 const Reason = Type.Optional(Type.String({ minLength: 1, maxLength: 1000, description: 'For the audit log' }))
 

@@ -1,5 +1,6 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
-import { callerOf, requireAccount, requirePersonOrPat } from '../access/caller.ts'
+import { callerOf, checkScope, requireAccount, requireCaller, requirePersonOrPat } from '../access/caller.ts'
+import { checkReach } from '../access/width.ts'
 import {
   accountClosed,
   badField,
@@ -10,7 +11,7 @@ import {
   tooManyAtOnce,
 } from '../http/catalogue.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
-import { changeBudget, checkWidth, listGrants, MAX_GRANTS, readGrant, revokeGrant } from '../oauth/grants.ts'
+import { changeBudget, listGrants, MAX_GRANTS, readGrant, revokeGrant, scopesOf } from '../oauth/grants.ts'
 import { Grant, GrantChange } from '../schemas/grants.ts'
 import { ListQuery, NextCursor, PageLimit, ref, Uuid } from '../schemas/primitives.ts'
 
@@ -58,7 +59,7 @@ export const grantRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'changeGrant',
         summary: 'Change the budget of something that you have allowed',
         description:
-          'What is spent stays, and counts against the new budget. For a person on our own pages, or a personal access token, which may not allow more than it may spend itself. Access tokens and session tokens of apps may not.',
+          'What is spent stays, and counts against the new budget. For a person on our own pages, or a personal access token without limits that has the scopes of the grant. Access tokens and session tokens of apps may not.',
         params: byId,
         body: GrantChange,
         response: {
@@ -77,7 +78,7 @@ export const grantRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const grant = await readGrant(app.db, caller.id, id)
       if (period && (amount === undefined ? grant.budget : amount) === null)
         throw badField('period', 'needs a budget that begins anew')
-      await checkWidth(app.db, caller, grant, { amount, period })
+      await checkReach(app.db, caller, grant.scopes)
       return { grant: await changeBudget(app, caller.id, id, { amount, period }) }
     },
   )
@@ -85,21 +86,32 @@ export const grantRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.delete(
     '/api/grants/:id',
     {
-      onRequest: requireAccount,
+      // An access token of any scope may revoke its own grant.
+      onRequest: async (request) => {
+        const caller = await requireCaller(request)
+        if (!isOwn(caller, request.params)) checkScope(caller, 'account')
+      },
       schema: {
         tags: ['Auth'],
         operationId: 'revokeGrant',
         summary: 'Revoke something that you have allowed',
         description:
-          'Its tokens stop working at once on the instance that answers, and within 5 seconds on the others. Jobs that hold credits go on and are settled.',
+          'Its tokens stop working at once on the instance that answers, and within 5 seconds on the others. Jobs that hold credits go on and are settled. An access token may revoke its own grant alone, a personal access token others where it has no limits and all their scopes.',
         params: byId,
-        response: { 204: Type.Null({ description: 'Revoked, now or before' }), ...refusals(signedIn, grantNotFound) },
+        response: {
+          204: Type.Null({ description: 'Revoked, now or before' }),
+          ...refusals(signedIn, sessionRequired, budgetTooWide, grantNotFound),
+        },
       },
     },
     async (request, reply) => {
-      const { id } = callerOf(request)
-      await app.pats.revoking(id, () => revokeGrant(app.db, id, request.params.id))
+      const caller = callerOf(request)
+      const { id } = request.params
+      if (!isOwn(caller, request.params)) await checkReach(app.db, caller, await scopesOf(app.db, caller.id, id))
+      await app.pats.revoking(caller.id, () => revokeGrant(app.db, caller.id, id))
       return reply.code(204).send(null)
     },
   )
 }
+
+const isOwn = ({ grant_id }: { grant_id: string | null }, { id }: { id: string }) => grant_id === id.toLowerCase()

@@ -1,11 +1,11 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { type Caller, callerOf, requireAccount, requireCaller, requirePersonOrPat } from '../access/caller.ts'
-import { changeToken, makeToken, tokensWithBudgets } from '../access/made-tokens.ts'
-import { MAX_TOKENS, revokeToken } from '../access/tokens.ts'
+import { changeToken, endToken, makeToken, tokensWithBudgets } from '../access/made-tokens.ts'
+import { MAX_TOKENS } from '../access/tokens.ts'
 import { cleanName } from '../device/approval.ts'
 import {
   badField,
-  limitsTooWide,
+  budgetTooWide,
   ownPagesOnly,
   patRevoked,
   sessionRequired,
@@ -87,7 +87,7 @@ export const tokenRoutes: FastifyPluginAsyncTypebox = async (app) => {
               examples: [{ token: `focus_pat_${'x'.repeat(49)}`, ...(Token.examples as object[])[0] }],
             },
           ),
-          ...refusals(signedIn, jsonBody, sessionRequired, ownPagesOnly, limitsTooWide, tooManyTokens),
+          ...refusals(signedIn, jsonBody, sessionRequired, ownPagesOnly, budgetTooWide, tooManyTokens),
         },
       },
     },
@@ -114,7 +114,7 @@ export const tokenRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'changeToken',
         summary: 'Rename a personal access token, or change what it may spend',
         description:
-          'What is not given stays; null takes a limit away. What is spent stays too. For those who may make tokens; a token gives no more than it has. A change of a budget holds at once. A first budget holds within 5 seconds on other instances, and counts from then on.',
+          'What is not given stays; null takes a limit away. What is spent stays too. For those who may make tokens; a token gives no more than it has, and changes others than itself and what it made only where it has no limits and all their scopes. A change of a budget holds at once. A first budget holds within 5 seconds on other instances, and counts from then on.',
         params: Type.Object({ id: Type.String({ description: 'The id of a token, or `current`' }) }),
         body: Type.Object(
           { name: Type.Optional(Type.String(NAME)), ...askedLimits },
@@ -125,7 +125,7 @@ export const tokenRoutes: FastifyPluginAsyncTypebox = async (app) => {
             { token: Token },
             { description: 'OK', examples: [{ token: (Token.examples as object[])[0] }] },
           ),
-          ...refusals(signedIn, jsonBody, sessionRequired, ownPagesOnly, limitsTooWide, tokenNotFound),
+          ...refusals(signedIn, jsonBody, sessionRequired, ownPagesOnly, budgetTooWide, tokenNotFound),
         },
       },
     },
@@ -158,19 +158,19 @@ export const tokenRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'revokeToken',
         summary: 'Revoke one of your personal access tokens; `current` is the token of this request',
         description:
-          'The token and those that it made stop working at once on the instance that answers, and within 5 seconds on the others. A token of any scope may revoke itself.',
+          'The token and those that it made stop working at once on the instance that answers, and within 5 seconds on the others. A token of any scope may revoke itself. Others than itself and what it made, a personal access token revokes only where it has no limits and all their scopes.',
         params: Type.Object({ id: Type.String({ description: 'The id of a token, or `current`' }) }),
         response: {
           204: Type.Null({ description: 'Revoked, now or before' }),
-          ...refusals(signedIn, tokenNotFound),
+          ...refusals(signedIn, sessionRequired, budgetTooWide, tokenNotFound),
         },
       },
     },
     async (request, reply) => {
-      const { id: account_id, token_id } = callerOf(request)
-      const id = isCurrent(request.params) ? token_id : request.params.id
+      const caller = callerOf(request)
+      const id = isCurrent(request.params) ? caller.token_id : request.params.id
       if (!id || !UUID.test(id)) throw tokenNotFound()
-      await app.pats.revoking(account_id, () => revokeToken(app.db, account_id, id))
+      await endToken(app, caller, id)
       return reply.code(204).send(null)
     },
   )

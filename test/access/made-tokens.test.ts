@@ -206,6 +206,47 @@ t.test('a token changes: name, budget and apps, never wider than who changes it'
   t.strictSame(refusal(await changed(ada, app, crypto.randomUUID(), { budget: 1 })), [404, 'token_not_found'])
 })
 
+t.test('a token changes and revokes itself and what it made; others only where it is as wide', async (t) => {
+  const { ada, app, admin, made } = await maker(t)
+  const limited = await made({ budget: 50, period: 'day' })
+  const child = (await limited.post('/api/tokens', { name: 'child', budget: 9, period: 'day' })).json()
+  const grandchild = await bearer(app, child.token).post('/api/tokens', {
+    name: 'grandchild',
+    budget: 5,
+    period: 'day',
+  })
+  const sibling = await made({ budget: 5, period: 'day' })
+  const listed = await made({ apps: ['clips'] })
+  for (const by of [limited, listed])
+    for (const body of [{ budget: 50, period: 'day', apps: ['clips'] }, { budget: 4 }, { name: 'mine' }])
+      t.strictSame(refusal(await by.patch(`/api/tokens/${sibling.id}`, body)), [403, 'budget_too_wide'])
+  for (const by of [limited, bearer(app, child.token), listed])
+    t.strictSame(refusal(await by.delete(`/api/tokens/${sibling.id}`)), [403, 'budget_too_wide'])
+  t.strictSame(refusal(await bearer(app, child.token).patch(`/api/tokens/${limited.id}`, { budget: 1 })), [
+    ...[403, 'budget_too_wide'],
+  ])
+  t.equal((await limited.patch(`/api/tokens/${child.id}`, { budget: 10 })).statusCode, 200)
+  t.equal((await limited.patch(`/api/tokens/${grandchild.json().id}`, { budget: 6 })).statusCode, 200)
+  t.equal((await limited.delete(`/api/tokens/${child.id}`)).statusCode, 204)
+  t.equal((await limited.delete(`/api/tokens/${child.id}`)).statusCode, 204, 'again is no fault')
+
+  const wide = await made({})
+  t.equal((await wide.patch(`/api/tokens/${sibling.id}`, { budget: 70 })).statusCode, 200)
+  const root = await made({ scopes: ['account', 'admin'] })
+  t.match((await wide.delete(`/api/tokens/${root.id}`)).json(), { error: 'insufficient_scope', scope: 'admin' })
+  t.match((await wide.patch(`/api/tokens/${root.id}`, { budget: 0 })).json(), { error: 'insufficient_scope' })
+  t.equal((await root.delete(`/api/tokens/${sibling.id}`)).statusCode, 204)
+
+  const oauth = clientOf(app, await registerClient(await admin()))
+  const access = bearer(app, (await oauth.logIn(ada)).access_token)
+  t.strictSame(refusal(await access.delete(`/api/tokens/${limited.id}`)), [401, 'session_required'])
+  t.strictSame(refusal(await access.delete(`/api/tokens/${crypto.randomUUID()}`)), [404, 'token_not_found'])
+  t.equal((await access.delete('/api/tokens/current')).statusCode, 204)
+  t.equal((await access.get('/api/wallet')).statusCode, 401)
+  t.equal((await limited.delete('/api/tokens/current')).statusCode, 204)
+  t.equal((await wide.delete(`/api/tokens/${listed.id}`)).statusCode, 204)
+})
+
 t.test('of the tokens and approvals that are too many at once, a hundred live', async (t) => {
   const { ada, app, db, make } = await maker(t)
   await giveTokens({ db }, ada, 97)

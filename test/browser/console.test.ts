@@ -68,7 +68,7 @@ t.test('a new installation: three steps, an app, its key and its endpoint', asyn
   await db.insertInto('webhook_delivery_state').values(state).execute()
   await page.getByRole('navigation', { name: 'Console' }).getByRole('link', { name: 'Overview' }).click()
   await heading(page, 'Overview')
-  await page.getByText('1 endpoint failing').waitFor()
+  await page.getByText('Webhook endpoints that need attention').waitFor()
   await page.getByText('5 minutes ago').first().waitFor()
   await look(t, page, 'console-failing')
   t.strictSame(await page.locator('s').allTextContents(), ['Register an app', 'Allow its origin'])

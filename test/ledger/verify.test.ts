@@ -2,6 +2,7 @@ import t from 'tap'
 import { buildApp } from '../../src/app.ts'
 import { readConfig } from '../../src/config.ts'
 import { connect } from '../../src/db/connect.ts'
+import { EXPLANATIONS, type Invariant } from '../../src/ledger/explanations.ts'
 import { freshDatabase, query } from '../support/database.ts'
 import type { App } from '../support/start.ts'
 
@@ -250,12 +251,13 @@ t.test('each check reports what it is there for, and nothing else does', async (
     const all = await broken()
     t.strictSame(all.map((check) => check.name).sort(), [name, ...(also ? [also] : [])].sort(), `${how}: only that`)
     const bad = all.find((check) => check.name === name)
-    t.match(bad, { violations }, how)
+    t.match(bad, { violations, ...EXPLANATIONS[name as Invariant] }, how)
     t.equal(bad?.examples.length, violations, how)
     reported.add(name)
   }
   const { checks } = await report()
   t.strictSame(checks.map((check: { name: string }) => check.name).sort(), [...reported].sort(), 'every check was seen')
+  t.strictSame(Object.keys(EXPLANATIONS).sort(), [...reported].sort(), 'and every one is explained')
 
   await run(`${RIGHT} update ledger_entries set balance_after = 1000000 + seq * 7;`)
   await run(

@@ -276,7 +276,7 @@ t.test('a budget is typed where a server may spend, and optional where a token m
   t.equal((await reserve(3)).statusCode, 200, 'it holds at once')
 })
 
-t.test('budgets are changed by a person, or by a token that may spend as much; never by an app', async (t) => {
+t.test('budgets are changed by a person, or by a token without limits; never by an app', async (t) => {
   const { app, ada, client, resource, slug, page, grantsOf, person } = await prepared(t)
   const own = clientOf(app, { client_id: slug, redirect_uri: `https://${slug}.example.com/callback` })
   const { access_token } = await own.logIn(ada)
@@ -308,27 +308,38 @@ t.test('budgets are changed by a person, or by a token that may spend as much; n
   t.match((await patch({ budget: 40, period: 'day' }, authorization)).statusCode, 200, 'a token without limits')
   const [{ id: token }] = (await pat.get('/api/tokens')).json().tokens
   await app.pats.revoking(ada.id, () => limit(app.ledger, ada.id, token, { amount: 20, period: 'day', apps: null }))
-  for (const wider of [{ budget: 41 }, { budget: null }])
-    t.match((await patch(wider, authorization)).json(), { error: 'budget_too_wide' }, JSON.stringify(wider))
-  t.match((await patch({ budget: 39 }, authorization)).json(), { grant: { budget: 39 } }, 'narrower than it was')
-  t.match((await patch({ budget: 15, period: 'week' }, authorization)).json(), {
-    grant: { budget: 15, period: 'week' },
-  })
+  const limited = (limits: object) => app.pats.revoking(ada.id, () => limit(app.ledger, ada.id, token, limits))
+  const end = (authorization: string, grant = id) =>
+    app.inject({ method: 'DELETE', url: `/api/grants/${grant}`, headers: { authorization } })
+  for (const change of [{ budget: 41 }, { budget: null }, { budget: 20 }])
+    t.match((await patch(change, authorization)).json(), { error: 'budget_too_wide' }, JSON.stringify(change))
+  await limited({ amount: null, period: null, apps: ['clips'] })
+  t.match((await patch({ budget: 21 }, authorization)).json(), { error: 'budget_too_wide' })
+  t.match((await end(`Bearer ${secret}`)).json(), { error: 'budget_too_wide' })
+  await limited({ amount: null, apps: null })
+  t.match((await patch({ budget: 40, period: 'day' }, authorization)).statusCode, 200, 'its limits were taken away')
+
+  const otherGrant = async () => (await grantsOf(ada)).find((grant: { id: string }) => grant.id !== id).id as string
+  const mine = await otherGrant()
   t.match(
-    (await patch({ budget: 20, period: 'day' }, authorization)).json(),
-    { grant: { budget: 20, period: 'day' } },
-    'as wide as itself',
+    (await end(`Bearer ${access_token}`)).json(),
+    { error: 'session_required' },
+    'an access token, of another grant',
   )
-  await app.pats.revoking(ada.id, () => limit(app.ledger, ada.id, token, { amount: null, apps: ['clips'] }))
-  t.match((await patch({ budget: 21 }, authorization)).json(), { error: 'budget_too_wide' }, 'another app')
+  t.equal((await end(`Bearer ${access_token}`, mine)).statusCode, 204, 'and its own')
+  t.equal((await wallet(app, access_token)).statusCode, 401)
+  const next = await own.logIn(ada, { scope: 'oauth', oauth: 'yes' })
+  const connecting = await otherGrant()
+  t.match((await end(`Bearer ${secret}`, connecting)).json(), { error: 'insufficient_scope', scope: 'oauth' })
+  t.equal((await end(`Bearer ${next.access_token}`, connecting)).statusCode, 204, 'whatever its scope')
 
   const shown = (await page(ada, '/account')).body
-  t.match(shown, /May spend up to 20 credits a day, 0 spent; begins anew/)
+  t.match(shown, /May spend up to 40 credits a day, 0 spent; begins anew/)
   t.equal((await page(ada, '/account/budget', { id, budget: '70', period: 'month' })).headers.location, '/account#apps')
-  t.match(await grantsOf(ada), [{ budget: 70, period: 'month' }, {}])
+  t.match(await grantsOf(ada), [{ budget: 70, period: 'month' }])
   t.equal((await page(ada, '/account/budget', { id, budget: '' })).headers.location, `/account?fault=${id}#grant-${id}`)
   t.equal((await page(bob, '/account/budget', { id, budget: '99' })).statusCode, 303)
-  t.match(await grantsOf(ada), [{ budget: 70 }, {}])
+  t.match(await grantsOf(ada), [{ budget: 70 }])
   t.match(
     parametersOf((await client.visit(ada, { resource, scope: 'spend' })).headers.location),
     { code: String },

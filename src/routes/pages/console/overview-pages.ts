@@ -10,7 +10,7 @@ import { consolePage } from './frame.ts'
 import { HELP } from './help.ts'
 import { overviewCharts } from './overview-charts.ts'
 import { table } from './table.ts'
-import { listEndpoints, needsAttention } from './webhook-reads.ts'
+import { isUndelivered, listEndpoints, needsAttention } from './webhook-reads.ts'
 
 /** A number that somebody may want to act on. */
 interface Tile {
@@ -35,7 +35,7 @@ export const overviewPages: FastifyPluginAsyncTypebox = async (app) => {
       section: 'overview',
       help: HELP.overview,
       steps,
-      tiles: tilesOf(overview),
+      tiles: tilesOf(overview, endpoints.filter(isUndelivered).length),
       troubled: troubled.length
         ? table(request, {
             caption: 'Endpoints that need attention',
@@ -52,7 +52,8 @@ export const overviewPages: FastifyPluginAsyncTypebox = async (app) => {
 
 type Overview = Awaited<ReturnType<typeof readOverview>>
 
-function tilesOf(overview: Overview): Tile[] {
+/** @param undelivered how many endpoints fail or are late */
+function tilesOf(overview: Overview, undelivered: number): Tile[] {
   const { accounts, closed_accounts, credits, owed, closed_credits, held, negative_accounts } = overview
   const { overdue_holds, webhooks, purchases } = overview
   const { last_verify: verified } = overview
@@ -85,15 +86,11 @@ function tilesOf(overview: Overview): Tile[] {
       wrong: overview.overdue_seconds > 300,
     },
     {
-      name: 'Webhooks waiting',
-      value: amountText(webhooks.waiting),
-      note:
-        [
-          ...(webhooks.failing_endpoints ? [`${countText(webhooks.failing_endpoints, 'endpoint')} failing`] : []),
-          ...(webhooks.late_endpoints ? [`${countText(webhooks.late_endpoints, 'endpoint')} late`] : []),
-        ].join(', ') || 'no endpoint fails or is late',
+      name: 'Endpoints failing or late',
+      value: amountText(undelivered),
+      note: webhooks.waiting ? `${countText(webhooks.waiting, 'message')} wait` : 'no message waits',
       href: '/console/webhooks',
-      wrong: webhooks.failing_endpoints + webhooks.late_endpoints > 0,
+      wrong: undelivered > 0,
     },
     {
       name: 'Webhooks lost',

@@ -1,5 +1,4 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { EXPLANATIONS } from '../../../ledger/explanations.ts'
 import { checkLedger, readLastCheck } from '../../../operator/verification.ts'
 import { amount, state, text, time } from './cells.ts'
 import { countText } from './console-words.ts'
@@ -23,8 +22,8 @@ export const verifyPages: FastifyPluginAsyncTypebox = async (app) => {
         sentence: ok ? 'Every check holds.' : `${countText(names.length, 'check fails', 'checks fail')}, of ${checks}.`,
         took: ms === undefined ? '' : `It took ${(ms / 1000).toFixed(1)} s.`,
       },
-      broken: broken.map(({ name, violations, examples }) => ({
-        ...{ name, ...EXPLANATIONS[name] },
+      broken: broken.map(({ name, violations, examples, meaning, remedy }) => ({
+        ...{ name, meaning, remedy },
         count: countText(violations, 'row'),
         accounts: [...new Set(examples.map(({ account_id }) => account_id).filter(Boolean))],
         examples: examples.map((example) => JSON.stringify(example)),

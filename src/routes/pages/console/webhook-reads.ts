@@ -81,6 +81,10 @@ export function endpointState(endpoint: EndpointRow) {
   return { word: 'Delivering', style: 'done-well' }
 }
 
+/** It is not paused, and its last delivery failed or its oldest message is late. */
+export const isUndelivered = (endpoint: EndpointRow): boolean =>
+  endpoint.paused_at === null && (endpoint.failures > 0 || isLate(endpoint))
+
 /** Whoever paused an endpoint knows that it does not deliver; messages that were lost wait for somebody all the same. */
 export const needsAttention = (endpoint: EndpointRow): boolean =>
   endpointState(endpoint).style === 'failed' || endpoint.dead > 0
