@@ -172,7 +172,7 @@ t.test('a network that drops every byte is answered 503 after 5 s; afterwards th
   t.strictSame(await balances(), RESERVED)
 })
 
-t.test('when the network goes silent, idle connections of the poster are replaced at once, not each after a timeout', async (t) => {
+t.test('after a silence of the network, the poster opens its idle connections anew', async (t) => {
   const proxy = await startProxy(t, await databaseUrl())
   const { config } = await startOwn(t, { DATABASE_URL: proxy.url })
   const { use, close } = pipelines(config.database, 3, 1_000)
