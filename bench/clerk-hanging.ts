@@ -1,8 +1,8 @@
 /**
- * `node bench/clerk-hanging.ts`: what a Clerk that never answers does to the wallet. One service process on a temporary
- * Postgres; wallet requests at 16 connections, and beside them 10 requests a second for somebody's token at X, which
- * Clerk has to answer. Rounds with a healthy and a hanging Clerk alternate, since the machine's speed changes by the
- * minute. Everything on 127.0.0.1.
+ * `node bench/clerk-hanging.ts`: how wallet requests behave while Clerk does not answer. One service process on a temporary
+ * Postgres gets wallet requests on 16 connections, and concurrently 10 requests per second for a person's X token, which
+ * need an answer from Clerk. Rounds with a healthy and a hanging Clerk alternate, since the machine's speed changes by the
+ * minute. Everything runs on 127.0.0.1.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -72,7 +72,7 @@ try {
     for (const state of ['healthy', 'hanging'] as const) {
       hanging = state === 'hanging'
       const { perSecond, p99, statuses } = await measure()
-      // The first round warms up: plans, caches, the compiler.
+      // The first round warms up plans, caches and the compiler.
       if (round > 0) rounds[state].push(perSecond)
       const name = round === 0 ? 'warm-up' : `round ${round}`
       console.log(`${name}, ${state}: ${perSecond.toFixed(0)} wallets/s, p99 ${p99} ms; xToken: ${statuses}`)
@@ -94,7 +94,7 @@ try {
   await postgres.stop()
 }
 
-/** Wallet requests as fast as they are answered, while tokens are asked for at a steady rate. */
+/** Sends wallet requests as fast as they are answered, and token requests at a steady rate. */
 async function measure() {
   const agent = new Agent({ connections: 1_000 })
   const { hostname } = new URL(base)

@@ -8,8 +8,8 @@ import { startPostgres } from '../test/support/postgres.ts'
 import { parentOf } from './usage.ts'
 
 /**
- * A temporary Postgres with fsync, since the cost of a commit is what is measured. Its buffers hold a small service's database.
- * There is no checkpoint during a run, because it would distort single rounds.
+ * A temporary Postgres with fsync, since the cost of a commit is part of the measurement. Its buffers hold the database of a small
+ * service. There is no checkpoint during a run, because it would distort single rounds.
  */
 export const durablePostgres = () =>
   startPostgres({
@@ -43,7 +43,7 @@ export async function withDatabase<Result>(
   }
 }
 
-/** Makes an empty database. @returns its URL */
+/** Creates an empty database. @returns its URL */
 export async function createDatabase(server: string, name: string): Promise<string> {
   await query(server, `create database ${name} template template0 encoding 'UTF8' locale 'C' locale_provider libc`)
   const url = new URL(server)
@@ -51,7 +51,7 @@ export async function createDatabase(server: string, name: string): Promise<stri
   return url.href
 }
 
-/** Makes a database with the service's schema. @returns its URL */
+/** Creates a database with the service's schema. @returns its URL */
 export async function migratedDatabase(server: string, name: string): Promise<string> {
   const url = await createDatabase(server, name)
   await withDatabase(url, migrateToLatest)

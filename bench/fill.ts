@@ -5,16 +5,15 @@ import type { Person } from './people.ts'
 export const CREDITS = 1_000_000_000
 
 /**
- * Fills an empty, migrated database by SQL, in a way that every check of the ledger holds: each account has a starter
- * grant, a top-up and so many jobs of 5 over the last 29 days, of which every tenth is under way and the others cost 3 or 5. Their ids are
- * UUIDv7 of their times. Then it is
- * analysed: a plan that is made on empty tables stays bad for as long as its connection lives.
+ * Fills an empty, migrated database by SQL so that the ledger verifies. Each account has a starter grant, a top-up, and jobs of 5 credits
+ * over the last 29 days; every tenth job is under way, the others cost 3 or 5. The ids are UUIDv7 of the jobs' times. Then the database is
+ * analyzed, because a plan made on empty tables stays bad for as long as its connection lives.
  */
 export async function fill(url: string, people: Person[], jobsEach: number): Promise<void> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   try {
-    // Skips the foreign-key checks (app_grants; in older releases jobs and entries too): they would take longer than the rest.
+    // Skips the foreign-key checks (of app_grants; in older releases also of jobs and entries), which would take longer than the rest.
     await client.query('set session_replication_role = replica')
     await client.query(
       `insert into apps (slug, name, starter_credits) values ('video', 'Video', 20) on conflict do nothing`,
@@ -28,7 +27,7 @@ export async function fill(url: string, people: Person[], jobsEach: number): Pro
   }
 }
 
-/** Vacuums, analyses and checkpoints, so that no work of the filling is left for the measurement. */
+/** Vacuums, analyzes and checkpoints, so that filling leaves no work for the measurement. */
 export async function settle(client: pg.Client): Promise<void> {
   await client.query('vacuum (freeze, analyze)')
   await client.query('checkpoint')

@@ -8,10 +8,9 @@ const CONNECTIONS = 32
 const SECONDS = 3
 
 /**
- * Reserve + complete beside a thousand jobs and beside a million: two databases on one server, each with a service of its
- * own.
- * @param small, large their URLs
- * @param accounts how many of the people have jobs there
+ * Reserve + complete in a database with a thousand jobs and in one with a million. Both are on one server, each with its own service.
+ * @param small, large URLs of the databases
+ * @param accounts how many accounts have jobs there
  */
 export async function measureGrowth(
   world: World,

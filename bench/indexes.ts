@@ -6,7 +6,7 @@ import type { World } from './world.ts'
 const BATCH = 32
 const BATCHES = 100
 
-/** Storage settings that are compared with those of the schema. */
+/** Storage settings to compare with those of the schema. */
 const FILL_FACTORS: Record<string, [own: string, other: string]> = {
   'accounts, fill factor 80 ÷ 50': [
     'alter table accounts set (fillfactor = 80)',
@@ -19,7 +19,7 @@ const FILL_FACTORS: Record<string, [own: string, other: string]> = {
   'jobs, fill factor 100 ÷ 80': ['alter table jobs set (fillfactor = 100)', 'alter table jobs set (fillfactor = 80)'],
 }
 
-/** The writes of reserve + complete for a batch of operations, as the service stores them. @returns the µs of each batch */
+/** Runs the writes of reserve + complete for batches of operations, as the service stores them. @returns the duration of each batch in µs */
 const WRITES = `create function write_batches(batches int, size int) returns setof float8 language plpgsql as $$
   declare
     accounts_of uuid[];
@@ -50,9 +50,9 @@ const WRITES = `create function write_batches(batches int, size int) returns set
   end $$`
 
 /**
- * What each index of jobs and ledger_entries adds to a posting, and what fill factors change: the writes of reserve + complete with it
- * and without it, in turn. The server measures them by itself, in one session. Of each measurement the fastest tenth of its
- * batches counts: what else the machine does only ever adds.
+ * What each index of jobs and ledger_entries adds to a posting, and what fill factors change: the writes of reserve + complete, alternately
+ * with and without it. The server measures them itself, in one session. The fastest tenth of the batches counts, because other work on the
+ * machine can only make a batch slower.
  */
 export async function measureIndexes(world: World, rounds: number): Promise<Measurement> {
   const client = new pg.Client({ connectionString: await world.database('indexes', world.people, 10) })
@@ -97,7 +97,7 @@ async function changed(client: pg.Client, change: string): Promise<number> {
   return time(client)
 }
 
-/** @returns µs of writing one operation; a job is two */
+/** @returns the duration of writing one operation, in µs; a job is two operations */
 async function time(client: pg.Client): Promise<number> {
   await client.query('select count(*) from write_batches(20, $1)', [BATCH])
   const { rows } = await client.query<{ us: number }>(

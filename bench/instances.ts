@@ -7,12 +7,12 @@ import { type Round, round, type World } from './world.ts'
 const INSTANCES = 4
 const CONNECTIONS = 128
 const SECONDS = 3
-/** JIT warm-up of each instance. */
+/** Duration of the JIT warm-up of each instance. */
 const WARM_SECONDS = 12
-/** Accounts that all instances post to, when it is asked whether each gets its share. */
+/** Accounts that all instances post to, to measure whether each account gets its share. */
 const SHARED = 16
 
-/** Four instances on one Postgres against one, with the same connections in all. */
+/** Compares four instances on one Postgres with one instance, with the same number of connections in all. */
 export async function measureInstances(world: World, url: string, rounds: number): Promise<Measurement> {
   const instances = await Promise.all(Array.from({ length: INSTANCES }, () => world.service(url)))
   const [single] = instances
@@ -21,7 +21,7 @@ export async function measureInstances(world: World, url: string, rounds: number
     const jobs = jobsOf(world.tokens.slice(0, accounts))
     return round(world, servers, { ...jobs, ...(take && { take }), connections: CONNECTIONS, seconds: SECONDS })
   }
-  // Each compiles its own code.
+  // Each instance compiles its own code.
   for (const server of instances)
     await round(world, server, { ...jobsOf(world.tokens), connections: CONNECTIONS, seconds: WARM_SECONDS })
   const many = world.people.length
@@ -30,7 +30,7 @@ export async function measureInstances(world: World, url: string, rounds: number
     'many, four': on(instances, many),
     'one, one': on([single], 1),
     'one, four': on(instances, 1),
-    // Each account has its own connections, as many at each instance.
+    // Each account has its own connections, the same number to each instance.
     'own, one': on([single], SHARED, 'own'),
     'own, four': on(instances, SHARED, 'own'),
   })

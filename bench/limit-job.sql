@@ -1,4 +1,4 @@
--- Reserve 5, then complete at 3: two operations, each a statement and a commit of its own.
+-- Reserve 5, then complete at 3: two operations, each with one statement and one commit.
 \set turn :turn + 1
 \set account random(1, :accounts)
 \set clock :base + :turn * 64 + :client_id

@@ -1,5 +1,5 @@
--- The physical limit: the least that keeps accounts, jobs and an audit trail, for pgbench to work on (limit-job.sql). It has
--- what any such ledger needs (primary keys, foreign keys, two indexes to list jobs by) and nothing of the service's.
+-- The physical limit: the smallest schema with accounts, jobs and an audit trail, on which pgbench runs limit-job.sql. It has
+-- what any such ledger needs (primary keys, foreign keys, two indexes for lists of jobs) and nothing of the service.
 create table accounts (
   id uuid primary key,
   clerk_id text not null unique,
@@ -37,7 +37,7 @@ create table ledger_entries (
   foreign key (account_id, job_id) references jobs
 );
 
--- pgbench knows numbers only. A job's id is as a UUIDv7: a clock, then chance.
+-- pgbench has numbers only. A job's id is like a UUIDv7: a time, then random digits.
 create function account_id(n bigint) returns uuid immutable parallel safe language sql
   return lpad(to_hex(n), 32, '0')::uuid;
 create function job_id(clock bigint, chance bigint) returns uuid immutable parallel safe language sql

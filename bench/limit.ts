@@ -13,7 +13,7 @@ const CLIENTS = 16
 
 /**
  * pgbench in `pg_config --bindir`.
- * @returns undefined where either is not installed; the bench then goes on without ratios to the limit
+ * @returns undefined if pg_config or pgbench is not installed; the bench then continues without ratios to the limit
  */
 export async function findPgbench(): Promise<string | undefined> {
   const { stdout } = await run('pg_config', ['--bindir']).catch(() => ({ stdout: '' }))
@@ -28,9 +28,9 @@ export async function prepareLimit(url: string): Promise<void> {
 }
 
 /**
- * Runs limit-job.sql on accounts taken at random, prepared.
+ * Runs limit-job.sql with prepared statements, on random accounts.
  * @param accounts 1 to 2,000
- * @returns operations per second, without the time it takes to connect, and Postgres' CPU in µs per operation; NaN without pgbench
+ * @returns operations per second, without the time to connect, and Postgres' CPU time in µs per operation; NaN without pgbench
  */
 export async function measureLimit(
   { pgbench, url, postmasters }: { pgbench: string | undefined; url: string; postmasters: number[] },

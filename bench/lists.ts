@@ -12,28 +12,28 @@ const FEW = 100
 export const MANY = 100_000
 const LIMIT = 20
 
-/** A job a minute, the newest at the start of this process. */
+/** The interval of the jobs: one a minute, the newest at the start of this process. */
 const NOW = Date.now()
 const timeOf = (n: number, size: number) => NOW - (size - n) * 60_000
 const minuteOf = (n: number, size: number) => new Date(timeOf(n, size)).toISOString()
-/** Ids of jobs in the order of their age, 1 is the oldest: UUIDv7 of their time. */
+/** The id of a job by its number; 1 is the oldest. A UUIDv7 of its time. */
 const jobId = (n: number, size: number) => {
   const time = timeOf(n, size).toString(16).padStart(12, '0')
   return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-${n.toString(16).padStart(12, '0')}`
 }
-/** The days of so many jobs, for usage. */
+/** The period that covers this number of jobs, for usage. */
 export const periodOf = (size: number) => ({
   from: minuteOf(0, size).slice(0, 10),
   to: new Date(NOW + 86_400_000).toISOString().slice(0, 10),
 })
 
-/** The ids of the tokens that made the ten oldest jobs and the others. */
+/** The ids of the tokens that started the ten oldest jobs, and the other jobs. */
 const [RARE, COMMON] = ['0195a1f0-6b1c-7c3e-9d5a-000000000001', '0195a1f0-6b1c-7c3e-9d5a-000000000002']
 
-/** The jobs of half of the time, in the middle. */
+/** A period in the middle, with half of the jobs. */
 const middle = (size: number) => `from=${minuteOf(size * 0.25, size)}&to=${minuteOf(size * 0.75, size)}`
 
-/** Rare rows are the ten oldest jobs, the worst case for a scan from the newest. */
+/** The filters. What is rare matches the ten oldest jobs: the worst case for a scan from the newest. */
 const FILTERS: Record<string, (size: number) => string> = {
   'jobs, no filter': () => `/api/jobs?limit=${LIMIT}`,
   'status, common': () => `/api/jobs?limit=${LIMIT}&status=completed`,
@@ -63,8 +63,8 @@ const FILTERS: Record<string, (size: number) => string> = {
 }
 
 /**
- * Every filter of the lists, on an account with 100 jobs and on one with 100,000.
- * @param url a database that has both beside many others
+ * Measures every filter of the lists, on an account with 100 jobs and on one with 100,000.
+ * @param url a database with many other accounts
  */
 export async function measureLists(world: World, url: string, rounds: number) {
   const few = person(`user_with_${FEW}_jobs`)
@@ -95,14 +95,14 @@ export async function measureLists(world: World, url: string, rounds: number) {
   return { figures, part: `### Lists at ${CONNECTIONS} connections, ${LIMIT} rows a page\n\n${table(head, rows)}` }
 }
 
-/** An account with so many jobs of 5: the oldest ten failed, the next ten started, the rest completed at 3. */
+/** Creates an account with jobs of 5 credits: the ten oldest failed, the next ten started, the rest completed at 3. */
 export async function fillLists(url: string, { accountId, clerkId }: Person, size: number): Promise<void> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   try {
     await client.query('set session_replication_role = replica')
     await client.query(
-      // Ten jobs with two entries, ten with one, the others with two again.
+      // Ten jobs with two entries, then ten with one entry, then two for each of the others.
       'insert into accounts (id, clerk_id, credits, held, seq) values ($1, $2, $3, 50, 1 + 20 + 10 + 2 * ($4::int - 20))',
       [accountId, clerkId, CREDITS - 5 * 10 - 3 * (size - 20), size],
     )

@@ -1,7 +1,7 @@
 /**
- * The load, a process of its own (processes.ts starts it). It shares two cores with what it measures, so it does as little
- * as possible: requests come as finished bytes, an answer is read as far as its status and its length, one request at a
- * time per connection. `fetch` or autocannon would take as much as the service itself.
+ * The load generator, a separate process (started by processes.ts). It shares two cores with the service, so it does as little
+ * work as possible: requests are prepared as bytes, only the status and the length of an answer are parsed, and each connection has
+ * one request at a time. `fetch` or autocannon would use as much CPU as the service itself.
  */
 import { once } from 'node:events'
 import { connect, type OnReadOpts, type Socket } from 'node:net'
@@ -10,20 +10,20 @@ import { JOB_ID } from './requests.ts'
 import { cpuSecondsOf, cpuSecondsOfPostgres } from './usage.ts'
 
 export interface Load {
-  /** The processes that answer, each on its port: connections are shared out among them in turn */
+  /** The processes that answer, and their ports. Connections are distributed among them in turn */
   servers: { port: number; pid: number }[]
-  /** Of the Postgres behind them */
+  /** The process id of their Postgres */
   postmasters: number[]
   connections: number
-  /** When to stop asking; running requests end */
+  /** When to stop sending; running requests are completed */
   seconds: number
   /** Whole HTTP/1.1 requests */
   requests: string[]
-  /** Which is taken next. random: any; once: each once, in order; own: each connection uses one fixed request, shared with its neighbour */
+  /** Which request is next. random: any; once: each once, in order; own: each connection repeats one request, shared with its neighbor */
   take?: 'random' | 'once' | 'own'
-  /** What follows each of them on the same connection, with JOB_ID in the place of the job that the first one made */
+  /** The request that follows on the same connection, with JOB_ID as placeholder for the job that the first one created */
   followUps?: string[]
-  /** Every answer's status; another one ends the round as a fault */
+  /** The status of every answer; any other one ends the round as a fault */
   expected: number
 }
 
@@ -37,7 +37,7 @@ export interface Measured {
   max: number
   /** Answers to each connection */
   answers: number[]
-  /** Seconds of CPU meanwhile: of the processes that answer, of Postgres, and of this process */
+  /** CPU time meanwhile, in seconds: of the processes that answer, of Postgres, and of this process */
   cpu: { server: number; postgres: number; load: number }
 }
 

@@ -1,12 +1,12 @@
 /**
- * `npm run bench`: what the service does on this machine, as ratios to what Postgres can do. It starts all that it needs on
- * 127.0.0.1 and writes RESULTS.md; see README.md for how to read it.
+ * `npm run bench`: the speed of the service on this machine, as ratios to what Postgres can do. It starts everything that it needs on
+ * 127.0.0.1 and writes RESULTS.md; README.md explains the figures.
  *
  *   npm run bench                             posting, several instances, growth, lists, sums
  *   npm run bench -- --previous <commit>      … and latency against the service as it was at that commit
  *   npm run bench -- --more                   reads, tokens, start-up, memory over a million requests, the operator's pages
  *   … --rounds 9                              steadier medians
- *   … --only posting,lists                    parts, while working on them: printed, not written down
+ *   … --only posting,lists                    single parts; prints them and does not write RESULTS.md
  */
 import { parseArgs } from 'node:util'
 import { mustBeRight } from './database.ts'
@@ -27,7 +27,7 @@ import { inWorld, type World } from './world.ts'
 const ACCOUNTS = 2_000
 /** Accounts in the databases with a thousand and with a million jobs. */
 const GROWN = 1_000
-/** Accounts in the database that an operator looks at. */
+/** Accounts in the database for the operator's pages. */
 const MANY = 100_000
 
 const { values } = parseArgs({

@@ -6,7 +6,7 @@ import { round, type World } from './world.ts'
 const MARKS = [0, 10_000, 100_000, 250_000, 500_000, 750_000, 1_000_000]
 const CONNECTIONS = 32
 
-/** Memory of the service over a million requests: jobs, and now and then a wallet and a list. */
+/** Memory of the service over a million requests: mostly jobs, sometimes a wallet or a list. */
 export async function measureMemory(world: World, url: string) {
   const service = await world.service(url)
   const kinds = [

@@ -1,4 +1,4 @@
-/** A route that does nothing, in a Fastify of no plugins: the most that any route of the service could reach. */
+/** A route that does nothing, in a Fastify without plugins: the upper limit for any route of the service. */
 import Fastify from 'fastify'
 
 const app = Fastify()

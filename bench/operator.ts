@@ -9,7 +9,7 @@ import { type Round, round, type World } from './world.ts'
 const CONNECTIONS = 2
 const SECONDS = 1
 
-/** What an operator has beside accounts and jobs: one in a hundred accounts below zero, one in two hundred closed, and so on. */
+/** Adds what an operator's pages show: one in a hundred accounts is below zero, one in two hundred is closed, and so on. */
 const BESIDE = [
   `update accounts set created_at = now() - random() * interval '300 days',
     closed_at = case when random() < 0.005 then now() - random() * interval '30 days' end`,
@@ -34,8 +34,8 @@ const BESIDE = [
 ]
 
 /**
- * The pages of the operator's console, on 100,000 accounts and a million jobs.
- * @param url a database that has both
+ * Measures the pages of the operator's console with 100,000 accounts and a million jobs.
+ * @param url a database that has them
  */
 export async function measureOperator(world: World, url: string, rounds: number): Promise<Measurement> {
   const { some, middle, job } = await fillOperator(url)
@@ -96,7 +96,7 @@ export async function measureOperator(world: World, url: string, rounds: number)
   }
 }
 
-/** @returns an account, where the list of accounts goes on in its middle, and a job */
+/** @returns an account, a cursor in the middle of the list of accounts, and a job */
 async function fillOperator(url: string): Promise<{ some: string; middle: string; job: string }> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()

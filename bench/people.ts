@@ -2,7 +2,7 @@ import { generateKeyPairSync, sign } from 'node:crypto'
 import { promisify } from 'node:util'
 import { accountIdOf } from '../src/accounts/account-id.ts'
 
-/** Issues Clerk-like tokens: a key, its configuration for the service, and people who are signed in. */
+/** Issues tokens like Clerk's: a key, its configuration for the service, and signed-in people. */
 
 const signed = promisify(sign)
 const encoded = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url')
@@ -11,7 +11,7 @@ const ISSUER = 'https://clerk.bench.example.com'
 
 const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
 
-/** The environment that makes the service believe the tokens below, by the code that runs in production. */
+/** The environment with which the service accepts the tokens below, in the code that runs in production. */
 export const identityEnv = {
   CLERK_SECRET_KEY: 'sk_test_bench',
   CLERK_PUBLISHABLE_KEY: `pk_test_${Buffer.from('clerk.bench.example.com$').toString('base64')}`,
@@ -26,18 +26,18 @@ export interface Person {
 
 export const person = (clerkId: string): Person => ({ clerkId, accountId: accountIdOf(clerkId) })
 
-/** Who may read the sums of all accounts. */
+/** The administrator, who may read the sums of all accounts. */
 export const ADMINISTRATOR = person(identityEnv.ADMIN_CLERK_IDS)
 
-/** The same people every time, by number. */
+/** The Clerk ids of people, by number; the same in every run. */
 export const peopleOf = (count: number): Person[] =>
   Array.from({ length: count }, (_, i) => person(`user_${String(i).padStart(27, '0')}`))
 
 let minted = 0
 
 /**
- * A session JWT with the claims of Clerk's, each a new one. It is valid for an hour, so that tokens do not
- * expire during a run; the cost of a new one is measured separately.
+ * A new session JWT with the claims of Clerk's. It is valid for an hour, so that tokens do not expire during a run. What a token
+ * costs that the service has not seen before is measured separately.
  */
 export async function mint({ clerkId }: Person): Promise<string> {
   const now = Math.floor(Date.now() / 1000)

@@ -8,14 +8,14 @@ import { compared, interleaved, typical } from './rounds.ts'
 import { type Round, round, type World } from './world.ts'
 
 const CONNECTIONS = [1, 8, 32, 128]
-/** Goals apply at this many connections. */
+/** The goals apply at this number of connections. */
 const BUSY = 32
 const SECONDS = 2
-/** JIT warm-up takes this long. */
+/** Duration of the JIT warm-up. */
 const WARM_SECONDS = 15
 
 /**
- * Reserve + complete: the service against the limit, and at one connection against an earlier commit of itself.
+ * Reserve + complete: compares the service with the limit, and at one connection with an earlier commit of itself.
  * @param previous the earlier commit; absent: that figure is not measured
  */
 export async function measurePosting(

@@ -8,10 +8,10 @@ const run = promisify(execFile)
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
 /**
- * Checks out an earlier commit of this repository, to be run beside the present one. It runs with the packages that are installed
- * here where its lockfile is the same, and otherwise with its own, which npm installs.
- * @param folder that exists; the checkout is made below it
- * @returns its server script, and a function that removes the checkout
+ * Checks out an earlier commit of this repository. It uses the packages that are installed here if its lockfile is the same; otherwise npm
+ * installs its own.
+ * @param folder an existing folder; the checkout is created below it
+ * @returns the path of its server script, and a function that removes the checkout
  */
 export async function checkOut(commit: string, folder: string) {
   const tree = join(folder, 'previous')

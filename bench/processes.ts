@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { freePort } from '../test/support/free-port.ts'
 
-/** The processes that are measured, each of its own. */
+/** Starts the processes that are measured, and the load. */
 
 export interface Running {
   pid: number
@@ -16,16 +16,16 @@ export interface Running {
 }
 
 /**
- * Starts a server on a free port and waits until a path of it answers 200.
+ * Starts a server on a free port and waits until a path answers 200.
  * @param script relative to this folder
- * @throws {Error} when it ends before, or after a minute
+ * @throws {Error} when it ends before that, or after a minute
  */
 export async function startServer(script: string, env: Record<string, string>, path = '/readyz'): Promise<Running> {
   const port = await freePort()
   const begun = performance.now()
   const child = spawn(process.execPath, [fileURLToPath(new URL(script, import.meta.url))], {
     env: { PATH: process.env.PATH, PORT: String(port), ...env },
-    // Only a fault is worth a line.
+    // Shows only faults.
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   let said = ''
@@ -58,7 +58,7 @@ async function stop(child: ChildProcess): Promise<void> {
   await ended
 }
 
-/** A process that takes one task at a time and answers it. */
+/** A process that does one task at a time and reports its result. */
 export interface Worker<Task, Answer> {
   run(task: Task): Promise<Answer>
   stop(): Promise<void>

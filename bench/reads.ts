@@ -9,12 +9,12 @@ import { compared, interleaved, typical } from './rounds.ts'
 import { type Round, round, type World } from './world.ts'
 
 const CONNECTIONS = [1, 8, 32]
-/** Goals apply at this many connections. */
+/** The goals apply at this number of connections. */
 const BUSY = 32
 const SECONDS = 1
-/** Devices: each may poll once in 5 s, so one round needs this many. */
+/** Devices: each may poll once in 5 s, so a round needs this number. */
 const DEVICES = 30_000
-/** As many as a round of unseen tokens takes. */
+/** The number of unseen tokens that one round uses up. */
 const UNSEEN = 1_500
 
 const BARE = 'GET / of a bare Fastify'
@@ -26,8 +26,8 @@ const POLL = 'GET /api/device/poll'
 const BEFORE = 'the wallet before'
 
 /**
- * Wallet, lists and device poll, against a route of the service that does nothing, one of a bare Fastify, and the wallet of an earlier
- * commit.
+ * Measures the wallet, lists and the device poll, and compares them with a route of the service that does nothing, with a bare Fastify, and
+ * with the wallet of an earlier commit.
  * @param previous the earlier commit; absent: that figure is not measured
  */
 export async function measureReads(world: World, url: string, rounds: number, previous?: string) {
@@ -103,7 +103,7 @@ export async function measureReads(world: World, url: string, rounds: number, pr
   return { figures, part: `### Reads\n\n${table(head, rows)}` }
 }
 
-/** Logins that wait for their person, straight into the table: starting one is limited to 10 a minute. */
+/** Inserts logins that wait for approval directly into the table, because starting one is limited to 10 a minute. */
 async function startDevices(url: string): Promise<string[]> {
   const codes = Array.from({ length: DEVICES }, () => randomBytes(32).toString('base64url'))
   const hashes = codes.map((code) => createHash('sha256').update(code).digest('base64url'))
@@ -116,7 +116,7 @@ async function startDevices(url: string): Promise<string[]> {
   return codes.map((code) => `/api/device/poll?device_code=${code}`)
 }
 
-/** The cost of a token seen for the first time, against a cached one. */
+/** Compares a token that the service sees for the first time with a cached one. */
 export async function measureTokens(world: World, url: string, rounds: number): Promise<Measurement> {
   const service = await world.service(url)
   const wallet = (tokens: string[]) =>
@@ -145,7 +145,7 @@ export async function measureTokens(world: World, url: string, rounds: number): 
   }
 }
 
-/** Personal access tokens that were used within the last minute, straight into the table: nothing has looked them up. */
+/** Inserts personal access tokens directly into the table, as used within the last minute. The service has not cached them. */
 async function makePats(url: string, people: World['people']): Promise<string[]> {
   const ids = people.map(() => randomUUID())
   const tokens = ids.map((id) => derivePat('bench', id, 'bench'))

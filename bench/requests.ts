@@ -1,6 +1,6 @@
-/** HTTP/1.1 as it goes over the wire: built once, sent many times. */
+/** Requests as the bytes of HTTP/1.1: built once, sent many times. */
 
-/** As long as a job id, so that a request's length is known before its job is. */
+/** A placeholder of the length of a job id, so that a request's length is known before its job exists. */
 export const JOB_ID = '00000000-0000-7000-8000-JOB-ID-HERE-'
 
 const get = (path: string, headers = '') => `GET ${path} HTTP/1.1\r\nhost: localhost\r\n${headers}\r\n`
@@ -16,14 +16,14 @@ const PREVIEW = { description: 'Render preview clip', previewUrl: 'https://video
 const RESERVE = { app: 'video', action: 'render', cost_estimate: 5, metadata: PREVIEW }
 const COMPLETE = { job_id: JOB_ID, actual_cost: 3, metadata: { durationMs: 1200 } }
 
-/** Reserve, then complete that very job: what every job of every app costs, and what limit-job.sql does. */
+/** Reserves and then completes the same job, as every app does and as limit-job.sql does. */
 export const jobsOf = (tokens: string[]) => ({
   requests: tokens.map((token) => post('/api/jobs', token, RESERVE)),
   followUps: tokens.map((token) => post('/api/jobs/complete', token, COMPLETE)),
   expected: 200,
 })
 
-/** One path, asked for by many people. */
+/** GET requests for one path by many people. */
 export const readsOf = (path: string, tokens: string[]) => ({
   requests: tokens.map((token) => get(path, bearer(token))),
   expected: 200,

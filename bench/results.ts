@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import { query } from '../test/support/database.ts'
 import type { World } from './world.ts'
 
-/** Before anything of ours runs. */
+/** The machine's state, read before the bench starts anything. */
 const [busy = 0] = loadavg()
 const FILE = new URL('RESULTS.md', import.meta.url)
 const TITLE = `# What it does on one machine
@@ -14,10 +14,10 @@ const TITLE = `# What it does on one machine
 Each section is written by the command above it. How to read them: [README.md](README.md).
 `
 
-/** A name, a value, and what it has to reach (`≥ 1.2`); without a goal it is only reported. */
+/** A name, a value, and its goal (`≥ 1.2`), if it has one. */
 export type Figure = [name: string, value: number, goal?: string]
 
-/** What was measured: figures for the first table, and more about them. */
+/** The result of a measurement: figures for the first table, and details. */
 export interface Measurement {
   figures: Figure[]
   /** Markdown with a heading */
@@ -38,7 +38,7 @@ function verdict(value: number, goal: string): string {
   return (sign === '≥' ? value >= Number(limit) : value <= Number(limit)) ? 'met' : '**missed**'
 }
 
-/** A table in Markdown; numbers are rounded to three digits. */
+/** A Markdown table. Numbers are rounded to three significant digits. */
 export function table(head: string[], rows: (string | number)[][]): string {
   const line = (cells: (string | number)[]) =>
     `| ${cells.map((cell) => (typeof cell === 'number' ? rounded(cell) : cell)).join(' | ')} |`
@@ -51,8 +51,8 @@ function rounded(value: number): string {
 }
 
 /**
- * Prints a section and puts it into RESULTS.md, in the place of an earlier one of the same command.
- * @param keep false: only printed
+ * Prints a section and writes it to RESULTS.md, where it replaces the section of the same command.
+ * @param keep false: only prints it
  */
 export async function report(command: string, world: World, measured: Measurement[], keep = true) {
   const figures = goals(measured.flatMap((measurement) => measurement.figures))

@@ -1,4 +1,4 @@
-/** Medians of interleaved rounds: the machine's speed changes by the minute, so only neighbours are compared. */
+/** Medians of interleaved rounds. The machine's speed changes by the minute, so only values of the same round are compared. */
 
 export const median = (values: number[]): number => {
   const sorted = values.toSorted((a, b) => a - b)
@@ -6,9 +6,9 @@ export const median = (values: number[]): number => {
 }
 
 /**
- * Measures everything once per round, the rounds alternately forwards and backwards, so that none is
- * always last. The first round warms up plans, caches and the compiler; it is discarded.
- * @returns by name, one result per round
+ * Runs all measurements once per round, alternately in forward and in reverse order, so that none is always last. The first round warms up
+ * plans, caches and the compiler, and is discarded.
+ * @returns the results by name, one per round
  */
 export async function interleaved<Result>(
   title: string,
@@ -28,7 +28,7 @@ export async function interleaved<Result>(
   return results
 }
 
-/** The median of what each round says of two of its measurements. */
+/** The median over the rounds of a value computed from two measurements of the same round. */
 export function compared<Result>(
   results: Map<string, Result[]>,
   one: string,
@@ -39,6 +39,6 @@ export function compared<Result>(
   return median(ones.map((result, round) => value(result) / value(others[round] as Result)))
 }
 
-/** The median of one value of a measurement. */
+/** The median over the rounds of one value of a measurement. */
 export const typical = <Result>(results: Map<string, Result[]>, name: string, value: (result: Result) => number) =>
   median((results.get(name) ?? []).map(value))

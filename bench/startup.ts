@@ -5,7 +5,7 @@ import type { World } from './world.ts'
 
 const STARTS = 5
 
-/** From the spawn of the process to the first 200 of /readyz, and what it takes then, on a database that is migrated. */
+/** The time from the spawn of the process to the first 200 of /readyz, and its memory then, on a migrated database. */
 export async function measureStart(world: World, url: string): Promise<Measurement> {
   const starts: { ms: number; memory: number }[] = []
   for (let i = 0; i < STARTS; i++) {

@@ -6,12 +6,12 @@ import { compared, interleaved, typical } from './rounds.ts'
 import { type Round, round, type World } from './world.ts'
 
 const SECONDS = 4
-/** What one caller asks for at a time, to be in the way of the others. */
+/** Concurrent requests of the one caller that competes with the others. */
 const GREEDY = 16
 const OTHERS = 8
 
 /**
- * Sums of usage: of an account with 100,000 jobs, of all accounts, and what others notice of a caller who asks for them without end.
+ * Measures sums of usage: of an account with 100,000 jobs, of all accounts, and how a caller who requests them continuously slows down others.
  * @param url a database with a million jobs
  */
 export async function measureSums(world: World, url: string, rounds: number): Promise<Measurement> {

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 
-/** What Linux says of processes; NaN where there is no /proc. */
+/** CPU time and memory of processes, from Linux' /proc; NaN on other systems. */
 
 /** Fields of /proc/<pid>/stat after the command name, which may hold spaces. */
 function statOf(pid: number): string[] {
@@ -14,11 +14,11 @@ function statOf(pid: number): string[] {
 /** Fields of a stat line, which are hundredths of a second, in seconds. */
 const seconds = (stat: string[], ...fields: number[]) => fields.reduce((sum, i) => sum + Number(stat[i]), 0) / 100
 
-/** Seconds of CPU that a process has used, in user and kernel mode. */
+/** CPU time that a process has used, in user and kernel mode, in seconds. */
 export const cpuSecondsOf = (pid: number): number => seconds(statOf(pid), 11, 12)
 
 /**
- * Seconds of CPU that servers of Postgres have used: each postmaster, its processes, and those that have ended, which the
+ * CPU time that Postgres servers have used, in seconds: that of each postmaster, of its processes, and of its ended processes, which the
  * postmaster has waited for.
  */
 export function cpuSecondsOfPostgres(postmasters: number[]): number {
@@ -31,7 +31,7 @@ export function cpuSecondsOfPostgres(postmasters: number[]): number {
   return children.reduce((sum, stat) => sum + seconds(stat, 11, 12), own)
 }
 
-/** The process that started this one; NaN where there is no /proc. */
+/** The parent of a process; NaN without /proc. */
 export const parentOf = (pid: number): number => Number(statOf(pid)[1])
 
 /** Memory of a process in MB. */

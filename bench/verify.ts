@@ -1,6 +1,6 @@
 /**
- * `npm run bench:verify`: how long all checks of the ledger take on a million entries, and how much memory this process
- * needs for it. Starts its own Postgres and fills it by SQL.
+ * `npm run bench:verify`: how long verifying a ledger of a million entries takes, and how much memory this process needs. It starts its own
+ * Postgres and fills it by SQL.
  */
 import { verify } from '../src/ledger/verify.ts'
 import { query } from '../test/support/database.ts'

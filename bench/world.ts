@@ -10,29 +10,29 @@ import { identityEnv, mint, type Person, peopleOf } from './people.ts'
 import { checkOut } from './previous.ts'
 import { type Running, startServer, startWorker, type Worker } from './processes.ts'
 
-/** Resources of a run. */
+/** What measurements use. */
 export interface World {
   postgres: Postgres
   postmasters: number[]
-  /** Who asks, and the token of each */
+  /** The people that send requests, with their tokens */
   people: Person[]
   tokens: string[]
   load: Worker<Load, Measured>
-  /** undefined where it is not installed */
+  /** undefined: pgbench is not installed */
   pgbench: string | undefined
-  /** An empty database. @returns its URL */
+  /** Creates an empty database. @returns its URL */
   emptyDatabase(name: string): Promise<string>
-  /** A database in which these people have so many jobs each. @returns its URL */
+  /** Creates a database in which each of these people has this number of jobs. @returns its URL */
   database(name: string, people: Person[], jobsEach: number): Promise<string>
-  /** The service on a database that is migrated */
+  /** Starts the service on a migrated database */
   service(url: string): Promise<Running>
-  /** The service as it was at an earlier commit; it migrates the database itself */
+  /** Starts an earlier commit of the service, which migrates the database itself */
   serviceAt(commit: string, url: string): Promise<Running>
-  /** Another server, which answers on / */
+  /** Starts another server, which answers on / */
   server(script: string): Promise<Running>
 }
 
-/** Makes the world, lets `measure` use it and takes it down again, whatever happens. */
+/** Starts everything, runs `measure`, and stops everything again, also after an error. */
 export async function inWorld(accounts: number, measure: (world: World) => Promise<void>): Promise<void> {
   const stops: (() => Promise<unknown>)[] = []
   const started = <Stoppable extends { stop(): Promise<void> }>(process: Stoppable): Stoppable => {
@@ -74,7 +74,7 @@ export async function inWorld(accounts: number, measure: (world: World) => Promi
   }
 }
 
-/** Result of one round. Times in ms, CPU in µs per request. */
+/** The result of one round. Times are in ms, CPU in µs per request. */
 export interface Round {
   perSecond: number
   p50: number
@@ -82,7 +82,7 @@ export interface Round {
   max: number
   /** Answers to each connection */
   answers: number[]
-  /** Of the service, of Postgres and of the load itself */
+  /** CPU of the service, of Postgres and of the load generator */
   cpu: number
   postgresCpu: number
   loadCpu: number

@@ -1,9 +1,9 @@
 import { type Kysely, sql } from 'kysely'
 
 /**
- * The first schema. What belongs to an account carries account_id first in its primary key and in every unique
- * index, so that the same tables can be sharded by it; the small tables below are copied to every node and carry
- * no foreign key to accounts. Constraints repeat the ledger's rules: a bug becomes an error instead of a wrong balance.
+ * The first schema. Tables that belong to an account have account_id as the first column of their primary key and of every
+ * unique index, so that they can be sharded by it. The small tables below are copied to every node and have no foreign key
+ * to accounts. Constraints repeat the ledger's rules, so that a bug causes an error instead of a wrong balance.
  */
 const statements = [
   // Bounding credits + held ensures that no release exceeds 2^53 - 1.
@@ -60,17 +60,17 @@ const statements = [
     check ((idempotency_key is null) = (request_hash is null))
   )`,
   `create unique index jobs_idempotency_key on jobs (account_id, idempotency_key) where idempotency_key is not null`,
-  // Indexes of the list filters. A list is ordered by id (UUIDv7, by time).
+  // Indexes for the filters of lists. A list is ordered by id (UUIDv7, hence by time).
   `create index jobs_by_app on jobs (account_id, app_slug, id)`,
   `create index jobs_by_status on jobs (account_id, status, id)`,
   `create index jobs_by_app_and_status on jobs (account_id, app_slug, status, id)`,
-  // Created last: on empty tables all these indexes cost the same, Postgres picks the newest of equally cheap ones, and
-  // cached plans keep it. Another index would look a job up through all jobs of its account.
+  // Must be created last: on empty tables all these indexes cost the same, Postgres picks the newest of equally cheap ones, and
+  // cached plans keep that choice. With another index, finding a job would read all jobs of its account.
   `alter table jobs add primary key (account_id, id)`,
 
-  // A patch of null leaves the metadata alone, and so does one with which it would pass 16 KiB as compact JSON. jsonb's
+  // A patch leaves the metadata unchanged if it is null, or if the result would exceed 16 KiB as compact JSON. jsonb's
   // text is longer: it has a space after every comma and colon, and 1e300 has three hundred zeros. The function subtracts
-  // the spaces and counts large and small numbers as float8 writes them, whose exponent has at least two digits.
+  // the spaces, and counts large and small numbers in float8's notation, which has exponents of at least two digits.
   `create function merge_metadata(old jsonb, patch jsonb) returns jsonb immutable language sql as $$
     select case
       when patch is null then old

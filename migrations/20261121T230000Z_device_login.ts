@@ -1,14 +1,14 @@
 import { type Kysely, sql } from 'kysely'
 
 /**
- * Device login: the token of a code and when it was delivered, attempts counted for all replicas together, and indexes
- * for deleting old rows.
+ * Device login: the token of a code and when it was delivered, attempts counted across all replicas, and indexes for deleting
+ * old rows.
  */
 const statements = [
   // No foreign key: tokens are deleted later than codes, and a code may have none.
   'alter table device_codes add column token_id uuid, add column delivered_at timestamptz',
 
-  // One row per subject with the times of its latest attempts: a sliding window, no longer than the budget.
+  // One row per subject, with the times of its latest attempts: a sliding window of at most as many as are allowed.
   `create table attempts (
     kind text not null,
     subject text not null,

@@ -1,8 +1,8 @@
 import { type Kysely, sql } from 'kysely'
 
 /**
- * Holds expire: the sweeper finds what is overdue by one index over the started jobs alone, and a heartbeat extends a hold
- * by what its job was created with (null, as the previous release writes it: by the configured time).
+ * Holds expire. The sweeper finds overdue holds by a partial index on the started jobs, and a heartbeat extends a hold by the time that
+ * its job was created with (null, which the previous release writes: the configured time).
  *
  * A started job's actual_cost is always 0. The extra condition keeps Postgres from using this index for settling one job: on
  * empty tables it would cost as little as the primary key.

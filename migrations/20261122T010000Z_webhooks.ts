@@ -1,8 +1,8 @@
 import { type Kysely, sql } from 'kysely'
 
 /**
- * Webhooks: the endpoints of apps, and the outbox that is written in the same transaction as the ledger.
- * A message belongs to an account and is deleted when it has arrived.
+ * Webhooks: the endpoints of apps, and the outbox, which is written in the same transaction as the ledger. A message belongs to an account
+ * and is deleted once it is delivered.
  */
 const statements = [
   `create table webhook_endpoints (

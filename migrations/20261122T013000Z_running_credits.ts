@@ -1,8 +1,8 @@
 import { type Kysely, sql } from 'kysely'
 
 /**
- * A running balance that skips reserves it cannot cover; a plain running sum would count them and refuse those after. The release
- * that used it posted batches by one statement. It stays for as long as that release may run beside this one.
+ * An aggregate for a running balance that skips reserves which it cannot cover; a running sum would count them and refuse later ones. It was
+ * used by a release that posted a batch with one statement, and stays for as long as that release may run together with this one.
  */
 const statements = [
   // Parallel safe and immutable, as sum() is; the first call of a window has no balance yet.
@@ -14,7 +14,7 @@ const statements = [
     end $$`,
   `create aggregate running_credits (opening bigint, delta bigint, must_be_covered boolean)
     (sfunc = credits_after, stype = bigint, parallel = safe)`,
-  // Checks each entry, because accounts_range sees only the final balance of a batch. Not validated for older rows.
+  // Checks each entry, because accounts_range checks only the final balance of a batch. Not validated for older rows.
   `alter table ledger_entries add constraint ledger_entries_range check (balance_after >= -9007199254740991) not valid`,
 ]
 

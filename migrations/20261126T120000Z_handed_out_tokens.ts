@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 
-/** Session JWTs that were handed out where others may read them, by hash, until they expire. */
+/** Hashes of session JWTs that were sent in a URL, where others may read them; kept until the JWT expires. */
 const statements = [
   `create table handed_out_tokens (
     token_hash text primary key,

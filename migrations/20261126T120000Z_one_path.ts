@@ -1,9 +1,9 @@
 import { type Kysely, sql } from 'kysely'
 
 /**
- * Jobs and entries are written by one module, under their account's lock, and never deleted: their foreign keys cost each posting
- * three look-ups, and `verify` looks for orphans instead. The list of an app's jobs is a merge of the lists by status, whose
- * index it shares. The previous release needs neither the keys nor the index.
+ * Drops the foreign keys of jobs and entries, which cost each posting three lookups. One module writes these rows, under their account's
+ * lock, they are never deleted, and `verify` finds orphans. Also drops the index for lists of an app's jobs, which are now merged from the
+ * lists by status and use their index. The previous release needs neither.
  */
 const statements = [
   'alter table ledger_entries drop constraint if exists ledger_entries_account_id_job_id_fkey',

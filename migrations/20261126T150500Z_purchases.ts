@@ -1,8 +1,8 @@
 import { type Kysely, sql } from 'kysely'
 
 /**
- * Buying credits: packs, purchases, and who is charged automatically; keys of an operator's own servers. A purchase and a payer belong
- * to an account and are sharded with it. The previous release writes none of the new kinds of entries.
+ * Buying credits: packs, purchases, payers (the settings of automatic top-ups), and service keys for the operator's servers. Purchases and
+ * payers belong to an account and are sharded with it. The previous release does not write the new kinds of entries.
  */
 const statements = [
   `create table packs (
@@ -16,7 +16,7 @@ const statements = [
     updated_at timestamptz not null default now()
   )`,
 
-  // Name, credits and price are copies: a pack may change while somebody pays.
+  // Name, credits and price are copies, because a pack may change while a person pays.
   `create table purchases (
     account_id uuid not null,
     id uuid not null,
@@ -88,7 +88,7 @@ const statements = [
     revoked_at timestamptz
   )`,
 
-  // Not validated: what is there satisfies the old constraint, which is narrower.
+  // Not validated: existing rows satisfy the old constraint, which is narrower.
   'alter table ledger_entries drop constraint ledger_entries_amount',
   `alter table ledger_entries add constraint ledger_entries_amount check (case
     when kind in ('starter_grant', 'job_refund', 'job_release', 'job_expire', 'topup_reinstated') then amount > 0

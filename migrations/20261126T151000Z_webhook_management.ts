@@ -1,9 +1,9 @@
 import { type Kysely, sql } from 'kysely'
 
 /**
- * Webhook endpoints can be paused and their secrets rotated; every attempt to deliver is logged; a replica leases an endpoint while
- * it delivers to it, and an endpoint that fails is left alone for a while. A message of status `test` is tried once.
- * The previous release delivers pending messages as before, without looking at pauses or leases.
+ * Webhook endpoints can be paused, and their secrets rotated. Every attempt to deliver is logged. A replica leases an endpoint while it
+ * delivers to it, and a failing endpoint is not tried for a while. A message with status `test` is attempted once. The previous release
+ * delivers pending messages as before, regardless of pauses and leases.
  */
 const statements = [
   'alter table webhook_endpoints add column previous_secret text',

@@ -1,8 +1,8 @@
 import { type Kysely, sql } from 'kysely'
 
 /**
- * Apps may hear that an account has recovered. Account events go to every registered app that the account has used, which the release
- * before remembered only at a visit: the apps of earlier jobs are noted here. The release before ignores the new event.
+ * The event `account.recovered`. Account events go to every registered app that the account has used. The previous release recorded an app
+ * only at a visit, so the apps of earlier jobs are recorded here. It ignores the new event.
  */
 const statements = [
   'alter table webhook_endpoints drop constraint webhook_endpoints_events_check',

@@ -1,8 +1,8 @@
 import { type Kysely, sql } from 'kysely'
 
 /**
- * What administrators gave back of a job, and a cap on what a job may cost beyond its estimate. The release before leaves the new
- * columns as they are. `not valid`: the constraints hold for what is written from now on, and no table is read for them.
+ * What administrators have refunded of a job, and a cap on what a job may cost beyond its estimate. The previous release does not write the
+ * new columns. The constraints are `not valid`: they hold for new rows, and adding them does not scan the tables.
  */
 const statements = [
   'alter table jobs add column requested_cost bigint, add column refunded bigint not null default 0',

@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 
-/** Which administrator added an origin, redirect URI or resource to an app, and which accounts are of the local identity. */
+/** Which administrator added an origin, redirect URI or resource to an app, and which accounts belong to the local identity. */
 const statements = [
   `create table app_additions (
     app_slug text not null,
@@ -14,7 +14,7 @@ const statements = [
   'create index app_additions_by_age on app_additions (added_at)',
 
   'create table local_accounts (account_id uuid primary key)',
-  // The local identity's session ids begin like this. Accounts without a session of the last seven days are not known.
+  // The local identity's session ids have this prefix. Accounts without a session in the last seven days are not found.
   `insert into local_accounts select distinct account_id from sessions where clerk_sid like 'sess\\_local\\_%'`,
 ]
 

@@ -2,8 +2,8 @@ import { type Kysely, sql } from 'kysely'
 import { v5 as uuidv5 } from 'uuid'
 
 /**
- * Paths of an app that a sign-in may return to; where a token was last used; and entries that name the administrator by account
- * id, which says nothing once the account is erased, in place of the Clerk id.
+ * The paths of an app that a sign-in may return to; where a token was last used from; and entries that name the administrator by account id
+ * instead of Clerk id, so that they identify no one once that account is erased.
  */
 const statements = [
   // Empty: every path of the app's origins.
@@ -11,7 +11,7 @@ const statements = [
   'alter table tokens add column last_used_from text',
 ]
 
-/** That of src/accounts/account-id.ts, which never changes. */
+/** The namespace of src/accounts/account-id.ts, which never changes. */
 const ACCOUNT_NAMESPACE = '6f1f7f0e-54c8-4a37-9a55-2d5ad6a25e0b'
 
 export async function up(db: Kysely<unknown>): Promise<void> {

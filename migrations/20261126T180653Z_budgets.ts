@@ -1,14 +1,14 @@
 import { type Kysely, sql } from 'kysely'
 
 /**
- * What a token or a grant may spend, and which of them made a job. A reserve counts against each budget of `jobs.budget_ids`. The
- * previous release ignores all of this: it neither counts nor limits, so set budgets once every instance runs this release.
+ * Spending limits of tokens and grants, and which token or grant started a job. A reserve counts against each budget in `jobs.budget_ids`. The
+ * previous release neither counts nor limits, so set budgets once every instance runs this release.
  */
 const statements = [
   'alter table jobs add column token_id uuid, add column grant_id uuid, add column budget_ids uuid[]',
 
-  // The id is that of a token or a grant. Without an amount only the apps are limited. `spent` is what jobs hold and cost that were
-  // reserved since period_start; the two flags say which webhooks the period has had.
+  // The id is that of a token or a grant. Without an amount, only the apps are limited. `spent` is what the jobs reserved since period_start
+  // hold and cost. The two flags tell which webhooks were sent in the period.
   `create table budgets (
     account_id uuid not null,
     id uuid not null,
@@ -23,7 +23,7 @@ const statements = [
     primary key (account_id, id)
   )`,
 
-  // The tokens that a token comes from: what made it, what made that, and so on. They limit it, and it ends with each of them.
+  // The chain of tokens that created a token. Their limits apply to it, and revoking any of them revokes it.
   `alter table tokens add column makers uuid[] not null default '{}'`,
 ]
 

@@ -1,17 +1,17 @@
 import { type Kysely, sql } from 'kysely'
 
 /**
- * What an operator reads across accounts, and the audit log. No index here is on a column that postings change: an index that contains
- * `credits`, also only in its condition, would end HOT updates of accounts.
+ * Indexes for what an operator reads across accounts, and the audit log. No index is on a column that postings change: an index with
+ * `credits`, even only in its condition, would prevent HOT updates of accounts.
  *
- * An action belongs to the account that it concerns, else to the administrator's own, and is sharded with it, so that it commits with a
- * posting. It names the administrator by account id, which stays when that account is erased.
+ * An action belongs to the account that it concerns, otherwise to the administrator's own, and is sharded with it, so that it can be committed
+ * with a posting. It names the administrator by account id, which stays when that account is erased.
  */
 const statements = [
   'create index accounts_by_age on accounts (created_at, id)',
   'create index accounts_closed on accounts (closed_at, id) where closed_at is not null',
   'create index tokens_by_last_four on tokens (last_four)',
-  // Starter grants have the same reference in every account, and nobody looks for them.
+  // Starter grants are left out: they have the same reference in every account, and are not searched for.
   `create index ledger_entries_by_reference on ledger_entries (reference)
     where reference is not null and kind <> 'starter_grant'`,
   'create index purchases_by_payment on purchases (payment_id) where payment_id is not null',

@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 
-/** Apps may hear of budgets. The previous release writes none of these events. */
+/** The webhook events of budgets. The previous release does not write them. */
 const statements = [
   'alter table webhook_endpoints drop constraint webhook_endpoints_events_check',
   `alter table webhook_endpoints add constraint webhook_endpoints_events_check check (cardinality(events) > 0

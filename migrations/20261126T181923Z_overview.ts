@@ -1,9 +1,9 @@
 import { type Kysely, sql } from 'kysely'
 
 /**
- * An operator finds a job by its id alone and lists the jobs of all accounts; and totals by day, which are gathered in the background.
- * Job ids are UUIDv7: one index gives the newest jobs, and those of a day. The other indexes contain no row of a posting that succeeds.
- * The previous release ignores all of this.
+ * Indexes for finding a job by its id alone and for lists of all accounts' jobs; and totals by day, which a background task computes. Job ids
+ * are UUIDv7, so one index gives the newest jobs and the jobs of a day. Jobs that complete are in none of the other indexes. The previous
+ * release ignores all of this.
  */
 const statements = [
   'create index jobs_by_id on jobs (id)',

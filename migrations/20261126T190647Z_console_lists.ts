@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 
-/** What the console lists across accounts: purchases, and how many people have had an app's starter credits. */
+/** Indexes for the console's lists across accounts: purchases, and how many people have received an app's starter credits. */
 const statements = [
   'create index purchases_by_status on purchases (status, id)',
   'create index purchases_disputed on purchases (id) where disputed',

@@ -12,10 +12,10 @@ const DEFAULT_TIMEOUT = 30_000
 const EXPORT_TIMEOUT = 3_600_000
 
 /**
- * A client of one server, typed by its OpenAPI document. It follows no redirect, so that secrets reach this server only.
+ * A client of one server, typed by the OpenAPI document. It does not follow redirects, so that secrets are sent to this server only.
  * @param server an origin
  * @param secrets `token`: the bearer token; `appKey`: an app's settle key
- * @param timeout how long an answer may take, in ms; by default 30 s, for a verification 150 s
+ * @param timeout how long an answer may take, in ms; default: 30 s, 150 s for verifying the ledger, an hour for exports
  */
 export function openApi(server: string, secrets: { token?: string; appKey?: string } = {}, timeout?: number): Api {
   const { token, appKey } = secrets
@@ -80,7 +80,7 @@ export function refusal(server: string, response: Response, error: unknown): Fai
     return notFocus(server, `it answered with status ${status}`)
   }
   const { error: code, message, error_description, ...details } = error as Record<string, unknown> & { error: string }
-  // The OAuth endpoints have the name of their RFC for the message.
+  // OAuth endpoints name the message as RFC 6749 does.
   const said = message ?? error_description
   const text = typeof said === 'string' ? said : `The server answered ${code}.`
   const wait = retryAfter(response)
@@ -101,7 +101,7 @@ function redirected(server: string, location: string | null): Failure {
   })
 }
 
-/** What is wrong with a certificate, by the codes of Node. */
+/** What is wrong with a certificate, by Node's error code. */
 const CERTIFICATES: Record<string, string> = {
   DEPTH_ZERO_SELF_SIGNED_CERT: 'it is self-signed',
   SELF_SIGNED_CERT_IN_CHAIN: 'this machine does not know its certificate authority',
@@ -134,7 +134,7 @@ export function unreachable(server: string, error: unknown): Failure {
   const proxy = proxyOf(server)
   return new Failure('server_unreachable', `${server} does not answer: ${why}`, {
     hint: proxy
-      ? 'It is asked by way of the proxy in HTTPS_PROXY. Check that proxy, or name the server in NO_PROXY.'
+      ? 'The request goes through the proxy in HTTPS_PROXY. Check that proxy, or add the server to NO_PROXY.'
       : 'Check that it is running, your network, --server and FOCUS_SERVER.',
   })
 }

@@ -27,12 +27,12 @@ export function startedAs(program: string, env: NodeJS.ProcessEnv, cwd: string):
 }
 
 /**
- * A word for the command line of a shell. On Windows there are two shells, cmd.exe and PowerShell, which quote differently. So a word
- * with a character that means something to one of them is left out there.
+ * A word, quoted for a shell. On Windows, cmd.exe and PowerShell quote differently, so a word with a special character of either is replaced
+ * by a placeholder there.
  */
 export function quoted(word: string, platform: NodeJS.Platform = process.platform): string {
   if (platform === 'win32') return /^[\w+:./-]+$/.test(word) ? word : '<…>'
-  // zsh takes a word that begins with = for the path of a program.
+  // zsh expands a word that begins with = to the path of a program.
   if (/^[\w@%+:,./-][\w@%+=:,./-]*$/.test(word)) return word
   return `'${word.replaceAll("'", `'\\''`)}'`
 }

@@ -4,15 +4,15 @@ import { Failure } from './failure.ts'
 import { isToken } from './store.ts'
 
 /**
- * The device's side of RFC 8628: request a code, then poll until a person has decided. By the standard endpoints; a server that is
- * too old for them has `/api/device/*`. Times are in seconds.
+ * The device's side of RFC 8628: request a code, then poll until a person has decided. Uses the standard endpoints, or `/api/device/*` of
+ * servers that do not have them yet. Times are in seconds.
  */
 
 const CLIENT_ID = 'focus-cli'
 const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code'
 
 export interface Started {
-  /** The server has the standard endpoints */
+  /** Whether the server has the standard endpoints */
   standard: boolean
   device_code: string
   user_code: string
@@ -24,9 +24,9 @@ export interface Started {
   expires_in: number
 }
 
-/** Well below the minute for which the server repeats the token, so that a lost answer can be fetched again. */
+/** The longest pause after a failed poll. The server repeats the token for a minute, so a lost answer can be fetched again. */
 const MAX_BACKOFF = 15
-/** The server answers for a minute longer, for an approval in the last second. */
+/** How much longer than `expires_in` to poll: the server answers for another minute, for approvals in the last second. */
 const GRACE = 60
 
 /** Requests a code. @throws {Failure} the server's error; not_a_focus_api for an answer without a code */
@@ -55,13 +55,13 @@ export async function startLogin(
   }
 }
 
-/** OAuth takes forms. */
+/** Options of a request to an OAuth endpoint, which expects a form. */
 const FORM = {
   bodySerializer: (body: Record<string, string>) => new URLSearchParams(body).toString(),
   headers: { 'content-type': 'application/x-www-form-urlencoded' },
 }
 
-/** An address from the server that may be opened in a browser: http and https only. */
+/** A URL from the server if it may be opened in a browser: http and https only. */
 export function webPage(uri: unknown): string | undefined {
   if (typeof uri !== 'string' || !URL.canParse(uri)) return undefined
   const { protocol, href } = new URL(uri)
@@ -88,7 +88,7 @@ async function poll(api: Api, server: string, { standard, device_code }: Started
       const expires_at = new Date(Date.now() + data.expires_in * 1000).toISOString()
       return { token: data.access_token, expires_at, ...(typeof data.name === 'string' && { name: data.name }) }
     }
-    // The types have what succeeds.
+    // The types of the document do not include the errors.
     if ((error as { error?: string } | undefined)?.error === 'authorization_pending') return { interval: undefined }
     return { refused: refusal(server, response, error), response }
   }
@@ -102,8 +102,8 @@ async function poll(api: Api, server: string, { standard, device_code }: Started
 }
 
 /**
- * Polls until a person has approved. The next poll starts `interval` after the answer to the last one, later where the
- * server asks for it (RFC 8628, section 3.5) or cannot be reached.
+ * Polls until a person has approved. The next poll starts `interval` after the last answer, or later if the server asks
+ * for that (RFC 8628, section 3.5) or cannot be reached.
  * @param onTrouble called with the reason when a poll fails, and with undefined once polls work again
  * @throws {Failure} access_denied, expired_token, already_used, and other errors that end a login
  */

@@ -6,8 +6,8 @@ import { printStream } from './output.ts'
 type Path = '/api/wallet/entries' | '/api/usage' | '/api/admin/usage'
 
 /**
- * Prints the CSV that a path answers, as it comes: it may be too large for the memory.
- * @throws {Failure} export_incomplete where the connection breaks off; the server's errors
+ * Prints the CSV that a path answers, as it arrives, because it may not fit into memory.
+ * @throws {Failure} export_incomplete if the connection breaks; the server's errors
  */
 export async function exported(focus: Focus, path: Path, params: { params: { query: object } }): Promise<void> {
   const options = { ...params, headers: { accept: 'text/csv' }, parseAs: 'stream' } as never
@@ -16,12 +16,8 @@ export async function exported(focus: Focus, path: Path, params: { params: { que
     await printStream(body)
   } catch (error) {
     const { code, message } = (error as { cause?: NodeJS.ErrnoException }).cause ?? (error as NodeJS.ErrnoException)
-    throw new Failure(
-      'export_incomplete',
-      `The export broke off (${code ?? message}). What was printed is incomplete`,
-      {
-        hint: 'Repeat the command.',
-      },
-    )
+    throw new Failure('export_incomplete', `The connection broke (${code ?? message}), so the export is incomplete`, {
+      hint: 'Repeat the command.',
+    })
   }
 }

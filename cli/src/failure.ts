@@ -1,4 +1,4 @@
-/** Errors with a message for the person at the terminal, and an exit code. */
+/** Errors with a message for the user, and an exit code. */
 
 export const EXIT = { failed: 1, usage: 2, notSignedIn: 4, interrupted: 130 } as const
 

@@ -3,7 +3,7 @@ import { integer, slug, uuid } from './commands/arguments.ts'
 import type { Focus } from './focus.ts'
 import { line, remark } from './output.ts'
 
-/** What lists have in common: options that select rows, and the hint that leads to the next page. */
+/** The options that lists share, and the hint that leads to the next page. */
 
 /** Adds the filters by app, token and time. */
 export const filtered = (command: Command, rows: string): Command =>
@@ -19,7 +19,7 @@ export const paged = (command: Command): Command =>
     .option('--limit <n>', 'number of rows, up to 200 (default: 50)', integer)
     .option('--cursor <cursor>', 'continue a list from here')
 
-/** Says how the list goes on, with the options that it was asked for. */
+/** Prints the command for the next page, with the options of this run. Prints nothing on the last page. */
 export function remarkOlder(focus: Focus, what: string, words: string[], query: object, cursor: string | null): void {
   if (cursor === null) return
   const options = Object.entries({ ...query, cursor }).flatMap(([name, value]) =>

@@ -16,7 +16,7 @@ export interface Focus {
   /** The origin of the Focus API */
   server: string
   json: boolean
-  /** A command line for a hint, quoted for the shell, with `--server` where this run has it */
+  /** A command line for a hint, quoted for the shell, with `--server` if this run has it */
   hint(...words: string[]): string
   /** The token to use. @throws {Failure} not_signed_in and token_expired (exit code 4), and as readLogin */
   token(): Promise<Credentials>
@@ -28,7 +28,7 @@ export interface Focus {
   ask<T>(request: Ask<T>, as?: { appKey?: boolean; alone?: boolean }): Promise<T>
 }
 
-/** The login that is stored, or the variable that has the token */
+/** Where a token comes from: the stored login, or an environment variable. */
 export type Source = 'login' | 'FOCUS_TOKEN' | 'FOCUS_TOKEN_FILE'
 
 interface Credentials {
@@ -36,9 +36,9 @@ interface Credentials {
   source: Source
   /** The file that the token was read from; null with FOCUS_TOKEN */
   file: string | null
-  /** null without a login, as is the name */
+  /** Known for a login only; null with a token from the environment */
   expires_at: string | null
-  /** What the server called the person at the login; null where it did not know */
+  /** The server's name for the person at the login; null: unknown, or a token from the environment */
   name: string | null
 }
 
@@ -74,7 +74,7 @@ function checked(token: string, where: string): string {
 
 const WARN_DAYS = 7
 
-/** Warns on stderr of a token that expires within a week. */
+/** Warns on stderr if a token expires within a week. @param how a sentence on what to do */
 export async function warnOfExpiry(expires_at: string, how: string): Promise<void> {
   const days = (Date.parse(expires_at) - Date.now()) / 86_400_000
   if (!(days > 0 && days < WARN_DAYS)) return
@@ -84,8 +84,8 @@ export async function warnOfExpiry(expires_at: string, how: string): Promise<voi
 }
 
 /**
- * The server is --server, else FOCUS_SERVER, else that of the last login. A token or key from the environment does not
- * belong to the last login, so with one of them the default server takes its place.
+ * The context of a run. The server is --server, else FOCUS_SERVER, else that of the last login. A token or key from the environment does
+ * not belong to the last login, so with one of them the default server is used instead of the last one.
  * @throws {Failure} usage, config_corrupt, config_not_private
  */
 export async function openFocus({ server: flag, json = false }: GlobalOptions): Promise<Focus> {
@@ -118,7 +118,7 @@ export async function openFocus({ server: flag, json = false }: GlobalOptions): 
       })
     }
     const { expires_at, name = null } = login
-    // JSON on stderr is an error.
+    // With --json, output on stderr means an error.
     if (!json && !warned) await warnOfExpiry(expires_at, `Renew it: ${hint('login')}`)
     warned = true
     return { token: login.token, source: 'login', file: loginFile(server), expires_at, name }
@@ -139,7 +139,7 @@ export async function openFocus({ server: flag, json = false }: GlobalOptions): 
   return { server, json, hint, token, ask }
 }
 
-/** Adds a hint on what to do about a failure. */
+/** The failure with a hint on what to do about it, if there is one. */
 export function advise(failure: Failure, source: Source, hint: (...words: string[]) => string): Failure {
   const { code, exitCode, details, message } = failure
   const withHint = (text: string) => new Failure(code, message, { exitCode, details, hint: text })

@@ -3,11 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Started } from './device-login.ts'
 import { colours, type Line, line, lines, remark } from './output.ts'
 
-/** The screen of a login that waits for approval. All of it is on stderr. */
+/** The screen of a login that waits for approval, on stderr. */
 
 const { stderr } = process
 
-/** Shows the code, the page to enter it on, and a QR code of the link where the terminal has room. */
+/** Shows the code, the page to enter it on, and a QR code of the link if the terminal is large enough. */
 export async function showCode(started: Started): Promise<void> {
   const { bold, cyan } = colours(stderr)
   // Spaces make the code easier to read. The page accepts them.
@@ -29,7 +29,7 @@ export async function showCode(started: Started): Promise<void> {
   remark(lines([nothing, ...qr.map((row, i) => line`  ${row}   ${box[i - above] ?? ''}`), nothing]))
 }
 
-/** The QR code as rows of half blocks; empty without a terminal, without Unicode, or where it is too small. */
+/** The QR code as rows of half blocks; empty without a terminal, without Unicode, or if the terminal is too small. */
 async function qrCode(link: string, beside: Line[]): Promise<Line[]> {
   if (!stderr.isTTY || process.env.TERM === 'dumb' || process.env.TERM === 'linux') return []
   const [{ renderUnicodeCompact }, { default: isUnicodeSupported }, { default: width }] = await Promise.all([
@@ -43,15 +43,15 @@ async function qrCode(link: string, beside: Line[]): Promise<Line[]> {
   const columns = 5 + width(rows[0] ?? '') + Math.max(...beside.map((text) => width(`${text}`)))
   // 5 more rows: empty lines, the opened link, and the time left.
   if (columns > (stderr.columns || 80) || rows.length + 5 > (stderr.rows || 24)) return []
-  // Scanners need light modules on a dark ground, so the colours of the terminal are overridden.
+  // Light modules on a dark ground, whatever the colours of the terminal are, because scanners need the contrast.
   const { inverse } = colours(stderr)
   return rows.map((row) => inverse(line`${row}`))
 }
 
-/** How long to wait for the program that opens the browser to say whether it could, in ms. */
+/** How long to wait for the exit code of the program that opens the browser, in ms. */
 const OPENING_MS = 1_500
 
-/** Opens the page in a browser, where this machine has one, and says whether that worked. */
+/** Opens a page in a browser if this machine has one, and prints whether that worked. */
 export async function openBrowser(link: string): Promise<void> {
   if (!hasBrowser()) return
   const opened = await openLink(link)
@@ -69,7 +69,7 @@ async function openLink(link: string): Promise<ChildProcess> {
   return open(link)
 }
 
-/** Whether the program succeeded; undefined where it is still running after a while, such as a browser that was not. */
+/** Whether the program succeeded; undefined: it is still running, as a newly started browser is. */
 async function outcome(child: ChildProcess): Promise<boolean | undefined> {
   const ended = new Promise<boolean>((resolve) => {
     child.once('error', () => resolve(false))
@@ -87,7 +87,7 @@ function hasBrowser(): boolean {
 }
 
 export interface Waiting {
-  /** Shows why polls fail at the moment; undefined: they work again */
+  /** Shows why polls fail; undefined: they work again */
   trouble(what: string | undefined): void
   stop(): void
 }

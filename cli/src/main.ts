@@ -4,14 +4,14 @@ import { buildProgram } from './program.ts'
 
 /** The `focus` command: parses the arguments, runs the command, and reports errors with a message and an exit code. */
 
-// The reader has closed the pipe, as in `focus jobs list | head`.
+// EPIPE: the reader has closed the pipe, as in `focus jobs list | head`.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0)
   throw error
 })
 
 const args = process.argv.slice(2)
-// pnpm passes the -- of `pnpm dev -- login` on.
+// pnpm passes on the `--` of `pnpm dev -- login`.
 if (args[0] === '--') args.shift()
 
 try {

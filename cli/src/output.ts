@@ -3,8 +3,8 @@ import type { WriteStream } from 'node:tty'
 import pc from 'picocolors'
 
 /**
- * Output. Everything is printed as a `Line`, and only `line` makes one: what is interpolated into it cannot send control
- * sequences to the terminal, wherever it came from.
+ * Output. Everything is printed as a `Line`, which only `line` creates. It escapes the values that are interpolated, so that text from
+ * anywhere cannot send control sequences to the terminal.
  */
 
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu
@@ -41,7 +41,7 @@ export const line = (parts: TemplateStringsArray, ...values: (Value | Line)[]): 
 /** Several lines as one. */
 export const lines = (all: Line[]): Line => new Printable(all.join('\n'))
 
-/** Colours for one stream; none where it is no terminal or NO_COLOR is set. */
+/** Colours for one stream; none if it is not a terminal or NO_COLOR is set. */
 export function colours(stream: WriteStream) {
   const colour = pc.createColors(hasColour(stream))
   const style = (paint: (text: string) => string) => (text: Line) => new Printable(paint(`${text}`))
@@ -70,12 +70,12 @@ export const remarkJson = (value: unknown): void => remark(new Printable(toJson(
 export const print = (text: Line): void => void process.stdout.write(`${text}\n`)
 
 /**
- * Prints a text of any length as it arrives, and reads no faster than it is printed. Files and pipes get its bytes; a terminal gets the
- * text with control characters escaped.
+ * Prints a text of any length as it arrives, reading no faster than it can be printed. Files and pipes get its bytes unchanged; a terminal
+ * gets the text with control characters escaped.
  */
 export async function printStream(body: ReadableStream<Uint8Array>): Promise<void> {
   const { stdout } = process
-  // It drops a byte order mark.
+  // The decoder drops a byte order mark.
   const decoder = new TextDecoder()
   const readable = (text: string) => text.split(/\r?\n/).map(plain).join('\n')
   for await (const bytes of body) {
@@ -84,7 +84,7 @@ export async function printStream(body: ReadableStream<Uint8Array>): Promise<voi
   }
 }
 
-/** Prints a line to stderr that is no part of the answer: a warning, or what to do next. */
+/** Prints a line to stderr that is not part of the answer: a warning, or what to do next. */
 export const remark = (text: Line): void => void process.stderr.write(`${text}\n`)
 
 type Value = string | number | boolean | null | undefined
@@ -93,11 +93,11 @@ export interface Column<Row> {
   value: (row: Row) => Value
   /** A shorter value, for a terminal that is too narrow for the table */
   short?: (row: Row) => Value
-  /** The text may be cut where the terminal is too narrow */
+  /** Whether the text may be cut if the terminal is too narrow */
   shrinks?: boolean
 }
 
-/** Prints a table, in a terminal no wider than it where that is possible. Numbers are right-aligned. */
+/** Prints a table that fits the width of the terminal, if possible. Numbers are right-aligned. */
 export async function printTable<Row>(columns: Column<Row>[], rows: Row[]): Promise<void> {
   const { dim } = colours(process.stdout)
   const room = process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY
@@ -124,13 +124,13 @@ export async function printTable<Row>(columns: Column<Row>[], rows: Row[]): Prom
   for (const texts of cells) print(row(texts))
 }
 
-/** The display width of texts. string-width is loaded for other than ASCII text only, because loading it is slow. */
+/** Measures the display width of texts. string-width is loaded only if there is non-ASCII text, because loading it is slow. */
 async function measure(texts: string[]): Promise<(text: string) => number> {
   if (texts.every((text) => /^[ -~]*$/.test(text))) return (text) => text.length
   return (await import('string-width')).default
 }
 
-/** Narrows the widest of the columns that shrink, to 6 at least. @returns undefined where they still do not fit */
+/** Narrows the widest of the columns that shrink, down to 6. @returns undefined if the table still does not fit */
 function shrink<Row>(columns: Column<Row>[], widths: number[], room: number): number[] | undefined {
   const excess = () => widths.reduce((sum, width) => sum + width, 0) + 2 * (widths.length - 1) - room
   while (excess() > 0) {
@@ -155,7 +155,7 @@ function truncate(text: string, width: number, widthOf: (text: string) => number
   return `${cut}…`
 }
 
-/** Prints one name and value per line, without the undefined ones. */
+/** Prints one name and value per line. Undefined values are left out. */
 export function printFields(fields: Record<string, Value>): void {
   const { dim } = colours(process.stdout)
   const present = Object.entries(fields).filter(([, value]) => value !== undefined)

@@ -2,9 +2,9 @@ import { Failure } from './failure.ts'
 
 /**
  * Reads all pages of a list.
- * @param rows the name of the field that has the rows
- * @returns one page with the rows of all
- * @throws {Failure} not_a_focus_api, where a cursor comes twice: following it would never end
+ * @param rows the name of the field with the rows
+ * @returns a page with the rows of all pages
+ * @throws {Failure} not_a_focus_api if the server returns a cursor twice, which would never end
  */
 export async function everyPage<Name extends string, Row>(
   rows: Name,

@@ -1,19 +1,17 @@
 import { readFileSync } from 'node:fs'
 import { Argument, Command, Help, Option } from 'commander'
-import { addOperatorCommands, addSellingCommands } from './admin-program.ts'
+import { type AddCommand, addOperatorCommands, addSellingCommands, type Runs } from './admin-program.ts'
+import { addAppCommands, addWebhookCommands } from './app-program.ts'
 import { run } from './command-line.ts'
-import { credits, days, integer, maxOverage, slug, slugs, tokenId, uuid } from './commands/arguments.ts'
+import { credits, days, integer, slug, slugs, tokenId, uuid } from './commands/arguments.ts'
 import { filtered, paged } from './filters.ts'
-import type { Focus, GlobalOptions } from './focus.ts'
+import type { GlobalOptions } from './focus.ts'
 import { colours, line } from './output.ts'
 import { DEFAULT_SERVER } from './server.ts'
 
-/** Every command with its options and examples. The code of a command is loaded when it runs, which keeps starts fast. */
+/** All commands with their options and examples. The code of a command is loaded when it runs, so that the CLI starts fast. */
 
-// biome-ignore lint/suspicious/noExplicitAny: commander knows the options and arguments of a command, TypeScript does not
-type Action = (focus: Focus, options: any, ...args: any[]) => Promise<void>
-
-const runs = (load: () => Promise<Action>) =>
+const runs: Runs = (load) =>
   async function (this: Command): Promise<void> {
     const { server, json, ...options } = this.optsWithGlobals<GlobalOptions & Record<string, unknown>>()
     const [{ openFocus }, action] = await Promise.all([import('./focus.ts'), load()])
@@ -28,7 +26,6 @@ const jobs = () => import('./commands/jobs.ts')
 const tokens = () => import('./commands/tokens.ts')
 const grants = () => import('./commands/grants.ts')
 const admin = () => import('./commands/admin.ts')
-const webhooks = () => import('./commands/webhooks.ts')
 
 /** The kinds of ledger entries. */
 const ENTRY_KINDS = [
@@ -180,8 +177,8 @@ export function buildProgram(): Command {
     runs(async () => (await tokens()).list),
   )
   const period = () =>
-    new Option('--period <period>', 'when the budget begins anew, in UTC').choices(['day', 'week', 'month'])
-  add(token, 'create', 'make a token, such as for a server, and print it once', [
+    new Option('--period <period>', 'how often the budget is reset, in UTC').choices(['day', 'week', 'month'])
+  add(token, 'create', 'create a token, such as for a server, and print it once', [
     'tokens create --name render-server --budget 50 --period day --app video --expires 30',
     'tokens create --name render-server | docker secret create focus_token -',
   ])
@@ -190,7 +187,7 @@ export function buildProgram(): Command {
     .option('--budget <credits>', 'credits that it may spend', credits)
     .addOption(period())
     .option('--app <slug>', 'an app that it may spend at, may be repeated (default: all)', slugs)
-    .option('--expires <days>', "1 to 365; no later than the token that makes it (default: the server's setting)", days)
+    .option('--expires <days>', "1 to 365; not after the token that creates it (default: the server's setting)", days)
     .addHelpText('after', FINAL_COST)
     .action(runs(async () => (await tokens()).create))
   add(token, 'change', 'rename a token, or change what it may spend', [
@@ -202,11 +199,11 @@ export function buildProgram(): Command {
     .option('--budget <credits>', 'credits that it may spend', credits)
     .option('--no-budget', 'any number of credits')
     .addOption(period())
-    .option('--no-period', 'the budget never begins anew')
+    .option('--no-period', 'the budget is never reset')
     .option('--app <slug>', 'an app that it may spend at, may be repeated', slugs)
     .option('--no-app', 'any app')
     .action(runs(async () => (await tokens()).change))
-  add(token, 'revoke', 'revoke one of your tokens, and those that it made', [
+  add(token, 'revoke', 'revoke one of your tokens, and those that it created', [
     'tokens revoke 0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f',
   ])
     .argument('<id>', 'id of the token, or current', tokenId)
@@ -224,46 +221,20 @@ export function buildProgram(): Command {
     .option('--budget <credits>', 'the most that it may spend in a period', credits)
     .option('--no-budget', 'no limit but your balance')
     .addOption(
-      new Option('--period <period>', 'after how long the budget begins anew').choices(['day', 'week', 'month']),
+      new Option('--period <period>', 'how often the budget is reset, in UTC').choices(['day', 'week', 'month']),
     )
-    .option('--no-period', 'the budget never begins anew')
+    .option('--no-period', 'the budget is never reset')
     .action(runs(async () => (await grants()).set))
   add(grant, 'revoke', 'revoke what you have allowed a program', ['grants revoke 0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f'])
     .argument('<id>', 'id of the grant', uuid)
     .action(runs(async () => (await grants()).revoke))
 
   const administer = group(program, 'admin', 'Commands for administrators. They need a login with --scope admin.')
-  const apps = group(administer, 'apps', 'The registered apps.')
-  add(apps, 'list', 'list the registered apps', ['admin apps list']).action(runs(async () => (await admin()).listApps))
-  add(apps, 'set', 'register an app, or change the given settings of one', [
-    'admin apps set podcasts --name Podcasts --starter-credits 10 --origin https://podcasts.example.com',
-    'admin apps set video --redirect-uri https://video.example.com/callback',
-    'admin apps set video --settle-key rotate',
-  ])
-    .argument('<slug>', 'slug of the app', slug)
-    .option('--name <name>', 'name shown to people')
-    .option('--starter-credits <credits>', 'granted at the first use; 0 for a new app', credits)
-    .option('--origin <origin...>', 'web origins of the app; each can use the accounts of its users')
-    .option('--no-origin', 'remove all web origins')
-    .option('--return-path <path...>', 'paths that a sign-in may return to; with a slash at the end, all below it')
-    .option('--no-return-path', 'allow every path of the origins')
-    .option('--redirect-uri <uri...>', 'where OAuth sends people back to: https, or http on a loopback address')
-    .option('--no-redirect-uri', 'remove all redirect URIs')
-    .option('--resource <url...>', "URLs of the app's own APIs that OAuth tokens can be for")
-    .option('--no-resource', 'remove all resources')
-    .addOption(
-      new Option('--settle-key <what>', "rotate or remove the key that the app's server settles jobs with").choices([
-        'rotate',
-        'remove',
-      ]),
-    )
-    .option(
-      '--max-overage <limit>',
-      'how far a cost may pass its estimate: credits, or percent of it such as 200%',
-      maxOverage,
-    )
-    .option('--no-max-overage', 'remove that limit')
-    .action(runs(async () => (await admin()).setApp))
+  const groupOf = (name: string, summary: string): AddCommand => {
+    const parent = group(administer, name, summary)
+    return (...command) => add(parent, ...command)
+  }
+  addAppCommands(groupOf('apps', 'The registered apps.'), runs)
   for (const [name, kind, summary, amount, reason] of [
     ['grant', 'admin_grant', 'grant credits to an account', '100', 'sorry for the outage'],
     ['topup', 'topup', 'record credits that were bought', '100', 'invoice 17'],
@@ -277,66 +248,18 @@ export function buildProgram(): Command {
       .option('--allow-negative', 'allow a balance below 0')
       .action(runs(async () => (await admin()).credits(kind)))
   }
-  const hooks = group(administer, 'webhooks', 'Webhook endpoints of apps, and what was sent to them.')
-  const hookId = '0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f'
-  /** A command about one endpoint */
-  const hook = (name: string, summary: string, more = '') =>
-    add(hooks, name, summary, [`admin webhooks ${name} ${hookId}${more}`]).argument('<id>', 'id of the endpoint', uuid)
-  const message = ['--message <id>', 'only this message', uuid] as const
-  const limit = ['--limit <n>', 'number of rows, up to 200 (default: 50)', integer] as const
-  const lowCredits = ['--low-credits <credits>', 'account.low is sent below this balance', credits] as const
-  const events = ['--event <event...>', 'events to send, such as job.completed job.failed account.low'] as const
-  add(hooks, 'list', "list an app's endpoints", ['admin webhooks list video'])
-    .argument('<slug>', 'slug of the app', slug)
-    .action(runs(async () => (await webhooks()).list))
-  add(hooks, 'create', 'register an endpoint of an app and print its secret', [
-    'admin webhooks create video --url https://video.example.com/hooks --event job.completed job.failed',
-  ])
-    .argument('<slug>', 'slug of the app', slug)
-    .requiredOption('--url <url>', 'where messages are posted to')
-    .requiredOption(...events)
-    .option(...lowCredits)
-    .action(runs(async () => (await webhooks()).create))
-  hook('show', 'show an endpoint').action(runs(async () => (await webhooks()).show))
-  hook('change', 'change the given settings of an endpoint', ' --url https://video.example.com/new')
-    .option('--url <url>', 'where messages are posted to')
-    .option(...events)
-    .option(...lowCredits)
-    .action(runs(async () => (await webhooks()).change))
-  hook('pause', 'pause an endpoint; its messages wait').action(runs(async () => (await webhooks()).pause(true)))
-  hook('resume', 'resume an endpoint').action(runs(async () => (await webhooks()).pause(false)))
-  hook('rotate', 'print a new secret; the old one signs for 24 hours more').action(
-    runs(async () => (await webhooks()).rotate),
-  )
-  hook('test', 'send a test message; exit code 1 if it is not taken').action(runs(async () => (await webhooks()).test))
-  hook('deliveries', 'list attempts of the last seven days, newest first', ' --limit 20')
-    .option(...limit)
-    .option('--cursor <cursor>', 'continue a list from here')
-    .action(runs(async () => (await webhooks()).deliveries))
-  hook('dead', 'list messages that were given up, oldest first')
-    .option(...limit)
-    .action(runs(async () => (await webhooks()).dead))
-  hook('replay', 'send dead messages again, one or all')
-    .option(...message)
-    .action(runs(async () => (await webhooks()).replay))
-  hook('dismiss', 'delete dead messages, one or all')
-    .option(...message)
-    .action(runs(async () => (await webhooks()).dismiss))
-  hook('remove', 'remove an endpoint and its undelivered messages').action(runs(async () => (await webhooks()).remove))
-  add(administer, 'refund', 'give back what a job cost, or a part of it', [
+  addWebhookCommands(groupOf('webhooks', 'Webhook endpoints of apps, and what was sent to them.'), runs)
+  add(administer, 'refund', 'refund the cost of a job, or a part of it', [
     `admin refund 0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f --account 553e5c05-43f2-5afa-a2ab-a7d7c88e4fe8 --reason 'black frames'`,
   ])
     .argument('<job>', 'id of the job', uuid)
     .requiredOption('--account <id>', 'account of the job', uuid)
     .requiredOption('--reason <text>', 'shown in the credit history')
-    .option('--amount <credits>', 'default: what the job cost and other parts have not given back', credits)
+    .option('--amount <credits>', 'default: the cost of the job without other refunds', credits)
     .option('--part <n>', 'number of this part; the same part and amount again changes nothing (default: 1)', credits)
     .action(runs(async () => (await admin()).refund))
   addOperatorCommands((...command) => add(administer, ...command), runs)
-  addSellingCommands((name, summary) => {
-    const parent = group(administer, name, summary)
-    return (...command) => add(parent, ...command)
-  }, runs)
+  addSellingCommands(groupOf, runs)
   add(administer, 'revoke-tokens', 'revoke all tokens of an account', ['admin revoke-tokens user_2abc'])
     .argument('<clerk-id>', 'Clerk id of the person')
     .action(runs(async () => (await admin()).revokeTokens))
@@ -353,7 +276,7 @@ export function buildProgram(): Command {
     .action((words: string[]) => {
       const find = (command: Command, [word, ...more]: string[]): Command => {
         const child = command.commands.find((candidate) => candidate.name() === word)
-        // Parsing the unknown word reports it, with the name that was probably meant.
+        // Parsing an unknown word reports it, with a suggestion.
         if (word !== undefined && !child && command.commands.length) command.parse([word], { from: 'user' })
         return child ? find(child, more) : command
       }
@@ -369,7 +292,7 @@ function pathOf(command: Command): string {
   return command.parent ? `${pathOf(command.parent)} ${command.name()}`.trim() : ''
 }
 
-/** Makes the help of the program list the commands of its groups too. Suggestions still come from the names of one level. */
+/** Makes the program's help list the commands of its groups too, and adds the environment and examples to it. */
 function listEveryCommand(program: Command): void {
   const leaves = (command: Command): Command[] =>
     command.commands.flatMap((child) => (child.commands.length ? leaves(child) : [child]))

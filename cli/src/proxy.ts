@@ -2,22 +2,22 @@ import { getProxyForUrl } from 'proxy-from-env'
 import { usage } from './failure.ts'
 import { isLoopback } from './server.ts'
 
-/** HTTPS_PROXY, HTTP_PROXY and NO_PROXY, which the fetch of Node 20 and 22 does not read. */
+/** HTTPS_PROXY, HTTP_PROXY and NO_PROXY, which fetch ignores in Node 20 and 22. */
 
-/** The proxy for an address; undefined: none. This machine is never asked by way of a proxy. */
+/** The proxy for an address; undefined: none. Loopback addresses never use a proxy. */
 export function proxyOf(url: string): string | undefined {
   if (isLoopback(new URL(url).hostname)) return undefined
   return getProxyForUrl(url) || undefined
 }
 
-/** `fetch`, by way of the proxy of the environment where there is one. */
+/** `fetch` through the proxy that the environment names, if it names one. */
 export async function fetchByProxy(
   request: Request,
   init: { redirect: 'manual'; signal: AbortSignal },
 ): Promise<Response> {
   const proxy = proxyOf(request.url)
   if (proxy === undefined) return fetch(request, init)
-  // Node's own fetch takes no dispatcher of another version of undici.
+  // Node's own fetch does not accept a dispatcher from another version of undici.
   const undici = await import('undici')
   const { method } = request
   const body = request.body ? await request.text() : undefined
@@ -32,6 +32,6 @@ function agentOf<Agent>(proxy: string, ProxyAgent: new (address: string) => Agen
   try {
     return new ProxyAgent(proxy)
   } catch {
-    throw usage('HTTPS_PROXY, or another variable of a proxy, is not an address such as http://proxy.example.com:3128')
+    throw usage('HTTPS_PROXY or HTTP_PROXY is not an address such as http://proxy.example.com:3128')
   }
 }

@@ -6,8 +6,8 @@ import { quoted, run } from './command-line.ts'
 import { Failure } from './failure.ts'
 
 /**
- * The files in the configuration folder: one per server with its token, and one with the server of the last login. Only
- * their user can read them, and they are replaced atomically.
+ * The files in the configuration folder: one for each server with its token, and one with the server of the last login. Only
+ * their owner can read them, and they are replaced atomically.
  */
 
 export interface Login {
@@ -15,12 +15,12 @@ export interface Login {
   server: string
   token: string
   expires_at: string
-  /** What the server calls the person, such as an e-mail address; absent where it does not know */
+  /** The server's name for the person, such as an e-mail address; absent if it has none */
   name?: string
 }
 
 /** The configuration folder of the platform. */
-export function configFolder(env: NodeJS.ProcessEnv = process.env): string {
+function configFolder(env: NodeJS.ProcessEnv = process.env): string {
   const { XDG_CONFIG_HOME: xdg, APPDATA: appData } = env
   if (xdg && isAbsolute(xdg)) return join(xdg, 'focus')
   if (process.platform === 'win32') return join(appData || join(homedir(), 'AppData', 'Roaming'), 'focus')
@@ -35,7 +35,7 @@ export const loginFile = (server: string): string =>
 
 /**
  * The stored login of a server.
- * @param toRevoke also reads a file that other users can read
+ * @param toRevoke also reads a file that other users can read or write
  * @throws {Failure} config_corrupt, config_not_private or config_unreadable
  */
 export async function readLogin(server: string, { toRevoke = false } = {}): Promise<Login | undefined> {
@@ -43,7 +43,7 @@ export async function readLogin(server: string, { toRevoke = false } = {}): Prom
   const login = await readPrivate(file, toRevoke)
   if (login === undefined) return undefined
   const { token, expires_at, name } = login
-  // The file may have been copied from another server's.
+  // The file may be a copy of another server's.
   if (login.server !== server || !isToken(token) || typeof expires_at !== 'string') throw corrupt(file)
   return { server, token, expires_at, ...(typeof name === 'string' && { name }) }
 }
@@ -66,13 +66,13 @@ export async function writeLogin(login: Login): Promise<void> {
   await writePrivate(lastFile(), { server: login.server })
 }
 
-/** Deletes a login, also where its file is corrupt. Its server stays the one of later commands. */
+/** Deletes a login, also if its file is corrupt. Later commands still use its server. */
 export async function removeLogin(server: string): Promise<void> {
   await rm(loginFile(server), { force: true })
   await readLastServer().catch(() => rm(lastFile(), { force: true }))
 }
 
-/** Checks that a login can be stored, before the person approves one. @throws {Failure} config_unwritable */
+/** Checks that a login can be stored; call it before the person approves one. @throws {Failure} config_unwritable */
 export async function prepareFolder(): Promise<void> {
   const probe = join(configFolder(), 'logins', `${randomUUID()}.tmp`)
   await makeFolder()
@@ -123,8 +123,8 @@ async function readPrivate(file: string, anyMode = false): Promise<Record<string
     if (process.getuid && uid !== process.getuid()) {
       throw new Failure('config_not_private', `${file} belongs to another user (uid ${uid})`, {
         hint:
-          `You are uid ${process.getuid()}. Run the command as the other, in a container with --user ${uid}; ` +
-          'or set XDG_CONFIG_HOME for a login of your own, or FOCUS_TOKEN_FILE to a file with a token.',
+          `You are uid ${process.getuid()}. Run the command as that user (in a container with --user ${uid}), ` +
+          'set XDG_CONFIG_HOME to a folder of your own, or set FOCUS_TOKEN_FILE to a file with a token.',
       })
     }
     if (process.platform !== 'win32' && mode & 0o077 && !anyMode) {

@@ -7,7 +7,7 @@ import { FOCUS_URL, registerApp } from '../setup.ts'
 const PORT = Number(process.env.PORT ?? 4001)
 const page = (file: string) => join(import.meta.dirname, 'page', file)
 
-// One server is two sites to a browser. The first shares its site, and so its cookies, with the Focus API at localhost:3000.
+// To a browser, this server is two sites. The first is the same site as the Focus API at localhost:3000, so it shares its cookies.
 const origins = [`http://localhost:${PORT}`, `http://127.0.0.1:${PORT}`]
 const redirect_uris = origins.map((origin) => `${origin}/`)
 await registerApp({ slug: 'film', name: 'Film', starter_credits: 20, origins, redirect_uris })

@@ -15,10 +15,10 @@ import * as z from 'zod'
 
 interface Settings {
   focusUrl: string
-  /** The slug of the app, and its settle key, which is a secret */
+  /** The slug of the app, and its settle key (a secret) */
   app: string
   appKey: string
-  /** Its own address, which the app has among its `resources` */
+  /** The server's own URL, which must be one of the app's `resources` */
   mcpUrl: string
 }
 
@@ -27,7 +27,7 @@ export async function serve({ focusUrl, app, appKey, mcpUrl }: Settings) {
   const resource = new URL(mcpUrl)
   const focus = createFocus({ url: focusUrl, appKey })
 
-  // Who asks: the service says whose token it is. Nothing is cached, so a revoked token is refused at once.
+  // The service tells whose token it is. Nothing is cached, so a revoked token is refused immediately.
   async function verifyAccessToken(token: string) {
     const { active, aud, client_id, exp, scope = '', sub, grant_id } = await focus.introspectToken({ token })
     if (!active || !aud || !client_id || !exp)
@@ -44,7 +44,7 @@ export async function serve({ focusUrl, app, appKey, mcpUrl }: Settings) {
   const authenticate = requireBearerAuth({
     verifier: { verifyAccessToken },
     requiredScopes: ['spend'],
-    // A token for another server opens nothing here.
+    // Refuses tokens for other servers.
     expectedResource: resource,
     resourceMetadataUrl: getOAuthProtectedResourceMetadataUrl(resource),
   })
@@ -62,7 +62,7 @@ export async function serve({ focusUrl, app, appKey, mcpUrl }: Settings) {
         return say(await focus.withHold(hold, () => write(about)))
       } catch (error) {
         if (!(error instanceof FocusError)) throw error
-        // The person reads it, and can do something about it at that address.
+        // The person reads this message, and can act at the address in it.
         const { buy_url, change_url, grant_url } = error.details
         return { ...say(`${error.message} ${change_url ?? buy_url ?? grant_url ?? ''}`), isError: true }
       }
@@ -70,7 +70,7 @@ export async function serve({ focusUrl, app, appKey, mcpUrl }: Settings) {
     return server
   })
 
-  // Where clients learn who issues tokens, and the server itself.
+  // The documents by which clients find the authorization server, and the MCP server itself.
   const oauthMetadata = await focus.getAuthorizationServerMetadata()
   const documents = { oauthMetadata, resourceServerUrl: resource, scopesSupported: ['spend'], resourceName: 'Haiku' }
   async function answer(request: Request): Promise<Response> {

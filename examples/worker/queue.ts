@@ -1,17 +1,17 @@
 import { DatabaseSync } from 'node:sqlite'
 
-/** A film that somebody has ordered, and the hold that pays for it. */
+/** An order of a film, and the hold that pays for it. */
 export interface Order {
   id: string
   title: string
   job_id: string
   account_id: string
-  /** `held`: to be rendered; `paid`: rendered and charged; `unpaid`: nothing was charged, and the person has to order again */
+  /** `held`: to be rendered; `paid`: rendered and charged; `unpaid`: not charged, the person must order again */
   state: 'held' | 'paid' | 'unpaid'
   cost: number | null
 }
 
-/** The queue: a table in a file. Its rows outlive the process, and so do the holds that they name. */
+/** Opens the queue, a table in a file. Its rows survive the process, and so do the holds that they refer to. */
 export function openQueue(file: string) {
   const db = new DatabaseSync(file)
   db.exec(`pragma journal_mode = wal; pragma busy_timeout = 5000;
@@ -23,7 +23,7 @@ export function openQueue(file: string) {
   const end = db.prepare('update orders set state = ?, cost = ? where id = ?')
   const select = db.prepare('select * from orders order by rowid')
   return {
-    /** Takes an order; one that is there already stays as it is. */
+    /** Adds an order. Does nothing if it exists. */
     add: ({ id, title, job_id, account_id }: Omit<Order, 'state' | 'cost'>) =>
       insert.run(id, title, job_id, account_id),
     end: (id: string, state: 'paid' | 'unpaid', cost: number): void => void end.run(state, cost, id),

@@ -12,9 +12,9 @@ const file = join(folder, 'setup.json')
 const titles = process.argv.length > 2 ? process.argv.slice(2) : ['Alien', 'Metropolis', 'Solaris']
 
 interface Setup {
-  /** Shown once, so it is kept. Elsewhere it is a secret in the environment of the server */
+  /** Stored, because it is shown only once. In production it is a secret in the server's environment */
   settle_key: string
-  /** What a person orders. Elsewhere each id is made by the page that sends the order, and sent again with it */
+  /** The orders. In production the page that sends an order creates its id, and sends the same id when it repeats the order */
   wanted: { id: string; title: string }[]
 }
 
@@ -29,7 +29,7 @@ if (!existsSync(file)) {
 }
 const { settle_key: appKey, wanted } = JSON.parse(readFileSync(file, 'utf8')) as Setup
 
-// When this process ends, its orders stay held: the next one goes on with them. By default, SIGTERM would give the credits back.
+// When this process ends, its orders stay held, and the next process continues them. By default, the library releases the credits at SIGTERM.
 const focus = createFocus({ url: FOCUS_URL, appKey, sigterm: false })
 const queue = openQueue(join(folder, 'queue.sqlite'))
 

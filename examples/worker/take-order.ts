@@ -3,15 +3,15 @@ import type { Queue } from './queue.ts'
 
 /** The app's slug at the Focus API. */
 export const APP = 'film'
-/** What a film may cost: so much is held until it is rendered. */
+/** The estimated cost of a film, which is held until it is rendered. */
 const ESTIMATE = 10
-/** How long an order may wait while no worker runs; until then its credits are held. A worker extends it. */
+/** How long an order may wait for a worker; its credits are held until then. A worker extends the hold. */
 const HOLD_SECONDS = 3_600
 
 /**
- * What the app's web server does with an order: it reserves the credits with the person's token, which lives for a minute, and then writes
- * the row. A repeated order (same id) is the same job and the same row. Should the process die in between, the hold ends by itself.
- * @throws {InsufficientCredits} 402 for the person, with `buyUrl`
+ * What the app's web server does with an order: it reserves the credits with the person's token, which is valid for a minute, and then writes
+ * the row. A repeated order (with the same id) uses the same job and the same row. If the process dies in between, the hold expires.
+ * @throws {InsufficientCredits} with `buyUrl` for the person
  */
 export async function takeOrder(focus: Focus, queue: Queue, order: { id: string; title: string; token: string }) {
   const { id, title, token } = order

@@ -2,18 +2,18 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Focus, FocusError, JobAlreadyEnded } from '@thefocus/client'
 import type { Order, Queue } from './queue.ts'
 
-/** A film takes ten steps: longer, in all, than a person's token lives. */
+/** The duration of a step. The ten steps of a film take longer than a person's token is valid. */
 const STEP_MS = Number(process.env.STEP_MS ?? 7_000)
 
-/** Renders a film. It costs a credit for each letter of its title. */
+/** Renders a film. @returns its cost: one credit for each letter of its title */
 async function render({ title }: Order, signal: AbortSignal): Promise<number> {
   for (let step = 0; step < 10; step++) await sleep(STEP_MS, undefined, { signal })
   return title.length
 }
 
 /**
- * Works on one order. It may be killed anywhere and called again: the work is then done again, but it is charged once, because all tries
- * settle the same job.
+ * Works on one order. The process may be killed at any point and the function called again: the work is then repeated, but charged once,
+ * because all attempts settle the same job.
  */
 async function workOn(focus: Focus, queue: Queue, order: Order): Promise<void> {
   const { id, job_id: jobId, account_id: accountId } = order
@@ -25,17 +25,17 @@ async function workOn(focus: Focus, queue: Queue, order: Order): Promise<void> {
     })
     queue.end(id, 'paid', cost)
   } catch (error) {
-    // Either it was charged and the row does not say so yet, or its hold ran out while no worker was there.
+    // Either it was charged before the row was written, or its hold expired while no worker was running.
     if (error instanceof JobAlreadyEnded)
       return queue.end(id, error.jobStatus === 'completed' ? 'paid' : 'unpaid', error.actualCost)
-    // The service was not told what it costs: the next run goes on with the same job.
+    // The job may not be settled: the next run continues with it.
     if (error instanceof FocusError) throw error
-    // Rendering has failed, and the credits are back.
+    // Rendering failed, and the credits were released.
     queue.end(id, 'unpaid', 0)
   }
 }
 
-/** Works on everything that is held, several orders at a time. Where the service does not answer, they stay for the next run. */
+/** Works on all held orders, several at a time. If the service does not answer, they stay in the queue for the next run. */
 export async function work(focus: Focus, queue: Queue, say: (line: string) => void, atOnce = 3): Promise<void> {
   const held = queue.orders().filter(({ state }) => state === 'held')
   const next = held.values()

@@ -91,7 +91,7 @@ export function differing(before: object | undefined, after: object): { before?:
   return { ...(before && { before: pick(before) }), after: pick(after) }
 }
 
-export interface ActionFilter {
+interface ActionFilter {
   /** Concerning this account */
   account_id?: string | undefined
   /** By this administrator, by account id */

@@ -12,7 +12,7 @@ import { type EntryRow, readEntriesOf } from '../ledger/selection.ts'
 /** Rows that are read for one page: first one more than the largest page has; if too few of them match, up to the second number. */
 const WINDOWS = [201, 5_000] as const
 
-export interface AllJobsFilter {
+interface AllJobsFilter {
   app?: string | undefined
   status?: JobStatus | undefined
   /** Only jobs in progress with an expired hold */
@@ -20,7 +20,7 @@ export interface AllJobsFilter {
   account?: string | undefined
 }
 
-export type AccountJob = JobRow & { account_id: string }
+type AccountJob = JobRow & { account_id: string }
 
 /** The position of a job in a list. */
 interface Place {

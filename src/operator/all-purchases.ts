@@ -1,25 +1,26 @@
 import type { Db } from '../db/tables.ts'
 import { badField } from '../http/catalogue.ts'
+import type { Page } from '../http/pages.ts'
 import type { PurchaseRow } from '../payments/purchases.ts'
 
-/** Purchases of all accounts, as an operator lists them. */
+/** Lists of all accounts' purchases for operators. */
 
 export const PURCHASE_STATUSES = ['open', 'processing', 'paid', 'failed', 'expired'] as const
 
-export interface PurchaseFilter {
+interface PurchaseFilter {
   status?: (typeof PURCHASE_STATUSES)[number] | undefined
-  /** Only those whose payment is disputed. Each filter has an index of its own, so there is one at a time */
+  /** Only disputed purchases. Each filter has its own index, so they cannot be combined */
   disputed?: boolean | undefined
 }
 
 /**
  * A page of purchases, newest first.
- * @throws {ApiError} 400 for both filters
+ * @throws {ApiError} 400 if both filters are given
  */
 export async function listAllPurchases(
   db: Db,
   { status, disputed = false }: PurchaseFilter,
-  { limit = 50, cursor }: { limit?: number | undefined; cursor?: string | undefined },
+  { limit = 50, cursor }: Page,
 ): Promise<{ purchases: PurchaseRow[]; next_cursor: string | null }> {
   if (disputed && status !== undefined) throw badField('disputed', 'cannot be given with status')
   const rows = await db

@@ -21,7 +21,7 @@ export interface AccountRow {
 
 export const SORTS = ['newest', 'oldest'] as const
 
-export interface AccountFilter {
+interface AccountFilter {
   /** Only accounts with a balance below zero */
   negative?: boolean | undefined
   /** true: only closed accounts; false: only open ones */

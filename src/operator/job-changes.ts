@@ -27,7 +27,7 @@ const lineOf =
   ]
 
 /** A service key as the actor. The ledger entry names it; the audit log has no line for it. */
-export interface KeyActor {
+interface KeyActor {
   service_key: string
 }
 

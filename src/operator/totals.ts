@@ -24,7 +24,7 @@ const FRESH_MS = 1_000
 
 export type DayTotals = Omit<Tables['daily_totals'], 'gathered_at'>
 
-export interface Totals {
+interface Totals {
   accounts: number
   closed_accounts: number
   credits: number

@@ -3,7 +3,7 @@ import { type Verification, verify } from '../ledger/verify.ts'
 import { keepStatistic, readStatistic } from './totals.ts'
 
 /** The last verification of the ledger, as the overview shows it. */
-export interface LastCheck {
+interface LastCheck {
   ok: boolean
   checks: number
   /** Names of the invariants that did not hold */

@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import { PERIODS } from '../ledger/budgets.ts'
 import { Credits, EXAMPLE_ID, EXAMPLE_TIME, Id, NullableTimestamp, nullable, oneOf, Timestamp } from './primitives.ts'
 
-export const GrantScopes = Type.Array(oneOf(['account', 'oauth', 'spend'] as const))
+const GrantScopes = Type.Array(oneOf(['account', 'oauth', 'spend'] as const))
 
 const amount = { description: 'Credits that it may spend in a period; null: no limit but the balance' }
 const period = {

@@ -34,10 +34,10 @@ export interface Sums {
   held: number
 }
 
-export type SumRow = Sums & { [Name in Group]?: string | null }
+type SumRow = Sums & { [Name in Group]?: string | null }
 
 /** The most rows of an answer. The total also covers the rows beyond. */
-export const MAX_ROWS = 5_000
+const MAX_ROWS = 5_000
 
 const SUMS = ['jobs', 'completed', 'failed', 'credits', 'held'] as const
 

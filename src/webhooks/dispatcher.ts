@@ -38,7 +38,7 @@ const MAX_DELAY_SECONDS = 6 * 3600
 /** From the second consecutive failure on, an endpoint is not tried for 5, 10, 20 s …, at most 15 minutes. */
 const MAX_REST_SECONDS = 900
 
-export interface DispatcherOptions {
+interface DispatcherOptions {
   db: Db
   /** Deliver only to https URLs with public addresses */
   publicOnly: boolean

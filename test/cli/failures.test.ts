@@ -70,7 +70,7 @@ t.test("another user's login names the way out, and is not to be deleted", async
   process.getuid = () => mine + 1
   const refused = await readLogin(SERVER).catch((error) => error)
   t.match(refused, { code: 'config_not_private', message: new RegExp(`belongs to another user \\(uid ${mine}\\)`) })
-  t.match(refused.hint, new RegExp(`You are uid ${mine + 1}\\..*--user ${mine};.*XDG_CONFIG_HOME.*FOCUS_TOKEN_FILE`))
+  t.match(refused.hint, new RegExp(`You are uid ${mine + 1}\\..*--user ${mine}\\).*XDG_CONFIG_HOME.*FOCUS_TOKEN_FILE`))
   t.notMatch(refused.hint, /\brm\b|log in again/)
   Object.assign(process, { getuid })
   t.match(await readLogin(SERVER), { token: 'focus_pat_x' })

@@ -63,7 +63,7 @@ function printApp(app: App): void {
     'Starter credits': app.starter_credits,
     'Max. overage': overageText(app.max_overage),
     Origins: app.origins.join(' '),
-    // An older server has none of these.
+    // An older server does not have these fields.
     'Return paths': app.return_paths?.join(' ') || undefined,
     'Redirect URIs': app.redirect_uris?.join(' ') || undefined,
     Resources: app.resources?.join(' ') || undefined,
@@ -137,7 +137,7 @@ export async function verify(focus: Focus): Promise<void> {
     for (const { name, examples, meaning, remedy } of broken) {
       print(line``)
       print(line`${bold(line`${name}`)}`)
-      // A server of an earlier release explains nothing.
+      // An older server does not have these fields.
       if (meaning) print(line`${meaning}`)
       if (remedy) print(line`What to do: ${remedy}`)
       print(line`For example:`)

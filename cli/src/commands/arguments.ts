@@ -5,7 +5,8 @@ import { usage } from '../failure.ts'
 
 /** Parsers of arguments. Those for commander throw InvalidArgumentError. */
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+/** Whether a text is a UUID. */
+export const isUuid = (given: string): boolean => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(given)
 
 /** A whole number. */
 export function integer(given: string): number {
@@ -32,8 +33,7 @@ export const tokenId = (given: string): string => (given === 'current' ? given :
 
 /** The id of a job or an account. */
 export function uuid(given: string): string {
-  if (!UUID.test(given))
-    throw new InvalidArgumentError('It must be an id such as 0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f.')
+  if (!isUuid(given)) throw new InvalidArgumentError('It must be an id such as 0195a1f0-6b1c-7c3e-9d5a-3f2b8c7d6e5f.')
   return given
 }
 
@@ -44,7 +44,7 @@ export function days(given: string): number {
   return number
 }
 
-/** Slugs of apps: the option may stand more than once. */
+/** Slugs of apps. Collects the values of an option that may be repeated. */
 export const slugs = (given: string, before: string[] | boolean | undefined): string[] => [
   ...(Array.isArray(before) ? before : []),
   slug(given),
@@ -53,14 +53,14 @@ export const slugs = (given: string, before: string[] | boolean | undefined): st
 /** The slug of an app. */
 export function slug(given: string): string {
   if (!/^[a-z0-9][a-z0-9-]{0,62}$/.test(given)) {
-    throw new InvalidArgumentError('It must be of lower case letters, digits and dashes.')
+    throw new InvalidArgumentError('It must consist of lower case letters, digits and hyphens.')
   }
   return given
 }
 
 /**
  * Metadata given as JSON, as `@file`, or as `-` for standard input.
- * @throws {Failure} usage, where it is not a JSON object or cannot be read
+ * @throws {Failure} usage, if it is not a JSON object or cannot be read
  */
 export async function readMetadata(given: string | undefined): Promise<Record<string, unknown> | undefined> {
   if (given === undefined) return undefined

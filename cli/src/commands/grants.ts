@@ -45,7 +45,7 @@ export async function revoke(focus: Focus, _: object, id: string): Promise<void>
   else print(line`Revoked ${id}.`)
 }
 
-/** `40 of 100 a month` */
+/** Such as `40 of 100 a month`. */
 function budgetText({ budget, period, spent }: { budget: number | null; period: Period | null; spent: number | null }) {
   if (budget === null) return 'no limit'
   return `${spent ?? 0} of ${budget}${period === null ? '' : ` a ${period}`}`

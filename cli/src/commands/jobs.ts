@@ -38,7 +38,7 @@ export async function list(focus: Focus, query: ListOptions): Promise<void> {
       ],
       answer.jobs,
     )
-  } else remark(line`${answer.next_cursor ? 'No job here matches.' : 'No jobs.'}`)
+  } else remark(line`${answer.next_cursor ? 'No matching jobs on this page.' : 'No jobs.'}`)
   remarkOlder(focus, 'Older jobs', ['jobs', 'list'], query, answer.next_cursor)
 }
 
@@ -110,7 +110,7 @@ export async function create(focus: Focus, options: CreateOptions): Promise<void
   )
 }
 
-/** Without an answer, the job may exist or not. A repeat with the same key reserves once. */
+/** Without an answer it is unknown whether the job exists. Repeating the request with the same key reserves once. */
 function perhapsCreated(error: unknown, key: string): unknown {
   if (!(error instanceof Failure)) return error
   const { code, message, exitCode, details } = error
@@ -125,7 +125,7 @@ interface SettleOptions {
   metadata?: string
 }
 
-/** The account is needed with the app's key alone; a token implies it. */
+/** The account must be named when only the app's key is sent; a token implies it. */
 const accountOf = ({ account }: SettleOptions) => (account ? { account_id: account } : {})
 const credentialsFor = ({ account }: SettleOptions) => ({ appKey: true, alone: account !== undefined })
 

@@ -13,9 +13,10 @@ import {
   printTable,
   remark,
 } from '../output.ts'
+import { isUuid } from './arguments.ts'
 import { ENTRY_COLUMNS } from './wallet.ts'
 
-/** What administrators read across accounts, and what they change of others'. */
+/** The commands for administrators about accounts and jobs. */
 
 type Account = components['schemas']['AdminAccount']
 type Job = components['schemas']['AdminJob']
@@ -26,16 +27,14 @@ export interface Page {
   cursor?: string
 }
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
-
-/** The id of an account that is given by it or by a Clerk id. */
+/** The id of an account. @param given its id, or the Clerk id of its owner */
 export async function accountId(focus: Focus, given: string): Promise<string> {
-  if (UUID.test(given)) return given
+  if (isUuid(given)) return given
   const answer = await focus.ask((api) => api.GET('/api/admin/accounts', { params: { query: { clerk_id: given } } }))
   return answer.account?.id ?? given
 }
 
-/** Prints a page as a table, and how to go on. @param words of the command, with its arguments and filters */
+/** Prints a page as a table, and the command for the next page. @param words the command's words, with arguments and filters */
 export async function printPage<Row>(
   focus: Focus,
   { columns, rows, none }: { columns: Column<Row>[]; rows: Row[]; none: string },
@@ -90,7 +89,7 @@ export async function accounts(focus: Focus, options: AccountsOptions): Promise<
 }
 
 export async function account(focus: Focus, _: object, given: string): Promise<void> {
-  if (!UUID.test(given)) {
+  if (!isUuid(given)) {
     const answer = await focus.ask((api) => api.GET('/api/admin/accounts', { params: { query: { clerk_id: given } } }))
     if (focus.json || !answer.account) return printJson(answer)
     return printAccount(answer.account)
@@ -153,7 +152,7 @@ export async function job(focus: Focus, _: object, id: string): Promise<void> {
   if (focus.json) return printJson(answer)
   printJob(answer.job)
   for (const { seq, amount, reason } of answer.refunds)
-    print(line`Entry ${seq} of the account gave back ${creditsText(amount)}: ${reason}`)
+    print(line`Entry ${seq} of the account refunded ${creditsText(amount)}: ${reason}`)
 }
 
 const printJob = (job: Job): void =>
@@ -168,7 +167,7 @@ const printJob = (job: Job): void =>
     Metadata: job.metadata ? JSON.stringify(job.metadata) : undefined,
   })
 
-/** Ends a job; its account need not be named, because the server finds it. */
+/** Ends a job. Reads the job first, to find its account. */
 export async function end(focus: Focus, options: { reason: string; refund: boolean }, id: string): Promise<void> {
   const { reason, refund } = options
   const found = await focus.ask((api) => api.GET('/api/admin/jobs/{id}', { params: { path: { id } } }))
@@ -215,10 +214,10 @@ export async function close(focus: Focus, { reason }: { reason: string }, clerk_
   const answer = await focus.ask((api) => api.POST('/api/admin/accounts/close', { body: { clerk_id, reason } }))
   if (focus.json) return printJson(answer)
   printAccount(answer.account)
-  remark(line`Closed: nothing is posted to this account any more.`)
+  remark(line`Closed. This account refuses all further postings.`)
 }
 
-/** @throws {Failure} usage, without --yes: nothing brings back what is erased */
+/** Erases an account's personal data. @throws {Failure} usage, without --yes */
 export async function erase(
   focus: Focus,
   { reason, yes }: { reason: string; yes?: boolean },
@@ -228,7 +227,7 @@ export async function erase(
   const answer = await focus.ask((api) => api.POST('/api/admin/accounts/erase', { body: { clerk_id, reason } }))
   if (focus.json) return printJson(answer)
   printAccount(answer.account)
-  remark(line`Erased. Amounts stay; who they were of is forgotten.`)
+  remark(line`Erased. The amounts stay, without the person's data.`)
 }
 
 export async function revokeToken(focus: Focus, _: object, given: string, token_id: string): Promise<void> {

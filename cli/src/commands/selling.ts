@@ -4,7 +4,7 @@ import type { Focus } from '../focus.ts'
 import { type Column, day, line, moment, print, printFields, printJson, printTable, remark } from '../output.ts'
 import { accountId, type Page, printPage, wordsOf } from './operator.ts'
 
-/** What administrators sell, what was bought, and the keys of their own servers. */
+/** The commands for administrators about packs, purchases and service keys. */
 
 type Pack = components['schemas']['AdminPack']
 type Purchase = components['schemas']['Purchase']
@@ -45,7 +45,7 @@ export async function setPack(focus: Focus, { stripePrice, ...terms }: PackOptio
 export async function removePack(focus: Focus, _: object, slug: string): Promise<void> {
   await focus.ask((api) => api.DELETE('/api/admin/packs/{slug}', { params: { path: { slug } } }))
   if (focus.json) return printJson({ removed: slug })
-  print(line`Not sold any more. Purchases that have begun can still be paid.`)
+  print(line`No longer sold. Open purchases can still be paid.`)
 }
 
 const PURCHASE_COLUMNS: Column<Purchase>[] = [

@@ -8,11 +8,11 @@ import { type Focus, type Source, tokenOfEnvironment, warnOfExpiry } from '../fo
 import { creditsText, type Line, line, moment, print, printFields, printJson, remark } from '../output.ts'
 import { isToken, type Login, loginFile, prepareFolder, readLogin, removeLogin, writeLogin } from '../store.ts'
 
-/** In ms. Short enough that a poll that times out can be repeated within the minute for which the token is repeated. */
+/** Time limit of requests, in ms. After a timeout, a poll can be repeated within the minute for which the server repeats the token. */
 const LOGIN_TIMEOUT = 10_000
 const SCOPES = ['account', 'oauth', 'admin']
 
-/** @throws {Failure} any error that ends a login; config_unwritable */
+/** Signs in and stores the token. @throws {Failure} any error that ends a login; config_unwritable */
 export async function login(
   focus: Focus,
   options: { browser: boolean; scope?: string; withToken?: boolean },
@@ -33,7 +33,7 @@ export async function login(
     await revoke(login).catch(() => {})
     throw error
   }
-  // One token per machine: an old one would stay valid unnoticed.
+  // The previous token is revoked; otherwise it would stay valid unnoticed.
   if (before) await revoke(before).catch(() => remark(line`The token of the previous login could not be revoked.`))
   await reportLogin(focus)
 
@@ -62,7 +62,7 @@ async function reportLogin(focus: Focus): Promise<void> {
   remark(line`The token is stored in ${loginFile(focus.server)}.`)
 }
 
-/** Stores a personal access token that somebody made elsewhere. @throws {Failure} usage; the server's, where it is not valid */
+/** Stores a personal access token that was created elsewhere. @throws {Failure} usage; the server's error if it is not valid */
 async function loginWithToken(focus: Focus): Promise<void> {
   const { server } = focus
   const how = `Example: ${focus.hint('login', '--with-token')} < token.txt`
@@ -71,13 +71,14 @@ async function loginWithToken(focus: Focus): Promise<void> {
   if (!isToken(token)) throw usage('Standard input is not a token', how)
   const { tokens } = await take(server, openApi(server, { token }, LOGIN_TIMEOUT).GET('/api/tokens'))
   const current = tokens.find((candidate) => candidate.current)
-  if (!current) throw usage('This is a session token of a minute, not a personal access token (focus_pat_…)')
-  // The token of the login before may be in use elsewhere, as this one may be.
+  if (!current)
+    throw usage('This is a session token, which expires in a minute, not a personal access token (focus_pat_…)')
+  // The token of the previous login is not revoked, because it may be in use elsewhere.
   await writeLogin({ server, token, expires_at: current.expires_at })
   await reportLogin(focus)
 }
 
-/** Always with `account`, which whoami and most commands need. */
+/** The scopes to ask for, separated by spaces. Includes `account`, which whoami and most commands need. @throws {Failure} usage */
 function readScopes(given = ''): string {
   const scopes = given.split(/[\s,]+/).filter(Boolean)
   const unknown = scopes.find((scope) => !SCOPES.includes(scope))
@@ -105,7 +106,7 @@ async function loginBefore(server: string): Promise<Login | undefined> {
   }
 }
 
-/** Revokes the token of a login. @returns why the server did not take the token, such as `token_expired`; null: it is revoked */
+/** Revokes the token of a login. @returns null: it is revoked; otherwise why the server refused it, such as `token_expired` */
 async function revoke({ server, token }: Login): Promise<string | null> {
   const api = openApi(server, { token }, LOGIN_TIMEOUT)
   try {
@@ -122,7 +123,7 @@ const ENDED: Record<string, string> = {
   token_revoked: 'Its token had been revoked before.',
 }
 
-/** @throws {Failure} server_unreachable and others. Then the login is kept, unless `force` is set. */
+/** Revokes the token and deletes the login. @throws {Failure} server_unreachable and others; the login is kept unless `force` is set */
 export async function logout(focus: Focus, { force = false }: { force?: boolean }): Promise<void> {
   const { server } = focus
   await refuseWithEnvironment('logout')
@@ -145,10 +146,7 @@ export async function logout(focus: Focus, { force = false }: { force?: boolean 
   }
   await removeLogin(server)
   if (refused === null) return say(line`Signed out of ${server} and revoked its token.`, true)
-  say(
-    line`Signed out of ${server}. ${ENDED[refused] ?? 'Its token was not valid any more.'}`,
-    refused === 'token_revoked',
-  )
+  say(line`Signed out of ${server}. ${ENDED[refused] ?? 'Its token was no longer valid.'}`, refused === 'token_revoked')
 
   function say(text: Line, revoked: boolean): void {
     if (focus.json) printJson({ server, revoked })
@@ -171,7 +169,7 @@ export async function whoami(focus: Focus): Promise<void> {
     Expires: token ? moment(token.expires_at) : undefined,
     'Stored in': who.file ?? undefined,
   })
-  // Of a stored login, its expiry is known and was said.
+  // For a stored login, `token()` has warned already.
   if (token && who.source !== 'login') await warnOfExpiry(token.expires_at, `It is the one in ${who.source}.`)
 }
 
@@ -180,10 +178,10 @@ type Who = {
   source: Source
   /** The file with the token; null with FOCUS_TOKEN */
   file: string | null
-  /** What the server called the person at the login; null where it did not know, and with FOCUS_TOKEN */
+  /** The server's name for the person at the login; null: unknown, or a token from the environment */
   name: string | null
   account: components['schemas']['Account']
-  /** null: the token is no personal access token, but a session token */
+  /** null: a session token, not a personal access token */
   token: { id: string; name: string; last_four: string; scopes: string[]; expires_at: string } | null
 }
 

@@ -24,13 +24,13 @@ export async function list(focus: Focus): Promise<void> {
 
 interface Limits {
   name?: string
-  /** `false`: none */
+  /** false: --no-budget */
   budget?: number | false
   period?: 'day' | 'week' | 'month' | false
   app?: string[] | false
 }
 
-/** What was given, as the API wants it; what was not stays away. */
+/** The given options as fields of the request; null removes a limit. */
 const asked = ({ name, budget, period, app }: Limits) => ({
   ...(name !== undefined && { name }),
   ...(budget !== undefined && { budget: budget === false ? null : budget }),
@@ -56,7 +56,7 @@ export async function create(
   const made = await focus.ask((api) => api.POST('/api/tokens', { body }))
   if (focus.json) return printJson(made)
   print(line`${made.token}`)
-  remark(line`Keep it: it is not shown again. It expires on ${day(made.expires_at)}; its id is ${made.id}.`)
+  remark(line`Store it now: it is not shown again. It expires on ${day(made.expires_at)}; its id is ${made.id}.`)
 }
 
 export async function change(focus: Focus, limits: Limits, id: string): Promise<void> {

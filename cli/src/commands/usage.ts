@@ -15,7 +15,7 @@ interface Options {
 
 const GROUPS = ['app', 'action', 'token', 'day', 'plan'] as const
 
-/** Of the signed-in account, or with `all` of every account. */
+/** The command `usage`. @param all of every account, not of the signed-in one */
 export const usage =
   (all: boolean) =>
   async (focus: Focus, { by, csv, ...days }: Options): Promise<void> => {
@@ -49,5 +49,5 @@ async function printUsage({ from, to, rows, total, more }: Usage): Promise<void>
   const held = total.held > 0 ? `, and ${total.held} held` : ''
   const jobs = `${total.jobs} ${total.jobs === 1 ? 'job' : 'jobs'}`
   remark(line`From ${from} until before ${to} (UTC): ${jobs}, ${creditsText(total.credits)}${held}.`)
-  if (more) remark(line`There are more rows than these. Ask for fewer days.`)
+  if (more) remark(line`There are more rows. Select fewer days.`)
 }

@@ -27,7 +27,7 @@ export async function wallet(focus: Focus, { app }: { app?: string }): Promise<v
   if (app_grant && !app_grant.granted) remark(line`${app_grant.slug} grants no starter credits.`)
 }
 
-/** Prints where to buy credits, and opens it in a browser where this machine has one. */
+/** Prints the page where credits are bought, and opens it if this machine has a browser. @throws {Failure} not_selling */
 export async function buy(focus: Focus, { browser }: { browser?: boolean }): Promise<void> {
   const { buy_url } = await focus.ask((api) => api.GET('/api/wallet'))
   const page = webPage(buy_url)
@@ -49,7 +49,7 @@ interface EntriesOptions {
   csv?: boolean
 }
 
-/** Entries of the ledger, as the person and an operator list them. */
+/** The columns of ledger entries, for users and administrators. */
 export const ENTRY_COLUMNS: Column<components['schemas']['Entry']>[] = [
   { title: 'no', value: ({ seq }) => seq },
   { title: 'time', value: ({ created_at }) => moment(created_at), short: ({ created_at }) => day(created_at) },
@@ -69,6 +69,6 @@ export async function entries(focus: Focus, { csv, ...query }: EntriesOptions): 
   if (focus.json) return printJson(answer)
   if (answer.entries.length) {
     await printTable(ENTRY_COLUMNS, answer.entries)
-  } else remark(line`${answer.next_cursor ? 'No entry here matches.' : 'No entries.'}`)
+  } else remark(line`${answer.next_cursor ? 'No matching entries on this page.' : 'No entries.'}`)
   remarkOlder(focus, 'Older entries', ['entries'], query, answer.next_cursor)
 }

@@ -7,7 +7,7 @@ import { line, moment, print, printFields, printJson, printTable, remark } from 
 type Endpoint = components['schemas']['WebhookEndpoint']
 type Delivery = components['schemas']['WebhookDelivery']
 
-/** How long `test` waits for the delivery to be listed, and how often it looks, in ms: the receiver has 15 s. */
+/** How long `test` waits for its delivery, and how often it asks, in ms. The receiver has 15 s. */
 const TEST_MS = 20_000
 const LOOK_MS = 500
 
@@ -100,7 +100,7 @@ export async function rotate(focus: Focus, _: object, id: string): Promise<void>
   remark(line`${SHOWN_ONCE} For 24 hours the old one signs as well.`)
 }
 
-/** Sends a test message and waits for its delivery. @throws {Failure} test_failed, where the receiver did not take it */
+/** Sends a test message and waits for its delivery. @throws {Failure} test_failed, unless the receiver answered 2xx */
 export async function test(focus: Focus, _: object, id: string): Promise<void> {
   const { message_id } = await focus.ask((api) => api.POST('/api/admin/webhooks/{id}/test', at(id)))
   let delivery: Delivery | undefined

@@ -1,11 +1,11 @@
 import { createFocus, type HeldJob, InsufficientCredits, NotSignedIn } from '@thefocus/client'
 import { byCookie, byOAuth } from './sign-in.ts'
 
-/** Put in by serve.ts. */
+/** Defined by the bundler, in serve.ts. */
 declare const FOCUS_URL: string
 
 const APP = 'film'
-// An app has one of these: the cookie where it shares its site with the service, OAuth everywhere else.
+// An app needs only one of them: the cookie if it is on the same site as the service, otherwise OAuth.
 const sameSite = location.hostname === new URL(FOCUS_URL).hostname
 const signIn = sameSite ? byCookie(FOCUS_URL) : await byOAuth(FOCUS_URL, APP)
 const focus = createFocus({ url: FOCUS_URL, ...signIn.credentials })
@@ -14,8 +14,8 @@ const element = <T extends HTMLElement = HTMLElement>(id: string) => document.ge
 const buttons = document.querySelectorAll<HTMLButtonElement>('form button')
 
 element('site').textContent = sameSite
-  ? 'This page shares its site with the service: its cookie says who you are.'
-  : 'This page is another site: it signs in by OAuth, and renews its token by itself.'
+  ? 'This page is on the same site as the service, so you are signed in by its cookie.'
+  : 'This page is on another site, so you sign in by OAuth. The token is renewed automatically.'
 element('sign-in').onclick = () => signIn.begin()
 element('sign-out').onclick = async () => {
   await signIn.end(focus)
@@ -27,7 +27,7 @@ element<HTMLFormElement>('order').onsubmit = (event) => {
   order(element<HTMLInputElement>('title').value, Number(value))
 }
 
-/** Renders a film, with credits: they are held before it begins, and what it says it cost is charged at its end. */
+/** Renders a film for credits: they are held before it begins, and its cost is charged when it ends. */
 async function order(title: string, estimate: number): Promise<void> {
   for (const button of buttons) button.disabled = true
   say('Rendering…')
@@ -53,7 +53,7 @@ async function render(title: string, job: HeldJob): Promise<number> {
   return title.length * 24
 }
 
-/** Shows who is signed in, what they have, and what they have had rendered. */
+/** Shows whether a person is signed in, their credits and their jobs. */
 async function show(): Promise<void> {
   const wallet = await focus.getWallet({ app: APP }).catch((error) => {
     if (error instanceof NotSignedIn) return undefined

@@ -1,14 +1,14 @@
 import { createFocus, type Focus, type FocusOptions } from '@thefocus/client'
 import * as oauth from 'openid-client'
 
-/** How an app knows its people, and how they come and go. */
-export interface SignIn {
+/** How people sign in to the app and out again. */
+interface SignIn {
   credentials: Pick<FocusOptions, 'credentials' | 'getToken'>
   begin(): Promise<void>
   end(focus: Focus): Promise<unknown>
 }
 
-/** On the same site as the service: its cookie goes along with each request. Tokens are none of the app's business. */
+/** On the same site as the service: its cookie is sent with each request. The app needs no tokens. */
 export function byCookie(url: string): SignIn {
   const signInPage = createFocus({ url }).openSignInPage({ redirect_to: location.href, token_in: 'none' })
   return {
@@ -18,11 +18,11 @@ export function byCookie(url: string): SignIn {
   }
 }
 
-/** Elsewhere: OAuth, an authorization code with PKCE. The tokens are this tab's, and are renewed when one of them ends. */
+/** On another site: OAuth, an authorization code with PKCE. The tokens belong to this tab, and are renewed when they expire. */
 export async function byOAuth(url: string, client: string): Promise<SignIn> {
   const redirect_uri = `${location.origin}/`
   const options: oauth.DiscoveryRequestOptions = { algorithm: 'oauth2' }
-  // For trying it out on this machine. Everywhere else there is https.
+  // Only for trying it out on this machine. Use https everywhere else.
   if (url.startsWith('http://localhost:')) options.execute = [oauth.allowInsecureRequests]
   const config = await oauth.discovery(new URL(url), client, undefined, oauth.None(), options)
 
@@ -36,7 +36,7 @@ export async function byOAuth(url: string, client: string): Promise<SignIn> {
     tokens = undefined
     sessionStorage.clear()
   }
-  /** The person has revoked the app, or was away for a month. Where there was no answer, the tokens are kept. */
+  /** Forgets the tokens if the service refused them: the person revoked the app, or was away for a month. Keeps them without an answer. */
   const forgetRefused = (error: unknown) => {
     if (!(error instanceof oauth.ResponseBodyError)) throw error
     forget()
@@ -52,7 +52,7 @@ export async function byOAuth(url: string, client: string): Promise<SignIn> {
 
   return {
     credentials: {
-      // The library asks before the token ends, and with `fresh` after it was refused.
+      // The library calls this before the token expires, and with `fresh` after it was refused.
       async getToken({ fresh }) {
         const old = tokens && (fresh || Date.parse(tokens.expires_at) - Date.now() < 30_000)
         if (old) await oauth.refreshTokenGrant(config, tokens?.refresh_token ?? '').then(keep, forgetRefused)
