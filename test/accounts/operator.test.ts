@@ -53,7 +53,7 @@ t.test('accounts are listed by when they were opened or closed, page by page', a
     t.equal((await operator.get(`${ACCOUNTS}?${query}`)).statusCode, 400, query)
 })
 
-t.test('accounts below zero are found, those that were and are not any more are left out', async (t) => {
+t.test('accounts below zero are listed, without those that are no longer below zero', async (t) => {
   const { app, admin, db } = await start(t)
   const operator = await admin()
   const people = await Promise.all(Array.from({ length: 4 }, () => personWith(app, 5)))
@@ -98,7 +98,7 @@ t.test("an account's parts are those that the person sees", async (t) => {
   }
 })
 
-t.test('accounts are found by whatever an operator has at hand', async (t) => {
+t.test('accounts are found by every id that an operator may have', async (t) => {
   const { app, db, admin } = await start(t)
   const operator = await admin()
   const ada = await personWith(app, 10)
