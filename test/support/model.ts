@@ -59,6 +59,8 @@ export class Model {
   keys = new Map<string, { body: string; job: ModelJob }>()
   references = new Map<string, number>()
   budgets = new Map<string, ModelBudget>()
+  /** Tokens that do not work any more */
+  revoked = new Set<string>()
 
   move(amount: number): void {
     this.credits += amount
