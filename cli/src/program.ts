@@ -38,8 +38,8 @@ export const version = (): string =>
 
 /** What the budget of a token does not limit. */
 const FINAL_COST = `
-No reserve passes --budget, jobs under way included. What a job costs in the end can: the app decides that or,
-where the app has no settle key, whoever has the token, of its own jobs. The next reserve is then refused.`
+No reserve exceeds --budget, including jobs under way. The final cost of a job can: the app decides it or, for its own
+jobs at an app without a settle key, the holder of the token. The next reserve is then refused.`
 
 /** The program, ready to parse. Wrong arguments are thrown as a CommanderError. */
 export function buildProgram(): Command {

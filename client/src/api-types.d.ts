@@ -128,7 +128,7 @@ export interface paths {
         head?: never;
         /**
          * Rename a personal access token, or change what it may spend
-         * @description What is not given stays; null takes a limit away. What is spent stays too. For those who may make tokens; a token gives no more than it has, and changes others than itself and what it made only where it has no limits and all their scopes. A change of a budget holds at once. A first budget holds within 5 seconds on other instances, and counts from then on.
+         * @description What is not given stays; null takes a limit away. What is spent stays too; with another period it is what the jobs since its beginning hold and cost. For those who may make tokens; a token gives no more than it has, and changes others than itself and what it made only where it has no limits and all their scopes. A change of a budget holds at once. A first budget holds within 5 seconds on other instances, and counts from then on.
          */
         patch: operations["changeToken"];
         trace?: never;
@@ -172,7 +172,7 @@ export interface paths {
         head?: never;
         /**
          * Change the budget of something that you have allowed
-         * @description What is spent stays, and counts against the new budget. For a person on our own pages, or a personal access token without limits that has the scopes of the grant. Access tokens and session tokens of apps may not.
+         * @description What is spent stays, and counts against the new budget; with another period it is what the jobs since its beginning hold and cost. For a person on our own pages, or a personal access token without limits that has the scopes of the grant. Access tokens and session tokens of apps may not.
          */
         patch: operations["changeGrant"];
         trace?: never;
@@ -2465,6 +2465,8 @@ export interface components {
          *       "accounts": 120,
          *       "closed_accounts": 2,
          *       "credits": 4200,
+         *       "owed": 15,
+         *       "closed_credits": 30,
          *       "held": 35,
          *       "negative_accounts": 1,
          *       "overdue_holds": 0,
@@ -2472,6 +2474,7 @@ export interface components {
          *       "webhooks": {
          *         "waiting": 0,
          *         "dead": 0,
+         *         "failing_endpoints": 0,
          *         "late_endpoints": 0,
          *         "oldest_seconds": 0
          *       },
@@ -2492,7 +2495,9 @@ export interface components {
          *       "days": [
          *         {
          *           "day": "2026-11-21",
-         *           "granted": 120,
+         *           "granted": 20,
+         *           "bought": 100,
+         *           "refunded": 0,
          *           "taken": 0,
          *           "held": 80,
          *           "spent": 61,
@@ -2514,8 +2519,12 @@ export interface components {
             gathered_at: string;
             accounts: number;
             closed_accounts: number;
-            /** @description Spendable credits of all accounts */
+            /** @description What open accounts can spend */
             credits: number;
+            /** @description What open accounts below zero owe */
+            owed: number;
+            /** @description On closed accounts, which can spend nothing */
+            closed_credits: number;
             /** @description What jobs in progress hold */
             held: number;
             /** @description Open accounts below zero */
@@ -2529,6 +2538,8 @@ export interface components {
                 waiting: number;
                 /** @description Messages that were given up */
                 dead: number;
+                /** @description Endpoints whose last delivery failed */
+                failing_endpoints: number;
                 /** @description Endpoints with a message that has been waiting for more than five minutes */
                 late_endpoints: number;
                 /** @description How long the oldest message has been waiting, in seconds */
@@ -2557,8 +2568,12 @@ export interface components {
                  * @description UTC
                  */
                 day: string;
-                /** @description Given to accounts: starter credits, top-ups, grants, adjustments, refunds */
+                /** @description Given to accounts without payment: starter credits, grants, adjustments */
                 granted: number;
+                /** @description Top-ups: purchases, and what was paid outside of the service */
+                bought: number;
+                /** @description Refunds of jobs */
+                refunded: number;
                 /** @description Taken from accounts by adjustments and refunds of purchases */
                 taken: number;
                 /** @description What the jobs created that day reserved */

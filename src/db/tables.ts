@@ -378,9 +378,12 @@ export interface Tables {
   /** The totals of each day (UTC) in the operator's overview; a background task writes them */
   daily_totals: {
     day: string
-    /** Credits given to and taken from accounts other than by jobs: starter credits, top-ups, grants, adjustments */
+    /** Credits given to and taken from accounts other than by jobs: starter credits, grants, adjustments */
     granted: number
     taken: number
+    /** Top-ups, and refunds of jobs; null: computed by an earlier release, which counts both as granted */
+    bought: number | null
+    refunded: number | null
     /** What jobs reserved, and what they have cost so far */
     held: number
     spent: number

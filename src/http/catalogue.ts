@@ -361,6 +361,8 @@ export const idempotencyKeyReused = apiError(
   'This Idempotency-Key was already used for a different request. Use a new key.',
 )
 export const jobNotFound = apiError(404, 'job_not_found', 'You have no job with this id.')
+/** For operators, who look at the jobs of others. */
+export const noSuchJob = apiError(404, 'job_not_found', 'There is no job with this id.')
 interface EndedJob {
   id: string
   status: string

@@ -144,10 +144,16 @@ export function clerkIdentity(
     }
   }
 
-  async function peopleByEmail(email: string, deadline = answerBy()): Promise<string[]> {
+  const peopleByEmail = (email: string, deadline?: number) => people({ emailAddress: [email], limit: 10 }, deadline)
+  const peopleLike = (query: string, deadline?: number) => people({ query, limit: 20 }, deadline)
+
+  async function people(
+    asked: { emailAddress?: string[]; query?: string; limit: number },
+    deadline = answerBy(),
+  ): Promise<string[]> {
     try {
       const { data } = await call(
-        () => clerk.users.getUserList({ emailAddress: [email], limit: 10 }),
+        () => clerk.users.getUserList(asked),
         deadline,
         (answer) => Array.isArray(answer?.data),
       )
@@ -184,6 +190,7 @@ export function clerkIdentity(
     oauthAccessTokens,
     oauthConnections,
     peopleByEmail,
+    peopleLike,
     ...(webhookSecret && { readWebhook: (headers, body) => readWebhook(headers, body, webhookSecret) }),
   }
 }

@@ -78,6 +78,7 @@ export async function localIdentity(config: Config, db: Db): Promise<Omit<Identi
     oauthAccessTokens,
     oauthConnections,
     peopleByEmail: async (email) => [localClerkId(email)],
+    peopleLike: async () => [],
   }
 }
 

@@ -95,6 +95,11 @@ export interface Identity {
    */
   peopleByEmail(email: string, deadline?: number): Promise<string[]>
   /**
+   * The Clerk ids of a few people whose name or e-mail address contains this text. The local identity keeps neither.
+   * @throws {ApiError} 429 rate_limited; 503 identity_provider_unavailable
+   */
+  peopleLike(text: string, deadline?: number): Promise<string[]>
+  /**
    * Verifies and parses a webhook delivery. Absent: no webhook secret is configured.
    * @param body the raw body
    * @throws {ApiError} 400 invalid_signature, also when the signature is too old

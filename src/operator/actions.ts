@@ -5,6 +5,7 @@ import { callerOf } from '../access/caller.ts'
 import { isoTime, type Query, statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
 import { jsonBytes, LAST_ID, type Page, readPage } from '../http/pages.ts'
+import { firstJobId, lastJobId } from '../ledger/job-ids.ts'
 
 /**
  * The audit log of what administrators changed. A line is written in the transaction of its change, and is never changed afterwards. It
@@ -98,6 +99,10 @@ interface ActionFilter {
   administrator?: string | undefined
   action?: string | undefined
   target?: string | undefined
+  /** Written at this time or later */
+  from?: Date | undefined
+  /** Written before this time */
+  to?: Date | undefined
 }
 
 /** A line of the audit log as the API shows it. */
@@ -119,7 +124,7 @@ export interface ActionRow {
 /** A page of the audit log, newest first. */
 export async function listActions(
   db: Db,
-  { account_id, administrator, target, action }: ActionFilter,
+  { account_id, administrator, target, action, from, to }: ActionFilter,
   { limit = 50, cursor }: Page,
 ): Promise<{ actions: ActionRow[]; next_cursor: string | null }> {
   const read = (last: { id: string } | undefined, count: number) => {
@@ -129,6 +134,9 @@ export async function listActions(
     if (administrator !== undefined) lines = lines.where('actor_id', '=', administrator)
     if (target !== undefined) lines = lines.where('target', '=', target)
     if (action !== undefined) lines = lines.where('action', '=', action)
+    // Ids are UUIDv7, as those of jobs: a range of them bounds what an index reads.
+    if (from) lines = lines.where('id', '>', firstJobId(from)).where('created_at', '>=', from)
+    if (to) lines = lines.where('id', '<', lastJobId(to)).where('created_at', '<', to)
     return lines
       .select(['id', 'action', 'target', 'account_id', 'concerns_account', 'actor_id', 'via', 'token_id', 'reason'])
       .select(['before', 'after', sql<string>`${sql.raw(isoTime('created_at'))}`.as('created_at')])

@@ -1,6 +1,6 @@
 import { statement } from '../db/statement.ts'
 import type { Db, JobStatus } from '../db/tables.ts'
-import { badField, jobNotFound } from '../http/catalogue.ts'
+import { badField, noSuchJob } from '../http/catalogue.ts'
 import { FIRST_ID, jsonBytes, LAST_ID, PAGE_BYTES, type Page } from '../http/pages.ts'
 import { jobsPage } from '../ledger/lists.ts'
 import { type JobRow, readJob } from '../ledger/read.ts'
@@ -166,7 +166,7 @@ const ownerOf = statement<{ id: string }, { account_id: string }>(
 export async function readAnyJob(db: Db, id: string): Promise<{ job: AccountJob; refunds: EntryRow[] }> {
   const [owner] = await ownerOf(db, { id })
   const job = owner && (await readJob(db, owner.account_id, id))
-  if (!job) throw jobNotFound()
+  if (!job) throw noSuchJob()
   const { account_id } = owner
   const references = Array.from({ length: MAX_REFUND_PARTS }, (_, n) => refundReference(job.id, n + 1))
   const refunds = job.refunded > 0 ? await readEntriesOf(db, account_id, references) : []

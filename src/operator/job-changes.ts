@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { accountIdOf } from '../accounts/account-id.ts'
 import { findAccount } from '../accounts/find.ts'
-import { badField, jobNotFound } from '../http/catalogue.ts'
+import { badField, noSuchJob } from '../http/catalogue.ts'
 import { adjust, type EntryRow, endForOperator, type Rows, refund } from '../ledger/operations.ts'
 import { type JobRow, readJob } from '../ledger/read.ts'
 import { OWN_REFERENCES } from '../ledger/rules.ts'
@@ -85,7 +85,7 @@ export async function endJob(
   { refund, reason }: { refund: boolean; reason: string },
 ): Promise<{ account: Balance; job: JobRow }> {
   const found = await readJob(db, account_id, job_id)
-  if (!found) throw jobNotFound()
+  if (!found) throw noSuchJob()
   const named = { account_id: account_id.toLowerCase(), job_id: found.id, app_slug: found.app_slug }
   const { status, reserved } = found
   const action = { action: 'endJob', target: `job ${found.id}`, account_id: named.account_id, reason }

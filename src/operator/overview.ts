@@ -29,20 +29,24 @@ export async function readOverview(db: Db) {
     bought(db, {}),
     readLastCheck(db),
   ])
-  const { accounts, closed_accounts, negative_accounts, credits, held } = totals
+  // An earlier release stores no more than the sum of all accounts.
+  const { accounts, closed_accounts, negative_accounts, credits, owed = 0, closed_credits = 0, held } = totals
   const waits = webhooks.endpoints.map(({ oldest = 0 }) => oldest)
+  const { ok = true, checks = 0, broken = [] } = last?.value ?? {}
   return {
-    ...{ gathered_at, accounts, closed_accounts, negative_accounts, credits, held },
+    ...{ gathered_at, accounts, closed_accounts, negative_accounts, credits, owed, closed_credits, held },
     overdue_holds: Number(overdue?.count ?? 0),
     overdue_seconds: Math.round(Number(overdue?.oldest ?? 0)),
     webhooks: {
       waiting: webhooks.waiting,
       dead: webhooks.dead,
+      failing_endpoints: webhooks.endpoints.filter(({ failures, oldest }) => failures > 0 && oldest !== undefined)
+        .length,
       late_endpoints: waits.filter((seconds) => seconds > LATE_SECONDS).length,
       oldest_seconds: Math.round(Math.max(0, ...waits)),
     },
     purchases: purchases.map(({ count, ...sums }) => ({ ...sums, count: Number(count) })),
-    last_verify: last ? { at: last.gathered_at, ...last.value } : null,
+    last_verify: last ? { at: last.gathered_at, ok, checks, broken } : null,
     days,
   }
 }

@@ -1,6 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import { accountIdOf, CLERK_USER_ID } from '../accounts/account-id.ts'
 import { statement } from '../db/statement.ts'
+import { providerUnavailable } from '../http/catalogue.ts'
+import { ApiError } from '../http/errors.ts'
 import { type AccountRow, readAccounts } from './find-accounts.ts'
 
 /** Finds accounts by any id that an operator may have. Every lookup uses an index. */
@@ -48,12 +50,25 @@ const byPayment = statement<{ id: string }, Named>(
   union all select account_id from purchases where checkout_id = $id limit ${MOST_FOUND}`,
 )
 
+// Sessions name who signed in: an e-mail address. The index is on the lower case.
+const byName = statement<{ from: string; to: string }, Named>(
+  'search_names',
+  `select distinct account_id from sessions where name is not null
+    and lower(name) ~>=~ $from::text and lower(name) ~<~ $to::text limit ${MOST_FOUND}`,
+)
+
+/** The people whose address begins with a text. @param text in lower case */
+const beginningWith = (text: string) => ({ from: text, to: `${text}\u{10FFFF}` })
+
+/** The fewest characters of an e-mail address that are searched for. */
+const FEWEST = 3
+
 /** Exported for the test that checks their query plans. */
-export const SEARCHES = [byJob, byPurchase, byLastFour, byReference, byPayment]
+export const SEARCHES = [byJob, byPurchase, byLastFour, byReference, byPayment, byName]
 
 /**
  * Finds accounts by Clerk id, account id, job id, id of a purchase or payment, reference of an entry, the last four characters of a token,
- * or e-mail address.
+ * e-mail address or its beginning.
  * @param deadline when the identity provider must have answered, in ms since 1970
  * @returns at most 50 accounts, each with how it was found
  * @throws {ApiError} 503 identity_provider_unavailable, for an e-mail address
@@ -75,6 +90,10 @@ export async function searchAccounts(
   if (PERSON.test(text)) lookups.push(['clerk_id', Promise.resolve([{ account_id: accountIdOf(text) }])])
   if (/^[0-9A-Za-z]{4}$/.test(text)) lookups.push(['token', byLastFour(db, { last_four: text })])
   if (/^\S+@\S+$/.test(text)) lookups.push(['email', peopleBy(identity.peopleByEmail(text, deadline))])
+  else if (text.length >= FEWEST && !UUID.test(text) && !PERSON.test(text))
+    lookups.push(['email', peopleBy(identity.peopleLike(text, deadline).catch(nobodyWhileDown))])
+  if (/^\S+$/.test(text) && text.length >= FEWEST)
+    lookups.push(['email', byName(db, beginningWith(text.toLowerCase()))])
 
   const found = new Map<string, FoundBy>()
   const results = await Promise.all(lookups.map(async ([by, rows]) => [by, await rows] as const))
@@ -82,6 +101,12 @@ export async function searchAccounts(
     for (const { account_id } of rows) if (!found.has(account_id)) found.set(account_id, by)
   const accounts = await readAccounts(db, [...found.keys()].slice(0, MOST_FOUND))
   return accounts.map((account) => ({ ...account, found_by: found.get(account.id) as FoundBy }))
+}
+
+/** What was found otherwise is worth more than a failure of the identity provider, where the text may be no address at all. */
+function nobodyWhileDown(error: unknown): string[] {
+  if (error instanceof ApiError && error.code === providerUnavailable.code) return []
+  throw error
 }
 
 const peopleBy = async (clerkIds: Promise<string[]>): Promise<Named[]> =>

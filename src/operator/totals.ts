@@ -22,12 +22,18 @@ const QUICK_MS = 30
 /** ... unless they are younger than this, in ms. */
 const FRESH_MS = 1_000
 
-export type DayTotals = Omit<Tables['daily_totals'], 'gathered_at'>
+type Row = Omit<Tables['daily_totals'], 'gathered_at'>
+export type DayTotals = { [Name in keyof Row]: NonNullable<Row[Name]> }
 
 interface Totals {
   accounts: number
   closed_accounts: number
+  /** To spend: of open accounts above zero */
   credits: number
+  /** By open accounts below zero */
+  owed: number
+  /** On closed accounts, which spend nothing */
+  closed_credits: number
   held: number
   /** Open accounts below zero */
   negative_accounts: number
@@ -40,7 +46,10 @@ type None = Record<never, never>
 
 const sumAccounts = statement<None, Omit<Totals, 'took'>>(
   'sum_accounts',
-  `select count(*) as accounts, count(closed_at) as closed_accounts, ${safeSum('sum(credits)')} as credits, ${safeSum('sum(held)')} as held,
+  `select count(*) as accounts, count(closed_at) as closed_accounts, ${safeSum('sum(held)')} as held,
+    ${safeSum('sum(credits) filter (where credits > 0 and closed_at is null)')} as credits,
+    ${safeSum('-sum(credits) filter (where credits < 0 and closed_at is null)')} as owed,
+    ${safeSum('sum(credits) filter (where closed_at is not null)')} as closed_credits,
     count(*) filter (where credits < 0 and closed_at is null) as negative_accounts
   from accounts`,
 )
@@ -58,9 +67,15 @@ const sumJobs = statement<
     and created_at >= $from::timestamptz and created_at < $to::timestamptz`,
 )
 
-const sumGiven = statement<Period, Pick<DayTotals, 'granted' | 'taken'>>(
+const IS_TOPUP = `kind in ('topup', 'topup_reinstated')`
+const IS_REFUND = `kind = 'adjustment' and coalesce(reference, '') like 'refund:%'`
+
+const sumGiven = statement<Period, Pick<DayTotals, 'granted' | 'taken' | 'bought' | 'refunded'>>(
   'sum_given_of_day',
-  `select ${safeSum('sum(amount) filter (where amount > 0)')} as granted, ${safeSum('-sum(amount) filter (where amount < 0)')} as taken
+  `select ${safeSum(`sum(amount) filter (where amount > 0 and not (${IS_TOPUP}) and not (${IS_REFUND}))`)} as granted,
+    ${safeSum(`sum(amount) filter (where amount > 0 and ${IS_TOPUP})`)} as bought,
+    ${safeSum(`sum(amount) filter (where amount > 0 and ${IS_REFUND})`)} as refunded,
+    ${safeSum('-sum(amount) filter (where amount < 0)')} as taken
   from ledger_entries where job_id is null and created_at >= $from::timestamptz and created_at < $to::timestamptz`,
 )
 
@@ -103,13 +118,25 @@ async function totalsOf(db: Db, day: string): Promise<DayTotals> {
 }
 
 const NOTHING = {
-  ...{ granted: 0, taken: 0, held: 0, spent: 0, started: 0, completed: 0, failed: 0, expired: 0 },
+  ...{
+    granted: 0,
+    bought: 0,
+    refunded: 0,
+    taken: 0,
+    held: 0,
+    spent: 0,
+    started: 0,
+    completed: 0,
+    failed: 0,
+    expired: 0,
+  },
   ...{ purchases: 0, credits_bought: 0 },
 }
 
 /** The days to compute: today and yesterday, earlier days that are missing, and once a day those that may still change. */
 async function daysDue(db: Db, now: Date): Promise<string[]> {
-  const known = new Map((await readRows(db, now)).map(({ day, gathered_at }) => [day, gathered_at]))
+  const rows = (await readRows(db, now)).filter(({ bought }) => bought !== null)
+  const known = new Map(rows.map(({ day, gathered_at }) => [day, gathered_at]))
   return lastDays(now).filter((day, ago) => {
     const gathered = known.get(day)
     if (ago < 2 || !gathered) return true
@@ -151,7 +178,12 @@ export async function readTotals(db: Db): Promise<{ totals: Totals; gathered_at:
   }
   if (!kept) throw new Error('no totals were kept')
   const now = new Date()
-  const known = new Map((await readRows(db, now)).map(({ gathered_at, ...day }) => [day.day, day]))
+  const known = new Map(
+    (await readRows(db, now)).map(({ gathered_at, ...day }) => [
+      day.day,
+      { ...day, bought: day.bought ?? 0, refunded: day.refunded ?? 0 },
+    ]),
+  )
   const days = lastDays(now)
     .toReversed()
     .map((day) => known.get(day) ?? { day, ...NOTHING })

@@ -8,6 +8,10 @@ interface LastCheck {
   checks: number
   /** Names of the invariants that did not hold */
   broken: string[]
+  /** Absent: it was stored by an earlier release */
+  results?: Verification['checks']
+  /** How long it took */
+  ms?: number
 }
 
 const running = new WeakMap<Db, Promise<Verification>>()
@@ -20,15 +24,17 @@ export function checkLedger(db: Db): Promise<Verification> {
 }
 
 async function check(db: Db): Promise<Verification> {
+  const began = performance.now()
   const result = await verify(db)
-  await keepCheck(db, result)
+  await keepCheck(db, result, performance.now() - began)
   return result
 }
 
-/** Stores the result of a verification for the overview. */
-export async function keepCheck(db: Db, { ok, checks }: Verification): Promise<void> {
-  const broken = checks.filter(({ violations }) => violations > 0).map(({ name }) => name)
-  await keepStatistic(db, 'verify', { ok, checks: checks.length, broken } satisfies LastCheck)
+/** Stores the result of a verification for the overview and the console. @param ms how long it took */
+export async function keepCheck(db: Db, { ok, checks: results }: Verification, ms?: number): Promise<void> {
+  const broken = results.filter(({ violations }) => violations > 0).map(({ name }) => name)
+  const kept: LastCheck = { ok, checks: results.length, broken, results, ...(ms !== undefined && { ms }) }
+  await keepStatistic(db, 'verify', kept)
 }
 
 /** The stored result; undefined: the ledger was not verified since results are stored. */

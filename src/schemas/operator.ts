@@ -104,7 +104,9 @@ const Count = (description?: string) => Type.Integer({ minimum: 0, ...(descripti
 
 const DAY = {
   day: Type.String({ format: 'date', description: 'UTC' }),
-  granted: Credits({ description: 'Given to accounts: starter credits, top-ups, grants, adjustments, refunds' }),
+  granted: Credits({ description: 'Given to accounts without payment: starter credits, grants, adjustments' }),
+  bought: Credits({ description: 'Top-ups: purchases, and what was paid outside of the service' }),
+  refunded: Credits({ description: 'Refunds of jobs' }),
   taken: Credits({ description: 'Taken from accounts by adjustments and refunds of purchases' }),
   held: Credits({ description: 'What the jobs created that day reserved' }),
   spent: Credits({ description: 'What they have cost so far' }),
@@ -124,7 +126,9 @@ export const Overview = Type.Object(
     }),
     accounts: Count(),
     closed_accounts: Count(),
-    credits: SignedCredits({ description: 'Spendable credits of all accounts' }),
+    credits: Credits({ description: 'What open accounts can spend' }),
+    owed: Credits({ description: 'What open accounts below zero owe' }),
+    closed_credits: SignedCredits({ description: 'On closed accounts, which can spend nothing' }),
     held: Credits({ description: 'What jobs in progress hold' }),
     negative_accounts: Count('Open accounts below zero'),
     overdue_holds: Count('Jobs in progress with an expired hold; counted up to 100,000'),
@@ -132,6 +136,7 @@ export const Overview = Type.Object(
     webhooks: Type.Object({
       waiting: Count('Messages that are not delivered yet'),
       dead: Count('Messages that were given up'),
+      failing_endpoints: Count('Endpoints whose last delivery failed'),
       late_endpoints: Count('Endpoints with a message that has been waiting for more than five minutes'),
       oldest_seconds: Count('How long the oldest message has been waiting, in seconds'),
     }),
@@ -151,14 +156,25 @@ export const Overview = Type.Object(
     $id: 'Overview',
     examples: [
       {
-        ...{ gathered_at: EXAMPLE_TIME, accounts: 120, closed_accounts: 2, credits: 4200, held: 35 },
-        ...{ negative_accounts: 1, overdue_holds: 0, overdue_seconds: 0 },
-        webhooks: { waiting: 0, dead: 0, late_endpoints: 0, oldest_seconds: 0 },
+        ...{ gathered_at: EXAMPLE_TIME, accounts: 120, closed_accounts: 2, credits: 4200, owed: 15 },
+        ...{ closed_credits: 30, held: 35, negative_accounts: 1, overdue_holds: 0, overdue_seconds: 0 },
+        webhooks: { waiting: 0, dead: 0, failing_endpoints: 0, late_endpoints: 0, oldest_seconds: 0 },
         purchases: [{ currency: 'usd', count: 12, credits: 1200, amount: 6000 }],
         last_verify: { at: EXAMPLE_TIME, ok: true, checks: 15, broken: [] },
         days: [
           {
-            ...{ day: '2026-11-21', granted: 120, taken: 0, held: 80, spent: 61, started: 3, completed: 20, failed: 1 },
+            ...{
+              day: '2026-11-21',
+              granted: 20,
+              bought: 100,
+              refunded: 0,
+              taken: 0,
+              held: 80,
+              spent: 61,
+              started: 3,
+              completed: 20,
+              failed: 1,
+            },
             ...{ expired: 0, purchases: 1, credits_bought: 100 },
           },
         ],

@@ -63,7 +63,7 @@ t.test('an administrator with a cookie needs the origin of our own page', async 
   t.equal((await put({ origin: 'http://localhost:3000' })).statusCode, 200)
 })
 
-t.test('an app is registered, changed, and listed; what is not given stays', async (t) => {
+t.test('an app is registered, changed and listed; absent fields stay', async (t) => {
   const { admin } = await start(t)
   const operator = await admin()
   const slug = unique('app')
@@ -154,7 +154,7 @@ t.test('an app needs a well-formed slug, amount, name and origins', async (t) =>
   t.strictSame((await operator.get(APP)).json(), before)
 })
 
-t.test("an app's origins are allowed at once, and no longer when they are taken away", async (t) => {
+t.test("an app's origins are allowed immediately, until they are removed", async (t) => {
   const { app, admin, person } = await start(t)
   const [operator, ada] = await Promise.all([admin(), person()])
   const [slug, origin] = [unique('app'), `https://${unique('origin')}.example.com`]
@@ -204,7 +204,7 @@ t.test('credits are given and taken, of three kinds', async (t) => {
   }
 })
 
-t.test('who gave credits is kept', async (t) => {
+t.test('the entry names the administrator who gave credits', async (t) => {
   const { db, admin, person } = await start(t)
   const [operator, ada] = await Promise.all([admin(), person()])
   await operator.post(CREDITS, wishFor(ada))
@@ -212,7 +212,7 @@ t.test('who gave credits is kept', async (t) => {
   t.strictSame(rows, [{ actor: operator.id }])
 })
 
-t.test('credits may be given to somebody who was never here', async (t) => {
+t.test('credits can be given to a person who has never signed in', async (t) => {
   const { admin, person } = await start(t)
   const email = `${unique('later')}@example.com`
   const operator = await admin()
@@ -241,7 +241,7 @@ t.test('the same request again moves nothing, another one with its reference is 
   t.strictSame(await grace.balance(), { credits: 10, held: 0 })
 })
 
-t.test('a repeat is a repeat also when it could not be done again', async (t) => {
+t.test('a repeated adjustment is recognized even if it would be refused now', async (t) => {
   const { db, admin, person } = await start(t)
   const operator = await admin()
   for (const amount of [-10, Number.MAX_SAFE_INTEGER, -Number.MAX_SAFE_INTEGER]) {
@@ -261,7 +261,7 @@ t.test('a repeat is a repeat also when it could not be done again', async (t) =>
   }
 })
 
-t.test('credits are not taken below zero unless that is meant', async (t) => {
+t.test('credits are not taken below zero without allow_negative', async (t) => {
   const { app, admin } = await start(t)
   const ada = await personWith(app, 10)
   const operator = await admin()
@@ -332,7 +332,7 @@ t.test('an account is found by its Clerk id', async (t) => {
   }
 })
 
-t.test('a ledger that is right verifies', async (t) => {
+t.test('a consistent ledger verifies', async (t) => {
   const { app, admin } = await start(t)
   const ada = await personWith(app, 10)
   await ada.complete((await ada.reserve(3)).json().job_id, 4)
@@ -354,14 +354,14 @@ t.test('an app is registered without starter credits, which then are 0 or stay',
   t.match(await put({}), { starter_credits: 7, name: 'Newer' })
 })
 
-t.test('an amount of 0 is refused in words', async (t) => {
+t.test('an amount of 0 is refused with a message', async (t) => {
   const { admin, person } = await start(t)
   const [operator, ada] = await Promise.all([admin(), person()])
   const reply = await operator.post(CREDITS, wishFor(ada, { amount: 0 }))
   t.match(reply.json(), { error: 'invalid_request', field: 'amount', message: 'amount must not be 0' })
 })
 
-t.test('the ledger is checked once at a time, and whoever asks meanwhile gets the same result', async (t) => {
+t.test('concurrent requests share one verification of the ledger', async (t) => {
   const { admin, db } = await startOwn(t)
   const operator = await admin()
   let transactions = 0

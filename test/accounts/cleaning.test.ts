@@ -4,7 +4,7 @@ import t from 'tap'
 import { cleanUp } from '../../src/background/clean-up.ts'
 import { start } from '../support/start.ts'
 
-t.test('replicas that clean at the same time share the work, batch by batch', async (t) => {
+t.test('replicas that clean up concurrently share the work, batch by batch', async (t) => {
   const [one, two] = [await start(t), await start(t)]
   await cleanUp(one.db)
   await sql`insert into sessions (session_hash, account_id, clerk_sid, expires_at)
@@ -20,7 +20,7 @@ t.test('replicas that clean at the same time share the work, batch by batch', as
   )
 })
 
-t.test('a row that another replica is deleting is not waited for', async (t) => {
+t.test('clean-up skips rows that another replica is deleting', async (t) => {
   const { db } = await start(t)
   const [session_hash, account_id] = [randomUUID(), randomUUID()]
   await sql`insert into sessions (session_hash, account_id, clerk_sid, expires_at)

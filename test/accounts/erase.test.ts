@@ -27,7 +27,7 @@ async function tracesOf(accountId: string): Promise<string> {
   return JSON.stringify(rows)
 }
 
-t.test('erasing clears whose an account was and what its jobs were about, and the ledger stays', async (t) => {
+t.test("erasing removes the owner's identity and the jobs' metadata, and keeps the ledger", async (t) => {
   const { app, admin } = await start(t)
   const boss = await admin()
   const ada = await personWith(app, 100)
@@ -145,7 +145,7 @@ t.test('thousands of holds end with their account', async (t) => {
   t.strictSame(await ada.balance(), { credits: 5_000, held: 0 })
 })
 
-t.test('holds of accounts that an earlier release closed end when they are overdue', async (t) => {
+t.test('holds of accounts that an earlier release closed are released when they are overdue', async (t) => {
   const { app, db } = await start(t)
   const ada = await personWith(app, 20)
   const { job_id } = (await ada.reserve(5)).json()
@@ -158,7 +158,7 @@ t.test('holds of accounts that an earlier release closed end when they are overd
   t.match((await ada.get(`/api/jobs/${job_id}`)).json().job, { status: 'failed', failure_reason: 'account_closed' })
 })
 
-t.test('thousands of jobs are cleared, each of them', async (t) => {
+t.test('the metadata of thousands of jobs is cleared completely', async (t) => {
   const { admin, person } = await start(t)
   const [boss, dora] = [await admin(), await person()]
   const url = await databaseUrl()
@@ -174,7 +174,7 @@ t.test('thousands of jobs are cleared, each of them', async (t) => {
   t.equal(left.length, 0)
 })
 
-t.test('nobody else is touched', async (t) => {
+t.test('erasing leaves other accounts unchanged', async (t) => {
   const { app, admin, person } = await start(t)
   const [boss, eve, fred] = [await admin(), await person(), await person()]
   const job = { app: 'clips', action: 'render', cost_estimate: 0, metadata: { of: 'Fred' } }
@@ -184,7 +184,7 @@ t.test('nobody else is touched', async (t) => {
   t.equal((await app.inject({ url: '/api/wallet', headers: { cookie: fred.cookie } })).statusCode, 200)
 })
 
-t.test('only an administrator erases, and only somebody who is there', async (t) => {
+t.test('only an administrator can erase, and only an existing account', async (t) => {
   const { app, admin, person } = await start(t)
   const [boss, gus] = [await admin(), await person()]
   t.equal((await erase(gus, gus.clerkId)).statusCode, 403)

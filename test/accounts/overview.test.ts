@@ -34,6 +34,9 @@ t.test('the overview sums up accounts, jobs and purchases, and what needs attent
   await sql`alter table ledger_entries enable trigger ledger_entries_append_only`.execute(db)
   const take = { clerk_id: ada.clerkId, amount: -200, kind: 'adjustment', reference: unique('r'), reason: 'a test' }
   await operator.post('/api/admin/credits', { ...take, allow_negative: true })
+  await operator.post(`/api/admin/jobs/${done}/refund`, { account_id: ada.id, amount: 3, reason: 'It was black' })
+  const topup = { clerk_id: ada.clerkId, amount: 30, kind: 'topup', reference: unique('pi'), reason: 'a test' }
+  await operator.post('/api/admin/credits', topup)
   const paid = { status: 'paid' as const, reference: unique('paid'), amount: 500, paid_at: new Date() }
   const pack = { pack_slug: 'small', pack_name: 'Small', credits: 50, price: 500, currency: 'chf' }
   const purchase = {
@@ -57,7 +60,8 @@ t.test('the overview sums up accounts, jobs and purchases, and what needs attent
   const now = await overviewOf(app, operator)
   const grown = (field: string) => now[field] - before[field]
   t.equal(grown('accounts'), 1)
-  t.equal(grown('credits'), 100 - 20 - 4 - 9 - 200)
+  t.equal(grown('credits'), 0, 'nobody spends what others owe')
+  t.equal(grown('owed'), 200 + 20 + 4 + 9 - 100 - 3 - 30)
   t.equal(grown('held'), 20)
   t.equal(grown('negative_accounts'), 1)
   t.equal(grown('overdue_holds'), 1)
@@ -65,6 +69,11 @@ t.test('the overview sums up accounts, jobs and purchases, and what needs attent
   t.equal(now.webhooks.dead - before.webhooks.dead, 1)
   t.strictSame(now.purchases, [{ currency: 'chf', count: 1, credits: 50, amount: 500 }])
   const change = (field: string, at = -1) => now.days.at(at)[field] - before.days.at(at)[field]
+  t.strictSame(
+    ['bought', 'refunded'].map((name) => change(name)),
+    [30, 3],
+    'a refund of a job is no gift',
+  )
   const names = ['granted', 'taken', 'held', 'spent', 'started', 'completed', 'failed', 'expired', 'purchases'] as const
   t.strictSame(
     names.map((name) => change(name)),
@@ -78,9 +87,9 @@ t.test('the overview sums up accounts, jobs and purchases, and what needs attent
 
   t.equal((await ada.get('/api/admin/overview')).statusCode, 403)
   // What this test made by hand does not verify.
-  const topup = { kind: 'topup', actor: 'payments', amount: 50, reference: paid.reference }
+  const posted = { kind: 'topup', actor: 'payments', amount: 50, reference: paid.reference }
   await sql`insert into ledger_entries (account_id, seq, kind, actor, amount, balance_after, reference)
-    select id, seq + 1, ${topup.kind}, ${topup.actor}, ${topup.amount}, credits + ${topup.amount}, ${topup.reference}
+    select id, seq + 1, ${posted.kind}, ${posted.actor}, ${posted.amount}, credits + ${posted.amount}, ${posted.reference}
     from accounts where id = ${ada.id}`.execute(db)
   await sql`update accounts set credits = credits + 50, seq = seq + 1 where id = ${ada.id}`.execute(db)
   t.equal((await operator.get('/api/admin/verify')).json().ok, true)

@@ -15,7 +15,7 @@ async function spent(t: Test, cost = 8) {
   return { ...service, operator, ada, job_id, refund, credits }
 }
 
-t.test('an administrator gives back what a job cost, once', async (t) => {
+t.test('an administrator refunds the cost of a job once', async (t) => {
   const { ada, job_id, operator, refund, credits } = await spent(t)
   const reply = await refund()
   t.equal(reply.statusCode, 200)
@@ -80,7 +80,7 @@ t.test('only an ended job of the account that cost something is refunded', async
   t.match((await refund()).json(), { error: 'account_closed' })
 })
 
-t.test('nobody else writes such a reference', async (t) => {
+t.test('references of refunds are reserved', async (t) => {
   const { ada, job_id, operator } = await spent(t)
   for (const reference of [`refund:${job_id}`, 'refund:', 'stripe:pi_3Q', 'starter_grant:x']) {
     const wish = { clerk_id: ada.clerkId, amount: 1, kind: 'adjustment', reference, reason: 'by hand' }
@@ -89,7 +89,7 @@ t.test('nobody else writes such a reference', async (t) => {
   }
 })
 
-t.test('refunds that race are one', async (t) => {
+t.test('concurrent refunds of the same part move credits once', async (t) => {
   const { refund, credits } = await spent(t)
   const replies = await Promise.all(Array.from({ length: 10 }, () => refund()))
   t.ok(replies.every(({ statusCode }) => statusCode === 200))

@@ -62,28 +62,25 @@ t.test('a key is for top-ups, from a server, and nothing else', async (t) => {
   t.strictSame(await ada.balance(), { credits: 0, held: 0 })
 })
 
-t.test(
-  'a typing error in a Clerk id gives a hundred credits to nobody: create says that a new account is meant',
-  async (t) => {
-    const { app, admin } = await start(t)
-    const them = await admin()
-    const { key } = await make(them)
-    const clerk_id = `user_${unique('new').replaceAll('-', '')}`
-    const payment = { ...topup(), clerk_id }
-    t.match(await post(app, key, payment), { statusCode: 404, body: /account_not_found/ })
-    t.equal((await them.get(`/api/admin/accounts?clerk_id=${clerk_id}`)).statusCode, 404, 'nothing was opened')
-    t.match((await post(app, key, { ...payment, create: true })).json(), { account: { clerk_id, credits: 100 } })
-    t.equal((await post(app, key, { ...topup(), clerk_id })).statusCode, 200, 'known now')
-    const other = `user_${unique('other').replaceAll('-', '')}`
-    t.equal(
-      (await them.post('/api/admin/credits', { ...topup(), clerk_id: other })).statusCode,
-      200,
-      'an administrator sees whom',
-    )
-  },
-)
+t.test('a service key does not open an account for a mistyped Clerk id without create', async (t) => {
+  const { app, admin } = await start(t)
+  const them = await admin()
+  const { key } = await make(them)
+  const clerk_id = `user_${unique('new').replaceAll('-', '')}`
+  const payment = { ...topup(), clerk_id }
+  t.match(await post(app, key, payment), { statusCode: 404, body: /account_not_found/ })
+  t.equal((await them.get(`/api/admin/accounts?clerk_id=${clerk_id}`)).statusCode, 404, 'nothing was opened')
+  t.match((await post(app, key, { ...payment, create: true })).json(), { account: { clerk_id, credits: 100 } })
+  t.equal((await post(app, key, { ...topup(), clerk_id })).statusCode, 200, 'known now')
+  const other = `user_${unique('other').replaceAll('-', '')}`
+  t.equal(
+    (await them.post('/api/admin/credits', { ...topup(), clerk_id: other })).statusCode,
+    200,
+    'an administrator sees whom',
+  )
+})
 
-t.test('a revoked key stops at once, on every replica; a wrong one is refused', async (t) => {
+t.test('a revoked key is refused immediately on every replica, and so is a wrong one', async (t) => {
   const { app, admin, person } = await start(t)
   const other = await startOwn(t)
   const [them, ada] = await Promise.all([admin(), person()])

@@ -11,7 +11,7 @@ import { temporaryFolder } from '../support/process.ts'
 const SERVER = 'https://account.example.com'
 const failed = (code: string) => unreachable(SERVER, Object.assign(new TypeError('fetch failed'), { cause: { code } }))
 
-t.test('a TLS error says what it is, and names NODE_EXTRA_CA_CERTS', async (t) => {
+t.test('a TLS error is explained, and its hint names NODE_EXTRA_CA_CERTS', async (t) => {
   for (const [code, said] of [
     ['DEPTH_ZERO_SELF_SIGNED_CERT', /self-signed/],
     ['SELF_SIGNED_CERT_IN_CHAIN', /does not know its certificate authority/],
@@ -30,7 +30,7 @@ t.test('a TLS error says what it is, and names NODE_EXTRA_CA_CERTS', async (t) =
   t.match(failed('ECONNREFUSED'), { code: 'server_unreachable', hint: /--server/ })
 })
 
-t.test('the proxy of the environment is used but for this machine and NO_PROXY', async (t) => {
+t.test('the proxy of the environment is used except for this machine and NO_PROXY', async (t) => {
   const before = { ...process.env }
   t.teardown(() => {
     process.env = before
@@ -56,7 +56,7 @@ t.test('what is interpolated into a line cannot steer the terminal, and lines st
   t.equal(`${line`${0} ${true} ${null}${undefined}`}`, '0 yes ')
 })
 
-t.test("another user's login names the way out, and is not to be deleted", async (t) => {
+t.test("the error about another user's login explains what to do, without deleting it", async (t) => {
   const { getuid } = process
   const xdg = process.env.XDG_CONFIG_HOME
   process.env.XDG_CONFIG_HOME = await temporaryFolder(t)
@@ -85,7 +85,7 @@ t.test("another user's login names the way out, and is not to be deleted", async
   t.equal(await readLastServer(), undefined, 'a corrupt file is removed')
 })
 
-t.test('a list that does not end is given up', async (t) => {
+t.test('reading a list that does not end is aborted', async (t) => {
   const answers = (cursors: (string | null)[]) => {
     let asked = 0
     return async () => {

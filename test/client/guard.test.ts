@@ -7,7 +7,7 @@ import { startNetwork } from '../support/network.ts'
 import { clientOf, registerClient } from '../support/oauth.ts'
 import { unique } from '../support/start.ts'
 
-t.test('a Fastify server knows who sends a request, by a session token and by a PAT', async (t) => {
+t.test('a Fastify server identifies the sender of a request by a session token and by a PAT', async (t) => {
   const { network, person, service } = await ready(t)
   const pat = await logIn(service.app, person)
   const people = requireFocus({ url: network.url })
@@ -37,7 +37,7 @@ t.test('a Fastify server knows who sends a request, by a session token and by a 
   t.equal((await app.inject('/open')).statusCode, 500, 'a route without the hook is a bug')
 })
 
-t.test('a revoked token is refused, at the latest when its answer is no longer kept', async (t) => {
+t.test('a revoked token is refused at the latest when its cached answer has expired', async (t) => {
   const { network, person, service } = await ready(t)
   const pat = await logIn(service.app, person)
   const people = requireFocus({ url: network.url, cacheFor: 50 })
@@ -70,7 +70,7 @@ t.test("access tokens for the app's own resource are introspected, and those for
   t.ok(await people.identify(person.authorization))
 })
 
-t.test('a handler of the web is called for known people only; without the service for nobody', async (t) => {
+t.test('a fetch handler is called for identified senders only, and never without the service', async (t) => {
   const { network, person } = await ready(t)
   const people = requireFocus({ url: network.url, timeout: 100 })
   const handler = people.fetch((request, { accountId }, env: { name: string }) =>
@@ -89,7 +89,7 @@ t.test('a handler of the web is called for known people only; without the servic
   t.equal((await ask('Bearer x')).status, 401)
 })
 
-t.test('what is kept is bounded', async (t) => {
+t.test('the cache is bounded', async (t) => {
   const service = await listening(t)
   const network = await startNetwork(t, service.url)
   let asked = 0

@@ -8,7 +8,7 @@ import { serve } from '../support/cli.ts'
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const guide = readFileSync(`${ROOT}docs/client.md`, 'utf8')
 
-t.test("the guide's first app prints what the guide says", async (t) => {
+t.test("the guide's first app prints what the guide shows", async (t) => {
   const { url, person } = await serve(t)
   const { token } = await person()
   const [, app = ''] = /<<'EOF'\n([\s\S]*?)\nEOF\n/.exec(guide) ?? []

@@ -5,7 +5,7 @@ import type { Fate } from '../support/network.ts'
 
 const render = { app: 'clips', action: 'render', estimate: 5 }
 
-t.test('a job costs what its function says', async (t) => {
+t.test('a job costs what its function sets', async (t) => {
   const { focus, person, job } = await ready(t)
   let id = ''
   const value = await focus.withHold({ ...render, metadata: { a: 1 } }, async (held) => {
@@ -75,7 +75,7 @@ t.test('without a hold the work does not run', async (t) => {
   t.equal(ran, 1)
 })
 
-t.test('a hold that was made before is taken over, and only while it lives', async (t) => {
+t.test('an earlier hold is taken over only while it is active', async (t) => {
   const { focus, network, person, job } = await ready(t, { retryFor: 300 })
   const { job_id: jobId, account_id: accountId } = await focus.createJob({
     app: 'clips',
@@ -121,7 +121,7 @@ t.test('lost answers change nothing', async (t) => {
   t.not(first?.headers['idempotency-key'], network.requests[4]?.headers['idempotency-key'], 'one key for each create')
 })
 
-t.test('a settlement that cannot be delivered is delivered later, by another client', async (t) => {
+t.test('a settlement with an unknown outcome is repeated later by another client', async (t) => {
   const { focus, network, person } = await ready(t, { retryFor: 300 })
   const failure = new Error('no disk')
   const ends: [SettleUnknown, number][] = []

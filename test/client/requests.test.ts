@@ -6,7 +6,7 @@ import { personWith, unique } from '../support/start.ts'
 
 const render = { app: 'clips', action: 'render', cost_estimate: 5 }
 
-t.test('what may be repeated is tried again, for a bounded time', async (t) => {
+t.test('repeatable requests are retried for a bounded time', async (t) => {
   const { network, person } = await ready(t)
   const { createFocus } = await clientIn({ speed: 200 })
   const focus = createFocus({ url: network.url, token: person.token, timeout: 400_000, retryFor: 60_000 })
@@ -23,7 +23,7 @@ t.test('what may be repeated is tried again, for a bounded time', async (t) => {
   t.ok(took > 20_000 && took < 400_000, `${took} ms`)
 })
 
-t.test('what may not be repeated is sent once, except where it was refused before it began', async (t) => {
+t.test('other requests are sent once, except after a 429', async (t) => {
   const { network, person } = await ready(t)
   const { createFocus } = await clientIn({ speed: 50 })
   const focus = createFocus({ url: network.url, token: person.token, timeout: 100_000 })
@@ -45,7 +45,7 @@ t.test('what may not be repeated is sent once, except where it was refused befor
   t.match(await errorOf(buy()), { status: 429, retryAfter: 3600 }, 'not an hour later')
 })
 
-t.test('requests end in time, and when their signal says so', async (t) => {
+t.test('requests end at their time limit and when their signal is aborted', async (t) => {
   const { network, focus } = await ready(t)
   network.fate = () => 'silent'
   t.equal((await errorOf(focus.getWallet({}, { timeout: 50, retryFor: 0 }))).code, 'timeout')
@@ -62,7 +62,7 @@ t.test('requests end in time, and when their signal says so', async (t) => {
   t.equal((await errorOf(asks.getWallet())).code, 'timeout', 'a token that does not come')
 })
 
-t.test('a token is asked for when it is needed: once for all, before its end, and once after a 401', async (t) => {
+t.test('getToken is called once for concurrent requests, before the token expires, and once after a 401', async (t) => {
   const { service, network, person } = await ready(t)
   const asked: boolean[] = []
   let token: string | null = person.token
@@ -115,35 +115,38 @@ t.test('a token is asked for when it is needed: once for all, before its end, an
   }
 })
 
-t.test('what a client has given up is not sent later, and a token that never came is asked for again', async (t) => {
-  const sent: RequestInit[] = []
-  const fetch = async (_url: unknown, init: RequestInit = {}) => {
-    sent.push(init)
-    return Response.json({})
-  }
-  let give = (_token: string): void => {}
-  let asked = 0
-  const getToken = () => {
-    asked++
-    return new Promise<string>((resolve) => {
-      give = resolve
-    })
-  }
-  const { createFocus } = await clientIn({ speed: 1_000 })
-  const focus = createFocus({ url: 'https://account.example.com', fetch, getToken, timeout: 20_000, retryFor: 0 })
-  t.equal((await errorOf(focus.createPurchase({ pack: 'a' }))).code, 'timeout')
-  give('late')
-  await new Promise(setImmediate)
-  t.equal(sent.length, 0)
-  await errorOf(focus.getWallet())
-  const run = focus.getWallet()
-  give('now')
-  await run
-  t.ok(asked >= 2, `asked ${asked} times`)
-  t.notOk('credentials' in (sent[0] ?? {}), 'workers know no credentials')
-})
+t.test(
+  'a request is not sent after its time limit, and getToken is called again after an unanswered call',
+  async (t) => {
+    const sent: RequestInit[] = []
+    const fetch = async (_url: unknown, init: RequestInit = {}) => {
+      sent.push(init)
+      return Response.json({})
+    }
+    let give = (_token: string): void => {}
+    let asked = 0
+    const getToken = () => {
+      asked++
+      return new Promise<string>((resolve) => {
+        give = resolve
+      })
+    }
+    const { createFocus } = await clientIn({ speed: 1_000 })
+    const focus = createFocus({ url: 'https://account.example.com', fetch, getToken, timeout: 20_000, retryFor: 0 })
+    t.equal((await errorOf(focus.createPurchase({ pack: 'a' }))).code, 'timeout')
+    give('late')
+    await new Promise(setImmediate)
+    t.equal(sent.length, 0)
+    await errorOf(focus.getWallet())
+    const run = focus.getWallet()
+    give('now')
+    await run
+    t.ok(asked >= 2, `asked ${asked} times`)
+    t.notOk('credentials' in (sent[0] ?? {}), 'workers know no credentials')
+  },
+)
 
-t.test('somebody who signs out between two tries is not taken along', async (t) => {
+t.test('a retry after signing out does not use the old token', async (t) => {
   const seen: (string | null)[] = []
   const fetch = async (_url: unknown, init: RequestInit = {}) => {
     seen.push(new Headers(init.headers).get('authorization'))

@@ -39,7 +39,7 @@ t.test('a message of the service is verified, with either secret while one is ro
   for (const one of [secret, rotated, [secret, rotated], [rotated, secret]]) t.ok(await verifyWebhook(both, one))
 })
 
-t.test('requests of the web and of Node, as text and as bytes', async (t) => {
+t.test('web and Node requests are verified, with text and with bytes', async (t) => {
   const { headers, body } = await signed(secretOf(1))
   const bytes = Buffer.from(body)
   const requests = [
@@ -50,7 +50,7 @@ t.test('requests of the web and of Node, as text and as bytes', async (t) => {
   for (const request of requests) t.same(await verifyWebhook(request, [secretOf(2), secretOf(1)]), message)
 })
 
-t.test('what is not signed, not fresh or changed is refused', async (t) => {
+t.test('a message that is unsigned, too old or changed is refused', async (t) => {
   const good = await signed(secretOf(1))
   const minutes = (n: number) => signed(secretOf(1), new Date(Date.now() + n * 60_000))
   const wrong = [

@@ -24,14 +24,15 @@ t.test('every page links to the paragraph of the docs that explains it', async (
 
 t.test('verify says when the ledger was checked last', async (t) => {
   const { open, post } = await atConsole(t)
-  t.match((await post('/console/verify', {})).body, /Every check holds\./)
-  t.match((await open('/console/verify')).body, /Last checked <time[^>]*>just now<\/time>\s*: every check held\./)
+  await post('/console/verify', {})
+  t.match((await open('/console/verify')).body, /Every check holds\.<\/strong> Checked <time[^>]*>just now<\/time>/)
 })
 
 t.test('a broken ledger is explained, with the accounts that it is about', async (t) => {
-  const { post, db, ada } = await atConsole(t)
+  const { post, open, db, ada } = await atConsole(t)
   await db.updateTable('accounts').set({ held: 3 }).where('id', '=', ada.id).execute()
-  const { body } = await post('/console/verify', {})
+  await post('/console/verify', {})
+  const { body } = await open('/console/verify')
   await db.updateTable('accounts').set({ held: 0 }).where('id', '=', ada.id).execute()
   t.match(
     body,
@@ -130,8 +131,150 @@ t.test('the search leads straight to what is meant', async (t) => {
   }
   const found = await open(`/console/search?q=${job}`)
   t.equal(found.headers.location, `/console/accounts/${ada.id}/jobs/${job}`)
-  t.match(await open('/console/search?q=nothing'), { statusCode: 200, body: /Nothing found\. Give it whole/ })
-  t.match((await open(`/console/search?q=${encodeURIComponent(HOSTILE)}`)).body, /value="&quot;/)
+  t.match(await open('/console/search?q=nothing'), {
+    statusCode: 200,
+    body: /Nothing found\.[\s\S]*What can be searched: an e-mail address or its first three/,
+  })
+  t.match((await open(`/console/search?q=${encodeURIComponent(`${HOSTILE}x`)}`)).body, /value="&quot;/)
+})
+
+t.test('the search finds apps, and people by the beginning of their address', async (t) => {
+  const { open, admin, person } = await atConsole(t)
+  const slug = unique('clips')
+  await admin.put(`/api/admin/apps/${slug}`, { name: `The ${slug} app` })
+  const found = (q: string) => open(`/console/search?${new URLSearchParams({ q })}`)
+  for (const q of [slug, `the ${slug.toUpperCase()}`, slug.slice(1)])
+    t.match(await found(q), { statusCode: 303, headers: { location: `/console/apps/${slug}` } }, q)
+  const local = unique('zoe')
+  const [first, second] = [await person(`${local}-a@example.com`), await person(`${local}-b@Example.com`)]
+  const { body } = await found(local.toUpperCase())
+  t.ok([first.id, second.id].every((id) => body.includes(`/console/accounts/${id}`)))
+  t.match((await found(`${local}-a`)).headers.location, `/console/accounts/${first.id}`)
+  t.match((await found('%%%')).body, /Nothing found/, 'what means something to SQL is text')
+})
+
+t.test('the overview names endpoints that fail now, since when, and those with lost messages', async (t) => {
+  const { open, admin, db, ada } = await atConsole(t)
+  const slug = unique('app')
+  await admin.put(`/api/admin/apps/${slug}`, {})
+  const endpoint = async (path: string) =>
+    (
+      await admin.post(`/api/admin/apps/${slug}/webhooks`, {
+        url: `https://hooks.example.com/${path}`,
+        events: ['job.failed'],
+      })
+    ).json().endpoint.id as string
+  const [failing, lost, fine, late] = [
+    await endpoint('failing'),
+    await endpoint('lost'),
+    await endpoint('fine'),
+    await endpoint('late'),
+  ]
+  t.match(
+    (await open('/console')).body,
+    /Endpoints failing or late<\/a><\/p>\s*<p class="figure">0<\/p>\s*<p class="small">no message waits/,
+  )
+  const since = new Date(Date.now() - 4 * 60_000 - 1_000)
+  const retry_at = new Date(Date.now() + 3.5 * 60_000)
+  const state = { endpoint_id: failing, failures: 3, failing_since: since, last_error: 'status 500', retry_at }
+  await db.insertInto('webhook_delivery_state').values(state).execute()
+  const message = (endpoint_id: string, status: 'dead' | 'pending', more = {}) =>
+    db
+      .insertInto('webhook_messages')
+      .values({ account_id: ada.id, endpoint_id, event: 'job.failed', payload: '{}', status, ...more })
+      .execute()
+  await message(failing, 'pending')
+  await message(lost, 'dead')
+  const DAY_MS = 86_400_000
+  await message(late, 'pending', {
+    give_up_at: new Date(Date.now() + 3 * DAY_MS - 600_000),
+    next_attempt_at: new Date(Date.now() + 1e7),
+  })
+  const { body } = await open('/console')
+  t.match(
+    body,
+    /Endpoints failing or late<\/a><\/p>\s*<p class="figure fault">2<\/p>\s*<p class="small">2 messages wait/,
+  )
+  const [, section = ''] = /Webhook endpoints that need attention<\/h2>([\s\S]*?)<\/section>/.exec(body) ?? []
+  const row = (id: string) =>
+    /<tr[\s\S]*?<\/tr>/.exec(section.slice(section.lastIndexOf('<tr', section.indexOf(id))))?.[0] ?? ''
+  t.match(row(failing), /Failing[\s\S]*3 failed attempts[\s\S]*in 3 minutes[\s\S]*4 minutes ago[\s\S]*status 500/)
+  t.match(row(late), /Late[\s\S]*10 minutes ago/)
+  t.match(row(lost), /Messages lost/)
+  t.notMatch(section, fine)
+  t.match((await open(`/console/webhooks/${failing}`)).body, /Next try<\/dt><dd>\s*<time[^>]*>in 3 minutes/)
+  const { webhooks } = (await admin.get('/api/admin/overview')).json().overview
+  t.match(webhooks, { failing_endpoints: 1, late_endpoints: 1 })
+  await db.deleteFrom('webhook_messages').where('endpoint_id', 'in', [failing, lost, late]).execute()
+  await db.deleteFrom('webhook_delivery_state').where('endpoint_id', '=', failing).execute()
+})
+
+t.test('entries name their jobs and what became of them, and are filtered', async (t) => {
+  const { open, personWith, admin } = await atConsole(t)
+  const bob = await personWith(50)
+  const start = async (app: string, action: string) =>
+    (await bob.post('/api/jobs', { app, action, cost_estimate: 7 })).json().job_id as string
+  const [done, failed] = [await start('clips', 'cut'), await start('maps', 'draw')]
+  await start('clips', 'running')
+  await bob.complete(done, 3)
+  await bob.fail(failed)
+  const at = `/console/accounts/${bob.id}`
+  const rows = async (query = '') => {
+    const { body, statusCode } = await open(`${at}/entries${query}`)
+    t.equal(statusCode, 200, query)
+    return [...body.matchAll(/<tr role="row"><td[\s\S]*?<\/tr>/g)].map(([row]) =>
+      row.replaceAll(/<[^>]*>|\s+/g, ' ').replaceAll(/ +/g, ' '),
+    )
+  }
+  const all = await rows()
+  for (const words of [
+    /Held for a job completed: it cost 3 of 7 −7 .* cut clips · cut/,
+    /Held for a job failed: all of it came back/,
+    /Held for a job the job runs/,
+  ])
+    t.ok(
+      all.some((row) => words.test(row)),
+      String(words),
+    )
+  t.match((await open(at)).body, /completed: it cost 3 of 7/)
+  t.equal((await rows('?app=maps')).length, 2)
+  t.equal((await rows('?kind=job_reserve')).length, 3)
+  t.equal((await rows(`?from=${new Date().toISOString().slice(0, 10)}&to=&kind=&app=clips`)).length, 3)
+  t.equal((await rows('?to=2020-01-01')).length, 0)
+  t.match((await open(`${at}/entries?to=2020-01-01`)).body, /None match/)
+  t.match((await open(`${at}/jobs?app=clips&status=completed`)).body, /name="app"[^>]*value="clips"/)
+  t.equal((await open(`${at}/entries?kind=x`)).statusCode, 400)
+  t.match((await open(`${at}/jobs/${crypto.randomUUID()}`)).body, /There is no job with this id\./)
+  t.equal((await admin.get(`/api/admin/jobs/${crypto.randomUUID()}`)).json().message, 'There is no job with this id.')
+})
+
+t.test('a closed account is called by what is still known of it; the audit log is filtered by a form', async (t) => {
+  const { open, ask, person, admin } = await atConsole(t)
+  const zoe = await person()
+  await (await ask(`/console/accounts/${zoe.id}/close`)).done({ reason: 'Asked by mail' })
+  const { body } = await open(`/console/accounts/${zoe.id}`)
+  t.match(body, `<h1>${zoe.clerkId.slice(0, 8)}…${zoe.clerkId.slice(-4)}, closed</h1>`)
+  const slug = unique('app')
+  await admin.put(`/api/admin/apps/${slug}`, { starter_credits: 9 })
+  const shows = async (query: Record<string, string>) => {
+    const page = await open(`/console/audit?${new URLSearchParams(query)}`)
+    t.equal(page.statusCode, 200, JSON.stringify(query))
+    const [, table = ''] = /<tbody([\s\S]*)<\/tbody>/.exec(page.body) ?? []
+    return [table.includes('Account closed'), table.includes(`app ${slug}`)]
+  }
+  const [today, empty] = [
+    new Date().toISOString().slice(0, 10),
+    { action: '', target: '', account_id: '', from: '', to: '' },
+  ]
+  t.strictSame(await shows({ ...empty, administrator: admin.id }), [true, true])
+  t.strictSame(await shows({ ...empty, action: 'closeAccount' }), [true, false])
+  t.strictSame(await shows({ ...empty, target: `app ${slug}` }), [false, true])
+  t.strictSame(await shows({ ...empty, account_id: zoe.id, from: today, to: today }), [true, false])
+  t.strictSame(await shows({ ...empty, to: '2020-01-01' }), [false, false])
+  t.strictSame(await shows({ ...empty, administrator: zoe.id }), [false, false])
+  const form = (await open('/console/audit?action=setApp')).body
+  t.match(form, /<option value="setApp" selected>App changed/)
+  t.match(form, new RegExp(`<option value="${admin.id}">${admin.email}</option>`))
 })
 
 t.test('jobs of all accounts are filtered; an overdue one stands out, also on the overview', async (t) => {
@@ -167,7 +310,18 @@ t.test('jobs of all accounts are filtered; an overdue one stands out, also on th
 })
 
 t.test('the charts say the same as a picture, as a sentence and as a table', async (t) => {
-  const nothing = { granted: 0, taken: 0, held: 0, spent: 0, started: 0, completed: 0, failed: 0, expired: 0 }
+  const nothing = {
+    granted: 0,
+    bought: 0,
+    refunded: 0,
+    taken: 0,
+    held: 0,
+    spent: 0,
+    started: 0,
+    completed: 0,
+    failed: 0,
+    expired: 0,
+  }
   const none = { ...nothing, purchases: 0, credits_bought: 0 }
   const days = [
     { ...none, day: '2026-11-24', completed: 6, failed: 1, expired: 1, held: 30, spent: 20 },

@@ -18,7 +18,7 @@ function scripted() {
   return { queries, read: (key: string) => read(db, key), use: gatheredReads(db) }
 }
 
-t.test('a read that comes alone leaves at once; what comes meanwhile shares the next query', async (t) => {
+t.test('a single read is sent immediately; reads that arrive meanwhile share the next query', async (t) => {
   const { queries, read, use } = scripted()
   const first = read('a')
   t.strictSame(
@@ -38,7 +38,7 @@ t.test('a read that comes alone leaves at once; what comes meanwhile shares the 
   t.equal(use.served(), 4)
 })
 
-t.test('a query has at most 200 keys, and a slow one does not delay the others for long', async (t) => {
+t.test('a query has at most 200 keys, and a slow one delays the others by at most 50 ms', async (t) => {
   const { queries, read } = scripted()
   const first = read('slow')
   const others = Promise.all(Array.from({ length: 450 }, (_, i) => read(`key ${i}`)))
@@ -55,7 +55,7 @@ t.test('a query has at most 200 keys, and a slow one does not delay the others f
   t.equal(await first, 'row slow')
 })
 
-t.test('a failed query fails its own reads alone', async (t) => {
+t.test('a failed query fails only its own reads', async (t) => {
   const { queries, read } = scripted()
   const first = read('a')
   const second = read('b')
@@ -66,7 +66,7 @@ t.test('a failed query fails its own reads alone', async (t) => {
   t.equal(await second, 'row b')
 })
 
-t.test('beyond 5,000 waiting reads more are refused, and what has waited for 5 s is given up', async (t) => {
+t.test('reads beyond 5,000 that wait are refused, and a read that has waited for 5 s fails', async (t) => {
   const { queries, read } = scripted()
   const now = performance.now.bind(performance)
   const running = read('first')

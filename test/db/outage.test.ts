@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { pipelines } from '../../src/db/pipeline.ts'
 import { holdAccounts } from '../support/hold.ts'
 import { startProxy } from '../support/proxy.ts'
 import { type App, databaseUrl, type Person, personWith, startOwn, unique } from '../support/start.ts'
@@ -92,24 +93,27 @@ async function untilServed(send: () => Promise<{ statusCode: number }>): Promise
   return (performance.now() - before) / 1000
 }
 
-t.test('a database that is gone is a 503 at once, and served again as soon as it is back', async (t) => {
-  const { proxy, app, ada, admin, job_id } = await setUp(t)
-  const kinds = requests(app, ada, admin, job_id)
-  await proxy.refuse()
-  await expectUnavailable(t, kinds, 1)
-  t.equal((await app.inject('/healthz')).statusCode, 200, 'the process is alive')
-  const page = await app.inject({ url: '/account', headers: { cookie: ada.cookie } })
-  t.match([page.statusCode, page.headers['retry-after']], [503, /^\d+$/])
-  t.match(page.headers['content-type'], /^text\/html/)
+t.test(
+  'while the database is down requests get 503 immediately, and are served again as soon as it is up',
+  async (t) => {
+    const { proxy, app, ada, admin, job_id } = await setUp(t)
+    const kinds = requests(app, ada, admin, job_id)
+    await proxy.refuse()
+    await expectUnavailable(t, kinds, 1)
+    t.equal((await app.inject('/healthz')).statusCode, 200, 'the process is alive')
+    const page = await app.inject({ url: '/account', headers: { cookie: ada.cookie } })
+    t.match([page.statusCode, page.headers['retry-after']], [503, /^\d+$/])
+    t.match(page.headers['content-type'], /^text\/html/)
 
-  await proxy.pass()
-  const took = await untilServed(kinds.wallet)
-  t.ok(took < 3, `${took} s`)
-  t.strictSame(await ada.balance(), { credits: 90, held: 10 }, 'no credit has moved')
-  t.equal((await app.inject('/readyz')).statusCode, 200)
-})
+    await proxy.pass()
+    const took = await untilServed(kinds.wallet)
+    t.ok(took < 3, `${took} s`)
+    t.strictSame(await ada.balance(), { credits: 90, held: 10 }, 'no credit has moved')
+    t.equal((await app.inject('/readyz')).statusCode, 200)
+  },
+)
 
-t.test('connections that break while idle are replaced without anybody noticing', async (t) => {
+t.test('connections that break while idle are replaced without a failed request', async (t) => {
   const { proxy, app, ada } = await setUp(t)
   await Promise.all(Array.from({ length: POOL_SIZE }, () => app.inject('/readyz')))
   proxy.cut()
@@ -168,25 +172,36 @@ t.test('a network that drops every byte is answered 503 after 5 s; afterwards th
   t.strictSame(await balances(), RESERVED)
 })
 
-t.test(
-  'who waits for a connection when the dead ones are noticed gets a new one, and not its own time-out',
-  async (t) => {
-    const { proxy, app, ada } = await setUp(t)
-    // Each caller has few lists read at a time, so these are as many callers.
-    const people = [ada, ...(await Promise.all(Array.from({ length: POOL_SIZE - 1 }, () => personWith(app, 1))))]
-    // Every connection of the pool is in the middle of a statement.
-    const hold = await holdAccounts(t, await databaseUrl())
-    await hold.lockTable('tokens')
-    const running = Promise.all(people.map((one) => one.get('/api/tokens')))
-    await hold.waiting(POOL_SIZE)
-    proxy.silence()
-    await hold.release()
-    // The network is back at once, but not for the connections that it had dropped.
-    await proxy.pass()
-    // 2.5 s of the 5 s limit have passed.
-    await sleep(2_500)
-    const patient = await Promise.all(people.map((one) => one.get('/api/tokens')))
-    t.strictSame(new Set(patient.map(({ statusCode }) => statusCode)), new Set([200]))
-    t.strictSame(new Set((await running).map(({ statusCode }) => statusCode)), new Set([503]))
-  },
-)
+t.test('after a silence of the network, the poster opens its idle connections anew', async (t) => {
+  const proxy = await startProxy(t, await databaseUrl())
+  const { config } = await startOwn(t, { DATABASE_URL: proxy.url })
+  const { use, close } = pipelines(config.database, 3, 1_000)
+  t.teardown(close)
+  const ask = () => use((session) => session.send([{ text: 'select 1' }]))
+  const thrice = () => Promise.all([ask(), ask(), ask()])
+  await thrice()
+  proxy.silence()
+  await t.rejects(ask(), /database unavailable/)
+  await proxy.pass()
+  await thrice()
+})
+
+t.test('a request that waits for a connection of a dead pool gets one of the new pool without a timeout', async (t) => {
+  const { proxy, app, ada } = await setUp(t)
+  // Each caller has few lists read at a time, so these are as many callers.
+  const people = [ada, ...(await Promise.all(Array.from({ length: POOL_SIZE - 1 }, () => personWith(app, 1))))]
+  // Every connection of the pool is in the middle of a statement.
+  const hold = await holdAccounts(t, await databaseUrl())
+  await hold.lockTable('tokens')
+  const running = Promise.all(people.map((one) => one.get('/api/tokens')))
+  await hold.waiting(POOL_SIZE)
+  proxy.silence()
+  await hold.release()
+  // The network is back at once, but not for the connections that it had dropped.
+  await proxy.pass()
+  // 2.5 s of the 5 s limit have passed.
+  await sleep(2_500)
+  const patient = await Promise.all(people.map((one) => one.get('/api/tokens')))
+  t.strictSame(new Set(patient.map(({ statusCode }) => statusCode)), new Set([200]))
+  t.strictSame(new Set((await running).map(({ statusCode }) => statusCode)), new Set([503]))
+})

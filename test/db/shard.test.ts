@@ -50,7 +50,7 @@ async function cluster(t: Test, url?: string) {
 const KEYS = `select conrelid::regclass::text as "table", conname, pg_get_constraintdef(oid) as definition from pg_constraint
   where contype = 'f' and connamespace = 'public'::regnamespace order by 1, 2`
 
-t.test('every table gets its place, and every foreign key comes back', async (t) => {
+t.test('every table is placed, and every foreign key is restored', async (t) => {
   const { url, db } = await cluster(t)
   const keys = await query(url, KEYS)
   t.ok(keys.length >= 1)
@@ -104,7 +104,7 @@ t.test('every unique index of a sharded table begins with its account', async (t
   }
 })
 
-t.test('again, it places only what later migrations have added', async (t) => {
+t.test('running it again places only tables that later migrations have added', async (t) => {
   const { url, db } = await cluster(t)
   t.ok((await shard(db)).includes('accounts'))
   await query(url, `insert into accounts (id, clerk_id) values (gen_random_uuid(), 'user_ada')`)
@@ -117,7 +117,7 @@ t.test('again, it places only what later migrations have added', async (t) => {
   t.strictSame(await shard(db), ['webhook_endpoints'], 'a small one with the rows that it came with')
 })
 
-t.test('it refuses with a sentence, and changes nothing', async (t) => {
+t.test('it refuses with a message, and changes nothing', async (t) => {
   const { url, db } = await cluster(t)
   const keys = await query(url, KEYS)
   await query(url, `insert into apps (slug) values ('video')`)
@@ -136,7 +136,7 @@ t.test('it refuses with a sentence, and changes nothing', async (t) => {
   await t.rejects(shard(unmigrated), { message: /^This database lacks accounts, .*Run `npm run migrate` first\.$/ })
 })
 
-t.test('npm run shard says in a sentence that there is no Citus, and fails', async (t) => {
+t.test('npm run shard reports a missing Citus in one sentence, and fails', async (t) => {
   const { url, drop } = await freshDatabase()
   t.teardown(drop)
   const run = (env: Record<string, string>) =>

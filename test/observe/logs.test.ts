@@ -226,37 +226,34 @@ t.test('a whole journey with Clerk leaves no secret in the log', async (t) => {
   check(t, 8)
 })
 
-t.test(
-  'every line about a request has its id; so has every error, and the id is never the one that was sent',
-  async (t) => {
-    const { write, log } = watched()
-    const { app } = await startOwn(t, { LOG_LEVEL: 'debug' }, write)
-    const hostile = `"}\n{"level":60,"msg":"forged"}${'x'.repeat(5_000)}`
-    const ids: string[] = []
-    for (const url of ['/api/wallet', '/nowhere', '/api/wallet%', '/signin?redirect_to=x', '/healthz']) {
-      const reply = await app.inject({ url, headers: { 'x-request-id': hostile } })
-      const id = String(reply.headers['x-request-id'])
-      t.match(id, /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, url)
-      if (reply.statusCode >= 400) t.ok(reply.body.includes(id), `${url}: the body has it too`)
-      ids.push(id)
-    }
-    t.equal(new Set(ids).size, ids.length)
-    const lines = log()
-      .trimEnd()
-      .split('\n')
-      .map((line) => JSON.parse(line))
-    for (const id of ids)
-      t.ok(
-        lines.some(({ request_id }) => request_id === id),
-        'it can be found by it',
-      )
-    t.strictSame(
-      lines.filter(({ req, res, request_id }) => (req || res) && !request_id),
-      [],
+t.test('every log line and error of a request has its id, which is never one that the client sent', async (t) => {
+  const { write, log } = watched()
+  const { app } = await startOwn(t, { LOG_LEVEL: 'debug' }, write)
+  const hostile = `"}\n{"level":60,"msg":"forged"}${'x'.repeat(5_000)}`
+  const ids: string[] = []
+  for (const url of ['/api/wallet', '/nowhere', '/api/wallet%', '/signin?redirect_to=x', '/healthz']) {
+    const reply = await app.inject({ url, headers: { 'x-request-id': hostile } })
+    const id = String(reply.headers['x-request-id'])
+    t.match(id, /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, url)
+    if (reply.statusCode >= 400) t.ok(reply.body.includes(id), `${url}: the body has it too`)
+    ids.push(id)
+  }
+  t.equal(new Set(ids).size, ids.length)
+  const lines = log()
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  for (const id of ids)
+    t.ok(
+      lines.some(({ request_id }) => request_id === id),
+      'it can be found by it',
     )
-    t.notMatch(log(), /forged/)
-  },
-)
+  t.strictSame(
+    lines.filter(({ req, res, request_id }) => (req || res) && !request_id),
+    [],
+  )
+  t.notMatch(log(), /forged/)
+})
 
 t.test(
   'a process that is not at a terminal writes JSON and nothing else, from its first word on; no line per request',

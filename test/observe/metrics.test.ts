@@ -105,7 +105,7 @@ t.test('holds and debts are read from the database', async (t) => {
   t.equal((await scrape()).focus_negative_accounts, before.focus_negative_accounts, 'whoever has paid is none of them')
 })
 
-t.test('closed accounts and long heartbeats look healthy, and a hold that nobody gives back does not', async (t) => {
+t.test('the gauges show holds that are never released, but not closed accounts or long heartbeats', async (t) => {
   const { app, db, scrape } = await counting(t)
   const before = await scrape()
   t.equal(before.focus_overdue_hold_seconds, 0)
@@ -137,7 +137,7 @@ t.test('the gauges of the database read indexes, not tables', async (t) => {
   }
 })
 
-t.test('a database that is silent holds no scrape up', async (t) => {
+t.test('a database that does not answer does not block a scrape', async (t) => {
   const proxy = await startProxy(t, await databaseUrl())
   const { scrape } = await counting(t, { DATABASE_URL: proxy.url })
   t.equal((await scrape()).focus_database_up, 1)
@@ -171,7 +171,7 @@ t.test("Clerk's latency and its breaker are measured", async (t) => {
 })
 
 t.test(
-  'without METRICS_PORT nothing is counted and nobody listens; with it, GET /metrics is answered there',
+  'without METRICS_PORT nothing is counted and no port is opened; with it, GET /metrics is answered there',
   async (t) => {
     const { app } = await startOwn(t)
     t.equal(app.metrics.read, undefined)
@@ -184,7 +184,7 @@ t.test(
   },
 )
 
-t.test('a metrics port that is taken ends the start with a sentence', async (t) => {
+t.test('a metrics port in use ends the start with a message', async (t) => {
   const neighbour = createServer().listen(0, '127.0.0.1')
   await once(neighbour, 'listening')
   t.teardown(() => neighbour.close())

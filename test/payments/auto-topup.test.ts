@@ -51,7 +51,7 @@ const shownOffer = async (app: App, who: Person): Promise<string> =>
 
 const topUp = (app: App) => (app.payments ? topUpDue(app.payments) : 0)
 
-t.test('below the mark a pack is bought, once, with the saved card', async (t) => {
+t.test('below the threshold a pack is bought once, with the saved card', async (t) => {
   const all = await selling(t)
   const { app, ada, stripe, sendAll } = all
   t.match((await setUp(app, ada)).json(), { auto_topup: { status: 'paused', reason: 'card_missing', card: null } })
@@ -95,7 +95,7 @@ t.test('two instances, twenty sweeps: one charge', async (t) => {
   t.strictSame(await ada.balance(), { credits: 100, held: 0 })
 })
 
-t.test('the cap of a month is kept, in money; the next month goes on', async (t) => {
+t.test('charges stop at the monthly cap, and continue in the next month', async (t) => {
   const all = await selling(t)
   const { app, ada, stripe } = all
   await agreed(all)
@@ -127,7 +127,7 @@ t.test("the cap of a month counts money of the pack's currency only", async (t) 
   t.match(await autoOf(ada), { status: 'on', reason: null })
 })
 
-t.test('charges that do not come to rest do not keep others from being topped up', async (t) => {
+t.test('charges with an unknown outcome do not delay the top-ups of other accounts', async (t) => {
   const all = await selling(t)
   const { app, ada, stripe } = all
   await agreed(all)
@@ -166,7 +166,7 @@ t.test('charges that do not come to rest do not keep others from being topped up
   t.equal(tried.size, 110)
 })
 
-t.test('a thousand declines: three attempts, then none until the card changes or the person resumes', async (t) => {
+t.test('after three declines nothing is charged until the card changes or the person resumes', async (t) => {
   const all = await selling(t)
   const { app, ada, stripe, sendAll } = all
   await agreed(all, '4000000000000341')
@@ -199,7 +199,7 @@ t.test('a thousand declines: three attempts, then none until the card changes or
   t.equal((await ada.get('/api/purchases')).json().purchases.length, 7)
 })
 
-t.test('waiting after a decline: nothing is charged before its time', async (t) => {
+t.test('after a decline nothing is charged before the retry is due', async (t) => {
   const all = await selling(t)
   const { app, ada, stripe } = all
   await agreed(all, '4000000000009995')
@@ -216,7 +216,7 @@ t.test('waiting after a decline: nothing is charged before its time', async (t) 
   t.equal(stripe.count(CHARGES), 3)
 })
 
-t.test('a card that never succeeds, and one whose owner must confirm, are tried once', async (t) => {
+t.test('a card that is refused for good, and one that needs confirmation, are tried once', async (t) => {
   for (const [card, reason] of [
     ['4000000000009987', 'card_refused'],
     ['4000002760003184', 'authentication_required'],
@@ -235,7 +235,7 @@ t.test('a card that never succeeds, and one whose owner must confirm, are tried 
   }
 })
 
-t.test('an answer that is lost is not charged again, whether the charge came to be or not', async (t) => {
+t.test('a charge with a lost answer is made once, whether Stripe has received it or not', async (t) => {
   for (const fault of ['cut after', 'cut before'] as const) {
     const all = await selling(t)
     const { app, ada, stripe } = all
@@ -257,7 +257,7 @@ t.test('an answer that is lost is not charged again, whether the charge came to 
   }
 })
 
-t.test('a charge whose answer was lost is found by the sweep, though top-ups were turned off since', async (t) => {
+t.test('the sweep finds a charge with a lost answer even after top-ups were turned off', async (t) => {
   const all = await selling(t)
   const { app, ada, stripe } = all
   await agreed(all)
@@ -277,7 +277,7 @@ t.test('a charge whose answer was lost is found by the sweep, though top-ups wer
   t.match((await ada.get('/api/purchases')).json(), { purchases: [{ status: 'paid' }] })
 })
 
-t.test('a charge that nobody knows of after a day was none', async (t) => {
+t.test('a charge that Stripe does not know after a day counts as failed', async (t) => {
   const all = await selling(t)
   const { app, ada, stripe } = all
   await agreed(all)
@@ -290,7 +290,7 @@ t.test('a charge that nobody knows of after a day was none', async (t) => {
   t.match(await autoOf(ada), { status: 'waiting', reason: 'card_declined' })
 })
 
-t.test('a pack whose terms have changed is not bought until the person agrees again', async (t) => {
+t.test('after its terms have changed a pack is not bought until the person consents again', async (t) => {
   const all = await selling(t)
   const { app, ada, stripe, them } = all
   await agreed(all)
@@ -306,7 +306,7 @@ t.test('a pack whose terms have changed is not bought until the person agrees ag
   t.equal(stripe.count(CHARGES), 1)
 })
 
-t.test('a dispute, a removed card and turning it off end the charges', async (t) => {
+t.test('a dispute, removing the card and turning top-ups off stop the charges', async (t) => {
   const all = await selling(t)
   const { app, ada, stripe, sendAll } = all
   const card = await agreed(all)
@@ -330,7 +330,7 @@ t.test('a dispute, a removed card and turning it off end the charges', async (t)
   t.equal(stripe.count(CHARGES), 1)
 })
 
-t.test('only the person on our own page agrees: no token of an app, no other page', async (t) => {
+t.test('only the session of our own page can consent, not a token of an app or another page', async (t) => {
   const { app, ada, stripe } = await selling(t)
   const put = (headers: Record<string, string>) =>
     app.inject({ method: 'PUT', url: '/api/wallet/auto-topup', payload: TERMS, headers })
@@ -355,7 +355,7 @@ t.test('only the person on our own page agrees: no token of an app, no other pag
   t.match(await autoOf(ada), { status: 'paused', reason: 'card_missing', monthly_cap: 1000 })
 })
 
-t.test('the person agrees to the terms that the page has shown, and to no others', async (t) => {
+t.test('consent holds only for the terms that the page has shown', async (t) => {
   const { app, ada, them, stripe } = await selling(t)
   const form = (offer: string) =>
     app.inject({
@@ -381,7 +381,7 @@ t.test('the person agrees to the terms that the page has shown, and to no others
   t.match(await form(await shownOffer(app, ada)), { headers: { location: new RegExp(`^${stripe.url}/c/pay/`) } })
 })
 
-t.test('a charge that was sent ends as it does, whoever dies: the webhook alone gives the credits', async (t) => {
+t.test('when the process dies after a charge, the webhook alone posts the credits', async (t) => {
   const all = await selling(t)
   const { app, ada, stripe, sendAll } = all
   await agreed(all)
@@ -397,7 +397,7 @@ t.test('a charge that was sent ends as it does, whoever dies: the webhook alone 
   t.strictSame(rows, [{ purchase_id: null }], 'and the next one may begin')
 })
 
-t.test('for trying out, without Stripe, it works without a card', async (t) => {
+t.test('without Stripe, automatic top-ups can be tried out without a card', async (t) => {
   const { app } = await start(t)
   const ada = await personWith(app, 30)
   await sql`update payers set state = 'off'`.execute(app.db)

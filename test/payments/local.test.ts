@@ -23,7 +23,7 @@ async function buy(buyer: Person, body: object = { pack: 'small' }) {
   return { id: purchase.id as string, path: pathOf(checkout_url), purchase, checkout_url }
 }
 
-t.test('out of credits: the 402 leads to a page where some are bought, and the job goes on', async (t) => {
+t.test('the 402 leads to a page for buying credits, after which the job succeeds', async (t) => {
   const { app } = await start(t)
   const ada = await personWith(app, 2)
   const refused = (await ada.reserve(5)).json()
@@ -53,7 +53,7 @@ t.test('out of credits: the 402 leads to a page where some are bought, and the j
   t.match(entries[1], { kind: 'topup', amount: 100, reference: `local:${purchases[0].id}`, reason: '100 credits' })
 })
 
-t.test('what is missing, and the way back, are in buy_url; the page chooses a pack that is enough', async (t) => {
+t.test('buy_url has the missing credits and the way back; the page selects a pack that is large enough', async (t) => {
   const { app } = await start(t, { ALLOWED_ORIGINS: 'https://app.example.com' })
   const ada = await personWith(app, 2)
   const from = { origin: 'https://app.example.com', referer: 'https://app.example.com/film?x=1' }
@@ -77,30 +77,27 @@ t.test('what is missing, and the way back, are in buy_url; the page chooses a pa
   t.match(await ada.post('/api/purchases', stray), { statusCode: 400, body: /return_to/ })
 })
 
-t.test(
-  'a purchase may lead on to our own pages, but not to one that approves by a click, nor to one that leads on',
-  async (t) => {
-    const { app, person } = await start(t)
-    const ada = await person()
-    const { publicUrl } = app.config
-    const pay = async (path: string) => {
-      const { location } = (await form(app, ada, '/buy', { pack: 'small', redirect_to: publicUrl + path })).headers
-      const paid = await form(app, ada, pathOf(String(location)))
-      return (await openPage(app, ada, String(paid.headers.location))).headers.location
-    }
-    for (const path of ['/account', '/', '/api/docs', '/oauth/authorize?client_id=x']) {
-      t.equal((await ada.post('/api/purchases', { pack: 'small', return_to: publicUrl + path })).statusCode, 201, path)
-      t.equal(await pay(path), publicUrl + path)
-    }
-    for (const path of ['/device?user_code=BCDF-1234', '/%64evice', '/signin?redirect_to=x', '/api/jobs', '/%']) {
-      const refused = await ada.post('/api/purchases', { pack: 'small', return_to: publicUrl + path })
-      t.match([refused.statusCode, refused.json().field], [400, 'return_to'], path)
-      t.equal(await pay(path), undefined, path)
-    }
-  },
-)
+t.test('a purchase may return to our own pages, except those that approve by a click or redirect', async (t) => {
+  const { app, person } = await start(t)
+  const ada = await person()
+  const { publicUrl } = app.config
+  const pay = async (path: string) => {
+    const { location } = (await form(app, ada, '/buy', { pack: 'small', redirect_to: publicUrl + path })).headers
+    const paid = await form(app, ada, pathOf(String(location)))
+    return (await openPage(app, ada, String(paid.headers.location))).headers.location
+  }
+  for (const path of ['/account', '/', '/api/docs', '/oauth/authorize?client_id=x']) {
+    t.equal((await ada.post('/api/purchases', { pack: 'small', return_to: publicUrl + path })).statusCode, 201, path)
+    t.equal(await pay(path), publicUrl + path)
+  }
+  for (const path of ['/device?user_code=BCDF-1234', '/%64evice', '/signin?redirect_to=x', '/api/jobs', '/%']) {
+    const refused = await ada.post('/api/purchases', { pack: 'small', return_to: publicUrl + path })
+    t.match([refused.statusCode, refused.json().field], [400, 'return_to'], path)
+    t.equal(await pay(path), undefined, path)
+  }
+})
 
-t.test('a second click moves nothing, and neither do twenty at once', async (t) => {
+t.test('repeated and concurrent clicks post the credits once', async (t) => {
   const { app, person } = await start(t)
   const ada = await person()
   const { path } = await buy(ada)
@@ -111,7 +108,7 @@ t.test('a second click moves nothing, and neither do twenty at once', async (t) 
   t.match((await openPage(app, ada, path)).body, /not open any more/)
 })
 
-t.test('the payment page is for the buyer: nobody else sees it or pays there', async (t) => {
+t.test('only the buyer can see and use the payment page', async (t) => {
   const { app, person } = await start(t)
   const [ada, grace] = await Promise.all([person(), person()])
   const { id, path } = await buy(ada)
@@ -126,7 +123,7 @@ t.test('the payment page is for the buyer: nobody else sees it or pays there', a
   t.strictSame(await ada.balance(), { credits: 0, held: 0 })
 })
 
-t.test('the client names a pack, and nothing else of it', async (t) => {
+t.test('price and credits are taken from the pack, not from the request', async (t) => {
   const { person } = await start(t)
   const ada = await person()
   const { purchase } = await buy(ada, { pack: 'small', price: 1, credits: 1_000_000, currency: 'jpy' })
@@ -212,7 +209,7 @@ t.test('purchases keep the terms of their pack', async (t) => {
   t.strictSame(await ada.balance(), { credits: 10, held: 0 })
 })
 
-t.test('a purchase that nobody pays expires after a day', async (t) => {
+t.test('an unpaid purchase expires after a day', async (t) => {
   const { app, db, person } = await start(t)
   const ada = await person()
   const { id, path } = await buy(ada)

@@ -18,7 +18,7 @@ const entriesOf = async (who: Person): Promise<string[]> =>
     )
 const paymentOf = (stripe: Stripe, session: string) => String(stripe.thing(session, 'checkout.session').payment_intent)
 
-t.test('bought at Stripe: the webhook gives the credits, and not the way back', async (t) => {
+t.test('a purchase at Stripe is posted by the webhook, not by the return to the page', async (t) => {
   const { app, stripe, ada, sendAll, buy } = await selling(t, { STRIPE_AUTOMATIC_TAX: 'true' })
   const { id, session, checkout_url } = await buy()
   t.ok(checkout_url.startsWith(`${stripe.url}/c/pay/cs_`))
@@ -45,7 +45,7 @@ t.test('bought at Stripe: the webhook gives the credits, and not the way back', 
 })
 
 t.test(
-  'every order of the events of a payment, its refunds and its dispute ends the same, each sent thrice',
+  'events of a payment, its refunds and its dispute have the same result in every order, each sent three times',
   async (t) => {
     const { stripe, send, buy, person } = await selling(t)
     const orders = permutations(['completed', 'intent', 'refund', 'charge', 'dispute']).filter((_, n) => n % 6 === 0)
@@ -107,7 +107,7 @@ t.test('partial refunds round down, their sum is exact; a refund that fails is t
 })
 
 t.test(
-  'disputes: a question takes nothing, a lost one takes all, below zero; one that is won after all gives again',
+  'an inquiry takes no credits, a lost dispute takes all, even below zero, and one that is won later returns them',
   async (t) => {
     const { app, stripe, ada, sendAll, buy } = await selling(t)
     const { session, id } = await buy()
@@ -138,7 +138,7 @@ t.test(
   },
 )
 
-t.test('a debit counts when the bank says yes; a declined card may be followed by another one', async (t) => {
+t.test('a debit counts when the bank confirms it; after a declined card another one can be used', async (t) => {
   const { stripe, ada, sendAll, buy, person } = await selling(t)
   const debit = await buy()
   stripe.pay(debit.session, 'debit')
@@ -279,7 +279,7 @@ t.test('a lost answer makes no second payment page', async (t) => {
   t.equal(stripe.all('customer').length, 1)
 })
 
-t.test('while the database is down, an event is answered 503, and credits are right afterwards', async (t) => {
+t.test('while the database is down an event is answered 503, and its repetition posts the credits', async (t) => {
   const stripe = await startStripe(t)
   const database = await freshDatabase()
   t.teardown(database.drop)
@@ -297,7 +297,7 @@ t.test('while the database is down, an event is answered 503, and credits are ri
   t.strictSame(await ada.balance(), { credits: 100, held: 0 })
 })
 
-t.test('no event at all: the sweep finds what was paid, and what has expired', async (t) => {
+t.test('without any event, the sweep finds paid and expired purchases', async (t) => {
   const { app, stripe, ada, asleep, buy, person } = await selling(t)
   const { session, id } = await buy()
   stripe.pay(session)
@@ -332,7 +332,7 @@ t.test('no event at all: the sweep finds what was paid, and what has expired', a
   t.equal(failures.length, 0)
 })
 
-t.test('a restart in the middle: the event that was not answered comes again to the new process', async (t) => {
+t.test('after a restart, the repetition of an unanswered event is handled', async (t) => {
   const stripe = await startStripe(t)
   const first = await startOwn(t, stripe.env)
   await (await first.admin()).put('/api/admin/packs/stripe-100', {
@@ -354,7 +354,7 @@ t.test('a restart in the middle: the event that was not answered comes again to 
   t.strictSame(rows, [{ credits: 100 }])
 })
 
-t.test('two instances get the same events at once', async (t) => {
+t.test('two instances handle the same events concurrently', async (t) => {
   const { app, stripe, ada, buy } = await selling(t)
   const other = await startOwn(t, stripe.env)
   const { session } = await buy()
@@ -367,20 +367,17 @@ t.test('two instances get the same events at once', async (t) => {
   t.strictSame(await ada.balance(), { credits: 50, held: 0 })
 })
 
-t.test(
-  'a payment for an account that was closed meanwhile is said to the operator, and not tried for ever',
-  async (t) => {
-    const lines: string[] = []
-    const { stripe, ada, them, buy, send } = await selling(t, {}, (line) => lines.push(line))
-    const { session } = await buy()
-    await them.post('/api/admin/accounts/erase', { clerk_id: ada.clerkId })
-    stripe.pay(session)
-    t.equal((await send(of(stripe, 'checkout.session.completed'))).statusCode, 200)
-    t.ok(lines.some((line) => /a closed account has paid: refund it/.test(line)))
-  },
-)
+t.test('a payment for a closed account is reported to the operator once', async (t) => {
+  const lines: string[] = []
+  const { stripe, ada, them, buy, send } = await selling(t, {}, (line) => lines.push(line))
+  const { session } = await buy()
+  await them.post('/api/admin/accounts/erase', { clerk_id: ada.clerkId })
+  stripe.pay(session)
+  t.equal((await send(of(stripe, 'checkout.session.completed'))).statusCode, 200)
+  t.ok(lines.some((line) => /a closed account has paid: refund it/.test(line)))
+})
 
-t.test('a pack by a price of Stripe has that price, and the page asks for it', async (t) => {
+t.test('a pack with a Stripe price must have that price, and the payment page uses it', async (t) => {
   const { stripe, ada, them, sendAll } = await selling(t)
   const price = stripe.price({ unit_amount: 700, currency: 'eur' })
   const slug = unique('pack')
@@ -402,7 +399,7 @@ t.test('a pack by a price of Stripe has that price, and the page asks for it', a
   t.strictSame(await ada.balance(), { credits: 70, held: 0 })
 })
 
-t.test('the form of /buy may lead to the payment page, and nowhere else', async (t) => {
+t.test('the form of /buy may redirect only to the payment page', async (t) => {
   const { app, ada, stripe } = await selling(t)
   const headers = {
     cookie: ada.cookie,

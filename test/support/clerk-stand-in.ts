@@ -85,7 +85,9 @@ export async function startClerk(t: Test, publicUrl = 'http://localhost:3000') {
   /** The SDK writes a list as `email_address` once for each value. */
   function usersBy(query: URLSearchParams): string[] {
     const asked = [...query.getAll('email_address'), ...query.getAll('email_address[]')]
-    return [...emails].filter(([email]) => asked.includes(email)).map(([, id]) => id)
+    const part = query.get('query')
+    const matches = (email: string) => (part === null ? asked.includes(email) : email.includes(part))
+    return [...emails].filter(([email]) => matches(email)).map(([, id]) => id)
   }
 
   /** What Clerk would answer; undefined where there is none. */

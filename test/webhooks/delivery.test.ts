@@ -28,7 +28,7 @@ async function rawServer(t: Test, talk: (socket: Socket) => void) {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
 }
 
-t.test('an answer is its status and the beginning of its body', async (t) => {
+t.test('the status and the beginning of the body of an answer are recorded', async (t) => {
   const { url } = await receiver(t, (response) => response.writeHead(202).end('thank you'))
   t.match(await post(url), { error: null, status: 202, answer: 'thank you', retry_after: 0 })
   const failing = await receiver(t, (response) => response.writeHead(500).end(`a\0b${'ä'.repeat(300)}`))
@@ -62,7 +62,7 @@ t.test('Retry-After is read from 429 and 503, as seconds or a date, up to six ho
   t.equal(await answer(500, '120'), 0)
 })
 
-t.test('what does not answer, or too slowly, is given up', async (t) => {
+t.test('a receiver that does not answer in time is given up', async (t) => {
   await startNameServer(t, () => null)
   const silent = await rawServer(t, () => {})
   const dripping = await rawServer(t, (socket) => {
@@ -108,7 +108,7 @@ t.test('a body that is slow or endless costs a second or a kilobyte', async (t) 
   t.ok(sent < 20_000_000, `${sent} bytes were sent before the connection was cut`)
 })
 
-t.test('what is not HTTP, and what breaks off, is a failure', async (t) => {
+t.test('an answer that is not HTTP or incomplete is a failure', async (t) => {
   const nonsense = await rawServer(t, (socket) => socket.end('SSH-2.0-OpenSSH_9.9\r\n'))
   t.match(await post(nonsense), { error: /^Parse Error/, status: null })
   const broken = await rawServer(t, (socket) => socket.destroy())
@@ -199,7 +199,7 @@ t.test('in production only https to public addresses is connected to', async (t)
   t.equal(received.length, 0)
 })
 
-t.test('a name server that does not answer holds up no other name, and IPv6 not IPv4', async (t) => {
+t.test('a name server that does not answer delays neither other names nor IPv4', async (t) => {
   await startNameServer(t, (name, type) => {
     if (name.startsWith('silent')) return null
     if (name === 'four.example') return type === 'A' ? ['93.184.215.14'] : null
@@ -217,7 +217,7 @@ t.test('a name server that does not answer holds up no other name, and IPv6 not 
   t.equal(await Promise.race([Promise.all(hanging), 'still waiting']), 'still waiting')
 })
 
-t.test('public is what the internet routes', async (t) => {
+t.test('only addresses that the internet routes are public', async (t) => {
   for (const address of ['93.184.215.14', '8.8.8.8', '2606:4700::1111', '2a00:1450::1'])
     t.ok(isPublic(address), address)
   const special = ['127.0.0.1', '10.1.2.3', '172.16.0.1', '192.168.1.1', '169.254.1.1', '100.64.0.1', '0.0.0.0']

@@ -20,7 +20,7 @@ async function everything(): Promise<string> {
   return JSON.stringify(await Promise.all(rows))
 }
 
-t.test('after an erasure nothing in the database names the person or says what their jobs were about', async (t) => {
+t.test('after an erasure the database has neither the person nor the metadata of their jobs', async (t) => {
   let answered = 0
   const { db, ada, operator, endpoint, path, reserve, received, messages } = await hooked(t, (response, { body }) => {
     // It repeats what it gets; first it takes nothing.
@@ -62,7 +62,7 @@ t.test('after an erasure nothing in the database names the person or says what t
   ])
 })
 
-t.test('an answer that comes after the erasure is not logged', async (t) => {
+t.test('an answer that arrives after the erasure is not logged', async (t) => {
   const asked = Promise.withResolvers<void>()
   const erased = Promise.withResolvers<void>()
   const { db, ada, operator, path, reserve } = await hooked(t, async (response, { body }) => {

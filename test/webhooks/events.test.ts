@@ -13,7 +13,7 @@ const credit = (operator: Person, ada: Person, amount: number) =>
     allow_negative: true,
   })
 
-t.test('an app hears of its jobs, signed, once per event', async (t) => {
+t.test('an app gets one signed message per event of its jobs', async (t) => {
   const { ada, app, db, reserve, received, secret, settle, types } = await hooked(t, undefined, { low_credits: 0 })
   const [done, failed, expired] = [await reserve(5), await reserve(5), await reserve(5)]
   await ada.complete(done, 3, { frames: 24 })
@@ -44,38 +44,41 @@ t.test('an app hears of its jobs, signed, once per event', async (t) => {
   t.equal(new Set(received.map(({ headers }) => headers['webhook-id'])).size, 4)
 })
 
-t.test('account.low and account.recovered count what is owned: a hold that comes and goes is none of it', async (t) => {
-  const { ada, app, db, operator, received, reserve, settle, types } = await hooked(t, undefined, {
-    events: ['account.low', 'account.recovered', 'account.negative'],
-  })
-  const heard = async () => {
-    const before = types().length
-    await settle()
-    return types().slice(before)
-  }
-  const [job, other] = [await reserve(15), await reserve(1)]
-  t.strictSame(await heard(), [], '20 owned, 4 of them to spend')
-  await ada.fail(other)
-  await sql`update jobs set expires_at = now() where id = ${await reserve(3)}`.execute(db)
-  await sweepHolds(db, app.ledger)
-  t.strictSame(await heard(), [], 'nor a release, nor an expiry')
-  await ada.complete(job, 11)
-  t.strictSame(await heard(), ['account.low'], '20 → 9')
-  await ada.complete(await reserve(5), 5)
-  t.strictSame(await heard(), [], '9 → 4 crosses nothing')
-  await ada.complete(await reserve(4), 20)
-  t.strictSame(await heard(), ['account.negative'], '4 → -16')
-  await credit(operator, ada, 25)
-  t.strictSame(await heard(), [], '-16 → 9')
-  await credit(operator, ada, 1)
-  t.strictSame(await heard(), ['account.recovered'], '9 → 10')
-  await credit(operator, ada, -30)
-  t.strictSame((await heard()).sort(), ['account.low', 'account.negative'], '10 → -20')
-  const { seq } = await db.selectFrom('accounts').select('seq').where('id', '=', ada.id).executeTakeFirstOrThrow()
-  t.strictSame(JSON.parse(received.at(-1)?.body ?? '').data, { account_id: ada.id, credits: -20, held: 0, seq })
-})
+t.test(
+  'account.low and account.recovered count held credits, so a hold that is placed and released sends none',
+  async (t) => {
+    const { ada, app, db, operator, received, reserve, settle, types } = await hooked(t, undefined, {
+      events: ['account.low', 'account.recovered', 'account.negative'],
+    })
+    const heard = async () => {
+      const before = types().length
+      await settle()
+      return types().slice(before)
+    }
+    const [job, other] = [await reserve(15), await reserve(1)]
+    t.strictSame(await heard(), [], '20 owned, 4 of them to spend')
+    await ada.fail(other)
+    await sql`update jobs set expires_at = now() where id = ${await reserve(3)}`.execute(db)
+    await sweepHolds(db, app.ledger)
+    t.strictSame(await heard(), [], 'nor a release, nor an expiry')
+    await ada.complete(job, 11)
+    t.strictSame(await heard(), ['account.low'], '20 → 9')
+    await ada.complete(await reserve(5), 5)
+    t.strictSame(await heard(), [], '9 → 4 crosses nothing')
+    await ada.complete(await reserve(4), 20)
+    t.strictSame(await heard(), ['account.negative'], '4 → -16')
+    await credit(operator, ada, 25)
+    t.strictSame(await heard(), [], '-16 → 9')
+    await credit(operator, ada, 1)
+    t.strictSame(await heard(), ['account.recovered'], '9 → 10')
+    await credit(operator, ada, -30)
+    t.strictSame((await heard()).sort(), ['account.low', 'account.negative'], '10 → -20')
+    const { seq } = await db.selectFrom('accounts').select('seq').where('id', '=', ada.id).executeTakeFirstOrThrow()
+    t.strictSame(JSON.parse(received.at(-1)?.body ?? '').data, { account_id: ada.id, credits: -20, held: 0, seq })
+  },
+)
 
-t.test('an app hears once in a period that a budget is low, and that it is exceeded', async (t) => {
+t.test('an app is told once per period that a budget is low or exceeded', async (t) => {
   const { ada, app, received, settle, slug, types } = await hooked(t, undefined, {
     events: ['budget.low', 'budget.exceeded'],
   })
@@ -148,7 +151,7 @@ t.test('events of an account go to every app that it has used', async (t) => {
   t.ok(slug && app)
 })
 
-t.test('a level needs a number of credits', async (t) => {
+t.test('account.low and account.recovered require low_credits', async (t) => {
   const { app, endpoint, operator, slug, url } = await hooked(t, undefined, {
     events: ['job.failed'],
     low_credits: undefined,
@@ -170,7 +173,7 @@ t.test('a level needs a number of credits', async (t) => {
   t.match((await change({ events: ['account.low', 'account.recovered'] })).json(), { endpoint: { low_credits: 5 } })
 })
 
-t.test('nothing is written where nobody listens, nor for what moves nothing', async (t) => {
+t.test('no message is written without a subscriber, or when nothing moves', async (t) => {
   const { ada, messages, operator, reserve } = await hooked(t, undefined, { events: ['job.failed'] })
   await ada.complete(await reserve(5), 5)
   await ada.complete((await ada.reserve(5)).json().job_id, 5)
@@ -181,7 +184,7 @@ t.test('nothing is written where nobody listens, nor for what moves nothing', as
   t.match([gone.statusCode, gone.json().error], [404, 'endpoint_not_found'])
 })
 
-t.test('a message whose process died is delivered by the next', async (t) => {
+t.test('after a process dies, another delivers its message', async (t) => {
   const { ada, db, messages, received, reserve, settle } = await hooked(t, undefined, { events: ['job.completed'] })
   await ada.complete(await reserve(5), 5)
   // The state after a dispatcher crashed.
@@ -201,7 +204,7 @@ t.test('concurrent dispatchers deliver a message once', async (t) => {
   t.equal(received.length, 20)
 })
 
-t.test('only an administrator arranges endpoints, and the secret is shown once', async (t) => {
+t.test('only an administrator manages endpoints, and the secret is shown once', async (t) => {
   const { ada, endpoint, operator, secret, slug, url } = await hooked(t)
   t.match(secret, /^whsec_[A-Za-z0-9+/]{43}=$/)
   t.match(endpoint, { app_slug: slug, url, low_credits: 10 })
@@ -252,7 +255,7 @@ t.test('an endpoint that is removed receives nothing more', async (t) => {
   t.equal(received.length, 0)
 })
 
-t.test('an endpoint registered at one instance is heard by the others within seconds', async (t) => {
+t.test('an endpoint registered at one instance is known to the others within seconds', async (t) => {
   const { ada, slug, received } = await hooked(t, undefined, { events: ['job.completed'] })
   const other = await start(t)
   t.teardown(startBackground(other.app))

@@ -10,7 +10,7 @@ import { until } from '../support/until.ts'
 const HANGING = 10
 const WAITING = 1_000
 
-t.test('ten endpoints that hang do not delay another, over two replicas', async (t) => {
+t.test('ten endpoints that hang do not delay another, with two replicas', async (t) => {
   const [one, two] = await Promise.all([startOwn(t), startOwn(t)])
   const operator = await one.admin()
   const ada = await one.person()
@@ -119,7 +119,7 @@ t.test('while an endpoint fails, one delivery is in flight', async (t) => {
   t.equal(received.length - before, 1 + 6, 'and the others follow at once')
 })
 
-t.test('a message that fails by itself does not hold the others up', async (t) => {
+t.test('a message that always fails does not delay the others', async (t) => {
   let poison = ''
   const { endJobs, db, received, messages } = await hooked(t, (response, { headers }) => {
     poison ||= String(headers['webhook-id'])
@@ -150,7 +150,7 @@ t.test('of many replicas one delivers to an endpoint', async (t) => {
   t.equal(mostAtOnce, 2)
 })
 
-t.test('an endpoint whose replica has died is delivered to when its lease is over', async (t) => {
+t.test('after a replica dies, its endpoint is delivered to when the lease expires', async (t) => {
   const { db, endpoint, endJobs, received } = await hooked(t)
   await endJobs(1)
   await sql`insert into webhook_delivery_state (endpoint_id, leased_by, leased_until)

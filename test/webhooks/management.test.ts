@@ -17,7 +17,7 @@ async function atOnce(db: App['db'], endpoint_id: string): Promise<void> {
   await sql`update webhook_delivery_state set retry_at = '-infinity' where endpoint_id = ${endpoint_id}`.execute(db)
 }
 
-t.test('an endpoint is shown and changed; what is not given stays', async (t) => {
+t.test('an endpoint is shown and changed; absent fields stay', async (t) => {
   const { app, operator, endpoint, path, settle, endJobs, types, ada } = await hooked(t)
   t.strictSame((await operator.get(path)).json(), { endpoint })
   t.match(endpoint, { paused: false, pause_reason: null, failures: 0, failing_since: null, retry_at: null })

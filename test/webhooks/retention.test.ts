@@ -6,7 +6,7 @@ import { cleanUpWebhooks, RETENTION_READS } from '../../src/webhooks/retention.t
 import { planWithoutScans } from '../support/plan.ts'
 import { deliverDue, hooked, status } from '../support/receiver.ts'
 
-t.test('what waited for three days is dead, tried or not; dead messages go after 30 days more', async (t) => {
+t.test('messages are dead after three days, tried or not, and deleted after 30 more days', async (t) => {
   const { db, ada, endpoint, endJobs, messages, operator, path, app, received } = await hooked(
     t,
     status(() => 500),
@@ -64,7 +64,7 @@ t.test('attempts are kept for seven days', async (t) => {
   )
 })
 
-t.test('messages that were written for an endpoint while it was removed go', async (t) => {
+t.test('messages that were written while their endpoint was removed are deleted', async (t) => {
   const { app, ada, db, endpoint, operator, path, messages } = await hooked(t)
   const { authorization } = operator
   await app.inject({ method: 'DELETE', url: path, headers: { authorization } })

@@ -4,7 +4,7 @@ import { createDispatcher } from '../../src/webhooks/dispatcher.ts'
 import { deliverDue, hooked, status } from '../support/receiver.ts'
 
 t.test(
-  'what is not taken is tried again, later and later, under the same id, and is dead after three days',
+  'a failed message is sent again at growing intervals under the same id, and is dead after three days',
   async (t) => {
     let code = 500
     const { ada, db, endpoint, messages, operator, received, reserve, settle } = await hooked(
@@ -49,7 +49,7 @@ t.test(
   },
 )
 
-t.test('a delivery that the end of the service breaks off is no failure, and is due again', async (t) => {
+t.test('a delivery that is aborted by a shutdown does not count as a failure, and is due again', async (t) => {
   const begun = Promise.withResolvers<void>()
   let answers = false
   const { db, endJobs, messages, operator, path, received, settle } = await hooked(t, (response) => {
@@ -69,7 +69,7 @@ t.test('a delivery that the end of the service breaks off is no failure, and is 
   t.equal(received.length, 2)
 })
 
-t.test('Retry-After is obeyed, also for the other messages of the endpoint', async (t) => {
+t.test('Retry-After applies to all messages of the endpoint', async (t) => {
   let code = 503
   const { db, endpoint, endJobs, messages, operator, path, received } = await hooked(t, (response) =>
     response.writeHead(code, { 'retry-after': '600' }).end(),

@@ -64,7 +64,7 @@ async function watched(t: Test, code: () => number) {
   }
 }
 
-t.test('a failing receiver is seen from its first failure, and once per change', async (t) => {
+t.test('a failing receiver is reported from its first failure, once per change', async (t) => {
   let code = 204
   const { attempt, endJobs, endpoint, logged, operator, own, path, scrape, slug } = await watched(t, () => code)
   await endJobs(1)
@@ -104,7 +104,7 @@ t.test('a failing receiver is seen from its first failure, and once per change',
   ])
 })
 
-t.test('what waits is late from its first second, tried or not, until its owner pauses the endpoint', async (t) => {
+t.test('the lag counts waiting messages, tried or not, until the endpoint is paused', async (t) => {
   const { attempt, db, endpoint, endJobs, operator, own, patch, scrape } = await watched(t, () => 500)
   await endJobs(18)
   await attempt(3)
@@ -133,7 +133,7 @@ t.test('what waits is late from its first second, tried or not, until its owner 
   t.equal((await scrape()).focus_outbox_dead_messages, 0)
 })
 
-t.test('the alerts name metrics that there are', async (t) => {
+t.test('the alerts use existing metrics', async (t) => {
   const { scrape } = await watched(t, () => 204)
   const names = new Set(Object.keys(await scrape()).map((name) => name.replace(/\{.*/, '')))
   const alerts = await readFile('docs/alerts.yml', 'utf8')

@@ -13,7 +13,7 @@ import { autoTopupOf } from '../../../payments/texts.ts'
 import { oneOf, Uuid } from '../../../schemas/primitives.ts'
 import { amountText, creditsText } from '../words.ts'
 import { addAccountChanges } from './account-changes.ts'
-import { namesOf, titleOf } from './account-reads.ts'
+import { jobsOfEntries, namesOf, titleOf } from './account-reads.ts'
 import {
   accountCells,
   ENTRY_COLUMNS,
@@ -105,6 +105,7 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
       readWallet(app.db, id),
       listActions(app.db, { account_id: id }, page),
     ])
+    const jobsOf = await jobsOfEntries(app.db, id, entries.entries)
     const administrators = await namesOf(
       app.db,
       actions.actions.map(({ administrator }) => administrator.id),
@@ -142,10 +143,10 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
         request,
         'Entries',
         ENTRY_COLUMNS,
-        entries.entries.map((entry) => entryCells(id, entry)),
+        entries.entries.map((entry) => entryCells(id, entry, jobsOf)),
         NONE.entries,
       ),
-      all_entries: all('entries', entries.next_cursor),
+      all_entries: `/console/accounts/${id}/entries`,
       jobs: part(
         request,
         'Jobs',
@@ -153,7 +154,7 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
         jobs.jobs.map((job) => jobCells(id, job)),
         NONE.jobs,
       ),
-      all_jobs: all('jobs', jobs.next_cursor),
+      all_jobs: `/console/accounts/${id}/jobs`,
       purchases: part(
         request,
         'Purchases',

@@ -1,6 +1,9 @@
+import { sql } from 'kysely'
 import { ERASED } from '../../../accounts/erase.ts'
-import type { Db } from '../../../db/tables.ts'
-import { jobNotFound } from '../../../http/catalogue.ts'
+import type { Db, JobStatus } from '../../../db/tables.ts'
+import { noSuchJob } from '../../../http/catalogue.ts'
+import { readable } from '../../../ledger/metadata.ts'
+import type { EntryRow } from '../../../ledger/selection.ts'
 
 /** What people are called, such as an e-mail address, by their account: as they last signed in here. */
 export async function namesOf(db: Db, ids: string[]): Promise<Map<string, string>> {
@@ -17,9 +20,46 @@ export async function namesOf(db: Db, ids: string[]): Promise<Map<string, string
   return new Map(rows.map(({ account_id, name }) => [account_id, name ?? '']))
 }
 
-/** What an account is called on pages: the person's e-mail address where it is known. */
-export const titleOf = ({ clerk_id, id }: { clerk_id: string; id: string }, name: string | undefined): string =>
-  clerk_id === ERASED ? `Erased account ${id.slice(0, 8)}` : (name ?? clerk_id)
+interface Titled {
+  id: string
+  clerk_id: string
+  closed_at: string | null
+}
+
+/**
+ * What an account is called on pages: the person's e-mail address where it is known. It is known of sessions, which end with the account.
+ */
+export function titleOf({ clerk_id, id, closed_at }: Titled, name: string | undefined): string {
+  if (clerk_id === ERASED) return `Erased account ${id.slice(0, 8)}`
+  if (name !== undefined) return name
+  return closed_at === null ? clerk_id : `${clerk_id.slice(0, 8)}…${clerk_id.slice(-4)}, closed`
+}
+
+/** The jobs of an account with these ids, as entries show them. */
+export async function jobsOfEntries(db: Db, account_id: string, entries: EntryRow[]): Promise<Map<string, EntryJob>> {
+  const ids = entries.flatMap(({ job_id, corrects_job_id }) => job_id ?? corrects_job_id ?? [])
+  if (!ids.length) return new Map()
+  const jobs = await db
+    .selectFrom('jobs')
+    .select(['id', 'app_slug', 'action', 'status', 'reserved', 'actual_cost', 'failure_reason', 'expires_at'])
+    .select(sql.raw<Record<string, unknown> | null>(readable('metadata')).as('metadata'))
+    .where('account_id', '=', account_id)
+    .where('id', 'in', [...new Set(ids)])
+    .execute()
+  return new Map(jobs.map((job) => [job.id, job]))
+}
+
+export interface EntryJob {
+  id: string
+  app_slug: string
+  action: string
+  status: JobStatus
+  reserved: number
+  actual_cost: number
+  failure_reason: string | null
+  expires_at: Date
+  metadata: Record<string, unknown> | null
+}
 
 /** A job with the name of its app. @throws {ApiError} 404 job_not_found */
 export async function findJob(db: Db, account_id: string, id: string) {
@@ -31,6 +71,6 @@ export async function findJob(db: Db, account_id: string, id: string) {
     .where('job.account_id', '=', account_id)
     .where('job.id', '=', id)
     .executeTakeFirst()
-  if (!job) throw jobNotFound()
+  if (!job) throw noSuchJob()
   return job
 }

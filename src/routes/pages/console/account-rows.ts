@@ -4,8 +4,8 @@ import type { JobStatus } from '../../../db/tables.ts'
 import type { EntryRow } from '../../../ledger/selection.ts'
 import type { Grant } from '../../../oauth/grants.ts'
 import type { AccountRow } from '../../../operator/find-accounts.ts'
-import { ENTRY_WORDS, jobState, jobTitle, SCOPE_WORDS, shortText } from '../words.ts'
-import { titleOf } from './account-reads.ts'
+import { amountText, ENTRY_WORDS, jobState, jobTitle, SCOPE_WORDS, shortText } from '../words.ts'
+import { type EntryJob, titleOf } from './account-reads.ts'
 import { amount, button, type Cell, code, id as idCell, movement, state, text, time } from './cells.ts'
 
 /** Rows of accounts and of what belongs to them. */
@@ -19,17 +19,34 @@ export const ENTRY_COLUMNS = [
   'Reference',
 ]
 
-export function entryCells(account_id: string, entry: EntryRow): Cell[] {
+/** @param jobs of the entries, by id */
+export function entryCells(account_id: string, entry: EntryRow, jobs: Map<string, EntryJob>): Cell[] {
   const { created_at, kind, reason, job_id, corrects_job_id, reference } = entry
-  const job = job_id ?? corrects_job_id
+  const id = job_id ?? corrects_job_id
+  const job = jobs.get(id ?? '')
   return [
     time(created_at),
-    text(corrects_job_id ? 'Refund of a job' : ENTRY_WORDS[kind], { note: reason ?? undefined }),
+    text(corrects_job_id ? 'Refund of a job' : ENTRY_WORDS[kind], {
+      note: (kind === 'job_reserve' && job ? outcomeText(job) : reason) ?? undefined,
+    }),
     movement(entry.amount),
     amount(entry.balance_after),
-    idCell(job, jobHref(account_id, job)),
+    job
+      ? text(jobTitle(job), {
+          href: jobHref(account_id, job.id),
+          note: `${job.app_slug} · ${shortText(job.action, 60)}`,
+        })
+      : idCell(id, jobHref(account_id, id)),
     reference && !corrects_job_id ? idCell(reference) : text(null),
   ]
+}
+
+/** What became of a hold. */
+function outcomeText({ status, reserved, actual_cost, failure_reason, expires_at }: EntryJob): string {
+  if (status === 'started') return expires_at < new Date() ? 'overdue: the job has not ended' : 'the job runs'
+  if (status === 'completed') return `completed: it cost ${amountText(actual_cost)} of ${amountText(reserved)}`
+  const word = failure_reason === 'expired' ? 'the hold expired' : 'failed'
+  return actual_cost > 0 ? `${word}: it cost ${amountText(actual_cost)}` : `${word}: all of it came back`
 }
 
 export const JOB_COLUMNS = [
@@ -82,14 +99,13 @@ export const jobHref = (account_id: string, id: string | null): string | undefin
 export const NONE = {
   entries: 'No entry yet: the balance has not changed.',
   jobs: 'No job yet.',
+  matching: 'None match. Choose fewer filters, or look at the next page.',
   purchases: 'Nothing bought yet.',
   apps: 'No app used yet.',
   tokens: 'No device or token has access.',
   grants: 'No app has access on its own.',
   actions: 'No administrator has changed anything here.',
 }
-
-export const JOB_CHOICES = { '': 'All', started: 'Running', completed: 'Completed', failed: 'Failed' }
 
 export function accountCells(account: AccountRow, name: string | undefined, byClosing = false): Cell[] {
   const { id, clerk_id, credits, held, created_at, closed_at } = account

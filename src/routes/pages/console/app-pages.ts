@@ -7,10 +7,10 @@ import { countGranted, findApp, listApps } from './app-reads.ts'
 import { amount, code, fact, text, time } from './cells.ts'
 import { peopleText } from './console-words.ts'
 import { addEndpointForm } from './endpoint-forms.ts'
+import { ENDPOINT_COLUMNS, endpointCells } from './endpoint-rows.ts'
 import { consolePage } from './frame.ts'
 import { HELP } from './help.ts'
 import { table } from './table.ts'
-import { ENDPOINT_COLUMNS, endpointCells } from './webhook-pages.ts'
 import { listEndpoints } from './webhook-reads.ts'
 
 /** Registered apps: a list, and everything about one. */

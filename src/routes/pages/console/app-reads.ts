@@ -48,3 +48,16 @@ export async function countGranted(db: Db, slug: string): Promise<number> {
     .executeTakeFirstOrThrow()
   return count
 }
+
+/** A few apps whose slug or name contains a text. There are not many apps, so it needs no index. */
+export async function findApps(db: Db, text: string) {
+  if (!text) return []
+  const part = `%${text.toLowerCase().replaceAll(/[\\%_]/g, '\\$&')}%`
+  return db
+    .selectFrom('apps')
+    .select(['slug', 'name', 'starter_credits', 'created_at'])
+    .where(({ or, eb }) => or([eb('slug', 'like', part), eb(sql`lower(name)`, 'like', part)]))
+    .orderBy('slug')
+    .limit(20)
+    .execute()
+}

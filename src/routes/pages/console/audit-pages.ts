@@ -1,11 +1,12 @@
-import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
+import { type FastifyPluginAsyncTypebox, type TSchema, Type } from '@fastify/type-provider-typebox'
+import { accountIdOf } from '../../../accounts/account-id.ts'
 import { listActions } from '../../../operator/actions.ts'
 import { Uuid } from '../../../schemas/primitives.ts'
 import { namesOf } from './account-reads.ts'
-import { ACTION_COLUMNS, actionCells } from './audit-rows.ts'
+import { ACTION_COLUMNS, ACTION_WORDS, actionCells } from './audit-rows.ts'
 import { consolePage } from './frame.ts'
 import { HELP } from './help.ts'
-import { table, withQuery } from './table.ts'
+import { table } from './table.ts'
 
 /** What administrators have changed. */
 export const auditPages: FastifyPluginAsyncTypebox = async (app) => {
@@ -15,33 +16,53 @@ export const auditPages: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         hide: true,
         querystring: Type.Object({
-          account_id: Type.Optional(Uuid),
-          administrator: Type.Optional(Uuid),
-          target: Type.Optional(Type.String({ maxLength: 300 })),
-          action: Type.Optional(Type.String({ maxLength: 100 })),
+          account_id: Field(Uuid),
+          administrator: Field(Uuid),
+          target: Field(Type.String({ maxLength: 300 })),
+          action: Field(Type.String({ maxLength: 100 })),
+          from: Field(Type.String({ format: 'date' })),
+          to: Field(Type.String({ format: 'date' })),
           cursor: Type.Optional(Uuid),
         }),
       },
     },
     async (request, reply) => {
-      const { cursor, ...filter } = request.query
+      const { cursor, from, to, ...fields } = request.query
+      const filter = {
+        ...Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, value || undefined])),
+        ...(from && { from: new Date(from) }),
+        // People mean the last day as well.
+        ...(to && { to: new Date(Date.parse(to) + DAY_MS) }),
+      }
       const { actions, next_cursor } = await listActions(app.db, filter, { cursor })
-      const administrators = actions.map(({ administrator }) => administrator.id)
-      const names = await namesOf(app.db, administrators)
-      const filters = Object.entries(filter).map(([name, value]) => ({
-        text: `${FILTERS[name as keyof typeof filter]} ${value}`,
-        href: withQuery(request, { [name]: undefined, cursor: undefined }),
-      }))
+      const known = [...app.config.adminClerkIds, ...app.identity.administrators].map(accountIdOf)
+      const administrators = new Set([
+        ...known,
+        ...actions.map(({ administrator }) => administrator.id),
+        ...(fields.administrator ? [fields.administrator] : []),
+      ])
+      const names = await namesOf(app.db, [...administrators])
+      const clerkIds = new Map(actions.map(({ administrator: { id, clerk_id } }) => [id, clerk_id]))
+      const form = {
+        id: 'filter',
+        given: request.query,
+        isSet: Object.entries(request.query).some(([name, value]) => name !== 'cursor' && value),
+        by: [...administrators].map((id) => ({ value: id, text: names.get(id) ?? clerkIds.get(id) ?? id })),
+        what: Object.entries(ACTION_WORDS).map(([value, text]) => ({ value, text })),
+      }
+      if (fields.action && !(fields.action in ACTION_WORDS))
+        form.what.push({ value: fields.action, text: fields.action })
       return consolePage(request, reply, 'audit', {
         title: 'Audit log',
         section: 'audit',
         help: HELP.audit,
-        filters,
+        form,
         table: table(request, {
           caption: 'What administrators have changed',
           columns: ACTION_COLUMNS,
-          empty:
-            'Nothing yet. Every change by an administrator appears here, be it by this console, the API or the command line.',
+          empty: form.isSet
+            ? 'No line matches.'
+            : 'Nothing yet. Every change by an administrator appears here, be it by this console, the API or the command line.',
           rows: actions.map((line) => actionCells(line, names)),
           next_cursor,
         }),
@@ -50,4 +71,8 @@ export const auditPages: FastifyPluginAsyncTypebox = async (app) => {
   )
 }
 
-const FILTERS = { account_id: 'Account', administrator: 'By', target: 'To', action: 'What:' }
+const DAY_MS = 86_400_000
+
+/** A field that is left empty is sent as such. */
+const Field = (schema: TSchema) =>
+  Type.Optional(Type.Union([Type.Unsafe<string>(schema), Type.Unsafe<string>(Type.Literal(''))]))

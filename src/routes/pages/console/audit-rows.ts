@@ -20,13 +20,13 @@ export function actionCells(line: ActionRow, names: Map<string, string>): Cell[]
 }
 
 /** Operations in words; one that is not here is called by its operation id. */
-const ACTION_WORDS: Record<string, string> = {
+export const ACTION_WORDS: Record<string, string> = {
   adjustCredits: 'Credits given or taken',
   refundJob: 'Job refunded',
   endJob: 'Job ended',
   revokeAccountTokens: 'All tokens revoked',
-  revokeAccountToken: 'Token revoked',
-  revokeAccountGrant: 'Access of an app ended',
+  revokeTokenOfAccount: 'Token revoked',
+  revokeGrantOfAccount: 'Access of an app ended',
   closeAccount: 'Account closed',
   eraseAccount: 'Person erased',
   setApp: 'App changed',

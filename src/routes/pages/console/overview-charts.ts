@@ -12,16 +12,25 @@ export function overviewCharts(totals: DayTotals[]) {
   })
   const summary = 'Day by day'
   return [
-    barChart(days, [series('Credits given', 'granted')], {
-      ...{ id: 'given', caption: 'Credits given to people', summary },
-      sentence:
-        `${creditsText(sum('granted'))} in 30 days: bought, granted and starter credits. ` +
-        `${amountText(sum('taken'))} were taken back.`,
-    }),
+    barChart(
+      days,
+      [
+        series('Bought', 'bought'),
+        series('Given without payment', 'granted', 'third'),
+        series('Refunds of jobs', 'refunded', 'second'),
+      ],
+      {
+        ...{ id: 'given', caption: 'Credits that people got', summary },
+        sentence:
+          `In 30 days ${amountText(sum('bought'))} were bought or paid outside of this service, ` +
+          `${amountText(sum('granted'))} given without payment (starter credits, grants, adjustments), and ` +
+          `${amountText(sum('refunded'))} given back for jobs. ${amountText(sum('taken'))} were taken back.`,
+      },
+    ),
     barChart(days, [series('Spent', 'spent'), { ...heldBeyond(totals), style: 'third' }], {
       ...{ id: 'spent', caption: 'Credits spent by jobs, and held beyond that', summary },
       sentence:
-        `Jobs of 30 days have cost ${creditsText(sum('spent'))} so far and reserved ${amountText(sum('held'))}. ` +
+        `Jobs of 30 days have cost ${creditsText(sum('spent'))} so far, before refunds, and reserved ${amountText(sum('held'))}. ` +
         'A job counts on the day on which it began.',
     }),
     barChart(

@@ -4,10 +4,13 @@ import { moneyText } from '../../../payments/money.ts'
 import { amountText, creditsText } from '../words.ts'
 import { sinceText } from './cells.ts'
 import { countText } from './console-words.ts'
+import { TROUBLED_COLUMNS, troubledCells } from './endpoint-rows.ts'
 import { firstSteps } from './first-steps.ts'
 import { consolePage } from './frame.ts'
 import { HELP } from './help.ts'
 import { overviewCharts } from './overview-charts.ts'
+import { table } from './table.ts'
+import { isUndelivered, listEndpoints, needsAttention } from './webhook-reads.ts'
 
 /** A number that somebody may want to act on. */
 interface Tile {
@@ -21,13 +24,26 @@ interface Tile {
 /** The first page: how things stand, and what needs attention. */
 export const overviewPages: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/console', { schema: { hide: true } }, async (request, reply) => {
-    const [steps, overview] = await Promise.all([firstSteps(app), readOverview(app.db)])
+    const [steps, overview, endpoints] = await Promise.all([
+      firstSteps(app),
+      readOverview(app.db),
+      listEndpoints(app.db),
+    ])
+    const troubled = endpoints.filter(needsAttention)
     return consolePage(request, reply, 'overview', {
       title: 'Overview',
       section: 'overview',
       help: HELP.overview,
       steps,
-      tiles: tilesOf(overview),
+      tiles: tilesOf(overview, endpoints.filter(isUndelivered).length),
+      troubled: troubled.length
+        ? table(request, {
+            caption: 'Endpoints that need attention',
+            columns: TROUBLED_COLUMNS,
+            empty: '',
+            rows: troubled.map(troubledCells),
+          })
+        : undefined,
       charts: overviewCharts(overview.days),
       gathered: sinceText(new Date(overview.gathered_at)),
     })
@@ -36,11 +52,20 @@ export const overviewPages: FastifyPluginAsyncTypebox = async (app) => {
 
 type Overview = Awaited<ReturnType<typeof readOverview>>
 
-function tilesOf(overview: Overview): Tile[] {
-  const { accounts, closed_accounts, credits, held, negative_accounts, overdue_holds, webhooks, purchases } = overview
+/** @param undelivered how many endpoints fail or are late */
+function tilesOf(overview: Overview, undelivered: number): Tile[] {
+  const { accounts, closed_accounts, credits, owed, closed_credits, held, negative_accounts } = overview
+  const { overdue_holds, webhooks, purchases } = overview
   const { last_verify: verified } = overview
   return [
-    { name: 'Credits in circulation', value: amountText(credits), note: `${amountText(held)} more are held by jobs` },
+    {
+      name: 'Credits to spend',
+      value: amountText(credits),
+      note: [
+        `${amountText(held)} more are held by jobs`,
+        ...(closed_credits ? [`${amountText(closed_credits)} are on closed accounts`] : []),
+      ].join('; '),
+    },
     {
       name: 'Accounts',
       value: amountText(accounts),
@@ -50,7 +75,7 @@ function tilesOf(overview: Overview): Tile[] {
     {
       name: 'Below zero',
       value: amountText(negative_accounts),
-      note: negative_accounts ? 'open accounts' : 'no account',
+      note: negative_accounts ? `open accounts; they owe ${amountText(owed)}` : 'no account',
       href: '/console/accounts?show=negative',
     },
     {
@@ -61,11 +86,11 @@ function tilesOf(overview: Overview): Tile[] {
       wrong: overview.overdue_seconds > 300,
     },
     {
-      name: 'Webhooks waiting',
-      value: amountText(webhooks.waiting),
-      note: webhooks.late_endpoints ? `${countText(webhooks.late_endpoints, 'endpoint')} late` : 'no endpoint is late',
+      name: 'Endpoints failing or late',
+      value: amountText(undelivered),
+      note: webhooks.waiting ? `${countText(webhooks.waiting, 'message')} wait` : 'no message waits',
       href: '/console/webhooks',
-      wrong: webhooks.late_endpoints > 0,
+      wrong: undelivered > 0,
     },
     {
       name: 'Webhooks lost',
@@ -77,6 +102,7 @@ function tilesOf(overview: Overview): Tile[] {
     purchases.length
       ? {
           name: 'Purchases, 30 days',
+          // Before refunds, which are at the payment provider.
           value: purchases.map(({ amount, currency }) => moneyText(amount, currency)).join(' + '),
           note: purchases.map(({ count, credits }) => `${amountText(count)}, of ${creditsText(credits)}`).join('; '),
           href: '/console/purchases?status=paid',

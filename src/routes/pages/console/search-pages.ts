@@ -4,7 +4,8 @@ import { ApiError } from '../../../http/errors.ts'
 import { type FoundBy, searchAccounts } from '../../../operator/search.ts'
 import { namesOf } from './account-reads.ts'
 import { accountCells } from './account-rows.ts'
-import { text } from './cells.ts'
+import { findApps } from './app-reads.ts'
+import { amount, text, time } from './cells.ts'
 import { consolePage } from './frame.ts'
 import { HELP } from './help.ts'
 import { table } from './table.ts'
@@ -19,17 +20,20 @@ const FOUND_BY: Record<FoundBy, string> = {
   purchase_id: 'payment',
 }
 
-/** Finds accounts, jobs and payments by whatever an operator has at hand. */
+/** Finds accounts, apps, jobs and payments by whatever an operator has at hand. */
 export const searchPages: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/console/search',
     { schema: { hide: true, querystring: Type.Object({ q: Type.Optional(Type.String({ maxLength: 320 })) }) } },
     async (request, reply) => {
       const q = (request.query.q ?? '').trim()
-      const { found, fault } = await search(q, request.deadline)
+      const [{ found, fault }, apps] = await Promise.all([search(q, request.deadline), findApps(app.db, q)])
       const [only] = found
+      const [onlyApp] = apps
       // One that was surely meant is shown at once.
-      if (only && found.length === 1) {
+      if (onlyApp && apps.length === 1 && !found.length && !fault)
+        return reply.header('cache-control', 'no-store').redirect(`/console/apps/${onlyApp.slug}`, 303)
+      if (only && found.length === 1 && !apps.length) {
         const { id, found_by } = only
         const path = found_by === 'job_id' ? `/console/accounts/${id}/jobs/${q}` : `/console/accounts/${id}`
         return reply.header('cache-control', 'no-store').redirect(path, 303)
@@ -43,14 +47,25 @@ export const searchPages: FastifyPluginAsyncTypebox = async (app) => {
         section: 'accounts',
         help: HELP.accounts,
         ...{ q, fault },
+        apps: apps.length
+          ? table(request, {
+              caption: 'Apps found',
+              columns: ['App', { text: 'Starter credits', number: true }, 'Registered'],
+              empty: '',
+              rows: apps.map(({ slug, name, starter_credits, created_at }) => [
+                text(name ?? slug, { href: `/console/apps/${slug}`, note: slug }),
+                amount(starter_credits),
+                time(created_at),
+              ]),
+            })
+          : undefined,
         table: table(request, {
           caption: 'Accounts found',
           columns: [
             ...['Account', 'State', { text: 'Credits', number: true }, { text: 'Held', number: true }, 'Opened', 'Id'],
             'Found by',
           ],
-          empty:
-            'Nothing found. Give it whole: an e-mail address, an account, Clerk, job, purchase or payment id, the reference of an entry, or the last four characters of a token.',
+          empty: 'Nothing found.',
           rows: found.map((account) => [
             ...accountCells(account, names.get(account.id)),
             text(FOUND_BY[account.found_by]),

@@ -4,43 +4,15 @@ import { amountText, timeText } from '../words.ts'
 import { amount, type Cell, code, fact, id as idCell, state, text, time } from './cells.ts'
 import { countText } from './console-words.ts'
 import { endpointForm } from './endpoint-forms.ts'
+import { ENDPOINT_COLUMNS, endpointCells, nextTry } from './endpoint-rows.ts'
 import { consolePage } from './frame.ts'
 import { HELP } from './help.ts'
 import { table } from './table.ts'
 import { addWebhookChanges } from './webhook-changes.ts'
-import {
-  type EndpointRow,
-  endpointState,
-  findEndpoint,
-  listAttempts,
-  listDead,
-  listEndpoints,
-} from './webhook-reads.ts'
+import { endpointState, findEndpoint, listAttempts, listDead, listEndpoints } from './webhook-reads.ts'
 
 const ATTEMPTS_ON_A_PAGE = 25
 const DEAD_ON_A_PAGE = 25
-
-export const ENDPOINT_COLUMNS = [
-  'Endpoint',
-  'State',
-  { text: 'Waiting', number: true },
-  { text: 'Lost', number: true },
-  'Next try',
-]
-
-export const endpointCells = (endpoint: EndpointRow): Cell[] => [
-  text(endpoint.url, {
-    href: `/console/webhooks/${endpoint.id}`,
-    note: `${endpoint.app_slug} · ${endpoint.events.join(', ')}`,
-  }),
-  {
-    ...state(endpointState(endpoint)),
-    ...(endpoint.failures > 0 && { note: countText(endpoint.failures, 'failed attempt') }),
-  },
-  amount(endpoint.waiting),
-  amount(endpoint.dead),
-  time(endpoint.retry_at),
-]
 
 /** Endpoints of all apps, and one with its deliveries. */
 export const webhookPages: FastifyPluginAsyncTypebox = async (app) => {
@@ -89,7 +61,7 @@ export const webhookPages: FastifyPluginAsyncTypebox = async (app) => {
           fact('State', state(endpointState(endpoint)), ...(endpoint.last_error ? [text(endpoint.last_error)] : [])),
           fact('Waiting', text(countText(endpoint.waiting, 'message'))),
           fact('Lost', text(countText(endpoint.dead, 'message'))),
-          fact('Next try', time(endpoint.retry_at)),
+          fact('Next try', nextTry(endpoint)),
           fact('Failing since', time(endpoint.failing_since)),
           fact('Made', time(endpoint.created_at)),
           fact('Id', idCell(endpoint.id)),

@@ -34,7 +34,11 @@ const endpoints = (db: Db) =>
     .select(['failing_since', 'last_error', 'previous_secret_until'])
     .select([
       sql<number>`coalesce(failures, 0)`.as('failures'),
-      sql<Date | null>`case when retry_at > now() then retry_at end`.as('retry_at'),
+      // When its next message is sent: not before the wait of the endpoint ends, nor before that of the message.
+      sql<Date | null>`case when paused_at is null then (select case when count(*) > 0 then greatest(min(next_attempt_at), retry_at) end
+        from webhook_messages where endpoint_id = endpoint.id and status = 'pending') end`.as('next_try'),
+      sql<Date | null>`(select min(give_up_at) - interval '3 days' from webhook_messages
+        where endpoint_id = endpoint.id and status = 'pending')`.as('waiting_since'),
       // Says whether it is still the secret that a page has shown the state of.
       sql<string>`left(md5(secret), 8)`.as('secret_mark'),
     ])
@@ -60,21 +64,37 @@ export async function findEndpoint(db: Db, id: string) {
   return endpoint
 }
 
+/** A message that has waited for so long is late, in ms: the first retries are over. */
+const LATE_MS = 300_000
+
+const isLate = ({ waiting_since }: EndpointRow) =>
+  waiting_since !== null && Date.now() - Number(waiting_since) > LATE_MS
+
 /** Whether an endpoint delivers: a word for the reader, and the CSS class for it. */
-export function endpointState({ pause_reason, paused_at, failures, dead }: EndpointRow) {
+export function endpointState(endpoint: EndpointRow) {
+  const { pause_reason, paused_at, failures, dead } = endpoint
   if (pause_reason === 'gone') return { word: 'Gone (410)', style: 'failed' }
   if (paused_at) return { word: 'Paused', style: '' }
   if (failures > 0) return { word: 'Failing', style: 'failed' }
+  if (isLate(endpoint)) return { word: 'Late', style: 'failed' }
   if (dead > 0) return { word: 'Messages lost', style: 'failed' }
   return { word: 'Delivering', style: 'done-well' }
 }
+
+/** It is not paused, and its last delivery failed or its oldest message is late. */
+export const isUndelivered = (endpoint: EndpointRow): boolean =>
+  endpoint.paused_at === null && (endpoint.failures > 0 || isLate(endpoint))
+
+/** Whoever paused an endpoint knows that it does not deliver; messages that were lost wait for somebody all the same. */
+export const needsAttention = (endpoint: EndpointRow): boolean =>
+  endpointState(endpoint).style === 'failed' || endpoint.dead > 0
 
 /** Attempts of an endpoint, newest first. */
 export const listAttempts = (db: Db, endpoint_id: string, before: string | undefined, limit: number) =>
   db
     .selectFrom('webhook_attempts')
     .select(['id', 'message_id', 'account_id', 'event', 'attempt', 'attempted_at', 'ms', 'status', 'answer', 'error'])
-    .select('next_attempt_at')
+    .select(sql<Date | null>`case when next_attempt_at > now() then next_attempt_at end`.as('next_attempt_at'))
     .where('endpoint_id', '=', endpoint_id)
     .$if(before !== undefined, (attempts) => attempts.where('id', '<', before ?? ''))
     .orderBy('id', 'desc')
