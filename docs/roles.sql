@@ -1,15 +1,15 @@
 -- A restricted database role for the service.
 --
--- The role that owns the tables can do anything to them, a ledger entry's trigger included. Let that role run the migrations
--- (MIGRATE_DATABASE_URL), and the service itself (DATABASE_URL) connect as a member of focus_service, which can do what the
--- service does and can neither change nor delete an entry of the ledger or of the audit log.
+-- The role that owns the tables can change everything, including the triggers that protect ledger entries. Let that role run the
+-- migrations (MIGRATE_DATABASE_URL), and let the service (DATABASE_URL) connect as a member of focus_service, which can do what the
+-- service needs, but can neither change nor delete entries of the ledger or of the audit log.
 --
 --   1. npm run migrate                                    with MIGRATE_DATABASE_URL of the owner
 --   2. psql "$MIGRATE_DATABASE_URL" -f docs/roles.sql     once, as the owner; it may be run again
 --   3. create role focus login password '…' in role focus_service
 --   4. start the service with DATABASE_URL of that role, and MIGRATE_DATABASE_URL of the owner (or MIGRATE_ON_START=false)
 --
--- The owner needs the right to create roles for step 2, or an administrator creates focus_service before.
+-- For step 2 the owner needs the right to create roles, unless an administrator has created focus_service.
 
 do $$ begin
   if not exists (select from pg_roles where rolname = 'focus_service') then
@@ -19,7 +19,7 @@ end $$;
 
 grant usage on schema public to focus_service;
 
--- Tables of today and of later migrations (those that this owner creates). Never TRUNCATE, TRIGGER or REFERENCES.
+-- The present tables, and those that this owner creates in later migrations. Without TRUNCATE, TRIGGER and REFERENCES.
 grant select, insert, update, delete on all tables in schema public to focus_service;
 alter default privileges in schema public grant select, insert, update, delete on tables to focus_service;
 

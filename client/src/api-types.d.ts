@@ -128,7 +128,7 @@ export interface paths {
         head?: never;
         /**
          * Rename a personal access token, or change what it may spend
-         * @description What is not given stays; null takes a limit away. What is spent stays too. For those who may make tokens; a token gives no more than it has, and changes others than itself and what it made only where it has no limits and all their scopes. A change of a budget holds at once. A first budget holds within 5 seconds on other instances, and counts from then on.
+         * @description What is not given stays; null takes a limit away. What is spent stays too; with another period it is what the jobs since its beginning hold and cost. For those who may make tokens; a token gives no more than it has, and changes others than itself and what it made only where it has no limits and all their scopes. A change of a budget holds at once. A first budget holds within 5 seconds on other instances, and counts from then on.
          */
         patch: operations["changeToken"];
         trace?: never;
@@ -172,7 +172,7 @@ export interface paths {
         head?: never;
         /**
          * Change the budget of something that you have allowed
-         * @description What is spent stays, and counts against the new budget. For a person on our own pages, or a personal access token without limits that has the scopes of the grant. Access tokens and session tokens of apps may not.
+         * @description What is spent stays, and counts against the new budget; with another period it is what the jobs since its beginning hold and cost. For a person on our own pages, or a personal access token without limits that has the scopes of the grant. Access tokens and session tokens of apps may not.
          */
         patch: operations["changeGrant"];
         trace?: never;

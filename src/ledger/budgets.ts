@@ -27,6 +27,13 @@ export interface Budget extends Limits {
   exceeded_told: boolean
 }
 
+/** What counts against a budget, whatever its period: the jobs that were reserved on one day in UTC, or a change of a job. */
+export interface Counted {
+  /** The beginning of that day, or when the job was reserved */
+  at: number
+  credits: number
+}
+
 /** What happened to a budget that an app may want to be told. */
 export interface BudgetEvent {
   event: 'budget.low' | 'budget.exceeded'
@@ -79,14 +86,16 @@ export const isLow = ({ amount, spent }: Budget): boolean => amount !== null && 
 
 type Given<T> = { [Name in keyof T]?: T[Name] | undefined }
 
-/** A microsecond: what is counted from then on leaves out what the same batch did before. */
-const INSTANT = 0.001
-
 /**
- * The budget with other limits. What it has spent stays, unless its period becomes one that began after it was last counted from: how much
- * of the sum falls into that is not known, so it counts from now on. Where the amount changes, its webhooks are due again.
+ * The budget with other limits. What is spent stays. With another period it is what has counted since the beginning of that; of none, ever
+ * since the first limit. Where the amount or the period changes, its webhooks are due again.
  */
-export function withLimits(budget: Budget, { amount, period, apps }: Given<Limits>, now: number): Budget {
+export function withLimits(
+  budget: Budget,
+  { amount, period, apps }: Given<Limits>,
+  counted: Counted[],
+  now: number,
+): Budget {
   const changed: Budget = {
     ...budget,
     amount: amount === undefined ? budget.amount : amount,
@@ -94,9 +103,12 @@ export function withLimits(budget: Budget, { amount, period, apps }: Given<Limit
     apps: apps === undefined ? budget.apps : apps,
   }
   if (changed.amount === null) changed.period = null
-  if (changed.period !== budget.period && inPeriod(changed, now) !== changed)
-    return { ...changed, spent: 0, period_start: now + INSTANT, low_told: false, exceeded_told: false }
-  if (changed.amount === budget.amount) return changed
+  if (changed.amount === budget.amount && changed.period === budget.period) return changed
+  if (changed.period !== budget.period) {
+    changed.period_start = changed.period === null ? 0 : startOf(changed.period, now, 0)
+    const open = counted.filter(({ at }) => at >= changed.period_start)
+    changed.spent = open.reduce((sum, { credits }) => sum + credits, 0)
+  }
   // Who changes it sees what is spent.
   return { ...changed, low_told: isLow(changed), exceeded_told: false }
 }

@@ -1,5 +1,6 @@
 import { type Query, statement } from '../db/statement.ts'
-import type { Budget } from './budgets.ts'
+import type { Budget, Counted } from './budgets.ts'
+import { firstJobId } from './job-ids.ts'
 import { mergeMetadata, oversized, readable } from './metadata.ts'
 import type { Operation } from './operations.ts'
 import type { Purchase } from './reconcile.ts'
@@ -48,6 +49,24 @@ const readBudgets = forms(
   from ${rowsOf(NAMED_BUDGETS, 'named')}
     join budgets on budgets.account_id = named.account_id and budgets.id = named.id
     ${only('budgets.account_id', '$account_id')}`,
+)
+
+const LONGEST_PERIOD_MS = 31 * 86_400_000
+/** In place of a period, where a batch changes it more than once: it differs from each. */
+const SEVERAL = 'several'
+const NAMED_PERIODS = { account_id: 'uuid', id: 'uuid', period: 'text', first: 'uuid' }
+
+/** What jobs hold and cost that count against a budget whose period changes, by the day in UTC on which they were reserved. */
+const readCounted = forms(
+  'ledger_counted',
+  ({ only }) => `select jobs.account_id, named.id, ${ms("date_trunc('day', jobs.created_at, 'UTC')", 'at')},
+    sum(case jobs.status when 'started' then jobs.reserved else jobs.actual_cost end)::bigint as credits
+  from ${rowsOf(NAMED_PERIODS, 'named')}
+    join budgets on budgets.account_id = named.account_id and budgets.id = named.id
+      and budgets.period is distinct from named.period ${only('budgets.account_id', '$account_id')}
+    join jobs on jobs.account_id = named.account_id and jobs.id >= named.first and jobs.budget_ids @> array[named.id]
+      ${only('jobs.account_id', '$account_id')}
+  group by jobs.account_id, named.id, date_trunc('day', jobs.created_at, 'UTC')`,
 )
 
 const NAMED_JOBS = { account_id: 'uuid', id: 'uuid' }
@@ -147,11 +166,22 @@ export function load(operations: Operation[], { waits, sharded }: Locking, visit
   const references: object[] = []
   const purchases: object[] = []
   const budgets: object[] = []
+  const periods = new Map<string, { account_id: string; id: string; period: string | null; first: string }>()
   const slugs = new Set<string>()
   const visitors = new Set<string>()
   const closing = new Set<string>()
   const nameBudgets = (account_id: string, ids: string[] = []) => {
     for (const id of ids) budgets.push({ account_id, id })
+  }
+  const namePeriod = ({ account_id, id, amount, period: given }: Operation & { type: 'limit' }) => {
+    const period = amount === null ? null : given
+    if (period === undefined) return
+    // Jobs of longer ago do not count in a period.
+    const first = firstJobId(new Date(period === null ? 0 : Date.now() - LONGEST_PERIOD_MS))
+    const named = { account_id, id, period, first }
+    const other = periods.get(id)
+    if (other) Object.assign(named, { period: SEVERAL, first: first < other.first ? first : other.first })
+    periods.set(id, named)
   }
   const visit = ({ account_id, app }: Visit) => {
     slugs.add(app)
@@ -195,6 +225,7 @@ export function load(operations: Operation[], { waits, sharded }: Locking, visit
         break
       case 'limit':
         nameBudgets(account_id, [operation.id])
+        namePeriod(operation)
         break
       case 'close':
         closing.add(account_id)
@@ -221,6 +252,10 @@ export function load(operations: Operation[], { waits, sharded }: Locking, visit
     reads.push({ query: readPurchases(sharded).query(arraysOf(NAMED_PURCHASES, purchases)), take: takePurchases })
   if (budgets.length)
     reads.push({ query: readBudgets(sharded).query(arraysOf(NAMED_BUDGETS, budgets)), take: takeBudgets })
+  if (periods.size) {
+    const take = (rows: Rows, states: Map<string, State>) => takeCounted(rows, states, [...periods.values()])
+    reads.push({ query: readCounted(sharded).query(arraysOf(NAMED_PERIODS, [...periods.values()])), take })
+  }
   return reads
 }
 
@@ -278,6 +313,7 @@ export const stateOf = (account: Account, now: number): State => ({
   entries: new Map(),
   purchases: new Map(),
   budgets: new Map(),
+  counted: new Map(),
 })
 
 /** @param patches the metadata that operations bring, by account and job */
@@ -322,4 +358,11 @@ function takePurchases(rows: Rows, states: Map<string, State>): void {
 function takeBudgets(rows: Rows, states: Map<string, State>): void {
   for (const { account_id, ...budget } of rows as (Budget & { account_id: string })[])
     states.get(account_id)?.budgets.set(budget.id, budget)
+}
+
+/** @param named the budgets that were asked about: those without rows have counted nothing */
+function takeCounted(rows: Rows, states: Map<string, State>, named: { account_id: string; id: string }[]): void {
+  for (const { account_id, id } of named) states.get(account_id)?.counted.set(id, [])
+  for (const { account_id, id, ...counted } of rows as (Counted & { account_id: string; id: string })[])
+    states.get(account_id)?.counted.get(id)?.push(counted)
 }

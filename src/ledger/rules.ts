@@ -1,10 +1,11 @@
 import { newBudget, withLimits } from './budgets.ts'
 import { reconcile } from './reconcile.ts'
-import { budgetOf, count, countedFor, judge, outsideLimits } from './spending.ts'
+import { budgetOf, count, judge, outsideLimits } from './spending.ts'
 import {
   type Account,
   type Adjust,
   begin,
+  countedFor,
   type Entry,
   type Job,
   type Limit,
@@ -355,11 +356,16 @@ function settlePurchase(state: State, { purchase_id, version, payment }: Reconci
   return inRange(state, outcome)
 }
 
-/** Limits what a token or a grant may spend. The first limit begins to count now; a later one changes nothing of what is spent. */
+/** Limits what a token or a grant may spend. The first limit begins to count now; with another period, what is spent is counted anew. */
 function limit(state: State, { id, amount, period, apps }: Limit): Outcome {
   if (state.account.closed) return refused(state, { code: 'account_closed' })
   const known = budgetOf(state, id)
-  const budget = withLimits(known ?? newBudget(id, state.now), { amount, period, apps }, state.now)
+  const budget = withLimits(
+    known ?? newBudget(id, state.now),
+    { amount, period, apps },
+    state.counted.get(id) ?? [],
+    state.now,
+  )
   if (!known && budget.amount === null && budget.apps === null) return repeated(state)
   return { ...begin(state), budgets: [budget] }
 }

@@ -37,10 +37,6 @@ export function outsideLimits(state: State, job: Job, by: Spender | undefined): 
   return { code: 'job_outside_limits' }
 }
 
-/** What a job counts for in budgets. */
-export const countedFor = ({ status, reserved, actual_cost }: Job): number =>
-  status === 'started' ? reserved : actual_cost
-
 /** Counts a job's change against its budgets, unless it is of a period that is over. */
 export function count(state: State, outcome: Outcome, job: Job, change: number): void {
   if (change === 0) return

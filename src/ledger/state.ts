@@ -1,4 +1,4 @@
-import type { Budget, BudgetEvent, Limits } from './budgets.ts'
+import type { Budget, BudgetEvent, Counted, Limits } from './budgets.ts'
 import type { Payment, Purchase, PurchaseMovement } from './reconcile.ts'
 
 /**
@@ -126,6 +126,8 @@ export interface State {
   purchases: Map<string, Purchase>
   /** Those that operations name, and those of loaded jobs, by id */
   budgets: Map<string, Budget>
+  /** What has counted against budgets whose period an operation changes, by id */
+  counted: Map<string, Counted[]>
 }
 
 export interface Account {
@@ -258,10 +260,17 @@ export interface Outcome {
   told: BudgetEvent[]
 }
 
+/** What a job counts for in budgets. */
+export const countedFor = ({ status, reserved, actual_cost }: Job): number =>
+  status === 'started' ? reserved : actual_cost
+
 /** Takes an outcome into the state: the next operation of the account sees it. */
 export function follow(state: State, { account, created, changed, entries, grant, purchase, budgets }: Outcome): void {
   state.account = account
   for (const job of created ? [created, ...changed] : changed) {
+    const before = state.jobs.get(job.id)
+    const credits = countedFor(job) - (before ? countedFor(before) : 0)
+    for (const id of job.budget_ids ?? []) state.counted.get(id)?.push({ at: job.created_at, credits })
     state.jobs.set(job.id, job)
     if (job.idempotency_key !== null) state.keys.set(job.idempotency_key, job)
   }

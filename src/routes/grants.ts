@@ -59,7 +59,7 @@ export const grantRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'changeGrant',
         summary: 'Change the budget of something that you have allowed',
         description:
-          'What is spent stays, and counts against the new budget. For a person on our own pages, or a personal access token without limits that has the scopes of the grant. Access tokens and session tokens of apps may not.',
+          'What is spent stays, and counts against the new budget; with another period it is what the jobs since its beginning hold and cost. For a person on our own pages, or a personal access token without limits that has the scopes of the grant. Access tokens and session tokens of apps may not.',
         params: byId,
         body: GrantChange,
         response: {

@@ -114,7 +114,7 @@ export const tokenRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'changeToken',
         summary: 'Rename a personal access token, or change what it may spend',
         description:
-          'What is not given stays; null takes a limit away. What is spent stays too. For those who may make tokens; a token gives no more than it has, and changes others than itself and what it made only where it has no limits and all their scopes. A change of a budget holds at once. A first budget holds within 5 seconds on other instances, and counts from then on.',
+          'What is not given stays; null takes a limit away. What is spent stays too; with another period it is what the jobs since its beginning hold and cost. For those who may make tokens; a token gives no more than it has, and changes others than itself and what it made only where it has no limits and all their scopes. A change of a budget holds at once. A first budget holds within 5 seconds on other instances, and counts from then on.',
         params: Type.Object({ id: Type.String({ description: 'The id of a token, or `current`' }) }),
         body: Type.Object(
           { name: Type.Optional(Type.String(NAME)), ...askedLimits },

@@ -19,6 +19,7 @@ const state = (...budgets: Budget[]): State => ({
   ...{ jobs: new Map(), keys: new Map(), overdue: [], apps: new Map(), grants: null, entries: new Map() },
   purchases: new Map(),
   budgets: new Map(budgets.map((each) => [each.id, each])),
+  counted: new Map(),
 })
 const reserve = (cost: number, more: object = {}): Request => ({
   ...{ type: 'reserve', job_id: 'job', app: 'video', action: 'render', cost, metadata: null, idempotency_key: null },
@@ -249,15 +250,40 @@ t.test('limits change without a word about what is spent', async (t) => {
   t.match(play(fresh, { type: 'limit', id: 'other', amount: null }), { repeated: true, budgets: [] })
   play(fresh, { type: 'close' })
   t.match(play(fresh, { type: 'limit', id: 'token', amount: 1 }).refusal, { code: 'account_closed' })
+})
 
-  const weekly = state(budget({ period: 'week', period_start: at('2026-11-23') }))
-  play(weekly, reserve(30), { type: 'limit', id: 'token', period: 'month' })
-  t.equal(spent(weekly), 30)
-  play(weekly, { at: at('2026-11-26T12:00:00Z') }, reserve(5, { job_id: 'before' }))
-  play(weekly, { type: 'limit', id: 'token', period: 'day' }, complete(1, { job_id: 'before' }))
-  t.equal(spent(weekly), 0, 'a shorter period counts from when it is set')
-  play(weekly, { at: at('2026-11-26T12:00:01Z') }, reserve(50, { job_id: 'today' }))
-  t.equal(spent(weekly), 50)
+t.test('another period has spent what its jobs hold and cost, those of the same batch too', async (t) => {
+  const limit = (period: string | null): Request => ({ type: 'limit', id: 'token', period }) as Request
+  const ada = state(budget({ period: 'week', period_start: at('2026-11-30'), spent: 7 }))
+  ada.now = at('2026-12-02T12:00:00Z')
+  const counted = [
+    { at: at('2026-11-02'), credits: 20 },
+    { at: at('2026-11-30'), credits: 4 },
+    { at: at('2026-12-01'), credits: 2 },
+    { at: at('2026-12-02'), credits: 1 },
+  ]
+  const put = () => ada.counted.set('token', [...counted])
+  for (const [period, since, left] of [
+    ['month', at('2026-12-01'), 3],
+    ['week', at('2026-11-30'), 7],
+    ['day', at('2026-12-02'), 1],
+    [null, 0, 27],
+  ] as const) {
+    put()
+    const { budgets } = play(ada, limit(period))
+    t.match(budgets, [{ period, spent: left, period_start: since, low_told: false, exceeded_told: false }])
+  }
+  put()
+  ada.jobs.clear()
+  play(ada, reserve(10), reserve(5, { job_id: 'other' }), complete(2), limit('day'))
+  t.equal(spent(ada), 8, 'with what the batch did before')
+  t.match(play(ada, complete(9, { job_id: 'other' }), limit('month')).budgets, [{ spent: 14 }])
+  play(ada, { at: at('2026-12-03') }, limit('day'), complete(9, { job_id: 'late' }))
+  t.match(ada.budgets.get('token'), { spent: 0, period_start: at('2026-12-03') })
+  t.match(play(ada, { type: 'limit', id: 'token', amount: 40 }).budgets, [{ spent: 0, period: 'day' }])
+  t.match(play(ada, limit('month')).budgets, [{ spent: 14, low_told: false }])
+  put()
+  t.match(play(ada, { type: 'limit', id: 'token', amount: 31, period: null }).budgets, [{ spent: 27, low_told: true }])
 })
 
 t.test('low and exceeded are told once a period', async (t) => {

@@ -1,7 +1,11 @@
+import fc from 'fast-check'
+import { sql } from 'kysely'
 import t from 'tap'
-import { limit } from '../../src/ledger/operations.ts'
+import { v7 as uuidv7 } from 'uuid'
+import { complete, limit, reserve } from '../../src/ledger/operations.ts'
 import { bearer, logIn } from '../support/device.ts'
-import { personWith, start, unique } from '../support/start.ts'
+import { Model } from '../support/model.ts'
+import { earlier, personWith, start, unique } from '../support/start.ts'
 
 const job = (cost_estimate: number, app = 'clips') => ({ app, action: 'render', cost_estimate })
 
@@ -102,3 +106,85 @@ t.test('by its bearer alone, a token with limits settles only what counts agains
   const keyed = await started(free, slug)
   t.equal((await limited.post('/api/jobs/complete', { job_id: keyed, actual_cost: 1 }, key)).statusCode, 200, 'a key')
 })
+
+t.test(
+  'whatever periods follow each other, what is spent is what the jobs of the open one hold and cost',
+  async (t) => {
+    const { app, db } = await start(t)
+    const ada = await personWith(app, 1_000_000)
+    const step = fc.oneof(
+      fc.record({ do: fc.constant('reserve'), cost: fc.nat(20) }),
+      fc.record({ do: fc.constant('complete'), job: fc.nat(3), cost: fc.nat(30) }),
+      fc.record({ do: fc.constant('limit'), period: fc.constantFrom('day', 'week', 'month', null) }),
+      fc.record({ do: fc.constant('limit'), amount: fc.constantFrom(1_000, 2_000, null) }),
+      fc.record({ do: fc.constant('turn'), days: fc.constantFrom(1, 2, 5, 9, 26, 32) }),
+    ) as fc.Arbitrary<Step>
+    type Step =
+      | { do: 'reserve'; cost: number }
+      | { do: 'complete'; job: number; cost: number }
+      | { do: 'limit'; period?: 'day' | 'week' | 'month' | null; amount?: number | null }
+      | { do: 'turn'; days: number }
+
+    /** Does a step and says it to the model. */
+    async function take(step: Step, model: Model, id: string): Promise<unknown> {
+      if (step.do === 'turn') {
+        model.turn(step.days)
+        for (const [table, column] of [
+          ['jobs', 'created_at'],
+          ['budgets', 'period_start'],
+        ] as const)
+          await sql`update ${sql.table(table)} set ${sql.ref(column)} = ${earlier(column, `${step.days} days`)}
+          where account_id = ${ada.id}`.execute(db)
+        // The beginning of a period has moved to a day on which none begins: another period and back finds it again.
+        const period = model.budgets.get(id)?.period
+        if (!period) return
+        await limit(app.ledger, ada.id, id, { period: null })
+        return limit(app.ledger, ada.id, id, { period })
+      }
+      if (step.do === 'limit') {
+        const { do: _, ...given } = step
+        const { amount, period, apps } = {
+          ...(model.budgets.get(id) ?? { amount: null, period: null, apps: null }),
+          ...given,
+        }
+        model.limit(id, { amount, period: amount === null ? null : period, apps })
+        return limit(app.ledger, ada.id, id, given)
+      }
+      if (step.do === 'reserve') {
+        model.reserve(step.cost, { budgets: [id] })
+        const job_id = uuidv7()
+        Object.assign(model.jobs.at(-1) ?? {}, { id: job_id })
+        return reserve(
+          app.ledger,
+          { id: ada.id, clerk_id: ada.clerkId },
+          {
+            ...{ job_id, app: 'clips', action: 'render', cost: step.cost, metadata: null, idempotency_key: null },
+            ...{ request_hash: null, ttl_seconds: 86_400, ttl_without_key: false, token_id: id, grant_id: null },
+            budget_ids: [id],
+          },
+        )
+      }
+      const job = model.jobs.at(-1 - step.job)
+      if (!job || job.ended) return
+      model.complete(job, step.cost)
+      return complete(app.ledger, { account_id: ada.id, job_id: job.id, key_of: null }, step.cost, null)
+    }
+    const spent = async (id: string) =>
+      (await db.selectFrom('budgets').select('spent').where('id', '=', id).executeTakeFirst())?.spent
+    const property = fc.asyncProperty(fc.array(fc.array(step, { maxLength: 4 }), { maxLength: 10 }), async (life) => {
+      const [id, model] = [uuidv7(), new Model()]
+      model.adjust(1_000_000, 'given')
+      await take({ do: 'limit', amount: 1_000 }, model, id)
+      for (const steps of life) {
+        // What is posted together is one batch; time does not turn within it.
+        const [turns, posted] = [steps.filter((each) => each.do === 'turn'), steps.filter((each) => each.do !== 'turn')]
+        for (const turn of turns) await take(turn, model, id)
+        await Promise.all(posted.map((each) => take(each, model, id)))
+        // A budget of a period that is over is read as a new one.
+        await take({ do: 'reserve', cost: 1 }, model, id)
+        t.equal(await spent(id), model.spent(id), JSON.stringify(steps))
+      }
+    })
+    await fc.assert(property, { numRuns: 30 })
+  },
+)

@@ -30,6 +30,7 @@ function play(reports: Payment[], from: Partial<Purchase> = {}, account: Partial
     ...{ jobs: new Map(), keys: new Map(), overdue: [], apps: new Map(), grants: new Map(), entries: new Map() },
     purchases: new Map([[bought.id, bought]]),
     budgets: new Map(),
+    counted: new Map(),
   }
   const outcomes = reports.map((report): Outcome => {
     const { version = 0 } = state.purchases.get('bought') ?? {}

@@ -30,7 +30,7 @@ const state = (more: Partial<Omit<State, 'jobs'>> & { jobs?: Job[] } = {}): Stat
   const { jobs = [], ...rest } = more
   return {
     ...{ now: NOW, account: account(), keys: new Map(), overdue: [], apps: new Map(), grants: null },
-    ...{ entries: new Map(), purchases: new Map(), budgets: new Map() },
+    ...{ entries: new Map(), purchases: new Map(), budgets: new Map(), counted: new Map() },
     ...rest,
     jobs: new Map(jobs.map((each) => [each.id, each])),
   }

@@ -27,8 +27,6 @@ export interface ModelBudget {
   amount: number | null
   period: 'day' | 'week' | 'month' | null
   apps: string[] | null
-  /** Jobs made since then count, as those of a period that is over do not */
-  since: number
 }
 
 const DAY = 86_400_000
@@ -61,6 +59,8 @@ export class Model {
   keys = new Map<string, { body: string; job: ModelJob }>()
   references = new Map<string, number>()
   budgets = new Map<string, ModelBudget>()
+  /** Tokens that do not work any more */
+  revoked = new Set<string>()
 
   move(amount: number): void {
     this.credits += amount
@@ -123,7 +123,7 @@ export class Model {
   spent(id: string): number {
     const budget = this.budgets.get(id)
     if (!budget) return 0
-    const from = Math.max(budget.since, began(budget.period))
+    const from = began(budget.period)
     const mine = this.jobs.filter(({ budgets, made }) => budgets.includes(id) && made >= from)
     return mine.reduce((sum, { ended, cost, reserved }) => sum + (ended ? cost : reserved), 0)
   }
@@ -133,18 +133,14 @@ export class Model {
     return (apps?.includes(app) ?? true) && (amount === null || this.spent(id) + cost <= amount)
   }
 
-  limit(id: string, limits: Omit<ModelBudget, 'since'>): number {
-    const { since, period } = this.budgets.get(id) ?? { since: clock(), period: null }
-    const from = Math.max(since, began(period))
-    const shorter = limits.period !== period && began(limits.period) > from
-    this.budgets.set(id, { ...limits, since: shorter ? clock() : from })
+  limit(id: string, limits: ModelBudget): number {
+    this.budgets.set(id, limits)
     return 200
   }
 
   /** So many days go by for budgets: the time of holds stands still */
   turn(days: number): void {
     for (const each of this.jobs) each.made -= days * DAY
-    for (const each of this.budgets.values()) each.since -= days * DAY
   }
 
   complete(job: ModelJob, cost: number, server = false): number {
