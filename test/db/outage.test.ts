@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { pipelines } from '../../src/db/pipeline.ts'
 import { holdAccounts } from '../support/hold.ts'
 import { startProxy } from '../support/proxy.ts'
 import { type App, databaseUrl, type Person, personWith, startOwn, unique } from '../support/start.ts'
@@ -169,6 +170,20 @@ t.test('a network that drops every byte is answered 503 after 5 s; afterwards th
   const again = await send()
   t.strictSame(new Set(again.map(({ statusCode }) => statusCode)), new Set([200]))
   t.strictSame(await balances(), RESERVED)
+})
+
+t.test('after a silence of the network, the poster opens its idle connections anew', async (t) => {
+  const proxy = await startProxy(t, await databaseUrl())
+  const { config } = await startOwn(t, { DATABASE_URL: proxy.url })
+  const { use, close } = pipelines(config.database, 3, 1_000)
+  t.teardown(close)
+  const ask = () => use((session) => session.send([{ text: 'select 1' }]))
+  const thrice = () => Promise.all([ask(), ask(), ask()])
+  await thrice()
+  proxy.silence()
+  await t.rejects(ask(), /database unavailable/)
+  await proxy.pass()
+  await thrice()
 })
 
 t.test('a request that waits for a connection of a dead pool gets one of the new pool without a timeout', async (t) => {
