@@ -50,7 +50,7 @@ export async function sweepHolds(db: Db, ledger: Ledger, { onFailure, signal }: 
 type OverdueKey = JobKey & { expiry: string }
 
 // Closed accounts are included: an earlier release did not release the holds of an account when it closed it.
-// The text of the time is not called expires_at: in the query that Citus sends to a shard, ORDER BY expires_at would mean the text.
+// The text of the time must not be named expires_at: in the query that Citus sends to a shard, ORDER BY expires_at would refer to the text.
 const overdue = statement<OverdueKey & { limit: number }, OverdueKey>(
   'overdue',
   `select jobs.account_id, jobs.id as job_id, jobs.expires_at::text as expiry

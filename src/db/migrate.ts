@@ -12,7 +12,7 @@ const WAIT_MS = 30_000
 /**
  * Brings the schema up to date. Each migration runs in its own transaction, so that on a large ledger no table stays locked while the next
  * one runs. Replicas that start together take turns under Kysely's migration lock, an advisory lock, and each migration runs once.
- * On a cluster, the tables that they add are placed on its nodes.
+ * On a Citus cluster, new tables are also distributed.
  * @returns the names of the migrations that this call ran
  * @throws {Error} `Migration … failed`, with the cause
  */
@@ -77,8 +77,8 @@ async function getMigrations(): Promise<Record<string, Migration>> {
 }
 
 /**
- * Citus refuses a change of a small table, or of a function, behind a statement that used several connections to a node. One
- * connection is enough. Postgres without Citus accepts the setting and ignores it.
+ * Makes a migration use one connection to each node: Citus refuses to change a small table or a function after a statement of the same
+ * transaction that used several. Postgres without Citus accepts the setting and ignores it.
  */
 const onCluster = ({ up }: Migration): Migration => ({
   async up(db) {

@@ -81,7 +81,7 @@ export async function shard(db: Db): Promise<string[]> {
 }
 
 /**
- * Places the tables that newer migrations have added to a database that is distributed. Any other is left as it is.
+ * Places the tables that newer migrations have added to a distributed database. Does nothing on any other database.
  * @returns the tables that this call placed
  * @throws {CannotShard} nothing was changed
  */
@@ -94,7 +94,7 @@ export async function placeAdded(db: Db): Promise<string[]> {
   })
 }
 
-/** @returns the names of the tables that have a place. Until the transaction ends, no other instance places any. */
+/** @returns the names of the placed tables. Takes a lock, so that until the transaction ends no other instance places tables. */
 async function placedTables(trx: Db): Promise<Set<string>> {
   await run(trx, [`select pg_advisory_xact_lock(hashtext('focus_shard'))`])
   const placed = await rows<{ name: string }>(trx, 'select logicalrelid::regclass::text as name from pg_dist_partition')
@@ -119,7 +119,7 @@ async function placeDue(trx: Db, placed: Set<string>): Promise<string[]> {
   return due
 }
 
-/** Places tables on the nodes, as PLACES says. */
+/** Places tables on the nodes according to PLACES. */
 export async function place(trx: Db, tables: string[]): Promise<void> {
   await run(trx, [
     // Citus requires sequential mode to change a reference table and the shards that refer to it in one transaction.

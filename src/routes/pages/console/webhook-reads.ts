@@ -108,7 +108,12 @@ export const listAttempts = (db: Db, endpoint_id: string, before: string | undef
   db
     .selectFrom('webhook_attempts')
     .select(['id', 'message_id', 'account_id', 'event', 'attempt', 'attempted_at', 'ms', 'status', 'answer', 'error'])
-    .select(sql<Date | null>`case when next_attempt_at > now() then next_attempt_at end`.as('next_attempt_at'))
+    // Of the newest attempt of a message that still waits: the log tells what was to come, which a success or a replay has changed.
+    .select(
+      sql<Date | null>`(select case when message.attempts = webhook_attempts.attempt then message.next_attempt_at end
+        from webhook_messages message where message.account_id = webhook_attempts.account_id
+          and message.id = webhook_attempts.message_id and message.status = 'pending')`.as('next_attempt_at'),
+    )
     .where('endpoint_id', '=', endpoint_id)
     .$if(before !== undefined, (attempts) => attempts.where('id', '<', before ?? ''))
     .orderBy('id', 'desc')
