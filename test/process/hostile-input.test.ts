@@ -100,6 +100,25 @@ function filled(ids: Record<string, string>, path: string, hostile?: { at: numbe
     .join('/')
 }
 
+/** What a form takes where it has nothing yet, or takes only something else. */
+const TYPED: Record<string, () => string> = {
+  ...{
+    name: () => unique('name'),
+    slug: () => unique('slug'),
+    url: () => `https://hooks.example.com/${unique('hook')}`,
+  },
+  ...{ amount: () => '1', starter_credits: () => '7', credits: () => '100', price: () => '500', currency: () => 'usd' },
+  ...{ low_credits: () => '5', overage: () => '5', stripe_price_id: () => '', origins: () => 'https://a.example.com' },
+  ...{
+    redirect_uris: () => 'https://a.example.com/back',
+    return_paths: () => '/',
+    resources: () => '',
+    kind: () => 'topup',
+  },
+}
+const typed = (fields: [string, string][]) =>
+  fields.map(([name, value]): [string, string] => [name, TYPED[name]?.() ?? value])
+
 const encoded = (fields: [string, string][]) =>
   fields.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join('&')
 
@@ -108,10 +127,11 @@ t.test('whatever a path, a query, a form or a body holds, nothing fails', async 
   const { app, ids } = here
   const failures = new Set<string>()
   let sent = 0
+  const confirmed = new Set<string | undefined>()
   let { cookie } = here.admin
 
-  /** Sends a request as the administrator. A failure, or an answer that is not as the document says, is noted. */
-  async function send(method: string, url: string, body?: { type: string; payload: string }) {
+  /** Sends a request as the administrator. A failure, or an answer that is not as the document says, is noted. @param after what was sent before */
+  async function send(method: string, url: string, body?: { type: string; payload: string }, after = '') {
     const headers = { cookie, origin: OURS, accept: 'text/html', ...(body && { 'content-type': body.type }) }
     const request = { method: method as 'GET', url, headers, remoteAddress: newAddress() }
     sent++
@@ -125,7 +145,9 @@ t.test('whatever a path, a query, a form or a body holds, nothing fails', async 
     return undefined
 
     function note(what: string) {
-      failures.add(`${method} ${url.slice(0, 150)} ${body?.payload.slice(0, 150) ?? ''}: ${what.slice(0, 200)}`)
+      failures.add(
+        `${method} ${url.slice(0, 150)} ${body?.payload.slice(0, 150) ?? ''} ${after.slice(0, 300)}: ${what.slice(0, 200)}`,
+      )
     }
   }
   async function signIn() {
@@ -137,8 +159,8 @@ t.test('whatever a path, a query, a form or a body holds, nothing fails', async 
     })
     return reply.cookies.map(({ name, value }) => `${name}=${value}`).join('; ')
   }
-  const sendForm = (action: string, payload: string) =>
-    send('POST', action, { type: 'application/x-www-form-urlencoded', payload })
+  const sendForm = (action: string, payload: string, after?: string) =>
+    send('POST', action, { type: 'application/x-www-form-urlencoded', payload }, after)
 
   const routes = routesOf(app).toSorted((a, b) => Number(isLast(a.path)) - Number(isLast(b.path)))
   t.ok(routes.length > 120, `${routes.length} routes`)
@@ -178,12 +200,13 @@ t.test('whatever a path, a query, a form or a body holds, nothing fails', async 
   }
   for (const { action, fields } of forms.post.toSorted((a, b) => Number(isLast(a.action)) - Number(isLast(b.action)))) {
     for (const [name, value] of fields) {
-      const others = encoded(fields.filter(([other]) => other !== name))
-      for (const pair of pairs(name, value)) await press(action, others ? `${others}&${pair}` : pair)
+      const others = fields.filter(([other]) => other !== name)
+      for (const pair of pairs(name, value))
+        await press(action, [encoded(typed(others)), pair].filter(Boolean).join('&'))
     }
     // The fields of the page that asks whether it is meant.
     for (const name of ['draft', 'reason'])
-      for (const pair of pairs(name, 'a1')) await press(action, encoded(fields), { name, pair })
+      for (const pair of pairs(name, 'a1')) await press(action, encoded(typed(fields)), { name, pair })
   }
 
   cookie = await signIn()
@@ -212,6 +235,14 @@ t.test('whatever a path, a query, a form or a body holds, nothing fails', async 
         await send(method, url, { type, payload: `{"${name}":${value}${rest === '}' ? '' : ','}${rest}` })
     }
   }
+  const unconfirmed = routes.filter(
+    ({ method, path }) => method === 'POST' && path.startsWith('/console/') && !confirmed.has(path),
+  )
+  t.strictSame(
+    unconfirmed.map(({ path }) => path),
+    ['/console/change', '/console/verify'],
+    'every form of the console asked at least once whether it is meant',
+  )
   t.strictSame([...failures], [], `${sent} requests`)
 
   /** Sends a form, and the one that asks whether it is meant. @param instead of that one's own field of this name */
@@ -223,8 +254,10 @@ t.test('whatever a path, a query, a form or a body holds, nothing fails', async 
     const isConfirming = ({ fields }: Form) => fields.some(([name]) => name === 'draft')
     const confirming = formsOf(page?.body ?? '', action).find(isConfirming)
     if (!confirming) return
+    confirmed.add(routeOf(pathOf(action)))
     const fields = confirming.fields.filter(([name]) => name !== instead?.name)
-    await sendForm(confirming.action, instead ? `${encoded(fields)}&${instead.pair}` : encoded(fields))
+    const rest = encoded(fields)
+    await sendForm(confirming.action, instead ? `${rest}&${instead.pair}` : rest, `after ${action} ${payload}`)
   }
 
   /** One page of each route and choice of parameters, and its forms; those with GET as an address. */

@@ -22,7 +22,7 @@ export const pairs = (name: string, good = 'a'): string[] => [
   ),
   `${name}=-99999999999999999_ffffffff-ffff-ffff-ffff-ffffffffffff_ffffffff-ffff-ffff-ffff-ffffffffffff`,
   `${name}=99999999999999999_ffffffff-ffff-ffff-ffff-ffffffffffff`,
-  `${name}=9999999999999999`,
+  ...['9999999999999999', '9007199254740991', '1000000000001', '2147483648'].map((value) => `${name}=${value}`),
   `${name}=FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF`,
 ]
 
@@ -69,9 +69,9 @@ const attribute = (tag: string, name: string) => new RegExp(`\\b${name}="([^"]*)
 export function formsOf(body: string, address: string): Form[] {
   return [...body.matchAll(/<form\b([^>]*)>([\s\S]*?)<\/form>/g)].map(([, tag = '', inside = '']) => {
     const fields: [string, string][] = []
-    for (const [, kind, own = '', content = ''] of inside.matchAll(
-      /<(input|textarea|select|button)\b([^>]*)>(?:([\s\S]*?)<\/(?:textarea|select|button)>)?/g,
-    )) {
+    const inputs = inside.matchAll(/<input\b([^>]*)>|<(textarea|select|button)\b([^>]*)>([\s\S]*?)<\/\2>/g)
+    for (const [, input, kind, element = '', content = ''] of inputs) {
+      const own = input ?? element
       const name = attribute(own, 'name')
       if (name === undefined || fields.some(([known]) => known === name)) continue
       const chosen =

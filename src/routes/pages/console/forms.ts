@@ -82,7 +82,8 @@ export class Fields {
     const written = this.text(name).replace('−', '-')
     // A comma that does not group thousands may be a decimal one.
     if (!/^[+-]?([0-9]+|[0-9]{1,3}([,\s][0-9]{3})+)$/.test(written)) return Number.NaN
-    return Number(written.replaceAll(/[,\s]/g, ''))
+    const value = Number(written.replaceAll(/[,\s]/g, ''))
+    return Number.isSafeInteger(value) ? value : Number.NaN
   }
 }
 

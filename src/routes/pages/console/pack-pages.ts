@@ -5,7 +5,8 @@ import { actorOf } from '../../../operator/actions.ts'
 import { removePack, setPack } from '../../../operator/packs-and-keys.ts'
 import { moneyText } from '../../../payments/money.ts'
 import { checkPrice, listPacks } from '../../../payments/packs.ts'
-import { creditsText } from '../words.ts'
+import { PACK_BODY } from '../../../schemas/payments.ts'
+import { amountText, creditsText } from '../words.ts'
 import { amount, code, text, time } from './cells.ts'
 import { addChange } from './changes.ts'
 import { countText } from './console-words.ts'
@@ -117,9 +118,11 @@ export const packPages: FastifyPluginAsyncTypebox = async (app) => {
 
 /** @throws {ApiError} 400 */
 function packOf(fields: Fields) {
-  const whole = (name: string) => {
+  const whole = (name: 'credits' | 'price') => {
     const value = fields.number(name)
-    if (!Number.isSafeInteger(value) || value < 1) throw badField(name, 'must be a whole number, 1 or more')
+    if (!(value >= 1)) throw badField(name, 'must be a whole number, 1 or more')
+    const most = PACK_BODY.properties[name].maximum ?? Number.MAX_SAFE_INTEGER
+    if (value > most) throw badField(name, `must be ${amountText(most)} at most`)
     return value
   }
   const slug = fields.text('slug')
