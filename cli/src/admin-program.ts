@@ -118,6 +118,8 @@ export function addOperatorCommands(add: AddCommand, runs: Runs): void {
     .option('--administrator <account>', 'only changes by this administrator: Clerk id or account id')
     .option('--action <name>', 'only this operation, such as setApp')
     .option('--target <target>', 'only changes of this target, such as `app video`')
+    .option('--from <time>', 'from this time on: a date (UTC) or a time (ISO 8601)')
+    .option('--to <time>', 'until before this time')
     .option(...LIMIT)
     .option(...CURSOR)
     .action(runs(async () => (await operator()).audit))

@@ -5017,6 +5017,10 @@ export interface operations {
                 action?: string;
                 /** @description Only this target, such as `app video` */
                 target?: string;
+                /** @description Only changes at this time or later: a date (UTC) or a time */
+                from?: string;
+                /** @description Only changes before this time: a date (UTC) or a time */
+                to?: string;
                 limit?: number;
                 /** @description next_cursor of the previous page */
                 cursor?: string;

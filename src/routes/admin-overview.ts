@@ -1,11 +1,12 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { requireAdminOrKey } from '../access/service-keys.ts'
 import { tooManyAtOnce } from '../http/catalogue.ts'
+import { optionalTime } from '../http/periods.ts'
 import { administrator, refusals } from '../http/refusals.ts'
 import { listActions } from '../operator/actions.ts'
 import { readOverview } from '../operator/overview.ts'
 import { AdminAction, Overview } from '../schemas/operator.ts'
-import { ListQuery, NextCursor, PageLimit, ref, Uuid } from '../schemas/primitives.ts'
+import { ListQuery, NextCursor, PageLimit, periodFilter, ref, Uuid } from '../schemas/primitives.ts'
 
 /** What an operator looks at first, and what administrators have changed. */
 export const adminOverviewRoutes: FastifyPluginAsyncTypebox = async (app) => {
@@ -46,6 +47,7 @@ export const adminOverviewRoutes: FastifyPluginAsyncTypebox = async (app) => {
           administrator: Type.Optional({ ...Uuid, description: 'Only what the administrator with this account did' }),
           action: Type.Optional(Type.String({ maxLength: 100, description: 'Only this operation id' })),
           target: Type.Optional(Type.String({ maxLength: 200, description: 'Only this target, such as `app video`' })),
+          ...periodFilter('Only changes'),
           limit: PageLimit(50),
           cursor: Type.Optional({ ...Uuid, description: 'next_cursor of the previous page' }),
         }),
@@ -62,8 +64,9 @@ export const adminOverviewRoutes: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { limit, cursor, ...filter } = request.query
-      return listActions(app.db, filter, { limit, cursor })
+      const { limit, cursor, from, to, ...filter } = request.query
+      const period = { from: optionalTime('from', from), to: optionalTime('to', to) }
+      return listActions(app.db, { ...filter, ...period }, { limit, cursor })
     },
   )
 }

@@ -198,6 +198,11 @@ t.test('the audit log is listed by account, administrator and target, page by pa
   t.match(await lines(operator, `account_id=${ada.id}`), [{ action: 'adjustCredits', via: 'api', token_id: null }])
   t.strictSame(await lines(operator, `administrator=${ada.id}`), [])
   t.equal((await lines(operator, `administrator=${operator.id}&limit=3`)).length, 3)
+  const today = new Date().toISOString().slice(0, 10)
+  const between = (period: string) => lines(operator, `target=app%20${slug}&${period}`)
+  t.equal((await between(`from=${today}`)).length, 3)
+  for (const period of ['to=2020-01-01', `to=${today}`, 'from=2100-01-01'])
+    t.strictSame(await between(period), [], period)
 })
 
 t.test('a refused change has no line, and a line cannot be changed', async (t) => {

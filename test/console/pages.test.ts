@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
+import { v7 as uuidv7 } from 'uuid'
 import { HELP } from '../../src/routes/pages/console/help.ts'
 import { overviewCharts } from '../../src/routes/pages/console/overview-charts.ts'
 import { atConsole } from '../support/console.ts'
@@ -203,6 +204,37 @@ t.test('the overview names endpoints that fail now, since when, and those with l
   t.match(row(lost), /Messages lost/)
   t.notMatch(section, fine)
   t.match((await open(`/console/webhooks/${failing}`)).body, /Next try<\/dt><dd>\s*<time[^>]*>in 3 minutes/)
+  const waiting = await db
+    .selectFrom('webhook_messages')
+    .select('id')
+    .where('endpoint_id', '=', failing)
+    .executeTakeFirstOrThrow()
+  await db.updateTable('webhook_messages').set({ attempts: 2 }).where('endpoint_id', '=', failing).execute()
+  for (const [message_id, attempt] of [
+    [crypto.randomUUID(), 1],
+    [waiting.id, 1],
+    [waiting.id, 2],
+  ] as const) {
+    const tried = {
+      id: uuidv7(),
+      account_id: ada.id,
+      endpoint_id: failing,
+      message_id,
+      event: 'job.failed',
+      attempt,
+      ms: 5,
+      status: 500,
+    }
+    await db
+      .insertInto('webhook_attempts')
+      .values({ ...tried, next_attempt_at: new Date(Date.now() + 1e7) })
+      .execute()
+  }
+  const deliveries = (await open(`/console/webhooks/${failing}`)).body.split('id="deliveries"')[1] ?? ''
+  const tries = [...deliveries.matchAll(/data-label="Next try"[^>]*><div>\s*([\s\S]*?)\s*<\/div>/g)].map(
+    ([, cell = '']) => cell.replaceAll(/<[^>]*>/g, ''),
+  )
+  t.strictSame(tries, ['in 3 minutes', '–', '–'], 'only what waits is tried again, no earlier than its endpoint')
   const { webhooks } = (await admin.get('/api/admin/overview')).json().overview
   t.match(webhooks, { failing_endpoints: 1, late_endpoints: 1 })
   await db.deleteFrom('webhook_messages').where('endpoint_id', 'in', [failing, lost, late]).execute()

@@ -249,6 +249,8 @@ interface AuditOptions extends Page {
   administrator?: string
   action?: string
   target?: string
+  from?: string
+  to?: string
 }
 
 export async function audit(focus: Focus, options: AuditOptions): Promise<void> {
@@ -270,8 +272,8 @@ export async function audit(focus: Focus, options: AuditOptions): Promise<void> 
     { title: 'after', value: ({ after }) => after && JSON.stringify(after), shrinks: true },
     { title: 'reason', value: ({ reason }) => reason, shrinks: true },
   ]
-  const { action, target, limit } = options
-  const words = ['audit', ...wordsOf({ account, administrator, action, target, limit })]
+  const { action, target, from, to, limit } = options
+  const words = ['audit', ...wordsOf({ account, administrator, action, target, from, to, limit })]
   const page = { columns, rows: answer.actions, none: 'No changes.' }
   await printPage(focus, page, answer.next_cursor, words)
 }

@@ -26,9 +26,12 @@ export const endpointCells = (endpoint: EndpointRow): Cell[] => [
   nextTry(endpoint),
 ]
 
-/** When the next message is sent to an endpoint. */
-export const nextTry = ({ next_try, paused_at }: EndpointRow): Cell =>
-  paused_at ? text('when it is resumed') : next_try && next_try <= new Date() ? text('now') : time(next_try)
+/** When the next message is sent to an endpoint. @param due of a message, which waits no shorter than the endpoint does */
+export function nextTry({ next_try, paused_at }: EndpointRow, due = next_try): Cell {
+  if (paused_at) return text('when it is resumed')
+  const at = due && next_try && next_try > due ? next_try : due
+  return at && at <= new Date() ? text('now') : time(at)
+}
 
 export const TROUBLED_COLUMNS = [...ENDPOINT_COLUMNS, 'Since', 'Last error']
 

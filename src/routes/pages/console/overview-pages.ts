@@ -88,7 +88,7 @@ function tilesOf(overview: Overview, undelivered: number): Tile[] {
     {
       name: 'Endpoints failing or late',
       value: amountText(undelivered),
-      note: webhooks.waiting ? `${countText(webhooks.waiting, 'message')} wait` : 'no message waits',
+      note: webhooks.waiting ? countText(webhooks.waiting, 'message waits', 'messages wait') : 'no message waits',
       href: '/console/webhooks',
       wrong: undelivered > 0,
     },

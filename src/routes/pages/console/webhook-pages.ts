@@ -94,7 +94,7 @@ export const webhookPages: FastifyPluginAsyncTypebox = async (app) => {
             amount(attempt.ms),
             idCell(attempt.account_id, `/console/accounts/${attempt.account_id}`),
             idCell(attempt.message_id),
-            time(attempt.next_attempt_at),
+            attempt.next_attempt_at ? nextTry(endpoint, attempt.next_attempt_at) : text(null),
           ]),
         }),
       })
