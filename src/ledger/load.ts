@@ -51,7 +51,9 @@ const readBudgets = forms(
     ${only('budgets.account_id', '$account_id')}`,
 )
 
-const LONGEST_PERIOD_MS = 31 * 86_400_000
+/** How long a period is at most, in days. */
+const LONGEST = { day: 1, week: 7, month: 31 } as const
+const DAY_MS = 86_400_000
 /** In place of a period, where a batch changes it more than once: it differs from each. */
 const SEVERAL = 'several'
 const NAMED_PERIODS = { account_id: 'uuid', id: 'uuid', period: 'text', first: 'uuid' }
@@ -177,7 +179,7 @@ export function load(operations: Operation[], { waits, sharded }: Locking, visit
     const period = amount === null ? null : given
     if (period === undefined) return
     // Jobs of longer ago do not count in a period.
-    const first = firstJobId(new Date(period === null ? 0 : Date.now() - LONGEST_PERIOD_MS))
+    const first = firstJobId(new Date(period === null ? 0 : Date.now() - LONGEST[period] * DAY_MS))
     const named = { account_id, id, period, first }
     const other = periods.get(id)
     if (other) Object.assign(named, { period: SEVERAL, first: first < other.first ? first : other.first })

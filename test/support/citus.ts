@@ -16,14 +16,17 @@ const FOLDERS = [
   ...['access', 'accounts', 'citus', 'concurrency', 'console', 'device', 'identity', 'ledger', 'oauth', 'observe'],
   ...['pages', 'payments', 'webhooks'],
 ]
-const PROCESSES = ['instances', 'journey', 'ledger-model', 'race-matrix', 'rolling', 'verify-command']
+const OTHERS = [
+  ...['db/outage', 'http/failures', 'http/limits', 'process/instances', 'process/journey', 'process/ledger-model'],
+  ...['process/race-matrix', 'process/rolling', 'process/verify-command'],
+]
 
 const root = new URL('../../', import.meta.url)
 const filesOf = (folder: string) =>
   readdirSync(new URL(`test/${folder}/`, root))
     .filter((name) => name.endsWith('.test.ts'))
     .map((name) => `test/${folder}/${name}`)
-const files = () => [...FOLDERS.flatMap(filesOf), ...PROCESSES.map((name) => `test/process/${name}.test.ts`)]
+const files = () => [...FOLDERS.flatMap(filesOf), ...OTHERS.map((name) => `test/${name}.test.ts`)]
 
 const [coordinator, ...workers] = urlsOf(process.env.TEST_CITUS_URLS)
 if (!coordinator || !workers.length) {

@@ -10,18 +10,36 @@ const MAX_COUNT = 10_000
 const counted = (status: 'pending' | 'dead') => `(select count(*)::int from (select 1 from webhook_messages
   where endpoint_id = $endpoint_id::uuid and status = '${status}' limit ${MAX_COUNT}) as counted)`
 
-const countMessages = statement<{ endpoint_id: string }, { waiting: number; dead: number }>(
+const firstPending = (time: string) => `(select min(${time}) from webhook_messages
+  where endpoint_id = $endpoint_id::uuid and status = 'pending')`
+
+interface Messages {
+  waiting: number
+  dead: number
+  waiting_since: Date | null
+  next_attempt_at: Date | null
+}
+
+const readMessages = statement<{ endpoint_id: string }, Messages>(
   'console_endpoint_messages',
-  `select ${counted('pending')} as waiting, ${counted('dead')} as dead`,
+  `select ${counted('pending')} as waiting, ${counted('dead')} as dead,
+    ${firstPending('give_up_at')} - interval '3 days' as waiting_since, ${firstPending('next_attempt_at')} as next_attempt_at`,
 )
 
-/** Adds how many messages wait for each endpoint, and how many were given up; by endpoint, because Citus does not join them to it. */
-async function withCounts<Endpoint extends { id: string }>(db: Db, found: Endpoint[]) {
-  const endpoints: (Endpoint & { waiting: number; dead: number })[] = []
+/** Adds what is known of the messages of each endpoint. Citus does not join them to it, so they are read by endpoint. */
+async function withMessages<Endpoint extends { id: string; paused_at: Date | null; retry_at: Date | null }>(
+  db: Db,
+  found: Endpoint[],
+) {
+  const endpoints: (Omit<Endpoint, 'retry_at'> & Omit<Messages, 'next_attempt_at'> & { next_try: Date | null })[] = []
   // One after the other: a page takes no more than a connection for this.
-  for (const endpoint of found) {
-    const [{ waiting, dead } = { waiting: 0, dead: 0 }] = await countMessages(db, { endpoint_id: endpoint.id })
-    endpoints.push({ ...endpoint, waiting, dead })
+  for (const { retry_at, ...endpoint } of found) {
+    const [messages] = await readMessages(db, { endpoint_id: endpoint.id })
+    if (!messages) throw new Error('a query without a row')
+    const { next_attempt_at, ...counts } = messages
+    // The next message is sent neither before the wait of the endpoint ends, nor before that of the message.
+    const next_try = retry_at && next_attempt_at && retry_at > next_attempt_at ? retry_at : next_attempt_at
+    endpoints.push({ ...endpoint, ...counts, next_try: endpoint.paused_at === null ? next_try : null })
   }
   return endpoints
 }
@@ -34,11 +52,7 @@ const endpoints = (db: Db) =>
     .select(['failing_since', 'last_error', 'previous_secret_until'])
     .select([
       sql<number>`coalesce(failures, 0)`.as('failures'),
-      // When its next message is sent: not before the wait of the endpoint ends, nor before that of the message.
-      sql<Date | null>`case when paused_at is null then (select case when count(*) > 0 then greatest(min(next_attempt_at), retry_at) end
-        from webhook_messages where endpoint_id = endpoint.id and status = 'pending') end`.as('next_try'),
-      sql<Date | null>`(select min(give_up_at) - interval '3 days' from webhook_messages
-        where endpoint_id = endpoint.id and status = 'pending')`.as('waiting_since'),
+      sql<Date | null>`case when isfinite(retry_at) then retry_at end`.as('retry_at'),
       // Says whether it is still the secret that a page has shown the state of.
       sql<string>`left(md5(secret), 8)`.as('secret_mark'),
     ])
@@ -54,12 +68,12 @@ export async function listEndpoints(db: Db, slug?: string) {
     .orderBy('id')
     .limit(200)
     .execute()
-  return withCounts(db, found)
+  return withMessages(db, found)
 }
 
 /** @throws {ApiError} 404 endpoint_not_found */
 export async function findEndpoint(db: Db, id: string) {
-  const [endpoint] = await withCounts(db, await endpoints(db).where('id', '=', id).execute())
+  const [endpoint] = await withMessages(db, await endpoints(db).where('id', '=', id).execute())
   if (!endpoint) throw endpointNotFound()
   return endpoint
 }
