@@ -72,14 +72,15 @@ t.test("access tokens for the app's own resource are introspected, and those for
 
 t.test('a fetch handler is called for identified senders only, and never without the service', async (t) => {
   const { network, person } = await ready(t)
-  const people = requireFocus({ url: network.url, timeout: 100 })
-  const handler = people.fetch((request, { accountId }, env: { name: string }) =>
-    Response.json({ accountId, url: request.url, ...env }),
-  )
-  const ask = (authorization: string) =>
-    handler(new Request('https://app.example.com/x', { headers: { authorization } }), { name: 'film' })
+  const ask = (authorization: string, timeout?: number) => {
+    const people = requireFocus({ url: network.url, ...(timeout && { timeout }) })
+    const handler = people.fetch((request, { accountId }, env: { name: string }) =>
+      Response.json({ accountId, url: request.url, ...env }),
+    )
+    return handler(new Request('https://app.example.com/x', { headers: { authorization } }), { name: 'film' })
+  }
   network.fate = () => 'before'
-  const down = await ask(person.authorization)
+  const down = await ask(person.authorization, 100)
   t.equal(down.status, 503)
   t.ok(down.headers.get('retry-after'))
   t.match(await down.json(), { error: 'focus_unavailable' })

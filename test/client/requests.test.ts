@@ -9,7 +9,7 @@ const render = { app: 'clips', action: 'render', cost_estimate: 5 }
 t.test('repeatable requests are retried for a bounded time', async (t) => {
   const { network, person } = await ready(t)
   const { createFocus } = await clientIn({ speed: 200 })
-  const focus = createFocus({ url: network.url, token: person.token, timeout: 400_000, retryFor: 60_000 })
+  const focus = createFocus({ url: network.url, token: person.token, timeout: 2_000_000, retryFor: 300_000 })
   for (const fate of ['before', 'after', 'amid', { status: 502 }, { status: 200 }] as Fate[]) {
     const before = network.requests.length
     network.fate = () => (network.requests.length - before < 3 ? fate : 'pass')
@@ -20,7 +20,7 @@ t.test('repeatable requests are retried for a bounded time', async (t) => {
   const from = performance.now()
   t.match((await errorOf(focus.getWallet())).code, /^(network_error|timeout)$/)
   const took = (performance.now() - from) * 200
-  t.ok(took > 20_000 && took < 400_000, `${took} ms`)
+  t.ok(took > 20_000 && took < 2_000_000, `${took} ms`)
 })
 
 t.test('other requests are sent once, except after a 429', async (t) => {

@@ -114,6 +114,9 @@ t.test('a secret is shown once, and a reload says so; nobody else reads a draft'
   const endpoints = await db.selectFrom('webhook_endpoints').select('id').where('app_slug', '=', slug).execute()
   t.equal(endpoints.length, 1, 'and adds no other one')
 
+  const key = await ask('/console/keys', { name: slug })
+  const twice = await Promise.all([key.press(), key.press()])
+  t.strictSame(twice.map(({ statusCode }) => statusCode).toSorted(), [200, 409], 'a double-click makes one key')
   const other = await person('another-admin@example.com')
   const visit = (cookie: string, at: string) => app.inject({ url: at, headers: { cookie, accept: 'text/html' } })
   t.equal((await visit(other.cookie, add.at)).statusCode, 404, 'for who is no administrator there is no such page')

@@ -279,7 +279,8 @@ t.test('whatever a path, a query, a form or a body holds, nothing fails', async 
       for (const form of formsOf(page?.body ?? '', url)) {
         const action = pathOf(form.action)
         const name = `${routeOf(action)} ${form.fields.map(([name]) => name)}`
-        if (form.method === 'post') post.set(name, form)
+        // The first one: it is of somebody else, and not of the administrator.
+        if (form.method === 'post') post.set(name, post.get(name) ?? form)
         else get.set(name, `${action}?${encoded(form.fields)}`)
       }
     }

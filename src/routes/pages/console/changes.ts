@@ -92,6 +92,9 @@ const LONGEST = 4_000
 
 /** The page that asks, and the way from it. */
 export function addConfirmation(app: FastifyInstance): void {
+  /** What is being done now, by draft */
+  const running = new Map<string, Promise<void>>()
+
   app.get(PATH, { schema: { hide: true } }, async (request, reply) => {
     const draft = openDraft(request, (request.query as { draft?: unknown }).draft)
     return draft ? showDraft(request, reply, draft) : expired(request, reply)
@@ -102,7 +105,18 @@ export function addConfirmation(app: FastifyInstance): void {
     const sent = openDraft(request, body.draft)
     const change = sent && app.consoleChanges.get(sent.path)
     if (!sent || !change) return expired(request, reply)
-    const { fault: _, ...draft }: Draft = { ...sent, reason: String(body.reason ?? '').trim() }
+    // The second click of a double-click finds what the first one has done.
+    await running.get(sent.id)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    running.set(sent.id, promise)
+    return confirm(request, reply, change, { ...sent, reason: String(body.reason ?? '').trim() }).finally(() => {
+      running.delete(sent.id)
+      resolve()
+    })
+  })
+
+  async function confirm(request: FastifyRequest, reply: FastifyReply, change: Change, sent: Draft) {
+    const { fault: _, ...draft }: Draft = sent
     const plan = await planOf(request, change, draft)
     if (!('effects' in plan)) return goToDraft(request, reply, { ...draft, fault: plan })
     // The page says what has become of it.
@@ -121,7 +135,7 @@ export function addConfirmation(app: FastifyInstance): void {
       return consolePage(request, reply, 'secret', { ...outcome, section, back: plan.back, lost: plan.lost })
     }
     return goOn(request, reply, outcome.to ?? plan.back, outcome.notice)
-  })
+  }
 }
 
 /** As in the API. */
