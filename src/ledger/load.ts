@@ -182,7 +182,7 @@ export function load(operations: Operation[], { waits, sharded }: Locking, visit
     const first = firstJobId(new Date(period === null ? 0 : Date.now() - LONGEST[period] * DAY_MS))
     const named = { account_id, id, period, first }
     const other = periods.get(id)
-    if (other) Object.assign(named, { period: SEVERAL, first: first < other.first ? first : other.first })
+    if (other) Object.assign(named, { period: SEVERAL, first: [first, other.first].sort()[0] })
     periods.set(id, named)
   }
   const visit = ({ account_id, app }: Visit) => {
