@@ -49,10 +49,9 @@ export function addAccountChanges(app: FastifyInstance): void {
     'credits',
     async (account, who, { request, fields }) => {
       if (account.closed_at) throw accountClosed()
-      const size = fields.number('amount')
       const given = GIVEN.find(({ value }) => value === fields.text('what'))
       if (!given) throw badField('what', 'must be chosen')
-      if (!Number.isSafeInteger(size) || size <= 0) throw badField('amount', 'must be a whole number above 0')
+      const size = fields.whole('amount', { least: 1 })
       const takes = given.value === 'take'
       const kind = takes ? 'adjustment' : given.value
       const amount = takes ? -size : size
@@ -72,6 +71,7 @@ export function addAccountChanges(app: FastifyInstance): void {
           ...(after < 0 ? ['Below zero, no new job starts until credits are bought or given.'] : []),
         ],
         ...{ button: takes ? 'Take them' : 'Give them', reason: 'required', told: TOLD, grave: takes },
+        numbers: account.credits,
         isDone: async (reference) => (await readEntriesOf(app.db, account.id, [reference])).length > 0,
         async act({ reason = '', reference }) {
           const posted = { amount, kind, reference, reason, allow_negative }

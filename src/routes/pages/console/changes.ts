@@ -37,6 +37,8 @@ export interface Plan {
   told?: string
   /** What the effects were computed from: where it has changed when the button is pressed, nothing is done */
   state?: unknown
+  /** Balances that the effects name: where they have changed when the button is pressed, the page is shown again with the new ones */
+  numbers?: unknown
   /** Whether it has been done already, where no state tells */
   isDone?(reference: string): Promise<boolean>
   /** It shows a secret: what to do where that was lost, as a sentence */
@@ -73,11 +75,7 @@ export function addChange(app: FastifyInstance, change: Change): void {
   app.post(change.path, { schema: { hide: true, params: paramsOf(change.path) } }, async (request, reply) => {
     const draft = draftOf(request, change.path, request.body)
     const plan = await planOf(request, change, draft)
-    return goToDraft(
-      request,
-      reply,
-      'effects' in plan ? { ...draft, seal: sealOf(plan.state) } : { ...draft, fault: plan },
-    )
+    return goToDraft(request, reply, 'effects' in plan ? { ...draft, ...sealsOf(plan) } : { ...draft, fault: plan })
   })
 }
 
@@ -120,7 +118,10 @@ export function addConfirmation(app: FastifyInstance): void {
     const plan = await planOf(request, change, draft)
     if (!('effects' in plan)) return goToDraft(request, reply, { ...draft, fault: plan })
     // The page says what has become of it.
-    if (draft.seal !== sealOf(plan.state)) return goToDraft(request, reply, draft)
+    const seals = sealsOf(plan)
+    const isDone = await plan.isDone?.(referenceOf(draft))
+    if (draft.seal !== seals.seal || (draft.numbers !== seals.numbers && !isDone))
+      return goToDraft(request, reply, draft)
     const fault = reasonFault(plan, draft)
     if (fault) return goToDraft(request, reply, { ...draft, fault })
     const outcome = await refusable(() =>
@@ -181,18 +182,24 @@ async function showDraft(request: FastifyRequest, reply: FastifyReply, draft: Dr
   const isReason = draft.fault?.field === 'reason'
   const plan = draft.fault && !isReason ? draft.fault : await planOf(request, change, draft)
   if (!('effects' in plan)) return refused(request, reply, change, draft, plan)
-  const isStale = draft.seal !== sealOf(plan.state)
+  const seals = sealsOf(plan)
+  const isStale = draft.seal !== seals.seal
   if (isStale || (await plan.isDone?.(referenceOf(draft)))) {
     const { title, back, lost } = plan
     const message = isStale ? STALE : 'This has been done already, by this very form. Nothing more was done.'
     return consolePage(request, reply.code(409), 'stale', { ...frame, title, back, lost, message })
   }
   const { fault, reason } = draft
-  return consolePage(request, fault ? reply.code(fault.status) : reply, 'confirm', {
+  const isChanged = draft.numbers !== seals.numbers
+  return consolePage(request, fault || isChanged ? reply.code(fault?.status ?? 409) : reply, 'confirm', {
     ...{ ...frame, title: plan.title, plan, reason, fault: fault?.message, action: PATH },
-    draft: sealDraft(request, draft),
+    changed: isChanged ? CHANGED : undefined,
+    draft: sealDraft(request, { ...draft, ...seals }),
   })
 }
+
+const CHANGED =
+  'The numbers have changed since this page was shown; these are the new ones. Nothing was done yet: press the button if you still want it.'
 
 /** Without a button: where the answer to a form was lost, it must not invite to do the same once more. */
 const STALE =
@@ -228,6 +235,8 @@ function expired(request: FastifyRequest, reply: FastifyReply) {
     request_id: request.id,
   })
 }
+
+const sealsOf = ({ state, numbers }: Plan) => ({ seal: sealOf(state), numbers: sealOf(numbers) })
 
 const sealOf = (state: unknown): string =>
   createHash('sha256')
