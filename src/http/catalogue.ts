@@ -414,7 +414,7 @@ export const refundExceedsCost = apiError(
 export const settleKeyRequired = apiError(
   403,
   'settle_key_required',
-  "Only the app's server may settle this app's jobs, with its key in X-App-Key. Nothing was changed.",
+  'This app has a settle key: only its server, with the key in X-App-Key, may settle or extend its jobs, or reserve with ttl_seconds. Nothing was changed.',
 )
 export const jobOutsideLimits = apiError(
   403,

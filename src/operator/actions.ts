@@ -108,8 +108,9 @@ interface ActionFilter {
   account_id?: string | undefined
   /** By this administrator, by account id */
   administrator?: string | undefined
-  action?: string | undefined
-  target?: string | undefined
+  action?: string | string[] | undefined
+  /** Of several, any */
+  target?: string | string[] | undefined
   /** Written at this time or later */
   from?: Date | undefined
   /** Written before this time */
@@ -143,8 +144,8 @@ export async function listActions(
     if (account_id !== undefined)
       lines = lines.where('account_id', '=', account_id).where('concerns_account', '=', true)
     if (administrator !== undefined) lines = lines.where('actor_id', '=', administrator)
-    if (target !== undefined) lines = lines.where('target', '=', target)
-    if (action !== undefined) lines = lines.where('action', '=', action)
+    if (target !== undefined) lines = lines.where('target', 'in', [target].flat())
+    if (action !== undefined) lines = lines.where('action', 'in', [action].flat())
     // Ids are UUIDv7, as those of jobs: a range of them bounds what an index reads.
     if (from) lines = lines.where('id', '>', firstJobId(from)).where('created_at', '>=', from)
     if (to) lines = lines.where('id', '<', lastJobId(to)).where('created_at', '<', to)

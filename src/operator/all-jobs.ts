@@ -17,6 +17,8 @@ interface AllJobsFilter {
   status?: JobStatus | undefined
   /** Only jobs in progress with an expired hold */
   overdue?: boolean | undefined
+  /** Only failed jobs whose hold expired */
+  expired?: boolean | undefined
   account?: string | undefined
 }
 
@@ -35,7 +37,7 @@ interface Found extends Place {
   is_end: boolean
 }
 
-type Window = { app: string | null; status: string | null; count: number }
+type Window = { app: string | null; status: string | null; reason: string | null; count: number }
 
 /** SQL that returns the matching rows among the first `most` of `rows`, and the last of these rows if there may be more after it. */
 const windowed = (
@@ -46,6 +48,7 @@ const windowed = (
 ) => `with read as materialized (${rows} limit ${most})
   select account_id, id, micros, false as is_end from (
     select * from read where ($app::text is null or app_slug = $app) and ($status::text is null or status = $status)
+      and ($reason::text is null or failure_reason = $reason)
     order by ${order} limit $count::int) as matching
   union all
   select account_id, id, micros, true from (select * from read order by ${reversed} limit 1) as last
@@ -56,7 +59,7 @@ type Expiry = { micros: string; account_id: string; id: string }
 
 const byId = (name: string, condition: string) =>
   WINDOWS.map((most) => {
-    const rows = `select account_id, id, app_slug, status, null::bigint as micros from jobs
+    const rows = `select account_id, id, app_slug, status, failure_reason, null::bigint as micros from jobs
       where ${condition} and id < $before::uuid order by id desc`
     const text = windowed(rows, 'id desc', 'id', most)
     return statement<Window & { before: string }, Found>(`all_jobs_${name}_${most}`, text)
@@ -65,7 +68,7 @@ const byId = (name: string, condition: string) =>
 const byExpiry = (name: string, condition: string) =>
   WINDOWS.map((most) => {
     const order = 'expires_at, account_id, id'
-    const rows = `select account_id, id, app_slug, status, expires_at, (extract(epoch from expires_at) * 1000000)::bigint as micros
+    const rows = `select account_id, id, app_slug, status, failure_reason, expires_at, (extract(epoch from expires_at) * 1000000)::bigint as micros
       from jobs where status = 'started' and actual_cost = 0 and ${condition}
         and (expires_at, account_id, id) > (to_timestamp(0) + $micros::bigint * interval '1 microsecond', $account_id::uuid, $id::uuid)
       order by ${order}`
@@ -107,10 +110,10 @@ export async function listAllJobs(
   filter: AllJobsFilter,
   { limit = 50, cursor }: Page,
 ): Promise<{ jobs: AccountJob[]; next_cursor: string | null }> {
-  const { app, overdue = false, account } = filter
+  const { app, overdue = false, expired = false, account } = filter
   if (overdue && filter.status !== undefined && filter.status !== 'started')
     throw badField('overdue', 'is only for jobs with status started')
-  const status = overdue ? 'started' : filter.status
+  const status = overdue ? 'started' : expired ? 'failed' : filter.status
   const isHolds = status === 'started' && account === undefined
   const [, micros, holder, id] = JOBS_CURSOR.exec(cursor ?? '') ?? []
   if (cursor !== undefined && (id === undefined || (micros !== undefined) !== isHolds))
@@ -121,7 +124,7 @@ export async function listAllJobs(
     const due = jobs.filter(({ expires_at }) => !overdue || new Date(expires_at) <= new Date())
     return { jobs: due.map((job) => ({ account_id: account, ...job })), next_cursor }
   }
-  const asked = { app: app ?? null, status: status ?? null, count: limit + 1 }
+  const asked = { app: app ?? null, status: status ?? null, reason: expired ? 'expired' : null, count: limit + 1 }
   const after = { micros: micros ?? FIRST_MICROS, account_id: holder ?? FIRST_ID, id: id ?? FIRST_ID }
   const found = isHolds
     ? await readFrom<Expiry>(readers[overdue ? 'overdue' : 'started'], db, { ...asked, ...after })

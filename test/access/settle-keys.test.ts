@@ -45,6 +45,7 @@ t.test("where an app has a settle key, a person's token settles nothing and keep
     await reserve({ ttl_seconds: 60 }),
   ]) {
     t.match([answer.statusCode, answer.json().error], [403, 'settle_key_required'])
+    t.match(answer.json().message, 'settle or extend its jobs, or reserve with ttl_seconds', 'it fits each of them')
   }
   t.ok(await movedNothing(db, job_id))
   t.strictSame(await ada.balance(), { credits: 15, held: 5 })

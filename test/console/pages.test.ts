@@ -80,7 +80,7 @@ t.test('what apps and people write is shown as text', async (t) => {
     404,
     "not by another account's address",
   )
-  for (const page of ['/console/accounts/x', '/console/accounts?show=all', '/console/purchases?status=x']) {
+  for (const page of ['/console/accounts?show=all', '/console/purchases?status=x']) {
     t.match(await open(page), { statusCode: 400, body: /<nav class="sections"/ }, page)
   }
   t.equal((await open(`/console/accounts/${crypto.randomUUID()}`)).statusCode, 404)
@@ -391,11 +391,11 @@ t.test('an installation that is new is told three steps, which tick themselves o
   const jobs = await db.selectFrom('jobs').select('id').limit(1).execute()
   t.strictSame(await done(), jobs.length ? ['Reserve a first credit'] : [])
   await admin.put('/api/admin/apps/clips', {})
-  t.equal((await done())[0], 'Register an app')
-  if (!jobs.length) await ada.reserve(0)
-  t.strictSame(await done(), ['Register an app', 'Reserve a first credit'])
-  await admin.put('/api/admin/apps/clips', { origins: ['https://clips.example.com'] })
-  t.notMatch((await open('/console')).body, 'Three steps')
+  if (!jobs.length) {
+    t.strictSame(await done(), ['Register an app'])
+    await ada.reserve(0)
+  }
+  t.notMatch((await open('/console')).body, 'Three steps', 'also where no app has an origin')
 })
 
 t.test('the image has the documents that the pages lead to', async (t) => {

@@ -164,7 +164,7 @@ t.test('what cannot be the name of a provider is 404, and Clerk is not asked', a
     '%2e%2e',
     'x%2Fy',
     'x%3Fa=b',
-    'x%00',
+
     'oauth_',
     'oauth_oauth_x',
     'a'.repeat(65),

@@ -99,6 +99,7 @@ function listsOf({
   const values: Record<string, string[]> = {
     ...{ app: ['video', 'rare', 'none'], account: [account], account_id: [account], administrator: [actor, account] },
     ...{ action: ['setApp', 'none'], target: ['app%20rare', 'none'], clerk_id: ['user_7'], endpoint_id: [endpoint] },
+    ...{ from: ['2020-01-01'], to: ['2020-02-01'] },
     q: ['cs_7', 'py_7', 'pi_7', '0007', job, account, 'user_7', 'nothing', '7@example.com'],
   }
   const ids: Record<string, string> = { accounts: account, jobs: job, apps: 'video', webhooks: endpoint }

@@ -78,8 +78,19 @@ export function budgetText({
   spent,
   resets_at,
 }: Pick<Grant, 'budget' | 'period' | 'spent' | 'resets_at'>) {
-  if (budget === null) return undefined
-  const limit = `up to ${creditsText(budget)} ${period === null ? 'in all' : PERIOD_WORDS[period]}`
-  const reset = resets_at ? `; begins anew ${timeText(resets_at)}` : ''
-  return `${limit}, ${amountText(spent ?? 0)} spent${reset}`
+  const limit = limitText({ budget, period })
+  return limit && `up to ${limit}, ${amountText(spent ?? 0)} spent${resetText({ resets_at })}`
 }
+
+/** `100 credits a month`; undefined without a budget */
+export const limitText = ({ budget, period }: Pick<Grant, 'budget' | 'period'>): string | undefined =>
+  budget === null ? undefined : `${creditsText(budget)} ${period === null ? 'in all' : PERIOD_WORDS[period]}`
+
+/** `40 spent, 60 left; begins anew 1 Dec 2026, 00:00 UTC` */
+export function spentText({ budget, spent, resets_at }: Pick<Grant, 'budget' | 'spent' | 'resets_at'>): string {
+  const left = budget === null ? '' : `, ${amountText(Math.max(budget - (spent ?? 0), 0))} left`
+  return `${amountText(spent ?? 0)} spent${left}${resetText({ resets_at })}`
+}
+
+const resetText = ({ resets_at }: Pick<Grant, 'resets_at'>): string =>
+  resets_at ? `; begins anew ${timeText(resets_at)}` : ''

@@ -4,12 +4,15 @@ import type { JobRow } from '../../ledger/read.ts'
 /** Formats database values for pages. Times are UTC, because the server does not know the reader's time zone. */
 
 const dateTime = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'short', timeZone: 'UTC' })
+const exact = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'medium', timeZone: 'UTC' })
 const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', timeZone: 'UTC' })
 const number = new Intl.NumberFormat('en-US', { signDisplay: 'negative' })
 const signed = new Intl.NumberFormat('en-US', { signDisplay: 'exceptZero' })
 
 /** `21 Nov 2026, 12:00 UTC` */
 export const timeText = (time: Date): string => `${dateTime.format(time)} UTC`
+/** `21 Nov 2026, 12:00:05 UTC` */
+export const exactText = (time: Date): string => `${exact.format(time)} UTC`
 /** `21 Nov` */
 export const dayText = (time: Date): string => day.format(time)
 /** `1,234` and `−5`, with a minus sign and not a dash */
@@ -63,6 +66,20 @@ export function jobState(job: { status: JobStatus; failure_reason: string | null
   if (job.status === 'started') return { word: 'Running', style: 'running' }
   if (job.status === 'completed') return { word: 'Completed', style: 'completed' }
   return { word: job.failure_reason === 'expired' ? 'Expired' : 'Failed', style: 'failed' }
+}
+
+/** The reasons for which the service itself fails a job; those of apps are shown as they are. */
+const FAILURE_WORDS: Record<string, string> = {
+  expired: 'the hold ended before the app settled the job',
+  ended_by_operator: 'ended by an administrator',
+  account_closed: 'ended with its account',
+}
+
+/** Why a job failed, in words. Of one that was completed after its hold had expired, that it was late. */
+export function failureText(job: { status: JobStatus; failure_reason: string | null }): string | undefined {
+  const { status, failure_reason: reason } = job
+  if (reason === null) return undefined
+  return status === 'completed' ? 'after its hold had expired' : (FAILURE_WORDS[reason] ?? reason)
 }
 
 /** What a job is called on pages: the description in its metadata, else its action. */

@@ -49,10 +49,9 @@ export function addAccountChanges(app: FastifyInstance): void {
     'credits',
     async (account, who, { fields }) => {
       if (account.closed_at) throw accountClosed()
-      const size = fields.number('amount')
       const given = GIVEN.find(({ value }) => value === fields.text('what'))
       if (!given) throw badField('what', 'must be chosen')
-      if (!Number.isSafeInteger(size) || size <= 0) throw badField('amount', 'must be a whole number above 0')
+      const size = fields.whole('amount', { least: 1 })
       const takes = given.value === 'take'
       const kind = takes ? 'adjustment' : given.value
       const amount = takes ? -size : size
@@ -83,6 +82,7 @@ export function addAccountChanges(app: FastifyInstance): void {
           ...(after < 0 ? ['Below zero, no new job starts until credits are bought or given.'] : []),
         ],
         ...{ button: takes ? 'Take them' : 'Give them', reason: 'required', told: TOLD, grave: takes },
+        numbers: account.credits,
         async act({ actor, reason = '', reference }) {
           const posted = { amount, kind, reference: paid || reference, reason, allow_negative }
           const { account: now } = await adjustCredits(app, actor, account.clerk_id, posted)

@@ -1,6 +1,7 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
-import { listTokens, MAX_TOKENS } from '../../../access/tokens.ts'
+import { tokensWithBudgets } from '../../../access/made-tokens.ts'
+import { MAX_TOKENS } from '../../../access/tokens.ts'
 import { ERASED } from '../../../accounts/erase.ts'
 import { entriesPage, jobsPage } from '../../../ledger/lists.ts'
 import { readWallet } from '../../../ledger/read.ts'
@@ -13,7 +14,7 @@ import { autoTopupOf } from '../../../payments/texts.ts'
 import { oneOf, Uuid } from '../../../schemas/primitives.ts'
 import { amountText, creditsText } from '../words.ts'
 import { addAccountChanges } from './account-changes.ts'
-import { jobsOfEntries, namesOf, titleOf } from './account-reads.ts'
+import { jobsOfEntries, namesOf, titleOf, titlesOf } from './account-reads.ts'
 import {
   accountCells,
   ENTRY_COLUMNS,
@@ -26,7 +27,7 @@ import {
   TOKEN_COLUMNS,
   tokenCells,
 } from './account-rows.ts'
-import { ACTION_COLUMNS, actionCells } from './audit-rows.ts'
+import { ACTION_COLUMNS, actionCells, peopleOf } from './audit-rows.ts'
 import { amount, type Cell, fact, id as idCell, text, time } from './cells.ts'
 import { creditsForm } from './credits-form.ts'
 import { consolePage } from './frame.ts'
@@ -58,7 +59,7 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
       const { show, sort, cursor } = request.query
       const negative = show === 'negative'
       const closed = show === 'closed' ? true : show === 'open' ? false : undefined
-      const filter = negative ? { negative } : { closed, sort }
+      const filter = negative ? { negative, closed: false } : { closed, sort }
       const { accounts, next_cursor } = await listAccounts(app.db, filter, { cursor })
       const names = await namesOf(
         app.db,
@@ -99,17 +100,14 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
       namesOf(app.db, [id]),
       entriesPage(app.db, id, {}, page),
       jobsPage(app.db, id, {}, page),
-      listTokens(app.db, id, { limit: MAX_TOKENS }),
+      tokensWithBudgets(app.db, id, { limit: MAX_TOKENS }),
       listGrants(app.db, id),
       purchasesPage(app.db, id, page),
       readWallet(app.db, id),
       listActions(app.db, { account_id: id }, page),
     ])
     const jobsOf = await jobsOfEntries(app.db, id, entries.entries)
-    const administrators = await namesOf(
-      app.db,
-      actions.actions.map(({ administrator }) => administrator.id),
-    )
+    const people = await titlesOf(app.db, peopleOf(actions.actions))
     const auto = autoTopupOf(wallet.payer)
     const title = titleOf(account, names.get(id))
     const all = (part: string, cursor: string | null) =>
@@ -120,7 +118,7 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
       form: account.closed_at ? undefined : creditsForm(id, title),
       up: { href: '/console/accounts', text: 'Accounts' },
       account,
-      owed: account.credits < 0 ? creditsText(-account.credits) : '',
+      owed: account.credits < 0 && !account.closed_at ? creditsText(-account.credits) : '',
       facts: [
         fact('Credits', text(amountText(account.credits), { style: account.credits < 0 ? 'fault strong' : 'strong' })),
         fact('Held by jobs', text(amountText(account.held))),
@@ -195,7 +193,7 @@ export const accountPages: FastifyPluginAsyncTypebox = async (app) => {
         request,
         'Changes by administrators',
         ACTION_COLUMNS,
-        actions.actions.map((line) => actionCells(line, administrators)),
+        actions.actions.map((line) => actionCells(line, people)),
         NONE.actions,
       ),
       all_actions: actions.next_cursor === null ? undefined : `/console/audit?account_id=${id}`,

@@ -4,6 +4,7 @@ import type { Db, JobStatus } from '../../../db/tables.ts'
 import { noSuchJob } from '../../../http/catalogue.ts'
 import { readable } from '../../../ledger/metadata.ts'
 import type { EntryRow } from '../../../ledger/selection.ts'
+import { readAccounts } from '../../../operator/find-accounts.ts'
 
 /** What people are called, such as an e-mail address, by their account: as they last signed in here. */
 export async function namesOf(db: Db, ids: string[]): Promise<Map<string, string>> {
@@ -18,6 +19,13 @@ export async function namesOf(db: Db, ids: string[]): Promise<Map<string, string
     .orderBy('created_at', 'desc')
     .execute()
   return new Map(rows.map(({ account_id, name }) => [account_id, name ?? '']))
+}
+
+/** What accounts are called on pages, by id: `titleOf` of each. */
+export async function titlesOf(db: Db, ids: string[]): Promise<Map<string, string>> {
+  const all = [...new Set(ids)]
+  const [accounts, names] = await Promise.all([readAccounts(db, all), namesOf(db, all)])
+  return new Map(accounts.map((account) => [account.id, titleOf(account, names.get(account.id))]))
 }
 
 interface Titled {

@@ -1,12 +1,13 @@
-import type { listTokens } from '../../../access/tokens.ts'
+import type { tokensWithBudgets } from '../../../access/made-tokens.ts'
 import { ERASED } from '../../../accounts/erase.ts'
 import type { JobStatus } from '../../../db/tables.ts'
 import type { EntryRow } from '../../../ledger/selection.ts'
-import type { Grant } from '../../../oauth/grants.ts'
+import { type Grant, maySpend } from '../../../oauth/grants.ts'
 import type { AccountRow } from '../../../operator/find-accounts.ts'
-import { amountText, ENTRY_WORDS, jobState, jobTitle, SCOPE_WORDS, shortText } from '../words.ts'
+import { limitText, spentText } from '../budget-form.ts'
+import { amountText, ENTRY_WORDS, failureText, jobState, jobTitle, SCOPE_WORDS, shortText } from '../words.ts'
 import { type EntryJob, titleOf } from './account-reads.ts'
-import { amount, button, type Cell, code, id as idCell, movement, state, text, time } from './cells.ts'
+import { amount, button, type Cell, code, exactTime, id as idCell, movement, state, text, time } from './cells.ts'
 
 /** Rows of accounts and of what belongs to them. */
 
@@ -25,7 +26,7 @@ export function entryCells(account_id: string, entry: EntryRow, jobs: Map<string
   const id = job_id ?? corrects_job_id
   const job = jobs.get(id ?? '')
   return [
-    time(created_at),
+    exactTime(created_at),
     text(corrects_job_id ? 'Refund of a job' : ENTRY_WORDS[kind], {
       note: (kind === 'job_reserve' && job ? outcomeText(job) : reason) ?? undefined,
     }),
@@ -45,8 +46,13 @@ export function entryCells(account_id: string, entry: EntryRow, jobs: Map<string
 function outcomeText({ status, reserved, actual_cost, failure_reason, expires_at }: EntryJob): string {
   if (status === 'started') return expires_at < new Date() ? 'overdue: the job has not ended' : 'the job runs'
   if (status === 'completed') return `completed: it cost ${amountText(actual_cost)} of ${amountText(reserved)}`
-  const word = failure_reason === 'expired' ? 'the hold expired' : 'failed'
+  const word = OUTCOMES[failure_reason ?? ''] ?? 'failed'
   return actual_cost > 0 ? `${word}: it cost ${amountText(actual_cost)}` : `${word}: all of it came back`
+}
+
+const OUTCOMES: Record<string, string> = {
+  ...{ expired: 'the hold expired', ended_by_operator: 'ended by an administrator' },
+  account_closed: 'ended with its account',
 }
 
 export const JOB_COLUMNS = [
@@ -84,7 +90,7 @@ export function jobCells(account_id: string, job: ListedJob): Cell[] {
     }),
     {
       ...state(overdue ? { word: 'Overdue', style: 'failed' } : jobState({ status, failure_reason })),
-      note: refunded > 0 ? `${refunded} refunded` : status === 'failed' ? (failure_reason ?? undefined) : undefined,
+      note: refunded > 0 ? `${amountText(refunded)} refunded` : failureText({ status, failure_reason }),
     },
     runs ? amount(reserved) : text('–', { kind: 'number' }),
     runs ? text('–', { kind: 'number' }) : amount(actual_cost),
@@ -107,6 +113,10 @@ export const NONE = {
   actions: 'No administrator has changed anything here.',
 }
 
+/** The person whose account it is, as every page calls them. @param titles of accounts by id */
+export const personCell = (id: string, titles: Map<string, string>): Cell =>
+  text(titles.get(id) ?? `${id.slice(0, 8)}…${id.slice(-4)}`, { href: `/console/accounts/${id}` })
+
 export function accountCells(account: AccountRow, name: string | undefined, byClosing = false): Cell[] {
   const { id, clerk_id, credits, held, created_at, closed_at } = account
   const title = titleOf(account, name)
@@ -127,13 +137,14 @@ export function accountCells(account: AccountRow, name: string | undefined, byCl
   ]
 }
 
-export const TOKEN_COLUMNS = ['Name', 'May', 'Approved', 'Last used', 'Expires', '']
+export const TOKEN_COLUMNS = ['Name', 'May', 'Budget', 'Approved', 'Last used', 'Expires', '']
 
-export function tokenCells(account_id: string, token: Awaited<ReturnType<typeof listTokens>>[number]): Cell[] {
+export function tokenCells(account_id: string, token: Awaited<ReturnType<typeof tokensWithBudgets>>[number]): Cell[] {
   const { id, name, last_four, scopes, created_at, last_used_at, last_used_from, expires_at } = token
   return [
     text(shortText(name, 100) ?? 'Unnamed device', { note: `…${last_four}` }),
     { ...code(scopes.join(' ')), ...(scopes.includes('admin') && { note: SCOPE_WORDS.admin }) },
+    budgetCell(token, token.apps),
     time(created_at),
     last_used_at
       ? { ...time(last_used_at), note: last_used_from ? `from ${last_used_from}` : undefined }
@@ -143,7 +154,13 @@ export function tokenCells(account_id: string, token: Awaited<ReturnType<typeof 
   ]
 }
 
-export const GRANT_COLUMNS = ['Client', 'May', 'Allowed', 'Last used', '']
+/** What a token or a grant may spend. @param apps null: at all of them */
+function budgetCell(of: Pick<Grant, 'budget' | 'period' | 'spent' | 'resets_at'>, apps: string[] | null = null): Cell {
+  const notes = [...(of.spent === null ? [] : [spentText(of)]), ...(apps ? [`at ${apps.join(', ')}`] : [])]
+  return text(limitText(of) ?? 'no limit', { note: notes.join('; ') || undefined })
+}
+
+export const GRANT_COLUMNS = ['Client', 'May', 'Budget', 'Allowed', 'Last used', '']
 
 export function grantCells(account_id: string, grant: Grant): Cell[] {
   const { id, client_id, resource, scopes, created_at, last_used_at } = grant
@@ -151,6 +168,7 @@ export function grantCells(account_id: string, grant: Grant): Cell[] {
   return [
     text(name, { note: resource ?? undefined }),
     code(scopes.join(' ')),
+    maySpend(grant) ? budgetCell(grant) : text(null),
     time(created_at),
     last_used_at ? time(last_used_at) : text('never'),
     button('End access', `/console/accounts/${account_id}/revoke-grant`, `of ${name}`, 'grant', id),

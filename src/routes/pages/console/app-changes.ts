@@ -167,11 +167,7 @@ function change(before: AppRow, effects: string[]): Omit<Plan, 'act'> {
 }
 
 /** @throws {ApiError} 400 */
-function creditsOf(fields: Fields, name: string): number {
-  const credits = fields.number(name)
-  if (!Number.isSafeInteger(credits) || credits < 0) throw badField(name, 'must be a whole number, 0 or more')
-  return credits
-}
+const creditsOf = (fields: Fields, name: string): number => fields.whole(name, { least: 0 })
 
 const originsOf = (fields: Fields): string[] => fields.lines('origins').map((origin) => origin.replace(/\/$/, ''))
 

@@ -1,9 +1,10 @@
 import { type FastifyPluginAsyncTypebox, type TSchema, Type } from '@fastify/type-provider-typebox'
 import { accountIdOf } from '../../../accounts/account-id.ts'
+import { badField } from '../../../http/catalogue.ts'
 import { listActions } from '../../../operator/actions.ts'
 import { Uuid } from '../../../schemas/primitives.ts'
-import { namesOf } from './account-reads.ts'
-import { ACTION_COLUMNS, ACTION_WORDS, actionCells } from './audit-rows.ts'
+import { titlesOf } from './account-reads.ts'
+import { ACTION_COLUMNS, ACTION_WORDS, actionCells, meantBy, peopleOf } from './audit-rows.ts'
 import { consolePage } from './frame.ts'
 import { HELP } from './help.ts'
 import { table } from './table.ts'
@@ -27,9 +28,16 @@ export const auditPages: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      const { cursor, from, to, ...fields } = request.query
+      const { cursor, from, to, target = '', ...fields } = request.query
+      const { action } = fields
+      if (action && !Object.hasOwn(ACTION_WORDS, action))
+        throw badField('Action', `“${action}” is not one that the log has. Choose one under What`)
+      if (from && to && to < from) throw badField('Until', 'must not be before From')
+      const meant = meantBy(target)
       const filter = {
         ...Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, value || undefined])),
+        // Of a kind and a change that it does not have there is nothing.
+        ...(action && meant.action ? !meant.action.includes(action) && { target } : meant),
         ...(from && { from: new Date(from) }),
         // People mean the last day as well.
         ...(to && { to: new Date(Date.parse(to) + DAY_MS) }),
@@ -41,17 +49,15 @@ export const auditPages: FastifyPluginAsyncTypebox = async (app) => {
         ...actions.map(({ administrator }) => administrator.id),
         ...(fields.administrator ? [fields.administrator] : []),
       ])
-      const names = await namesOf(app.db, [...administrators])
+      const titles = await titlesOf(app.db, [...administrators, ...peopleOf(actions)])
       const clerkIds = new Map(actions.map(({ administrator: { id, clerk_id } }) => [id, clerk_id]))
       const form = {
         id: 'filter',
         given: request.query,
         isSet: Object.entries(request.query).some(([name, value]) => name !== 'cursor' && value),
-        by: [...administrators].map((id) => ({ value: id, text: names.get(id) ?? clerkIds.get(id) ?? id })),
+        by: [...administrators].map((id) => ({ value: id, text: titles.get(id) ?? clerkIds.get(id) ?? id })),
         what: Object.entries(ACTION_WORDS).map(([value, text]) => ({ value, text })),
       }
-      if (fields.action && !(fields.action in ACTION_WORDS))
-        form.what.push({ value: fields.action, text: fields.action })
       return consolePage(request, reply, 'audit', {
         title: 'Audit log',
         section: 'audit',
@@ -63,7 +69,7 @@ export const auditPages: FastifyPluginAsyncTypebox = async (app) => {
           empty: form.isSet
             ? 'No line matches.'
             : 'Nothing yet. Every change by an administrator appears here, be it by this console, the API or the command line.',
-          rows: actions.map((line) => actionCells(line, names)),
+          rows: actions.map((line) => actionCells(line, titles)),
           next_cursor,
         }),
       })

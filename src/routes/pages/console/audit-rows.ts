@@ -1,21 +1,25 @@
 import type { ActionRow } from '../../../operator/actions.ts'
 import { amountText } from '../words.ts'
-import { type Cell, text, time } from './cells.ts'
+import { type Cell, exactTime, text } from './cells.ts'
 
 /** Lines of the audit log. */
 
 export const ACTION_COLUMNS = ['When', 'What', 'To', 'Changed', 'By']
 
-/** @param names of administrators by account id, where they are known */
-export function actionCells(line: ActionRow, names: Map<string, string>): Cell[] {
+/** The accounts that lines name: who made the changes, and whom they concern. */
+export const peopleOf = (lines: ActionRow[]): string[] =>
+  lines.flatMap(({ administrator, account_id }) => [administrator.id, ...(account_id ? [account_id] : [])])
+
+/** @param titles of `peopleOf`, by account id */
+export function actionCells(line: ActionRow, titles: Map<string, string>): Cell[] {
   const { action, administrator, via, target, account_id, reason } = line
   const { id, clerk_id } = administrator
   return [
-    time(line.created_at),
+    exactTime(line.created_at),
     text(ACTION_WORDS[action] ?? action, { note: reason ? `“${reason}”` : undefined }),
-    target ? text(targetText(target), { href: hrefOf(target, account_id) }) : text(null),
+    target ? text(targetText(target, titles), { href: hrefOf(target, account_id) }) : text(null),
     text(changeText(line), { style: 'long' }),
-    text(names.get(id) ?? clerk_id ?? id, { href: `/console/audit?administrator=${id}`, note: `by ${WAYS[via]}` }),
+    text(titles.get(id) ?? clerk_id ?? id, { href: `/console/audit?administrator=${id}`, note: `by ${WAYS[via]}` }),
   ]
 }
 
@@ -43,6 +47,36 @@ export const ACTION_WORDS: Record<string, string> = {
   dismissDeadWebhookMessages: 'Messages deleted',
 }
 
+/** The kinds of what is changed, as a target begins, with the changes of each. */
+const KINDS: Record<string, string[]> = {
+  account: ['adjustCredits', 'revokeAccountTokens', 'closeAccount', 'eraseAccount'],
+  job: ['refundJob', 'endJob'],
+  token: ['revokeTokenOfAccount'],
+  grant: ['revokeGrantOfAccount'],
+  app: ['setApp'],
+  pack: ['setPack', 'removePack'],
+  'service key': ['createServiceKey', 'revokeServiceKey'],
+  webhook: [
+    ...['createWebhookEndpoint', 'updateWebhookEndpoint', 'rotateWebhookSecret', 'deleteWebhookEndpoint'],
+    ...['sendTestWebhook', 'replayWebhookMessages', 'dismissDeadWebhookMessages'],
+  ],
+}
+
+/**
+ * What is meant by a typed target, whose case and spaces do not matter: a kind alone means every change of that kind, a name alone what has
+ * it, of any kind. An index serves each, as there is none for parts of a target.
+ */
+export function meantBy(typed: string): { action?: string[]; target?: string[] } {
+  const words = typed.trim().replaceAll(/\s+/g, ' ')
+  const small = words.toLowerCase()
+  if (!words) return {}
+  const kind = KINDS[small]
+  if (kind) return { action: kind }
+  // Slugs and ids are in lower case; targets of an earlier release may not be.
+  const named = new RegExp(`^(${Object.keys(KINDS).join('|')}) `).test(small)
+  return { target: named ? [words, small] : Object.keys(KINDS).map((kind) => `${kind} ${small}`) }
+}
+
 const WAYS = { api: 'the API', cli: 'the command line', console: 'this console' }
 
 /** The page of what was changed, where it has one. */
@@ -56,9 +90,11 @@ function hrefOf(target: string, account_id: string | null): string | undefined {
   return account_id ? `/console/accounts/${account_id}` : undefined
 }
 
-/** `job 01a2…c3d4`: ids are shortened, names are not. */
-const targetText = (target: string): string =>
-  target.replace(/[0-9a-f]{8}-[0-9a-f-]{27}/, (id) => `${id.slice(0, 8)}…${id.slice(-4)}`)
+/** `account ada@example.com`, `job 01a2…c3d4`: people have their names, other ids are shortened. */
+const targetText = (target: string, titles: Map<string, string>): string =>
+  target
+    .replace(/^account (.+)$/, (_, id) => `account ${titles.get(id) ?? id}`)
+    .replace(/[0-9a-f]{8}-[0-9a-f-]{27}/, (id) => `${id.slice(0, 8)}…${id.slice(-4)}`)
 
 /** `starter credits: 20 → 50`: what differs; of what is new, what it has. */
 function changeText({ before, after }: ActionRow): string {

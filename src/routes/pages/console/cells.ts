@@ -1,4 +1,4 @@
-import { amountText, movementText, timeText } from '../words.ts'
+import { amountText, exactText, movementText } from '../words.ts'
 
 /** What the cells of a table and the lines of a list of facts are made of. views/console/cell.eta renders them. */
 
@@ -37,12 +37,18 @@ export const movement = (value: number): Cell => ({
   ...(value > 0 && { style: 'gain' }),
 })
 
-/** How long ago, or how soon, with the exact time for who points at it. */
+/** How long ago, or how soon, with the exact time for who points at it. Where the exact time matters: `exactTime`. */
 export function time(value: Date | string | null | undefined, now = new Date()): Cell {
   if (!value) return text(null)
   const date = new Date(value)
-  return { text: sinceText(date, now), kind: 'time', title: timeText(date), at: date.toISOString() }
+  return { text: sinceText(date, now), kind: 'time', title: exactText(date), at: date.toISOString() }
 }
+
+/** The same with the exact time below it, which a phone shows too. */
+export const exactTime = (value: Date | string | null | undefined): Cell => ({
+  ...time(value),
+  note: value ? exactText(new Date(value)) : undefined,
+})
 
 const UNITS = [
   ['year', 365 * 86_400],
@@ -60,6 +66,20 @@ export function sinceText(time: Date, now = new Date()): string {
     if (Math.abs(seconds) >= size) return relative.format(Math.trunc(seconds / size), unit)
   }
   return seconds > 0 ? 'in less than a minute' : 'just now'
+}
+
+/** `3 days and 5 hours`: the two largest units of a duration */
+export function durationText(seconds: number): string {
+  const parts: string[] = []
+  let left = Math.max(seconds, 60)
+  for (const [unit, size] of UNITS) {
+    const count = Math.floor(left / size)
+    if (count > 0) parts.push(`${count} ${unit}${count === 1 ? '' : 's'}`)
+    else if (parts.length > 0) break
+    if (parts.length === 2) break
+    left -= count * size
+  }
+  return parts.join(' and ')
 }
 
 /** The beginning and the end of an id, which can be copied whole. UUIDv7 of one time begin alike. */

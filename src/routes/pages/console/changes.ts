@@ -40,6 +40,8 @@ export interface Plan {
   told?: string
   /** What the effects were computed from: where it has changed when the button is pressed, nothing is done */
   state?: unknown
+  /** Balances that the effects name: where they have changed when the button is pressed, the page is shown again with the new ones */
+  numbers?: unknown
   /** It shows a secret: what to do where that was lost, as a sentence */
   lost?: string
   /** Its change must be recorded under this actor. */
@@ -78,7 +80,7 @@ export function addChange(app: FastifyInstance, change: Change): void {
     return goToDraft(
       request,
       reply,
-      'effects' in plan ? { ...draft, seal: sealOf(plan.state), about: aboutOf(plan) } : { ...draft, fault: plan },
+      'effects' in plan ? { ...draft, ...sealsOf(plan), about: aboutOf(plan) } : { ...draft, fault: plan },
     )
   })
 }
@@ -125,7 +127,8 @@ export function addConfirmation(app: FastifyInstance): void {
     const plan = await planOf(request, change, draft)
     if (!('effects' in plan)) return goToDraft(request, reply, { ...draft, fault: plan })
     // The page says what has become of it.
-    if (draft.seal !== sealOf(plan.state)) return goToDraft(request, reply, draft)
+    const { seal, numbers } = sealsOf(plan)
+    if (draft.seal !== seal || draft.numbers !== numbers) return goToDraft(request, reply, draft)
     const fault = reasonFault(plan, draft)
     if (fault) return goToDraft(request, reply, { ...draft, fault })
     const actor = { ...actorOf(request, 'console'), draft_id: draft.id }
@@ -190,13 +193,19 @@ async function showDraft(request: FastifyRequest, reply: FastifyReply, draft: Dr
   const isReason = draft.fault?.field === 'reason'
   const plan = draft.fault && !isReason ? draft.fault : await planOf(request, change, draft)
   if (!('effects' in plan)) return refused(request, reply, change, draft, plan)
-  if (draft.seal !== sealOf(plan.state)) return stale(aboutOf(plan), STALE)
+  const seals = sealsOf(plan)
+  if (draft.seal !== seals.seal) return stale(aboutOf(plan), STALE)
   const { fault, reason } = draft
-  return consolePage(request, fault ? reply.code(fault.status) : reply, 'confirm', {
+  const isChanged = draft.numbers !== seals.numbers
+  return consolePage(request, fault || isChanged ? reply.code(fault?.status ?? 409) : reply, 'confirm', {
     ...{ ...frame, title: plan.title, plan, reason, fault: fault?.message, action: PATH },
-    draft: sealDraft(request, draft),
+    changed: isChanged ? CHANGED : undefined,
+    draft: sealDraft(request, { ...draft, ...seals }),
   })
 }
+
+const CHANGED =
+  'The numbers have changed since this page was shown; these are the new ones. Nothing was done yet: press the button if you still want it.'
 
 /** Without a button: where the answer to a form was lost, it must not invite to do the same once more. */
 const STALE = 'This has changed since the form was sent. Nothing was done. Look at what is there now.'
@@ -233,6 +242,8 @@ function expired(request: FastifyRequest, reply: FastifyReply) {
     request_id: request.id,
   })
 }
+
+const sealsOf = ({ state, numbers }: Plan) => ({ seal: sealOf(state), numbers: sealOf(numbers) })
 
 const sealOf = (state: unknown): string =>
   createHash('sha256')

@@ -19,6 +19,8 @@ export interface Draft {
   reason: string
   /** Of the state that the change was computed from; absent: it was refused */
   seal?: string
+  /** The same of the balances that its page has named */
+  numbers?: string
   fault?: Fault
   /** What the page says of it once it is done: what it was about may be gone by then */
   about?: About

@@ -10,7 +10,7 @@ export interface Step {
   href: string
 }
 
-/** The three first steps; undefined once all are done. */
+/** The three first steps; undefined once an app is registered and a job was reserved: an app of programs alone needs no origin. */
 export async function firstSteps({ db, config }: FastifyInstance): Promise<Step[] | undefined> {
   const exists = (query: ReturnType<typeof sql>) => sql<boolean>`exists (${query})`
   const { rows } = await sql<{ app: boolean; origin: boolean; job: boolean }>`select
@@ -20,7 +20,7 @@ export async function firstSteps({ db, config }: FastifyInstance): Promise<Step[
   const [found] = rows
   if (!found) throw new Error('a query without a row')
   const origin = found.origin || config.allowedOrigins.length > 0
-  if (found.app && origin && found.job) return undefined
+  if (found.app && found.job) return undefined
   return [
     {
       done: found.app,

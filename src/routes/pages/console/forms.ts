@@ -1,3 +1,7 @@
+import { badField } from '../../../http/catalogue.ts'
+import { MAX_CREDITS } from '../../../ledger/rules.ts'
+import { amountText } from '../words.ts'
+
 /**
  * Forms of the console. A form is described once: the page that it is part of shows it, and so does the page that says what is wrong
  * with what was typed. views/console/form.eta renders it.
@@ -77,7 +81,14 @@ export class Fields {
     return [...new Set(lines.map((line) => line.trim()).filter(Boolean))]
   }
 
-  /** A whole number as people write it, grouped or not; NaN for anything else, which the API refuses by the field's name */
+  /** A whole number within bounds. @throws {ApiError} 400 with the bounds */
+  whole(name: string, { least, most = MAX_CREDITS }: { least: number; most?: number }): number {
+    const value = this.number(name)
+    if (value >= least && value <= most) return value
+    throw badField(name, `must be a whole number from ${amountText(least)} to ${amountText(most)}`)
+  }
+
+  /** A whole number as people write it, grouped or not; NaN for anything else */
   number(name: string): number {
     const written = this.text(name).replace('−', '-')
     // A comma that does not group thousands may be a decimal one.

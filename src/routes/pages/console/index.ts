@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
-import { pageNotFound } from '../../../http/catalogue.ts'
+import { badField, pageNotFound } from '../../../http/catalogue.ts'
 import { pathOf, toApiError } from '../../../http/error-handler.ts'
 import { sendErrorPage } from '../page.ts'
 import { accountPages } from './account-pages.ts'
@@ -53,7 +53,7 @@ export const consolePages: FastifyPluginAsyncTypebox = async (app) => {
 function sendFault(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply) {
   // Before the gate knows who it is.
   if (!request.account) return sendErrorPage(error, request, reply)
-  const answer = toApiError(error, request)
+  const answer = toApiError(faultOfAddress(error, request), request)
   request.failure = answer.code
   if (answer.statusCode >= 500) request.log.error({ err: error }, answer.code)
   reply.code(answer.statusCode).headers(answer.headers)
@@ -62,4 +62,14 @@ function sendFault(error: FastifyError | Error, request: FastifyRequest, reply: 
     message: answer.message,
     request_id: request.id,
   })
+}
+
+/** Of an address: without the pattern that an id or a cursor does not match. */
+function faultOfAddress(error: FastifyError | Error, request: FastifyRequest): FastifyError | Error {
+  const { validation, validationContext } = error as FastifyError
+  const [fault] = validation ?? []
+  if (validationContext === 'params') return pageNotFound(pathOf(request))
+  if (!fault || validationContext !== 'querystring' || fault.keyword === 'enum') return error
+  const name = fault.instancePath.slice(1)
+  return badField(name || 'The address', 'is not one that this page has. Follow a link, or choose anew')
 }

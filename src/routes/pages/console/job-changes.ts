@@ -36,11 +36,9 @@ export function addJobChanges(app: FastifyInstance): void {
       const { account, job, back, who, what } = await read(asked)
       if (job.status === 'started') throw jobNotEnded()
       const left = job.actual_cost - job.refunded
-      const amount = asked.fields.text('amount') ? asked.fields.number('amount') : left
-      if (!Number.isSafeInteger(amount) || amount < 1) throw badField('amount', 'must be a whole number above 0')
       if (left === 0) throw refundExceedsCost(0)
-      if (amount > left)
-        throw badField('amount', `must be at most ${amountText(left)}: the rest of its cost has been given back`)
+      const amount = asked.fields.text('amount') ? asked.fields.whole('amount', { least: 1 }) : left
+      if (amount > left) throw badField('amount', `must be at most ${amountText(left)}: ${whyNoMore(job)}`)
       const entries = await readEntriesOf(app.db, account.id, job)
       const part = entries.filter(({ own_job_id }) => own_job_id === null).length + 1
       if (part > MAX_REFUND_PARTS)
@@ -54,6 +52,7 @@ export function addJobChanges(app: FastifyInstance): void {
         ...{ button: 'Refund it', back, reason: 'required', told: TOLD },
         // A second sending finds that the job has been refunded.
         state: [job.refunded, part],
+        numbers: account.credits,
         async act({ actor, reason = '' }) {
           const ids = { account_id: account.id, job_id: job.id }
           const { account: now } = await refundJob(app, actor, ids, {
@@ -92,6 +91,7 @@ export function addJobChanges(app: FastifyInstance): void {
             : []),
         ],
         ...{ button: 'End it', back, reason: 'required', grave: true, state: [job.status, reserved] },
+        numbers: account.credits,
         async act({ actor, reason = '' }) {
           const ids = { account_id: account.id, job_id: job.id }
           await endJob(app, actor, ids, { refund, reason })
@@ -105,3 +105,8 @@ export function addJobChanges(app: FastifyInstance): void {
     },
   })
 }
+
+const whyNoMore = ({ actual_cost, refunded }: { actual_cost: number; refunded: number }): string =>
+  refunded === 0
+    ? 'the job cost no more'
+    : `of the ${amountText(actual_cost)} that it cost, ${amountText(refunded)} have been given back`

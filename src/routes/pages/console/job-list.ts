@@ -1,9 +1,10 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { JOBS_CURSOR, listAllJobs } from '../../../operator/all-jobs.ts'
 import { oneOf, Slug } from '../../../schemas/primitives.ts'
-import { namesOf } from './account-reads.ts'
-import { JOB_COLUMNS, jobCells } from './account-rows.ts'
-import { text } from './cells.ts'
+import { JOB_WORDS } from '../words.ts'
+import { titlesOf } from './account-reads.ts'
+import { JOB_COLUMNS, jobCells, personCell } from './account-rows.ts'
+import { time } from './cells.ts'
 import { consolePage } from './frame.ts'
 import { HELP } from './help.ts'
 import { choice, table } from './table.ts'
@@ -15,6 +16,7 @@ const EMPTY = {
     'No hold is overdue. A job whose app has neither ended it nor extended its hold appears here, until its hold is given back.',
   completed: 'No job has been completed here.',
   failed: 'No job has failed here.',
+  expired: 'No hold has expired here: apps have ended their jobs in time.',
 }
 
 /** Jobs of all accounts. */
@@ -25,7 +27,7 @@ export const jobListPages: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         hide: true,
         querystring: Type.Object({
-          show: Type.Optional(oneOf(['started', 'overdue', 'completed', 'failed'] as const)),
+          show: Type.Optional(oneOf(['started', 'overdue', 'completed', 'failed', 'expired'] as const)),
           app: Type.Optional(Slug),
           cursor: Type.Optional(Type.String({ pattern: JOBS_CURSOR.source })),
         }),
@@ -33,9 +35,10 @@ export const jobListPages: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request, reply) => {
       const { show, app: slug, cursor } = request.query
-      const filter = show === 'overdue' ? { overdue: true } : { status: show }
+      const filter = show === 'overdue' || show === 'expired' ? { [show]: true } : { status: show }
+      const isHolds = show === 'started' || show === 'overdue'
       const { jobs, next_cursor } = await listAllJobs(app.db, { app: slug, ...filter }, { cursor })
-      const names = await namesOf(
+      const titles = await titlesOf(
         app.db,
         jobs.map(({ account_id }) => account_id),
       )
@@ -46,7 +49,8 @@ export const jobListPages: FastifyPluginAsyncTypebox = async (app) => {
         help: HELP.jobs,
         choices: [
           choice(request, 'State', 'show', {
-            ...{ '': 'All', started: 'Running', overdue: 'Overdue', completed: 'Completed', failed: 'Failed' },
+            ...{ '': 'All', started: 'Running', overdue: 'Overdue', completed: 'Completed' },
+            ...{ failed: JOB_WORDS.failed, expired: 'Expired' },
           }),
           choice(request, 'App', 'app', {
             '': 'Every app',
@@ -56,16 +60,14 @@ export const jobListPages: FastifyPluginAsyncTypebox = async (app) => {
           }),
         ],
         table: table(request, {
-          caption: show === 'started' || show === 'overdue' ? 'Jobs, by when their holds end' : 'Jobs, newest first',
-          columns: [...JOB_COLUMNS, 'Account'],
+          caption: isHolds ? 'Jobs, by when their holds end' : 'Jobs, newest first',
+          columns: [...(isHolds ? ['Hold ends'] : []), ...JOB_COLUMNS, 'Account'],
           empty: next_cursor ? 'None among the latest jobs: look at the next page.' : EMPTY[show ?? 'all'],
           next_cursor,
           rows: jobs.map((job) => [
+            ...(isHolds ? [time(job.expires_at)] : []),
             ...jobCells(job.account_id, job),
-            text(names.get(job.account_id) ?? `${job.account_id.slice(0, 8)}…`, {
-              href: `/console/accounts/${job.account_id}`,
-              title: job.account_id,
-            }),
+            personCell(job.account_id, titles),
           ]),
         }),
       })

@@ -1,10 +1,21 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
+import { type ActionRow, listActions } from '../../../operator/actions.ts'
 import { readAccount } from '../../../operator/find-accounts.ts'
 import { Uuid } from '../../../schemas/primitives.ts'
 import { readEntriesOf } from '../entry-reads.ts'
-import { amountText, creditsText, ENTRY_WORDS, jobState, jobTitle, shortText, webLink } from '../words.ts'
-import { findJob, namesOf, titleOf } from './account-reads.ts'
-import { amount, fact, id as idCell, movement, state, text, time } from './cells.ts'
+import {
+  amountText,
+  creditsText,
+  ENTRY_WORDS,
+  exactText,
+  failureText,
+  jobState,
+  jobTitle,
+  shortText,
+  webLink,
+} from '../words.ts'
+import { findJob, namesOf, titleOf, titlesOf } from './account-reads.ts'
+import { amount, exactTime, type Fact, fact, id as idCell, movement, state, text } from './cells.ts'
 import { consolePage } from './frame.ts'
 import { HELP } from './help.ts'
 import { addJobChanges } from './job-changes.ts'
@@ -26,9 +37,17 @@ export const jobPages: FastifyPluginAsyncTypebox = async (app) => {
         namesOf(app.db, [id]),
         findJob(app.db, id, job_id),
       ])
-      const entries = await readEntriesOf(app.db, id, job)
+      const [entries, { actions }] = await Promise.all([
+        readEntriesOf(app.db, id, job),
+        listActions(app.db, { account_id: id, target: `job ${job.id}` }, {}),
+      ])
+      const administrators = await titlesOf(
+        app.db,
+        actions.map(({ administrator }) => administrator.id),
+      )
       const who = titleOf(account, names.get(id))
       const runs = job.status === 'started'
+      const failure = failureText(job)
       const overdue = runs && job.expires_at < new Date()
       const preview = webLink(job.metadata?.previewUrl)
       const left = job.actual_cost - job.refunded
@@ -41,7 +60,7 @@ export const jobPages: FastifyPluginAsyncTypebox = async (app) => {
           fact(
             'State',
             state(overdue ? { word: 'Overdue', style: 'failed' } : jobState(job)),
-            ...reasonOf(job.failure_reason),
+            ...(failure ? [text(failure)] : []),
           ),
           fact('Account', text(who, { href: `/console/accounts/${id}` })),
           fact(
@@ -62,8 +81,9 @@ export const jobPages: FastifyPluginAsyncTypebox = async (app) => {
             }),
           ),
           ...(job.refunded > 0 ? [fact('Refunded', text(creditsText(job.refunded)))] : []),
-          fact('Started', time(job.created_at)),
-          runs ? fact('Hold ends', time(job.expires_at)) : fact('Ended', time(job.updated_at)),
+          fact('Started', exactTime(job.created_at)),
+          runs ? fact('Hold ends', exactTime(job.expires_at)) : fact('Ended', exactTime(job.updated_at)),
+          ...changedBy(actions, administrators),
           fact('Id', idCell(job.id)),
           ...(job.token_id ? [fact('By token', idCell(job.token_id))] : []),
           ...(job.grant_id ? [fact('By grant', idCell(job.grant_id))] : []),
@@ -78,7 +98,7 @@ export const jobPages: FastifyPluginAsyncTypebox = async (app) => {
           columns: ['When', 'What', { text: 'Credits', number: true }, { text: 'Balance', number: true }, 'Entry'],
           empty: 'None: a job that costs nothing writes no entry.',
           rows: entries.map((entry) => [
-            time(entry.created_at),
+            exactTime(entry.created_at),
             text(entry.own_job_id === null ? 'Refund' : ENTRY_WORDS[entry.kind], { note: entry.reason ?? undefined }),
             movement(entry.amount),
             amount(entry.balance_after),
@@ -90,4 +110,19 @@ export const jobPages: FastifyPluginAsyncTypebox = async (app) => {
   )
 }
 
-const reasonOf = (reason: string | null) => (reason ? [text(reason)] : [])
+const BY = { refundJob: 'Refunded by', endJob: 'Ended by' }
+
+/** The administrators who refunded or ended a job and why, with a link to the lines of the audit log. */
+function changedBy(actions: ActionRow[], titles: Map<string, string>): Fact[] {
+  return Object.entries(BY).flatMap(([action, name]) => {
+    const cells = actions
+      .filter((line) => line.action === action)
+      .map(({ administrator: { id, clerk_id }, target, reason, created_at }) =>
+        text(titles.get(id) ?? clerk_id ?? id, {
+          href: `/console/audit?${new URLSearchParams({ target: target ?? '', action })}`,
+          note: `${exactText(new Date(created_at))}: “${reason}”`,
+        }),
+      )
+    return cells.length > 0 ? [fact(name, ...cells)] : []
+  })
+}

@@ -2,7 +2,9 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { accountIdOf } from '../../../accounts/account-id.ts'
 import { badField, serviceKeyNotFound } from '../../../http/catalogue.ts'
 import { createServiceKey, revokeServiceKey } from '../../../operator/packs-and-keys.ts'
-import { button, id as idCell, text, time } from './cells.ts'
+import { titlesOf } from './account-reads.ts'
+import { personCell } from './account-rows.ts'
+import { button, text, time } from './cells.ts'
 import { addChange } from './changes.ts'
 import { ONCE } from './console-words.ts'
 import { type Form, REQUIRED } from './forms.ts'
@@ -23,6 +25,10 @@ export const keyPages: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get('/console/keys', { schema: { hide: true } }, async (request, reply) => {
     const keys = await liveKeys().execute()
+    const titles = await titlesOf(
+      app.db,
+      keys.map(({ created_by }) => accountIdOf(created_by)),
+    )
     return consolePage(request, reply, 'keys', {
       title: 'Service keys',
       ...common,
@@ -34,7 +40,7 @@ export const keyPages: FastifyPluginAsyncTypebox = async (app) => {
         rows: keys.map((key) => [
           text(key.name, { note: `focus_key_…${key.last_four}` }),
           text(key.scopes.map((scope) => (scope === 'topup' ? 'post top-ups' : scope)).join(', ')),
-          idCell(key.created_by, `/console/accounts/${accountIdOf(key.created_by)}`),
+          personCell(accountIdOf(key.created_by), titles),
           time(key.created_at),
           key.last_used_at ? time(key.last_used_at) : text('never'),
           button('Revoke', `/console/keys/${key.id}/revoke`, `the key of ${key.name}`),

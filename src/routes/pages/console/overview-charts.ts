@@ -49,7 +49,7 @@ export function overviewCharts(totals: DayTotals[]) {
     ),
     barChart(days, [series('Purchases', 'purchases')], {
       ...{ id: 'purchases', caption: 'Purchases', summary },
-      sentence: `${amountText(sum('purchases'))} in 30 days, of ${creditsText(sum('credits_bought'))}.`,
+      sentence: `${amountText(sum('purchases'))} in 30 days, of ${creditsText(sum('credits_bought'))}, before refunds.`,
     }),
   ].filter((chart) => chart !== undefined)
 }

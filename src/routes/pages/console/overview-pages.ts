@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { readOverview } from '../../../operator/overview.ts'
 import { moneyText } from '../../../payments/money.ts'
 import { amountText, creditsText } from '../words.ts'
-import { sinceText } from './cells.ts'
+import { durationText, sinceText } from './cells.ts'
 import { countText } from './console-words.ts'
 import { TROUBLED_COLUMNS, troubledCells } from './endpoint-rows.ts'
 import { firstSteps } from './first-steps.ts'
@@ -81,7 +81,7 @@ function tilesOf(overview: Overview, undelivered: number): Tile[] {
     {
       name: 'Overdue holds',
       value: amountText(overdue_holds),
-      note: overdue_holds ? `the oldest for ${countText(Math.ceil(overview.overdue_seconds / 60), 'minute')}` : 'none',
+      note: overdue_holds ? `the oldest for ${durationText(overview.overdue_seconds)}` : 'none',
       href: '/console/jobs?show=overdue',
       wrong: overview.overdue_seconds > 300,
     },
@@ -102,9 +102,8 @@ function tilesOf(overview: Overview, undelivered: number): Tile[] {
     purchases.length
       ? {
           name: 'Purchases, 30 days',
-          // Before refunds, which are at the payment provider.
           value: purchases.map(({ amount, currency }) => moneyText(amount, currency)).join(' + '),
-          note: purchases.map(({ count, credits }) => `${amountText(count)}, of ${creditsText(credits)}`).join('; '),
+          note: `${purchases.map(({ count, credits }) => `${amountText(count)}, of ${creditsText(credits)}`).join('; ')}; before refunds`,
           href: '/console/purchases?status=paid',
         }
       : { name: 'Purchases, 30 days', value: '0', href: '/console/purchases' },

@@ -5,7 +5,7 @@ import { removePack, setPack } from '../../../operator/packs-and-keys.ts'
 import { moneyText } from '../../../payments/money.ts'
 import { checkPrice, listPacks } from '../../../payments/packs.ts'
 import { PACK_BODY } from '../../../schemas/payments.ts'
-import { amountText, creditsText } from '../words.ts'
+import { creditsText } from '../words.ts'
 import { amount, code, text, time } from './cells.ts'
 import { addChange } from './changes.ts'
 import { countText } from './console-words.ts'
@@ -118,11 +118,8 @@ export const packPages: FastifyPluginAsyncTypebox = async (app) => {
 /** @throws {ApiError} 400 */
 function packOf(fields: Fields) {
   const whole = (name: 'credits' | 'price') => {
-    const value = fields.number(name)
-    if (!(value >= 1)) throw badField(name, 'must be a whole number, 1 or more')
-    const most = PACK_BODY.properties[name].maximum ?? Number.MAX_SAFE_INTEGER
-    if (value > most) throw badField(name, `must be ${amountText(most)} at most`)
-    return value
+    const { maximum } = PACK_BODY.properties[name]
+    return fields.whole(name, { least: 1, ...(maximum !== undefined && { most: maximum }) })
   }
   const slug = fields.text('slug')
   if (!/^[a-z0-9][a-z0-9-]{0,62}$/.test(slug)) throw badField('slug', 'must be lower-case letters, digits and dashes')

@@ -1,7 +1,8 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { listAllPurchases, PURCHASE_STATUSES } from '../../../operator/all-purchases.ts'
 import { oneOf, Uuid } from '../../../schemas/primitives.ts'
-import { id as idCell } from './cells.ts'
+import { titlesOf } from './account-reads.ts'
+import { personCell } from './account-rows.ts'
 import { consolePage } from './frame.ts'
 import { HELP } from './help.ts'
 import { PURCHASE_COLUMNS, purchaseCells } from './purchase-rows.ts'
@@ -23,6 +24,10 @@ export const purchasePages: FastifyPluginAsyncTypebox = async (app) => {
       const { status, cursor } = request.query
       const filter = status === 'disputed' ? { disputed: true } : { status }
       const { purchases, next_cursor } = await listAllPurchases(app.db, filter, { cursor })
+      const titles = await titlesOf(
+        app.db,
+        purchases.map(({ account_id }) => account_id),
+      )
       return consolePage(request, reply, 'list', {
         title: 'Purchases',
         section: 'purchases',
@@ -37,10 +42,7 @@ export const purchasePages: FastifyPluginAsyncTypebox = async (app) => {
           caption: 'Purchases',
           columns: PURCHASE_COLUMNS,
           empty: 'Purchases appear here when people buy packs at /buy, or automatically.',
-          rows: purchases.map((purchase) => [
-            ...purchaseCells(purchase),
-            idCell(purchase.account_id, `/console/accounts/${purchase.account_id}`),
-          ]),
+          rows: purchases.map((purchase) => [...purchaseCells(purchase), personCell(purchase.account_id, titles)]),
           next_cursor,
         }),
       })

@@ -9,7 +9,7 @@ const OF_ACCOUNT = [
   'When',
   'Pack',
   { text: 'Credits', number: true },
-  { text: 'Paid', number: true },
+  { text: 'Price', number: true },
   'State',
   'Payment',
 ]

@@ -1,6 +1,8 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import { Uuid } from '../../../schemas/primitives.ts'
 import { amountText, timeText } from '../words.ts'
+import { titlesOf } from './account-reads.ts'
+import { personCell } from './account-rows.ts'
 import { amount, type Cell, code, fact, id as idCell, state, text, time } from './cells.ts'
 import { countText } from './console-words.ts'
 import { endpointForm } from './endpoint-forms.ts'
@@ -50,6 +52,10 @@ export const webhookPages: FastifyPluginAsyncTypebox = async (app) => {
         listDead(app.db, id, DEAD_ON_A_PAGE),
       ])
       const shown = attempts.slice(0, ATTEMPTS_ON_A_PAGE)
+      const titles = await titlesOf(
+        app.db,
+        [...shown, ...dead].map(({ account_id }) => account_id),
+      )
       const { previous_secret_until: until } = endpoint
       return consolePage(request, reply, 'webhook', {
         title: endpoint.url,
@@ -76,7 +82,7 @@ export const webhookPages: FastifyPluginAsyncTypebox = async (app) => {
           rows: dead.map((message) => [
             idCell(message.id),
             code(message.event),
-            idCell(message.account_id, `/console/accounts/${message.account_id}`),
+            personCell(message.account_id, titles),
             amount(message.attempts),
             text(message.last_error),
             time(message.created_at),
@@ -92,7 +98,7 @@ export const webhookPages: FastifyPluginAsyncTypebox = async (app) => {
             code(attempt.event, { note: attempt.attempt > 1 ? `attempt ${attempt.attempt}` : undefined }),
             answerCell(attempt),
             amount(attempt.ms),
-            idCell(attempt.account_id, `/console/accounts/${attempt.account_id}`),
+            personCell(attempt.account_id, titles),
             idCell(attempt.message_id),
             attempt.next_attempt_at ? nextTry(endpoint, attempt.next_attempt_at) : text(null),
           ]),
