@@ -117,9 +117,9 @@ export function addConfirmation(app: FastifyInstance): void {
     const { fault: _, ...draft }: Draft = sent
     const plan = await planOf(request, change, draft)
     if (!('effects' in plan)) return goToDraft(request, reply, { ...draft, fault: plan })
-    // The page says what has become of it.
     const seals = sealsOf(plan)
     const isDone = await plan.isDone?.(referenceOf(draft))
+    // The page says what has become of it.
     if (draft.seal !== seals.seal || (draft.numbers !== seals.numbers && !isDone))
       return goToDraft(request, reply, draft)
     const fault = reasonFault(plan, draft)
