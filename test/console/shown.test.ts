@@ -185,6 +185,8 @@ t.test('the filter of the audit log finds what is typed plainly, and says what i
   const slug = unique('app')
   await admin.put(`/api/admin/apps/${slug}`, {})
   const bob = await personWith(3)
+  const reversed = await open(`/console/accounts/${bob.id}/entries?from=2026-11-26&to=2026-11-25`)
+  t.match([reversed.statusCode, reversed.body], [400, /to must not be before from/])
   const asked = (query: Record<string, string>) => open(`/console/audit?${new URLSearchParams(query)}`)
   for (const target of [`app ${slug}`, slug, ` ${slug.toUpperCase()} `, `APP  ${slug}`]) {
     const rows = rowsOf((await asked({ target })).body)
