@@ -15,6 +15,9 @@ export interface Origins {
   refresh(): Promise<void>
 }
 
+/** A pattern of what `return_paths` of an app may have: a path; with a slash at its end, all paths below it. */
+export const RETURN_PATH = '^/([^/?#\\\\\\s][^?#\\\\\\s]*)?$'
+
 export function createOrigins(config: Config, db: Db): Origins {
   const fixed = [config.publicUrl, ...config.allowedOrigins]
   let allowed = new Set(fixed)

@@ -14,7 +14,7 @@ const PAGE = 1_000
 /**
  * Erases personal data: closes the account, then clears what identifies its owner (the Clerk id, token names, addresses, links of
  * payments) and what its jobs were about (metadata, idempotency keys). Amounts stay, so every sum of the ledger still holds.
- * Idempotent: after a failure half-way, call it again.
+ * The Clerk id is removed last: until then the account can be found, and a call that failed half-way made again.
  * @param onErased runs once, in the transaction that removes the Clerk id
  */
 export async function eraseAccount(
@@ -25,6 +25,28 @@ export async function eraseAccount(
   onErased?: (trx: Db) => Promise<void>,
 ): Promise<void> {
   await closeAccount(db, ledger, accountId, clerkId)
+  await eraseMessages(db, accountId)
+  for (let after = FIRST_ID; ; ) {
+    const page = await db
+      .selectFrom('jobs')
+      .select('id')
+      .where('account_id', '=', accountId)
+      .where('id', '>', after)
+      .orderBy('id')
+      .limit(PAGE)
+      .execute()
+    const last = page.at(-1)?.id
+    if (!last) break
+    // The request hash is computed over the metadata, and apps may put personal data into idempotency keys. A closed account needs neither.
+    await db
+      .updateTable('jobs')
+      .set({ metadata: null, idempotency_key: null, request_hash: null })
+      .where('account_id', '=', accountId)
+      .where('id', '>', after)
+      .where('id', '<=', last)
+      .execute()
+    after = last
+  }
   await db.transaction().execute(async (trx) => {
     const { numUpdatedRows } = await trx
       .updateTable('accounts')
@@ -45,26 +67,4 @@ export async function eraseAccount(
     // They list the apps at which the person's tokens could spend.
     await sql`delete from budgets where account_id = ${accountId}`.execute(trx)
   })
-  await eraseMessages(db, accountId)
-  for (let after = FIRST_ID; ; ) {
-    const page = await db
-      .selectFrom('jobs')
-      .select('id')
-      .where('account_id', '=', accountId)
-      .where('id', '>', after)
-      .orderBy('id')
-      .limit(PAGE)
-      .execute()
-    const last = page.at(-1)?.id
-    if (!last) return
-    // The request hash is computed over the metadata, and apps may put personal data into idempotency keys. A closed account needs neither.
-    await db
-      .updateTable('jobs')
-      .set({ metadata: null, idempotency_key: null, request_hash: null })
-      .where('account_id', '=', accountId)
-      .where('id', '>', after)
-      .where('id', '<=', last)
-      .execute()
-    after = last
-  }
 }

@@ -137,6 +137,8 @@ export interface Tables {
     reason: string | null
     before: Json
     after: Json
+    /** The form of the console that asked for it */
+    draft_id: string | null
     created_at: Timestamp
   }
   app_additions: {

@@ -19,6 +19,8 @@ export interface Actor {
   clerk_id: string
   via: 'api' | 'cli' | 'console'
   token_id: string | null
+  /** The form of the console that asks for the change; the database lets it write one line */
+  draft_id?: string
 }
 
 /** A change. It must not contain secrets or their hashes. */
@@ -54,13 +56,15 @@ const insert = statement<
     reason: string | null
     before: string | null
     after: string | null
+    draft_id: string | null
   },
   { id: string }
 >(
   'record_action',
-  `insert into admin_actions (account_id, id, concerns_account, actor_id, via, token_id, action, target, reason, before, after)
+  `insert into admin_actions (account_id, id, concerns_account, actor_id, via, token_id, action, target, reason, before, after,
+    draft_id)
   values ($account_id::uuid, $id::uuid, $concerns_account::bool, $actor_id::uuid, $via, $token_id::uuid, $action, $target, $reason,
-    $before::jsonb, $after::jsonb)
+    $before::jsonb, $after::jsonb, $draft_id::uuid)
   returning id`,
 )
 
@@ -73,6 +77,7 @@ const rowOf = (actor: Actor, { action, target, account_id, reason, before, after
   reason: reason ?? null,
   before: before ? JSON.stringify(before) : null,
   after: after ? JSON.stringify(after) : null,
+  draft_id: actor.draft_id ?? null,
 })
 
 /** Writes a line of the audit log. @param db the transaction of the change */
@@ -82,6 +87,12 @@ export async function recordAction(db: Db, actor: Actor, action: Action): Promis
 
 /** The same as a query, for the `rows` of a ledger operation: committed with the operation, if that changes something. */
 export const actionQuery = (actor: Actor, action: Action): Query => insert.query(rowOf(actor, action))
+
+/** Whether a form of the console has made its change. */
+export async function isCarriedOut(db: Db, draft_id: string): Promise<boolean> {
+  const line = await db.selectFrom('admin_actions').select('id').where('draft_id', '=', draft_id).executeTakeFirst()
+  return line !== undefined
+}
 
 /** The fields of two states that differ, for `before` and `after`. */
 export function differing(before: object | undefined, after: object): { before?: object; after: object } {

@@ -1,6 +1,7 @@
 import type { Static } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import { type Selectable, sql } from 'kysely'
+import { RETURN_PATH } from '../access/origins.ts'
 import { mintSettleKey, OVERLAP_MINUTES } from '../access/settle-keys.ts'
 import { noteAdditions, undoLateAdditions } from '../accounts/late-additions.ts'
 import { isOrigin } from '../addresses.ts'
@@ -53,12 +54,11 @@ export interface AppChanges {
 /**
  * Registers an app, or changes it.
  * @returns the app, with the settle key if a new one was made
- * @throws {ApiError} 400 for invalid origins, redirect URIs and resources, and for a resource of another app; 403 account_closed
+ * @throws {ApiError} 400 for what `checkAddresses` refuses; 403 account_closed
  */
 export async function setApp({ db, config, origins }: Service, actor: Actor, slug: string, changes: AppChanges) {
-  checkAddresses(changes)
+  const { resources } = await checkAddresses({ db, config }, slug, changes)
   const { name, starter_credits, max_overage, settle_key } = changes
-  const resources = await readResources(db, config.publicUrl, changes.resources, slug)
   const minted = settle_key === 'rotate' ? mintSettleKey(slug) : undefined
   const given = {
     slug,
@@ -109,11 +109,22 @@ export async function setApp({ db, config, origins }: Service, actor: Actor, slu
   return { ...appOf(saved), ...(minted && { settle_key: minted.key }) }
 }
 
-/** @throws {ApiError} 400 */
-function checkAddresses({ origins, redirect_uris }: AppChanges): void {
+/**
+ * Checks the addresses that an app is to have.
+ * @returns its resources in canonical form; undefined: they stay
+ * @throws {ApiError} 400 for invalid origins, return paths, redirect URIs and resources, and for a resource of another app
+ */
+export async function checkAddresses(
+  { db, config }: Pick<Service, 'db' | 'config'>,
+  slug: string,
+  { origins, return_paths, redirect_uris, resources }: AppChanges,
+): Promise<{ resources: string[] | undefined }> {
   const invalid = origins?.find((origin) => !isOrigin(origin))
   if (invalid !== undefined)
     throw badField('origins', `must be exact origins such as https://app.example.com, not ${invalid}`)
+  const wrongPath = return_paths?.find((path) => !isReturnPath(path))
+  if (wrongPath !== undefined)
+    throw badField('return_paths', `must be paths such as /callback, or /auth/ for all below it, not ${wrongPath}`)
   const wrongUri = redirect_uris?.find((uri) => !isRedirectUri(uri))
   if (wrongUri !== undefined) {
     throw badField(
@@ -121,7 +132,10 @@ function checkAddresses({ origins, redirect_uris }: AppChanges): void {
       `must be addresses such as https://app.example.com/callback, as a browser writes them, not ${wrongUri}`,
     )
   }
+  return { resources: await readResources(db, config.publicUrl, resources, slug) }
 }
+
+const isReturnPath = (path: string) => new RegExp(RETURN_PATH).test(path)
 
 /** The resources in canonical form. @throws {ApiError} 400 for one that is invalid, this service's own or another app's */
 async function readResources(db: Db, publicUrl: string, given: string[] | undefined, slug: string) {

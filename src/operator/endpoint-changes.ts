@@ -74,7 +74,7 @@ export async function readEndpoint(db: Db, id: string) {
 export async function createEndpoint({ db, config }: Service, actor: Actor, slug: string, given: EndpointSettings) {
   const { events, low_credits } = given
   if (low_credits === undefined && events.some(isLevel)) throw levelMissing()
-  const url = await endpointUrl(given.url, config.production)
+  const url = await publicUrl(given.url, config.production)
   await findApp(db, slug)
   const [id, secret] = [uuidv7(), newSecret()]
   const settings = { url, events: [...new Set(events)], low_credits: low_credits ?? 0 }
@@ -101,9 +101,10 @@ export async function updateEndpoint(
   given: Partial<EndpointSettings> & { paused?: boolean },
 ) {
   const { events, low_credits, paused } = given
-  const url = given.url === undefined ? undefined : await endpointUrl(given.url, config.production)
+  const url = given.url === undefined ? undefined : await publicUrl(given.url, config.production)
   await db.transaction().execute(async (trx) => {
-    const before = settingsOf(await readEndpoint(trx, id))
+    const found = await readEndpoint(trx, id)
+    const before = settingsOf(found)
     if (low_credits === undefined && events?.some(isLevel) && !before.events.some(isLevel)) throw levelMissing()
     await trx
       .updateTable('webhook_endpoints')
@@ -119,6 +120,7 @@ export async function updateEndpoint(
       .where('id', '=', id)
       .execute()
     const states = differing(before, settingsOf(await readEndpoint(trx, id)))
+    if (paused === false && !found.paused && found.failures > 0) Object.assign(states.after, { tried_now: true })
     if (Object.keys(states.after).length)
       await recordAction(trx, actor, { action: 'updateWebhookEndpoint', target: `webhook ${id}`, ...states })
   })
@@ -177,13 +179,19 @@ async function tryAgainNow(db: Db, endpoint_id: string): Promise<void> {
     .execute()
 }
 
-/** The normalized URL. @throws {ApiError} 400 for a URL that is not allowed */
-async function endpointUrl(text: string, production: boolean): Promise<string> {
+/** The normalized URL. @throws {ApiError} 400 for one of another form than endpoints may have */
+export function endpointUrl(text: string, production: boolean): string {
   const url = URL.parse(text)
   const fine = url && (url.protocol === 'https:' || (url.protocol === 'http:' && !production))
   if (!fine || url.username || url.password) throw badField('url', 'must be an https:// URL without a user or password')
-  if (production) await refuseInternal(url.hostname)
   return url.href
+}
+
+/** The same for a URL that is to be stored. @throws {ApiError} 400, also for one of an internal address */
+async function publicUrl(text: string, production: boolean): Promise<string> {
+  const url = endpointUrl(text, production)
+  if (production) await refuseInternal(new URL(url).hostname)
+  return url
 }
 
 /** @throws {ApiError} 400 for an address that is not public, or a name of one. A name without an address is accepted. */

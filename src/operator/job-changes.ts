@@ -44,8 +44,7 @@ export async function adjustCredits(
   { create = false, ...adjustment }: Omit<Adjust, 'type' | 'actor'> & { create?: boolean },
 ): Promise<{ account: Balance; entry: EntryRow }> {
   if (adjustment.amount === 0) throw badField('amount', 'must not be 0')
-  const own = OWN_REFERENCES.find((prefix) => adjustment.reference.startsWith(prefix))
-  if (own !== undefined) throw badField('reference', `must not begin with ${own}, which the service itself uses`)
+  refuseOwnReference(adjustment.reference)
   const owner = { id: accountIdOf(clerk_id), clerk_id }
   const isKey = 'service_key' in actor
   if (isKey && adjustment.kind !== 'topup') throw badField('kind', 'must be topup with a service key')
@@ -57,6 +56,15 @@ export async function adjustCredits(
   const name = isKey ? `service key ${actor.service_key}` : actor.id
   const entry = await adjust(ledger, owner, { ...adjustment, actor: name }, rows)
   return { account: await findAccount(db, owner.id), entry }
+}
+
+/** The most characters of a reference from outside */
+export const MAX_REFERENCE = 255
+
+/** @throws {ApiError} 400 for a reference with a prefix of the service's own */
+export function refuseOwnReference(reference: string): void {
+  const own = OWN_REFERENCES.find((prefix) => reference.startsWith(prefix))
+  if (own !== undefined) throw badField('reference', `must not begin with ${own}, which the service itself uses`)
 }
 
 /** Refunds the cost of a job, or a part of it. @throws what `refund` of the ledger throws */

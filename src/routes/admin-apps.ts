@@ -1,4 +1,5 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
+import { RETURN_PATH } from '../access/origins.ts'
 import { requireAdminOrKey } from '../access/service-keys.ts'
 import { tooManyAtOnce } from '../http/catalogue.ts'
 import { jsonBytes, readPage } from '../http/pages.ts'
@@ -39,7 +40,7 @@ export const adminAppRoutes: FastifyPluginAsyncTypebox = async (app) => {
               }),
             ),
             return_paths: Type.Optional(
-              Type.Array(Type.String({ maxLength: 300, pattern: '^/([^/?#\\\\\\s][^?#\\\\\\s]*)?$' }), {
+              Type.Array(Type.String({ maxLength: 300, pattern: RETURN_PATH }), {
                 maxItems: 50,
                 description:
                   'Where a sign-in may return to at the origins: a path, or with a slash at its end all paths below it. Empty: everywhere',

@@ -15,7 +15,7 @@ import { EXPLANATIONS } from '../ledger/explanations.ts'
 import { MAX_CREDITS } from '../ledger/rules.ts'
 import { closeForOperator, eraseForOperator, revokeAllTokens } from '../operator/account-changes.ts'
 import { actorOf } from '../operator/actions.ts'
-import { adjustCredits } from '../operator/job-changes.ts'
+import { adjustCredits, MAX_REFERENCE } from '../operator/job-changes.ts'
 import { checkLedger } from '../operator/verification.ts'
 import { Account, Entry } from '../schemas/account.ts'
 import { AdjustmentKind } from '../schemas/admin.ts'
@@ -57,7 +57,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
             kind: AdjustmentKind,
             reference: Type.String({
               minLength: 1,
-              maxLength: 255,
+              maxLength: MAX_REFERENCE,
               description: 'Unique per account, such as the id of a payment: repeating the request changes nothing',
             }),
             reason: Type.String({ minLength: 1, maxLength: 1000 }),

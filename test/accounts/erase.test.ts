@@ -5,7 +5,9 @@ import { closeAccount } from '../../src/accounts/close.ts'
 import { sweepHolds } from '../../src/background/sweep-holds.ts'
 import { startClerk } from '../support/clerk-stand-in.ts'
 import { query } from '../support/database.ts'
+import { WAITING } from '../support/hold.ts'
 import { databaseUrl, type Person, personWith, start } from '../support/start.ts'
+import { until } from '../support/until.ts'
 
 const erase = (admin: Person, clerk_id: string) => admin.post('/api/admin/accounts/erase', { clerk_id })
 
@@ -172,6 +174,34 @@ t.test('the metadata of thousands of jobs is cleared completely', async (t) => {
   t.equal((await erase(boss, dora.clerkId)).statusCode, 200)
   const left = await query(url, 'select 1 from jobs where account_id = $1 and metadata is not null', [dora.id])
   t.equal(left.length, 0)
+})
+
+t.test('the Clerk id goes last: an account that was erased half-way is found, and can be erased again', async (t) => {
+  const { app, db, admin } = await start(t)
+  const [boss, kim] = [await admin(), await personWith(app, 10)]
+  const { job_id } = (await kim.reserve(5)).json()
+  await kim.complete(job_id, 5)
+  const stored = () => db.selectFrom('accounts').select(['clerk_id', 'closed_at']).where('id', '=', kim.id).execute()
+  const trx = await db.startTransaction().execute()
+  await trx
+    .selectFrom('jobs')
+    .select('id')
+    .where('account_id', '=', kim.id)
+    .where('id', '=', job_id)
+    .forUpdate()
+    .execute()
+  const reply = erase(boss, kim.clerkId)
+  try {
+    await until(async () => {
+      await sql`select pg_stat_clear_snapshot()`.execute(trx)
+      return (await sql.raw(WAITING).execute(trx)).rows.length > 0
+    })
+    t.match(await stored(), [{ clerk_id: kim.clerkId, closed_at: Date }])
+  } finally {
+    await trx.rollback().execute()
+  }
+  t.equal((await reply).statusCode, 200)
+  t.match(await stored(), [{ clerk_id: 'erased' }])
 })
 
 t.test('erasing leaves other accounts unchanged', async (t) => {

@@ -1,7 +1,12 @@
+import { sql } from 'kysely'
 import t from 'tap'
 import { filled, inLabels } from '../../src/routes/pages/console/forms.ts'
 import { atConsole } from '../support/console.ts'
-import { earlier, unique } from '../support/start.ts'
+import { giveTokens } from '../support/device.ts'
+import { WAITING } from '../support/hold.ts'
+import { ALLOWED } from '../support/pages.ts'
+import { earlier, start, unique } from '../support/start.ts'
+import { until } from '../support/until.ts'
 
 /** The fields of the form that a page shows: what each has, what is wrong with it, and what has the focus. */
 function formOf(body: string) {
@@ -46,6 +51,31 @@ t.test(
       [`/console/apps/${slug}/addresses`, { redirect_uris: 'x' }, 'redirect_uris', /^Redirect URIs must be addresses/],
       [`/console/apps/${slug}/webhooks`, { url: 'https://a.example' }, 'events', /^Events must have at least one/],
       [
+        `/console/apps/${slug}/addresses`,
+        { return_paths: '/fine\r\ncallback' },
+        'return_paths',
+        /^Return paths must be paths such as \/callback, or \/auth\/ for all below it, not callback\.$/,
+      ],
+      [`/console/apps/${slug}/addresses`, { resources: 'x' }, 'resources', /^Resources must be http/],
+      [
+        `/console/apps/${slug}/webhooks`,
+        { url: 'ftp://x', events: 'job.failed' },
+        'url',
+        /^URL must be an https:\/\/ URL without/,
+      ],
+      [
+        `${at}/credits`,
+        { what: 'take', amount: '7', reference: 'TR-1' },
+        'reference',
+        /^Payment reference is only for/,
+      ],
+      [
+        `${at}/credits`,
+        { what: 'topup', amount: '7', reference: 'stripe:x' },
+        'reference',
+        /^Payment reference must not begin with stripe:/,
+      ],
+      [
         '/console/packs',
         { ...pack, price: '0' },
         'price',
@@ -64,7 +94,9 @@ t.test(
       if (field !== 'events') t.match(described, new RegExp(`-${field}-fault\\b`))
       for (const [name, typed] of Object.entries(fields)) {
         const kept =
-          name === 'what' ? main.includes(`value="${typed}" checked`) : (value(name) ?? main).includes(typed.trim())
+          name === 'what' || name === 'events'
+            ? main.includes(`value="${typed}" checked`)
+            : (value(name) ?? main).includes(typed.trim())
         t.ok(kept, `${url} keeps ${name}`)
       }
       t.notMatch(main, /Request id/, url)
@@ -102,10 +134,109 @@ t.test('Back leads to the page that asks; pressing its button again does nothing
   const back = await open(give.at)
   t.match([back.statusCode, back.body], [409, /This has been done already, by this very form/])
   t.notMatch(back.body, /name="draft"/, 'without a button')
-  await give.done({ reason: 'A gift' })
-  t.match(await ada.balance(), { credits: 10 })
   t.match(await give.press({ reason: 'Another reason' }), { statusCode: 409, body: /This has been done already/ })
   t.match(await ada.balance(), { credits: 10 })
+})
+
+t.test(
+  'whatever a form has changed, Back says that it is done and leads on, and its button does nothing',
+  async (t) => {
+    const { ask, open, admin, db, personWith } = await atConsole(t)
+    const slug = unique('app')
+    await admin.put(`/api/admin/apps/${slug}`, { origins: [] })
+    const hook = { url: 'https://hooks.example.com/', events: ['job.failed'] }
+    const { endpoint } = (await admin.post(`/api/admin/apps/${slug}/webhooks`, hook)).json()
+    const { key } = (await admin.post('/api/admin/keys', { name: slug, scopes: ['topup'] })).json()
+    const bob = await personWith(20)
+    const { job_id } = (await bob.reserve(5)).json()
+    const [token = ''] = await giveTokens({ db }, bob, 1)
+    const at = `/console/accounts/${bob.id}`
+    const webhook = `/console/webhooks/${endpoint.id}`
+    const changes: [string, fields?: Record<string, string>, next?: string][] = [
+      [`${at}/revoke-token`, { token }],
+      [`${at}/jobs/${job_id}/end`, { hold: 'return' }, `${at}/jobs/${job_id}`],
+      [`${at}/revoke-all`],
+      [`${at}/close`],
+      [`${at}/erase`],
+      [`/console/keys/${key.id}/revoke`, {}, '/console/keys'],
+      [`/console/apps/${slug}/settings`, { name: 'New', starter_credits: '1' }, `/console/apps/${slug}`],
+      [`${webhook}/test`, {}, webhook],
+      [`${webhook}/pause`, {}, webhook],
+      [`${webhook}/remove`, {}, `/console/apps/${slug}`],
+    ]
+    for (const [url, fields, next = at] of changes) {
+      const change = await ask(url, fields)
+      await change.done({ reason: 'The first' })
+      const before = await db.selectFrom('admin_actions').selectAll().execute()
+      for (const again of [await open(change.at), await change.press({ reason: 'Another' })]) {
+        t.match([again.statusCode, again.body], [409, /This has been done already, by this very form/], url)
+        t.match(again.body, `href="${next}">Look again</a>`, url)
+        t.notMatch(again.body, 'name="draft"', url)
+      }
+      t.equal((await db.selectFrom('admin_actions').selectAll().execute()).length, before.length, url)
+    }
+  },
+)
+
+t.test('a form that two instances carry out at the same time is carried out once', async (t) => {
+  const { ask, app, db, send, admin } = await atConsole(t)
+  const other = await start(t, { ALLOWED_ORIGINS: ALLOWED })
+  const name = unique('key')
+  const make = await ask('/console/keys', { name })
+  const [, draft = ''] = make.at.split('draft=')
+  const { id: draft_id } = app.draftBox.open(draft) as { id: string }
+  // Both wait at the line of the form, until this one is taken back.
+  const trx = await db.startTransaction().execute()
+  const line = {
+    account_id: admin.id,
+    actor_id: admin.id,
+    concerns_account: false,
+    via: 'console',
+    action: 'test',
+  } as const
+  await trx
+    .insertInto('admin_actions')
+    .values({ ...line, id: crypto.randomUUID(), draft_id })
+    .execute()
+  const pressed = [send('/console/change', { draft }), send('/console/change', { draft }, undefined, other.app)]
+  try {
+    await until(async () => {
+      await sql`select pg_stat_clear_snapshot()`.execute(trx)
+      return (await sql.raw(WAITING).execute(trx)).rows.length >= 2
+    })
+  } finally {
+    await trx.rollback().execute()
+  }
+  const answers = await Promise.all(pressed)
+  t.strictSame(answers.map(({ statusCode }) => statusCode).toSorted(), [200, 303])
+  const late = answers.find(({ statusCode }) => statusCode === 303)
+  t.match(late?.headers.location, /^\/console\/change\?draft=/, 'the other one is told so')
+  const { keys } = (await admin.get('/api/admin/keys')).json()
+  t.equal(keys.filter((key: { name: string }) => key.name === name).length, 1)
+})
+
+t.test('what was paid outside has the reference of its payment: once, and the search finds it', async (t) => {
+  const { ask, post, open, ada, person, admin } = await atConsole(t)
+  const url = `/console/accounts/${ada.id}/credits`
+  const reference = unique('TR')
+  const paid = { what: 'topup', amount: '50', reference }
+  const [give, twin] = [await ask(url, paid), await ask(url, paid)]
+  t.match(give.effects, `The entry has the payment reference ${reference}.`)
+  await give.done({ reason: 'Bank transfer' })
+  for (const again of [await twin.press({ reason: 'Bank transfer' }), await post(url, { ...paid, amount: '49' })]) {
+    t.equal(again.statusCode, 400)
+    t.match(
+      formOf(again.body).fault,
+      /^Payment reference is that of an entry of this account already \(50 credits at .*\)/,
+    )
+  }
+  t.match(await ada.balance(), { credits: 50 })
+  const { entries } = (await admin.get(`/api/admin/accounts/${ada.id}/entries`)).json()
+  t.match(entries, [{ kind: 'topup', amount: 50, reference }])
+  t.match((await open(`/console/search?q=${reference}`)).headers.location, `/console/accounts/${ada.id}`)
+  const bob = await person()
+  await (await ask(`/console/accounts/${bob.id}/credits`, paid)).done({ reason: 'It was theirs' })
+  t.match(await bob.balance(), { credits: 50 }, 'of another account')
 })
 
 t.test('a secret is shown once, and a reload says so; nobody else reads a draft', async (t) => {

@@ -224,6 +224,8 @@ t.test('the overview names endpoints that fail now, since when, and those with l
       attempt,
       ms: 5,
       status: 500,
+      error: 'Answered 500.',
+      answer: 'out of disk <b>',
     }
     await db
       .insertInto('webhook_attempts')
@@ -231,6 +233,7 @@ t.test('the overview names endpoints that fail now, since when, and those with l
       .execute()
   }
   const deliveries = (await open(`/console/webhooks/${failing}`)).body.split('id="deliveries"')[1] ?? ''
+  t.match(deliveries, 'Answered 500. It said: out of disk &lt;b&gt;')
   const tries = [...deliveries.matchAll(/data-label="Next try"[^>]*><div>\s*([\s\S]*?)\s*<\/div>/g)].map(
     ([, cell = '']) => cell.replaceAll(/<[^>]*>/g, ''),
   )

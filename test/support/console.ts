@@ -1,6 +1,6 @@
 import type { Test } from 'tap'
 import { OURS, opened } from './pages.ts'
-import { personWith } from './start.ts'
+import { type App, personWith } from './start.ts'
 
 type Fields = Record<string, string | string[]>
 
@@ -17,8 +17,8 @@ export async function atConsole(t: Test, env: Record<string, string> = {}) {
     return reply
   }
 
-  const send = (url: string, fields: Fields, headers: Record<string, string> = { origin: OURS }) =>
-    app.inject({
+  const send = (url: string, fields: Fields, headers: Record<string, string> = { origin: OURS }, at: App = app) =>
+    at.inject({
       method: 'POST',
       url,
       payload: new URLSearchParams(

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { listTokens, MAX_TOKENS } from '../../../access/tokens.ts'
+import { ERASED } from '../../../accounts/erase.ts'
 import { accountClosed, badField, tokenNotFound } from '../../../http/catalogue.ts'
 import { readEntriesOf } from '../../../ledger/selection.ts'
 import { listGrants } from '../../../oauth/grants.ts'
@@ -10,10 +11,9 @@ import {
   revokeOneGrant,
   revokeOneToken,
 } from '../../../operator/account-changes.ts'
-import { actorOf } from '../../../operator/actions.ts'
 import { type AccountRow, readAccount } from '../../../operator/find-accounts.ts'
-import { adjustCredits } from '../../../operator/job-changes.ts'
-import { amountText, creditsText, shortText } from '../words.ts'
+import { adjustCredits, MAX_REFERENCE, refuseOwnReference } from '../../../operator/job-changes.ts'
+import { amountText, creditsText, shortText, timeText } from '../words.ts'
 import { namesOf, titleOf } from './account-reads.ts'
 import { type Asked, addChange, type Plan } from './changes.ts'
 import { countText } from './console-words.ts'
@@ -47,7 +47,7 @@ export function addAccountChanges(app: FastifyInstance): void {
 
   ofAccount(
     'credits',
-    async (account, who, { request, fields }) => {
+    async (account, who, { fields }) => {
       if (account.closed_at) throw accountClosed()
       const given = GIVEN.find(({ value }) => value === fields.text('what'))
       if (!given) throw badField('what', 'must be chosen')
@@ -56,6 +56,14 @@ export function addAccountChanges(app: FastifyInstance): void {
       const kind = takes ? 'adjustment' : given.value
       const amount = takes ? -size : size
       const after = account.credits + amount
+      const paid = fields.text('reference')
+      if (paid) checkReference(paid, kind)
+      const [earlier] = paid ? await readEntriesOf(app.db, account.id, [paid]) : []
+      if (earlier) {
+        const { amount, created_at } = earlier
+        const about = `${creditsText(amount)} at ${timeText(new Date(created_at))}`
+        throw badField('reference', `is that of an entry of this account already (${about}): nothing was given`)
+      }
       const allow_negative = fields.text('allow_negative') === 'yes'
       if (after < 0 && takes && !allow_negative) {
         throw badField(
@@ -68,14 +76,16 @@ export function addAccountChanges(app: FastifyInstance): void {
         effects: [
           `${who}: ${amountText(account.credits)} → ${creditsText(after)} to spend, as it stands now.`,
           `One entry of the kind ${kind} is written. It cannot be deleted, only made good by another one.`,
+          ...(paid
+            ? [`The entry has the payment reference ${paid}. A second one is refused, and the search finds it.`]
+            : []),
           ...(after < 0 ? ['Below zero, no new job starts until credits are bought or given.'] : []),
         ],
         ...{ button: takes ? 'Take them' : 'Give them', reason: 'required', told: TOLD, grave: takes },
         numbers: account.credits,
-        isDone: async (reference) => (await readEntriesOf(app.db, account.id, [reference])).length > 0,
-        async act({ reason = '', reference }) {
-          const posted = { amount, kind, reference, reason, allow_negative }
-          const { account: now } = await adjustCredits(app, actorOf(request, 'console'), account.clerk_id, posted)
+        async act({ actor, reason = '', reference }) {
+          const posted = { amount, kind, reference: paid || reference, reason, allow_negative }
+          const { account: now } = await adjustCredits(app, actor, account.clerk_id, posted)
           const done = takes ? 'were taken from' : 'were given to'
           return {
             notice: `${creditsText(size)} ${size === 1 ? done.replace('were', 'was') : done} ${who}, who has ${creditsText(now.credits)} now.`,
@@ -86,7 +96,7 @@ export function addAccountChanges(app: FastifyInstance): void {
     creditsForm,
   )
 
-  ofAccount('revoke-all', async ({ id }, who, { request }) => {
+  ofAccount('revoke-all', async ({ id }, who) => {
     const [tokens, grants] = await Promise.all([listTokens(app.db, id, { limit: MAX_TOKENS }), listGrants(app.db, id)])
     return {
       title: `Revoke everything that ${who} has approved?`,
@@ -95,14 +105,14 @@ export function addAccountChanges(app: FastifyInstance): void {
         'Device logins that wait are denied. The person stays signed in at the browser, and can approve devices anew.',
       ],
       ...{ button: 'Revoke all', grave: true },
-      async act() {
-        const revoked = await revokeAllTokens(app, actorOf(request, 'console'), id)
+      async act({ actor }) {
+        const revoked = await revokeAllTokens(app, actor, id)
         return { notice: `${countText(revoked, 'token')} revoked; no app has access any more.` }
       },
     }
   })
 
-  ofAccount('revoke-token', async ({ id }, who, { request, fields }) => {
+  ofAccount('revoke-token', async ({ id }, who, { fields }) => {
     const tokens = await listTokens(app.db, id, { limit: MAX_TOKENS })
     const token = tokens.find((one) => one.id === fields.text('token'))
     if (!token) throw tokenNotFound()
@@ -111,14 +121,14 @@ export function addAccountChanges(app: FastifyInstance): void {
       title: `Revoke ${name} of ${who}?`,
       effects: ['It loses access: here at once, elsewhere within five seconds. This cannot be undone.'],
       ...{ button: 'Revoke it', grave: true },
-      async act() {
-        await revokeOneToken(app, actorOf(request, 'console'), id, token.id)
+      async act({ actor }) {
+        await revokeOneToken(app, actor, id, token.id)
         return { notice: `${name} is revoked.` }
       },
     }
   })
 
-  ofAccount('revoke-grant', async ({ id }, who, { request, fields }) => {
+  ofAccount('revoke-grant', async ({ id }, who, { fields }) => {
     const grant = (await listGrants(app.db, id)).find((one) => one.id === fields.text('grant'))
     if (!grant) throw badField('grant', 'is not an app that this person allows: it has been revoked already')
     const name = shortText(grant.name, 100) ?? grant.client_id
@@ -126,51 +136,60 @@ export function addAccountChanges(app: FastifyInstance): void {
       title: `End the access of ${name} to ${who}?`,
       effects: ['All its tokens stop working. The person is asked again when they use it again.'],
       ...{ button: 'End it', grave: true },
-      async act() {
-        await revokeOneGrant(app, actorOf(request, 'console'), id, grant.id)
+      async act({ actor }) {
+        await revokeOneGrant(app, actor, id, grant.id)
         return { notice: `${name} has no access any more.` }
       },
     }
   })
 
-  ofAccount('close', async (account, who, { request }) => {
-    const { id, held, credits, closed_at } = account
-    if (closed_at) throw accountClosed()
+  ofAccount('close', async (account, who) => {
+    const { id } = account
+    if (account.closed_at) throw accountClosed()
     return {
       title: `Close the account of ${who}?`,
-      effects: [
-        held > 0 ? `Jobs that run end, and ${creditsText(held)} that they hold come back.` : 'No job runs.',
-        'Every token, session and device login ends. Nothing is posted to the account any more: its jobs and credits are frozen.',
-        `${creditsText(credits + held)} stay on it. Refund purchases at Stripe first, if there are any to refund.`,
-        'This cannot be undone here.',
-      ],
+      effects: [...closing(account), 'This cannot be undone here.'],
       ...{ button: 'Close it', grave: true, reason: 'required' },
-      async act({ reason }) {
-        await closeForOperator(app, actorOf(request, 'console'), id, reason)
+      async act({ actor, reason }) {
+        await closeForOperator(app, actor, id, reason)
         return { notice: `The account of ${who} is closed.` }
       },
     }
   })
 
-  ofAccount('erase', async (account, who, { request }) => {
-    const { id, clerk_id, held } = account
+  ofAccount('erase', async (account, who) => {
+    const { id, clerk_id } = account
+    if (clerk_id === ERASED) throw badField('account', 'is erased already: nothing more was done')
     return {
       title: `Erase ${who}?`,
       effects: [
-        ...(account.closed_at
-          ? []
-          : [`The account is closed${held > 0 ? `, and ${creditsText(held)} that jobs hold come back` : ''}.`]),
+        ...(account.closed_at ? [] : ['The account is closed.', ...closing(account)]),
         'What says who it was is deleted: the Clerk id, names of devices, addresses, what jobs were about, and webhook messages.',
         'Amounts stay, so that every sum still adds up. Delete the person at the identity provider as well, or they can come back as a new account.',
         'This cannot be undone by anybody.',
       ],
       ...{ button: 'Erase for good', grave: true, reason: 'required' },
-      async act({ reason }) {
-        await eraseForOperator(app, actorOf(request, 'console'), id, clerk_id, reason)
+      async act({ actor, reason }) {
+        await eraseForOperator(app, actor, id, clerk_id, reason)
         return { notice: 'The person is erased.' }
       },
     }
   })
+}
+
+/** What closing does to an account. */
+const closing = ({ credits, held }: AccountRow): string[] => [
+  held > 0 ? `Jobs that run end, and ${creditsText(held)} that they hold come back.` : 'No job runs.',
+  'Every token, session and device login ends. Nothing is posted to the account any more: its jobs and credits are frozen.',
+  `${creditsText(credits + held)} stay on it and cannot be spent. Refund purchases at Stripe first, if there are any to refund.`,
+]
+
+/** As in the API. @throws {ApiError} 400 */
+function checkReference(reference: string, kind: string): void {
+  if (kind !== 'topup')
+    throw badField('reference', 'is only for what was paid outside of this service: leave it empty, or choose that')
+  if (reference.length > MAX_REFERENCE) throw badField('reference', `must have at most ${MAX_REFERENCE} characters`)
+  refuseOwnReference(reference)
 }
 
 /** Of changes whose entries carry the reason. */

@@ -1,10 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import { OVERLAP_MINUTES } from '../../../access/settle-keys.ts'
-import { isOrigin } from '../../../addresses.ts'
 import { badField } from '../../../http/catalogue.ts'
-import { isRedirectUri } from '../../../oauth/redirect-uris.ts'
-import { actorOf } from '../../../operator/actions.ts'
-import { type AppChanges, setApp } from '../../../operator/app-changes.ts'
+import type { Actor } from '../../../operator/actions.ts'
+import { type AppChanges, checkAddresses, setApp } from '../../../operator/app-changes.ts'
 import { Slug } from '../../../schemas/primitives.ts'
 import { amountText, creditsText, timeText } from '../words.ts'
 import { addressesForm, registerForm, settingsForm } from './app-forms.ts'
@@ -21,7 +19,7 @@ export function addAppChanges(app: FastifyInstance): void {
   addChange(app, {
     ...{ path: '/console/apps', section, help: HELP.apps },
     form: registerForm,
-    async plan({ request, fields }) {
+    async plan({ fields }) {
       const slug = fields.text('slug')
       if (!new RegExp(Slug.pattern ?? '').test(slug))
         throw badField('slug', 'must be lower-case letters, digits and dashes, 63 at most')
@@ -29,6 +27,7 @@ export function addAppChanges(app: FastifyInstance): void {
       if (known) throw badField('slug', `is taken: ${slug} is registered already`)
       const starter_credits = fields.text('starter_credits') ? creditsOf(fields, 'starter_credits') : 0
       const origins = originsOf(fields)
+      await checkAddresses(app, slug, { origins })
       return {
         title: `Register ${slug}?`,
         effects: [
@@ -39,11 +38,12 @@ export function addAppChanges(app: FastifyInstance): void {
         ],
         button: 'Register it',
         back: '/console/apps',
-        async act() {
+        next: `/console/apps/${slug}`,
+        async act({ actor }) {
           const name = fields.text('name')
           const given = { starter_credits, origins, ...(name && { name }) }
-          await setApp(app, actorOf(request, 'console'), slug, given)
-          return { notice: `${slug} is registered.`, to: `/console/apps/${slug}` }
+          await setApp(app, actor, slug, given)
+          return { notice: `${slug} is registered.` }
         },
       }
     },
@@ -68,8 +68,8 @@ export function addAppChanges(app: FastifyInstance): void {
         effects.push(`A job may cost more than its estimate by: ${had} → ${has}. Jobs that complete from now on.`)
       return {
         ...change(before, effects),
-        async act() {
-          await save(asked, { ...(name && { name }), starter_credits, max_overage })
+        async act({ actor }) {
+          await save(asked, actor, { ...(name && { name }), starter_credits, max_overage })
           return { notice: `Changed. ${effects.join(' ')}` }
         },
       }
@@ -82,24 +82,20 @@ export function addAppChanges(app: FastifyInstance): void {
     async plan(asked) {
       const { fields } = asked
       const before = await findApp(app.db, slugOf(asked))
-      const origins = originsOf(fields)
-      const redirect_uris = fields.lines('redirect_uris')
-      const wrong = redirect_uris.find((uri) => !isRedirectUri(uri))
-      if (wrong)
-        throw badField('redirect_uris', `must be addresses such as https://app.example.com/callback, not ${wrong}`)
       const lists = {
-        origins,
+        origins: originsOf(fields),
         return_paths: fields.lines('return_paths'),
-        redirect_uris,
+        redirect_uris: fields.lines('redirect_uris'),
         resources: fields.lines('resources'),
       }
+      await checkAddresses(app, before.slug, lists)
       const effects = Object.entries(lists).flatMap(([field, after]) =>
         differences(before[field as keyof typeof lists], after, field as keyof typeof lists),
       )
       return {
         ...change(before, effects),
-        async act() {
-          await save(asked, lists)
+        async act({ actor }) {
+          await save(asked, actor, lists)
           return { notice: `Changed. ${effects.join(' ')}` }
         },
       }
@@ -121,8 +117,8 @@ export function addAppChanges(app: FastifyInstance): void {
             `Every settle key of ${slug} stops working at once: its servers cannot settle jobs by key.`,
             'The token of a person can settle the jobs of this app again, at any cost up to its limit.',
           ],
-          async act() {
-            await save(asked, { settle_key: 'remove' })
+          async act({ actor }) {
+            await save(asked, actor, { settle_key: 'remove' })
             return { notice: `${slug} has no settle key any more.` }
           },
         }
@@ -138,8 +134,8 @@ export function addAppChanges(app: FastifyInstance): void {
         effects: [ONCE('new key'), ...overlap, ...older],
         ...{ button: 'Make a new key', back, state },
         lost: 'Where it was not copied, make another one at the page of the app.',
-        async act() {
-          const { settle_key } = await save(asked, { settle_key: 'rotate' })
+        async act({ actor }) {
+          const { settle_key } = await save(asked, actor, { settle_key: 'rotate' })
           return {
             title: `The new settle key of ${slug}`,
             label: 'Settle key',
@@ -151,8 +147,7 @@ export function addAppChanges(app: FastifyInstance): void {
     },
   })
 
-  const save = (asked: Asked, changes: AppChanges) =>
-    setApp(app, actorOf(asked.request, 'console'), slugOf(asked), changes)
+  const save = (asked: Asked, actor: Actor, changes: AppChanges) => setApp(app, actor, slugOf(asked), changes)
 
   async function starterText({ slug, starter_credits: before }: AppRow, after: number): Promise<string> {
     const people = await countGranted(app.db, slug)
@@ -174,13 +169,7 @@ function change(before: AppRow, effects: string[]): Omit<Plan, 'act'> {
 /** @throws {ApiError} 400 */
 const creditsOf = (fields: Fields, name: string): number => fields.whole(name, { least: 0 })
 
-/** @throws {ApiError} 400 */
-function originsOf(fields: Fields): string[] {
-  const origins = fields.lines('origins').map((origin) => origin.replace(/\/$/, ''))
-  const wrong = origins.find((origin) => !isOrigin(origin))
-  if (wrong) throw badField('origins', `must be exact origins such as https://app.example.com, not ${wrong}`)
-  return origins
-}
+const originsOf = (fields: Fields): string[] => fields.lines('origins').map((origin) => origin.replace(/\/$/, ''))
 
 /** @throws {ApiError} 400 */
 function overageOf(fields: Fields): { credits?: number; percent?: number } | null {

@@ -49,7 +49,11 @@ export const settingsForm = (app: AppRow): Form => ({
 
 const LISTS = [
   ['origins', 'Origins', 'Pages here can use the whole account of their visitor.'],
-  ['return_paths', 'Return paths', 'Where a sign-in may return to at the origins. None: everywhere.'],
+  [
+    'return_paths',
+    'Return paths',
+    'Where a sign-in may return to at the origins: /callback, or /auth/ and all below it. None: everywhere.',
+  ],
   ['redirect_uris', 'Redirect URIs', 'Where OAuth sends people back to, character by character.'],
   ['resources', 'Resources', 'URLs of the app’s own APIs that tokens can be for.'],
 ] as const

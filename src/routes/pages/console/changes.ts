@@ -2,17 +2,18 @@ import { createHash } from 'node:crypto'
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ApiError } from '../../../http/errors.ts'
+import { type Actor, actorOf, isCarriedOut } from '../../../operator/actions.ts'
 import { Slug, Uuid } from '../../../schemas/primitives.ts'
 import { amountText } from '../words.ts'
-import { type Draft, draftOf, openDraft, sealDraft } from './drafts.ts'
+import { type About, type Draft, draftOf, openDraft, sealDraft } from './drafts.ts'
 import { type Fault, Fields, type Form, filled, inLabels } from './forms.ts'
 import { consolePage, type Frame, type Section } from './frame.ts'
 import { goOn } from './notice.ts'
 
 /**
  * How the console changes something. A form leads to a page that says what will happen, in numbers, and only that page's button does
- * it. A form that is refused is shown again with what was typed. Where something has changed since the form was sent, nothing is done,
- * so that sending it twice does nothing twice.
+ * it. A form that is refused is shown again with what was typed. Where something has changed since the form was sent, nothing is done.
+ * The line of the audit log names the form, and is committed with the change: a form that is sent twice is carried out once.
  */
 
 export interface Asked {
@@ -29,6 +30,8 @@ export interface Plan {
   /** The words on the button */
   button: string
   back: string
+  /** Where it leads once it is done; absent: `back` */
+  next?: string
   /** It cannot be undone, or stops something */
   grave?: boolean
   /** Whether a reason is asked for; it is kept in the audit log */
@@ -39,15 +42,14 @@ export interface Plan {
   state?: unknown
   /** Balances that the effects name: where they have changed when the button is pressed, the page is shown again with the new ones */
   numbers?: unknown
-  /** Whether it has been done already, where no state tells */
-  isDone?(reference: string): Promise<boolean>
   /** It shows a secret: what to do where that was lost, as a sentence */
   lost?: string
-  act(how: { reason: string | undefined; reference: string }): Promise<Outcome>
+  /** Its change must be recorded under this actor. */
+  act(how: { actor: Actor; reason: string | undefined; reference: string }): Promise<Outcome>
 }
 
 type Outcome =
-  | { notice: string; to?: string }
+  | { notice: string }
   /** Shown once, by the answer to the form */
   | { title: string; label: string; secret: string; text: string }
 
@@ -75,7 +77,11 @@ export function addChange(app: FastifyInstance, change: Change): void {
   app.post(change.path, { schema: { hide: true, params: paramsOf(change.path) } }, async (request, reply) => {
     const draft = draftOf(request, change.path, request.body)
     const plan = await planOf(request, change, draft)
-    return goToDraft(request, reply, 'effects' in plan ? { ...draft, ...sealsOf(plan) } : { ...draft, fault: plan })
+    return goToDraft(
+      request,
+      reply,
+      'effects' in plan ? { ...draft, ...sealsOf(plan), about: aboutOf(plan) } : { ...draft, fault: plan },
+    )
   })
 }
 
@@ -83,6 +89,8 @@ const paramsOf = (path: string) =>
   Type.Object(
     Object.fromEntries([...path.matchAll(/:(\w+)/g)].map(([, name = '']) => [name, name === 'slug' ? Slug : Uuid])),
   )
+
+const aboutOf = ({ title, next, back, lost }: Plan): About => ({ title, next: next ?? back, lost })
 
 const PATH = '/console/change'
 /** The longest draft that stands in an address; beyond it the page answers the form. Proxies take 8 KiB, the Referer included. */
@@ -103,7 +111,7 @@ export function addConfirmation(app: FastifyInstance): void {
     const sent = openDraft(request, body.draft)
     const change = sent && app.consoleChanges.get(sent.path)
     if (!sent || !change) return expired(request, reply)
-    // The second click of a double-click finds what the first one has done.
+    // Of a double click, the second request answers what has become of the first.
     await running.get(sent.id)
     const { promise, resolve } = Promise.withResolvers<void>()
     running.set(sent.id, promise)
@@ -115,27 +123,28 @@ export function addConfirmation(app: FastifyInstance): void {
 
   async function confirm(request: FastifyRequest, reply: FastifyReply, change: Change, sent: Draft) {
     const { fault: _, ...draft }: Draft = sent
+    if (await isCarriedOut(app.db, draft.id)) return goToDraft(request, reply, draft)
     const plan = await planOf(request, change, draft)
     if (!('effects' in plan)) return goToDraft(request, reply, { ...draft, fault: plan })
-    const seals = sealsOf(plan)
-    const isDone = await plan.isDone?.(referenceOf(draft))
     // The page says what has become of it.
-    if (draft.seal !== seals.seal || (draft.numbers !== seals.numbers && !isDone))
-      return goToDraft(request, reply, draft)
+    const { seal, numbers } = sealsOf(plan)
+    if (draft.seal !== seal || draft.numbers !== numbers) return goToDraft(request, reply, draft)
     const fault = reasonFault(plan, draft)
     if (fault) return goToDraft(request, reply, { ...draft, fault })
-    const outcome = await refusable(() =>
-      plan.act({ reason: draft.reason || undefined, reference: referenceOf(draft) }),
-    )
-    if ('status' in outcome) {
-      const isDone = await plan.isDone?.(referenceOf(draft))
-      return goToDraft(request, reply, isDone ? draft : { ...draft, fault: outcome })
-    }
+    const actor = { ...actorOf(request, 'console'), draft_id: draft.id }
+    const how = { actor, reason: draft.reason || undefined, reference: `console:${draft.id}` }
+    const outcome = await refusable(() => plan.act(how)).catch(async (error: unknown) => {
+      // Another instance has carried it out meanwhile.
+      if (await isCarriedOut(app.db, draft.id)) return undefined
+      throw error
+    })
+    if (!outcome) return goToDraft(request, reply, draft)
+    if ('status' in outcome) return goToDraft(request, reply, { ...draft, fault: outcome })
     if ('secret' in outcome) {
       const { section } = change
       return consolePage(request, reply, 'secret', { ...outcome, section, back: plan.back, lost: plan.lost })
     }
-    return goOn(request, reply, outcome.to ?? plan.back, outcome.notice)
+    return goOn(request, reply, plan.next ?? plan.back, outcome.notice)
   }
 }
 
@@ -148,8 +157,6 @@ function reasonFault(plan: Plan, { reason }: Draft): Fault | undefined {
   if (reason.length > MAX_REASON) return wrong(`Reason must have at most ${amountText(MAX_REASON)} characters.`)
   return undefined
 }
-
-const referenceOf = ({ id }: Draft) => `console:${id}`
 
 async function refusable<Result>(ask: () => Promise<Result>): Promise<Result | Fault> {
   try {
@@ -179,16 +186,15 @@ async function showDraft(request: FastifyRequest, reply: FastifyReply, draft: Dr
   if (!change) return expired(request, reply)
   const { section, help } = change
   const frame = { section, ...(help && { help }) }
+  const stale = ({ title, next, lost }: About, message: string) =>
+    consolePage(request, reply.code(409), 'stale', { ...frame, title, next, lost, message })
+  if (await isCarriedOut(request.server.db, draft.id))
+    return stale(draft.about ?? { title: 'Done already', next: '/console' }, DONE)
   const isReason = draft.fault?.field === 'reason'
   const plan = draft.fault && !isReason ? draft.fault : await planOf(request, change, draft)
   if (!('effects' in plan)) return refused(request, reply, change, draft, plan)
   const seals = sealsOf(plan)
-  const isStale = draft.seal !== seals.seal
-  if (isStale || (await plan.isDone?.(referenceOf(draft)))) {
-    const { title, back, lost } = plan
-    const message = isStale ? STALE : 'This has been done already, by this very form. Nothing more was done.'
-    return consolePage(request, reply.code(409), 'stale', { ...frame, title, back, lost, message })
-  }
+  if (draft.seal !== seals.seal) return stale(aboutOf(plan), STALE)
   const { fault, reason } = draft
   const isChanged = draft.numbers !== seals.numbers
   return consolePage(request, fault || isChanged ? reply.code(fault?.status ?? 409) : reply, 'confirm', {
@@ -202,8 +208,9 @@ const CHANGED =
   'The numbers have changed since this page was shown; these are the new ones. Nothing was done yet: press the button if you still want it.'
 
 /** Without a button: where the answer to a form was lost, it must not invite to do the same once more. */
-const STALE =
-  'This has changed since the form was sent, or it has been done already. Nothing more was done. Look at what is there now.'
+const STALE = 'This has changed since the form was sent. Nothing was done. Look at what is there now.'
+
+const DONE = 'This has been done already, by this very form. Nothing more was done.'
 
 /** Shows the form again; a change without one says why it cannot be done. */
 async function refused(request: FastifyRequest, reply: FastifyReply, change: Change, draft: Draft, given: Fault) {

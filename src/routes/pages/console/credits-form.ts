@@ -14,6 +14,11 @@ export const creditsForm = (id: string, who: string): Form => ({
   fields: [
     { name: 'what', label: 'What', kind: 'one', choices: GIVEN, value: 'admin_grant' },
     numberField('amount', 'Credits', { attributes: REQUIRED }),
+    {
+      ...{ name: 'reference', label: 'Payment reference' },
+      hint: 'Of what was paid outside, such as the number of the bank transfer. Entered twice, it is refused; the search finds it.',
+      attributes: { maxlength: '255', autocomplete: 'off' },
+    },
     { name: 'allow_negative', label: 'Take them even below zero', kind: 'box' },
   ],
 })

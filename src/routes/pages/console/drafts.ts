@@ -22,8 +22,18 @@ export interface Draft {
   /** The same of the balances that its page has named */
   numbers?: string
   fault?: Fault
+  /** What the page says of it once it is done: what it was about may be gone by then */
+  about?: About
   /** When it expires, in ms since 1970 */
   until: number
+}
+
+export interface About {
+  title: string
+  /** Where it leads */
+  next: string
+  /** What to do where a secret that it showed was lost */
+  lost?: string | undefined
 }
 
 /** A session at the console lasts no longer, in ms. */

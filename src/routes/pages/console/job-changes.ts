@@ -1,7 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { badField, jobAlreadyEnded, jobNotEnded, refundExceedsCost } from '../../../http/catalogue.ts'
 import { MAX_REFUND_PARTS } from '../../../ledger/rules.ts'
-import { actorOf } from '../../../operator/actions.ts'
 import { readAccount } from '../../../operator/find-accounts.ts'
 import { endJob, refundJob } from '../../../operator/job-changes.ts'
 import { readEntriesOf } from '../entry-reads.ts'
@@ -54,9 +53,9 @@ export function addJobChanges(app: FastifyInstance): void {
         // A second sending finds that the job has been refunded.
         state: [job.refunded, part],
         numbers: account.credits,
-        async act({ reason = '' }) {
+        async act({ actor, reason = '' }) {
           const ids = { account_id: account.id, job_id: job.id }
-          const { account: now } = await refundJob(app, actorOf(asked.request, 'console'), ids, {
+          const { account: now } = await refundJob(app, actor, ids, {
             amount,
             part,
             reason,
@@ -93,9 +92,9 @@ export function addJobChanges(app: FastifyInstance): void {
         ],
         ...{ button: 'End it', back, reason: 'required', grave: true, state: [job.status, reserved] },
         numbers: account.credits,
-        async act({ reason = '' }) {
+        async act({ actor, reason = '' }) {
           const ids = { account_id: account.id, job_id: job.id }
-          await endJob(app, actorOf(asked.request, 'console'), ids, { refund, reason })
+          await endJob(app, actor, ids, { refund, reason })
           return {
             notice: refund
               ? `The job is ended; ${creditsText(reserved)} went back.`

@@ -1,7 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { accountIdOf } from '../../../accounts/account-id.ts'
 import { badField, serviceKeyNotFound } from '../../../http/catalogue.ts'
-import { actorOf } from '../../../operator/actions.ts'
 import { createServiceKey, revokeServiceKey } from '../../../operator/packs-and-keys.ts'
 import { titlesOf } from './account-reads.ts'
 import { personCell } from './account-rows.ts'
@@ -53,7 +52,7 @@ export const keyPages: FastifyPluginAsyncTypebox = async (app) => {
   addChange(app, {
     ...{ path: '/console/keys', ...common },
     form: keyForm,
-    async plan({ request, fields }) {
+    async plan({ fields }) {
       const name = fields.text('name')
       if (!name || name.length > 200)
         throw badField('name', 'must say which server has the key, in 200 characters at most')
@@ -63,11 +62,9 @@ export const keyPages: FastifyPluginAsyncTypebox = async (app) => {
         button: 'Make it',
         back: '/console/keys',
         lost: 'Where it was not copied, revoke it at the page of the keys and make another one.',
-        // A second sending of the form would make a second key.
-        state: (await liveKeys().execute()).map(({ id }) => id),
-        async act() {
+        async act({ actor }) {
           const given = { name, scopes: ['topup'] }
-          const { key } = await createServiceKey(app.db, actorOf(request, 'console'), given)
+          const { key } = await createServiceKey(app.db, actor, given)
           return {
             title: `The key of ${name}`,
             label: 'Service key',
@@ -81,15 +78,15 @@ export const keyPages: FastifyPluginAsyncTypebox = async (app) => {
 
   addChange(app, {
     ...{ path: '/console/keys/:id/revoke', ...common },
-    async plan({ request, params: { id = '' } }) {
+    async plan({ params: { id = '' } }) {
       const key = (await liveKeys().execute()).find((one) => one.id === id)
       if (!key) throw serviceKeyNotFound()
       return {
         title: `Revoke the key of ${key.name}?`,
         effects: [`focus_key_…${key.last_four} stops working at once, everywhere. This cannot be undone.`],
         ...{ button: 'Revoke it', back: '/console/keys', grave: true },
-        async act() {
-          await revokeServiceKey(app.db, actorOf(request, 'console'), key.id)
+        async act({ actor }) {
+          await revokeServiceKey(app.db, actor, key.id)
           return { notice: `The key of ${key.name} is revoked.` }
         },
       }

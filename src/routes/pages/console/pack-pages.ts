@@ -1,7 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { sql } from 'kysely'
 import { badField, packNotFound } from '../../../http/catalogue.ts'
-import { actorOf } from '../../../operator/actions.ts'
 import { removePack, setPack } from '../../../operator/packs-and-keys.ts'
 import { moneyText } from '../../../payments/money.ts'
 import { checkPrice, listPacks } from '../../../payments/packs.ts'
@@ -54,7 +53,7 @@ export const packPages: FastifyPluginAsyncTypebox = async (app) => {
   addChange(app, {
     ...{ path: '/console/packs', ...common },
     form: async ({ fields }) => packForm((await listPacks(app.db)).find(({ slug }) => slug === fields.text('slug'))),
-    async plan({ request, fields }) {
+    async plan({ fields }) {
       const { slug, ...body } = packOf(fields)
       await checkPrice(app.payments, body)
       const before = (await listPacks(app.db)).find((pack) => pack.slug === slug)
@@ -73,8 +72,8 @@ export const packPages: FastifyPluginAsyncTypebox = async (app) => {
         title: before ? `Change the pack ${slug}?` : `Sell the pack ${slug}?`,
         ...{ effects, button: before ? 'Change it' : 'Sell it', back: '/console/packs' },
         state: before && [before.name, before.credits, before.price, before.currency, before.stripe_price_id],
-        async act() {
-          await setPack(app.db, actorOf(request, 'console'), slug, body)
+        async act({ actor }) {
+          await setPack(app.db, actor, slug, body)
           return { notice: before ? `The pack ${slug} is changed.` : `The pack ${slug} is on sale.` }
         },
       }
@@ -83,7 +82,7 @@ export const packPages: FastifyPluginAsyncTypebox = async (app) => {
 
   addChange(app, {
     ...{ path: '/console/packs/:slug/remove', ...common },
-    async plan({ request, params: { slug = '' } }) {
+    async plan({ params: { slug = '' } }) {
       const before = (await listPacks(app.db)).find((pack) => pack.slug === slug)
       if (!before) throw packNotFound()
       const automatic = await countAutomatic(slug)
@@ -96,8 +95,8 @@ export const packPages: FastifyPluginAsyncTypebox = async (app) => {
             : []),
         ],
         ...{ button: 'Stop selling it', back: '/console/packs', grave: true },
-        async act() {
-          await removePack(app.db, actorOf(request, 'console'), slug)
+        async act({ actor }) {
+          await removePack(app.db, actor, slug)
           return { notice: `The pack ${slug} is not sold any more.` }
         },
       }

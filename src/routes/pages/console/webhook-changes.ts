@@ -1,10 +1,10 @@
 import type { FastifyInstance } from 'fastify'
 import { badField } from '../../../http/catalogue.ts'
-import { actorOf } from '../../../operator/actions.ts'
 import {
   createEndpoint,
   deleteEndpoint,
   type EndpointSettings,
+  endpointUrl,
   rotateSecret,
   updateEndpoint,
 } from '../../../operator/endpoint-changes.ts'
@@ -17,7 +17,7 @@ import { countText, listText, ONCE } from './console-words.ts'
 import { addEndpointForm, endpointForm } from './endpoint-forms.ts'
 import type { Fields } from './forms.ts'
 import { HELP } from './help.ts'
-import { type EndpointRow, findEndpoint, lastTest, listEndpoints } from './webhook-reads.ts'
+import { type EndpointRow, findEndpoint } from './webhook-reads.ts'
 
 /** What can be done with webhook endpoints: the operations of /api/admin/webhooks. */
 export function addWebhookChanges(app: FastifyInstance): void {
@@ -26,9 +26,9 @@ export function addWebhookChanges(app: FastifyInstance): void {
   addChange(app, {
     ...{ path: '/console/apps/:slug/webhooks', ...common },
     form: async ({ params }) => addEndpointForm(await findApp(app.db, params.slug ?? '')),
-    async plan({ request, params, fields }) {
+    async plan({ params, fields }) {
       const { slug } = await findApp(app.db, params.slug ?? '')
-      const body = settingsOf(fields)
+      const body = settingsOf(fields, app.config.production)
       return {
         title: `Add an endpoint to ${slug}?`,
         effects: [
@@ -38,23 +38,14 @@ export function addWebhookChanges(app: FastifyInstance): void {
         ],
         button: 'Add it',
         lost: 'Where it was not copied, open the endpoint and make a new secret.',
-        // A second sending of the form would add a second endpoint.
-        state: (await listEndpoints(app.db, slug)).map(({ id }) => id).toSorted(),
         back: `/console/apps/${slug}`,
-        async act() {
-          const { secret } = await createEndpoint(app, actorOf(request, 'console'), slug, body)
+        async act({ actor }) {
+          const { secret } = await createEndpoint(app, actor, slug, body)
           return secretOf(secret)
         },
       }
     },
   })
-
-  /** What tells that messages were sent already, or deleted. */
-  const doneBy = async (name: string, { id, failures, dead }: EndpointRow) => {
-    if (name === 'test') return lastTest(app.db, id)
-    if (name === 'try') return failures > 0
-    return name === 'replay' || name === 'dismiss' ? dead > 0 : undefined
-  }
 
   /** Adds a change of one endpoint. */
   const ofEndpoint = (
@@ -69,7 +60,7 @@ export function addWebhookChanges(app: FastifyInstance): void {
         const { url, events, low_credits, paused_at, secret_mark } = endpoint
         return {
           back: `/console/webhooks/${endpoint.id}`,
-          state: [url, events, low_credits, paused_at, secret_mark, await doneBy(name, endpoint)],
+          state: [url, events, low_credits, paused_at, secret_mark],
           ...plan(endpoint, asked),
         }
       },
@@ -77,14 +68,14 @@ export function addWebhookChanges(app: FastifyInstance): void {
 
   ofEndpoint(
     'settings',
-    (endpoint, { request, fields }) => {
-      const body = settingsOf(fields)
+    (endpoint, { fields }) => {
+      const body = settingsOf(fields, app.config.production)
       const effects = differences(endpoint, body)
       if (!effects.length) throw badField('form', 'says what is there already: nothing is to be changed')
       return {
         ...{ title: 'Change this endpoint?', effects, button: 'Change it' },
-        async act() {
-          await updateEndpoint(app, actorOf(request, 'console'), endpoint.id, body)
+        async act({ actor }) {
+          await updateEndpoint(app, actor, endpoint.id, body)
           return { notice: `Changed. ${effects.join(' ')}` }
         },
       }
@@ -92,47 +83,45 @@ export function addWebhookChanges(app: FastifyInstance): void {
     { form: async ({ params }) => endpointForm(await findEndpoint(app.db, params.id ?? '')) },
   )
 
-  const setPaused =
-    (paused: boolean) =>
-    (endpoint: EndpointRow, { request }: Asked) => ({
-      title: paused ? 'Pause this endpoint?' : 'Resume this endpoint?',
-      effects: paused
-        ? ['Nothing is sent to it. Its messages wait, each for three days at most.']
-        : [
-            `${countText(endpoint.waiting, 'message')} that waited ${endpoint.waiting === 1 ? 'is' : 'are'} sent at once.`,
-          ],
-      button: paused ? 'Pause it' : 'Resume it',
-      async act() {
-        await updateEndpoint(app, actorOf(request, 'console'), endpoint.id, { paused })
-        return { notice: paused ? 'Paused. Its messages wait.' : 'Resumed. Its messages are sent now.' }
-      },
-    })
+  const setPaused = (paused: boolean) => (endpoint: EndpointRow) => ({
+    title: paused ? 'Pause this endpoint?' : 'Resume this endpoint?',
+    effects: paused
+      ? ['Nothing is sent to it. Its messages wait, each for three days at most.']
+      : [
+          `${countText(endpoint.waiting, 'message')} that waited ${endpoint.waiting === 1 ? 'is' : 'are'} sent at once.`,
+        ],
+    button: paused ? 'Pause it' : 'Resume it',
+    async act({ actor }: Parameters<Plan['act']>[0]) {
+      await updateEndpoint(app, actor, endpoint.id, { paused })
+      return { notice: paused ? 'Paused. Its messages wait.' : 'Resumed. Its messages are sent now.' }
+    },
+  })
   ofEndpoint('pause', setPaused(true))
   ofEndpoint('resume', setPaused(false))
 
-  ofEndpoint('try', (endpoint, { request }) => ({
+  ofEndpoint('try', (endpoint) => ({
     title: 'Try again now?',
     effects: [
       `The wait after ${countText(endpoint.failures, 'failed attempt')} ends, and ${countText(endpoint.waiting, 'message')} ${endpoint.waiting === 1 ? 'is' : 'are'} sent to ${endpoint.url}. Do it when the receiver is mended.`,
     ],
     button: 'Try now',
-    async act() {
-      await updateEndpoint(app, actorOf(request, 'console'), endpoint.id, { paused: false })
+    async act({ actor }) {
+      await updateEndpoint(app, actor, endpoint.id, { paused: false })
       return { notice: 'It is tried now. The answers stand below within seconds: reload the page.' }
     },
   }))
 
-  ofEndpoint('test', (endpoint, { request }) => ({
+  ofEndpoint('test', (endpoint) => ({
     title: 'Send a test message?',
     effects: [`A message of the type "test" is sent to ${endpoint.url}, once, also while it is paused.`],
     button: 'Send it',
-    async act() {
-      await sendTest(app.db, actorOf(request, 'console'), endpoint.id)
+    async act({ actor }) {
+      await sendTest(app.db, actor, endpoint.id)
       return { notice: 'Sent. Its delivery stands below within seconds: reload the page.' }
     },
   }))
 
-  ofEndpoint('rotate', (endpoint, { request }) => ({
+  ofEndpoint('rotate', (endpoint) => ({
     title: 'Make a new secret?',
     effects: [
       ONCE('new secret'),
@@ -140,12 +129,12 @@ export function addWebhookChanges(app: FastifyInstance): void {
     ],
     button: 'Make a new secret',
     lost: 'Where it was not copied, make another one at the page of the endpoint.',
-    async act() {
-      return secretOf(await rotateSecret(app, actorOf(request, 'console'), endpoint.id))
+    async act({ actor }) {
+      return secretOf(await rotateSecret(app, actor, endpoint.id))
     },
   }))
 
-  ofEndpoint('remove', (endpoint, { request }) => ({
+  ofEndpoint('remove', (endpoint) => ({
     title: 'Remove this endpoint?',
     effects: [
       `Nothing is sent to ${endpoint.url} any more.`,
@@ -153,49 +142,51 @@ export function addWebhookChanges(app: FastifyInstance): void {
     ],
     grave: true,
     button: 'Remove it',
-    async act() {
-      await deleteEndpoint(app, actorOf(request, 'console'), endpoint.id)
-      return { notice: `The endpoint ${endpoint.url} is removed.`, to: `/console/apps/${endpoint.app_slug}` }
+    next: `/console/apps/${endpoint.app_slug}`,
+    async act({ actor }) {
+      await deleteEndpoint(app, actor, endpoint.id)
+      return { notice: `The endpoint ${endpoint.url} is removed.` }
     },
   }))
 
-  ofEndpoint('replay', (endpoint, { request }) => ({
+  ofEndpoint('replay', (endpoint) => ({
     title: 'Send the lost messages again?',
     effects: [
       `${countText(endpoint.dead, 'message')} ${endpoint.dead === 1 ? 'is' : 'are'} tried for another three days, each with the id that it had, so that a receiver can tell repeats.`,
     ],
     button: 'Send them again',
-    async act() {
-      const { count, more } = await settleDead(app.db, actorOf(request, 'console'), 'replay', endpoint.id)
+    async act({ actor }) {
+      const { count, more } = await settleDead(app.db, actor, 'replay', endpoint.id)
       return {
         notice: `${countText(count, 'message')} will be sent again.${more ? ' There are more: do it once more.' : ''}`,
       }
     },
   }))
 
-  ofEndpoint('dismiss', (endpoint, { request }) => ({
+  ofEndpoint('dismiss', (endpoint) => ({
     title: 'Delete the lost messages?',
     effects: [
       `${countText(endpoint.dead, 'message')} ${endpoint.dead === 1 ? 'is' : 'are'} deleted; ${endpoint.url} never learns of them. This cannot be undone.`,
     ],
     grave: true,
     button: 'Delete them',
-    async act() {
-      const { count, more } = await settleDead(app.db, actorOf(request, 'console'), 'dismiss', endpoint.id)
+    async act({ actor }) {
+      const { count, more } = await settleDead(app.db, actor, 'dismiss', endpoint.id)
       return { notice: `${countText(count, 'message')} deleted.${more ? ' There are more: do it once more.' : ''}` }
     },
   }))
 }
 
 /** @throws {ApiError} 400 */
-function settingsOf(fields: Fields): EndpointSettings {
+function settingsOf(fields: Fields, production: boolean): EndpointSettings {
+  const url = endpointUrl(fields.text('url'), production)
   const ticked = fields.ticked('events')
   const events = EVENTS.filter((event) => ticked.includes(event))
   if (!events.length) throw badField('events', 'must have at least one that is ticked')
   const low = fields.text('low_credits')
   const low_credits = fields.number('low_credits')
   if (low && !(low_credits >= 0)) throw badField('low_credits', 'must be a whole number, 0 or more')
-  return { url: fields.text('url'), events, ...(low && { low_credits }) }
+  return { url, events, ...(low && { low_credits }) }
 }
 
 function differences(before: EndpointRow, after: EndpointSettings): string[] {

@@ -121,6 +121,7 @@ function answerCell({
   const word = status === null ? 'no answer' : String(status)
   return {
     ...state({ word, style: good ? 'done-well' : 'failed' }),
-    note: (error ?? answer)?.slice(0, 200) || undefined,
+    // The log has no more than 200 characters of an answer.
+    note: [error, answer && `It said: ${answer.slice(0, 200)}`].filter(Boolean).join(' ') || undefined,
   }
 }

@@ -2,7 +2,6 @@ import { sql } from 'kysely'
 import { statement } from '../../../db/statement.ts'
 import type { Db } from '../../../db/tables.ts'
 import { endpointNotFound } from '../../../http/catalogue.ts'
-import { TEST_EVENT } from '../../../webhooks/queue.ts'
 
 /** Counting stops here: at this value a number means "at least". */
 const MAX_COUNT = 10_000
@@ -130,16 +129,3 @@ export const listDead = (db: Db, endpoint_id: string, limit: number) =>
     .orderBy('created_at')
     .limit(limit)
     .execute()
-
-/** The newest test message of an endpoint that waits or was attempted; undefined: none. */
-export async function lastTest(db: Db, endpoint_id: string): Promise<string | undefined> {
-  const waiting = await db
-    .selectFrom('webhook_messages')
-    .select('id')
-    .where('endpoint_id', '=', endpoint_id)
-    .where('status', '=', 'test')
-    .executeTakeFirst()
-  if (waiting) return waiting.id
-  const attempts = await listAttempts(db, endpoint_id, undefined, 50)
-  return attempts.find(({ event }) => event === TEST_EVENT)?.message_id
-}
