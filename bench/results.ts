@@ -70,9 +70,11 @@ async function circumstances(url: string, pgbench: string | undefined): Promise<
   const [server] = await query<{ server_version: string }>(url, 'show server_version')
   const said = async (program: string, ...args: string[]) =>
     (await promisify(execFile)(program, args).catch(() => ({ stdout: '' }))).stdout.trim()
-  const commit = await said('git', 'describe', '--always', '--dirty')
+  const commit = await said('git', 'describe', '--always')
+  // What another part of the bench has written there is no change of what is measured.
+  const changed = await said('git', 'status', '--porcelain', '--', ':/', ':(exclude,top)bench/RESULTS.md')
   return [
-    `- ${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC${commit && `, commit ${commit}`}`,
+    `- ${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC${commit && `, commit ${commit}${changed && '-dirty'}`}`,
     `- ${cpus().length} × ${cpus()[0]?.model}, ${Math.round(totalmem() / 2 ** 30)} GB, ${type()} ${release()}${busy > 1 ? `; **busy with other things** (load average ${rounded(busy)} before)` : ''}`,
     `- Node ${process.versions.node}, Postgres ${server?.server_version}, ${pgbench ? await said(pgbench, '--version') : 'no pgbench here'}`,
   ].join('\n')

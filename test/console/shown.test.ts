@@ -2,6 +2,8 @@ import t from 'tap'
 import { v7 as uuidv7 } from 'uuid'
 import { sweepHolds } from '../../src/background/sweep-holds.ts'
 import { gatherTotals } from '../../src/operator/totals.ts'
+import { ACTION_WORDS, KINDS } from '../../src/routes/pages/console/audit-rows.ts'
+import { durationText } from '../../src/routes/pages/console/cells.ts'
 import { atConsole } from '../support/console.ts'
 import { OURS } from '../support/pages.ts'
 import { type App, earlier, unique } from '../support/start.ts'
@@ -179,16 +181,28 @@ t.test('a person has one name on every page, and a purchase has a price', async 
 })
 
 t.test('the filter of the audit log finds what is typed plainly, and says what it cannot take', async (t) => {
-  const { open, admin } = await atConsole(t)
+  const { open, admin, personWith } = await atConsole(t)
   const slug = unique('app')
   await admin.put(`/api/admin/apps/${slug}`, {})
+  const bob = await personWith(3)
+  const reversed = await open(`/console/accounts/${bob.id}/entries?from=2026-11-26&to=2026-11-25`)
+  t.match([reversed.statusCode, reversed.body], [400, /to must not be before from/])
   const asked = (query: Record<string, string>) => open(`/console/audit?${new URLSearchParams(query)}`)
   for (const target of [`app ${slug}`, slug, ` ${slug.toUpperCase()} `, `APP  ${slug}`]) {
     const rows = rowsOf((await asked({ target })).body)
     t.match([rows.length, rows[0]], [1, new RegExp(`app ${slug}`)], target)
   }
+  t.strictSame(
+    Object.values(KINDS).flat().toSorted(),
+    Object.keys(ACTION_WORDS).toSorted(),
+    'each change is of one kind',
+  )
   t.match(rowsOf((await asked({ target: 'App' })).body)[0], /app /, 'a kind alone: changes of that kind')
-  t.strictSame(rowsOf((await asked({ target: 'nothing' })).body), [])
+  for (const target of ['nothing', 'constructor', 'nobody@example.com', `account ${slug}`])
+    t.strictSame(rowsOf((await asked({ target })).body), [], target)
+  t.strictSame(rowsOf((await asked({ target: 'job', action: 'setApp' })).body), [], 'a kind and a change of another')
+  const rows = rowsOf((await asked({ target: bob.email })).body)
+  t.match([rows.length, rows[0]], [1, new RegExp(`Credits given or taken .* ${bob.email} `)], 'a person by their name')
   for (const [query, sentence] of [
     [{ action: 'noSuchThing' }, /Action “noSuchThing” is not one that the log has/],
     [{ action: 'toString' }, /Action “toString” is not one that the log has/],
@@ -198,6 +212,16 @@ t.test('the filter of the audit log finds what is typed plainly, and says what i
     t.match([statusCode, plain(body)], [400, sentence])
     t.match(body, /<nav class="sections"/)
   }
+})
+
+t.test('a long time is said in its two largest units', async (t) => {
+  const cases = [
+    [4_620 * 60, '3 days and 5 hours'],
+    [3_600, '1 hour'],
+    [86_400 + 60, '1 day'],
+    [30, '1 minute'],
+  ] as const
+  for (const [seconds, words] of cases) t.equal(durationText(seconds), words)
 })
 
 t.test('a closed account owes nothing more, and the tile and the list of those below zero agree', async (t) => {

@@ -36,6 +36,7 @@ export function readFilters(query: FilterFields) {
     fits(name, (value) => DATE.test(value) && !Number.isNaN(Date.parse(value)), 'must be a date such as 2026-11-21')
   }
   const { from, to } = given
+  if (from !== undefined && to !== undefined && to < from) throw badField('to', 'must not be before from')
   // A person means the last day as well.
   const end = to === undefined ? undefined : new Date(Date.parse(to) + 86_400_000)
   return {

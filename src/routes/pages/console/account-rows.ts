@@ -46,13 +46,8 @@ export function entryCells(account_id: string, entry: EntryRow, jobs: Map<string
 function outcomeText({ status, reserved, actual_cost, failure_reason, expires_at }: EntryJob): string {
   if (status === 'started') return expires_at < new Date() ? 'overdue: the job has not ended' : 'the job runs'
   if (status === 'completed') return `completed: it cost ${amountText(actual_cost)} of ${amountText(reserved)}`
-  const word = OUTCOMES[failure_reason ?? ''] ?? 'failed'
+  const word = failureText({ status, failure_reason }) ?? 'failed'
   return actual_cost > 0 ? `${word}: it cost ${amountText(actual_cost)}` : `${word}: all of it came back`
-}
-
-const OUTCOMES: Record<string, string> = {
-  ...{ expired: 'the hold expired', ended_by_operator: 'ended by an administrator' },
-  account_closed: 'ended with its account',
 }
 
 export const JOB_COLUMNS = [

@@ -4,7 +4,7 @@ import { badField } from '../../../http/catalogue.ts'
 import { listActions } from '../../../operator/actions.ts'
 import { Uuid } from '../../../schemas/primitives.ts'
 import { titlesOf } from './account-reads.ts'
-import { ACTION_COLUMNS, ACTION_WORDS, actionCells, meantBy, peopleOf } from './audit-rows.ts'
+import { ACTION_COLUMNS, ACTION_WORDS, actionCells, KINDS, meantBy, peopleOf } from './audit-rows.ts'
 import { consolePage } from './frame.ts'
 import { HELP } from './help.ts'
 import { table } from './table.ts'
@@ -33,7 +33,10 @@ export const auditPages: FastifyPluginAsyncTypebox = async (app) => {
       if (action && !Object.hasOwn(ACTION_WORDS, action))
         throw badField('Action', `“${action}” is not one that the log has. Choose one under What`)
       if (from && to && to < from) throw badField('Until', 'must not be before From')
-      const meant = meantBy(target)
+      const [person] = target.includes('@') ? await peopleCalled(target, request.deadline) : []
+      const meant: ReturnType<typeof meantBy> & { account_id?: string } = person
+        ? { account_id: person }
+        : meantBy(target)
       const filter = {
         ...Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, value || undefined])),
         // Of a kind and a change that it does not have there is nothing.
@@ -56,6 +59,7 @@ export const auditPages: FastifyPluginAsyncTypebox = async (app) => {
         given: request.query,
         isSet: Object.entries(request.query).some(([name, value]) => name !== 'cursor' && value),
         by: [...administrators].map((id) => ({ value: id, text: titles.get(id) ?? clerkIds.get(id) ?? id })),
+        kinds: Object.keys(KINDS).join(', '),
         what: Object.entries(ACTION_WORDS).map(([value, text]) => ({ value, text })),
       }
       return consolePage(request, reply, 'audit', {
@@ -75,6 +79,10 @@ export const auditPages: FastifyPluginAsyncTypebox = async (app) => {
       })
     },
   )
+
+  /** The accounts of an e-mail address. */
+  const peopleCalled = async (address: string, deadline: number | undefined) =>
+    (await app.identity.peopleByEmail(address.trim(), deadline)).map(accountIdOf)
 }
 
 const DAY_MS = 86_400_000

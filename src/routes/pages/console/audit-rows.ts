@@ -48,7 +48,7 @@ export const ACTION_WORDS: Record<string, string> = {
 }
 
 /** The kinds of what is changed, as a target begins, with the changes of each. */
-const KINDS: Record<string, string[]> = {
+export const KINDS: Record<string, string[]> = {
   account: ['adjustCredits', 'revokeAccountTokens', 'closeAccount', 'eraseAccount'],
   job: ['refundJob', 'endJob'],
   token: ['revokeTokenOfAccount'],
@@ -70,8 +70,7 @@ export function meantBy(typed: string): { action?: string[]; target?: string[] }
   const words = typed.trim().replaceAll(/\s+/g, ' ')
   const small = words.toLowerCase()
   if (!words) return {}
-  const kind = KINDS[small]
-  if (kind) return { action: kind }
+  if (Object.hasOwn(KINDS, small)) return { action: KINDS[small] ?? [] }
   // Slugs and ids are in lower case; targets of an earlier release may not be.
   const named = new RegExp(`^(${Object.keys(KINDS).join('|')}) `).test(small)
   return { target: named ? [words, small] : Object.keys(KINDS).map((kind) => `${kind} ${small}`) }
@@ -90,10 +89,10 @@ function hrefOf(target: string, account_id: string | null): string | undefined {
   return account_id ? `/console/accounts/${account_id}` : undefined
 }
 
-/** `account ada@example.com`, `job 01a2…c3d4`: people have their names, other ids are shortened. */
+/** `ada@example.com`, `job 01a2…c3d4`, `app video`: people have their names, other ids are shortened. */
 const targetText = (target: string, titles: Map<string, string>): string =>
   target
-    .replace(/^account (.+)$/, (_, id) => `account ${titles.get(id) ?? id}`)
+    .replace(/^account (.+)$/, (whole, id) => titles.get(id) ?? whole)
     .replace(/[0-9a-f]{8}-[0-9a-f-]{27}/, (id) => `${id.slice(0, 8)}…${id.slice(-4)}`)
 
 /** `starter credits: 20 → 50`: what differs; of what is new, what it has. */

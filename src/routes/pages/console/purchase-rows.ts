@@ -24,11 +24,14 @@ const STATES = {
   expired: { word: 'Expired', style: '' },
 }
 
+/** Reasons of this service; those of the payment provider are words with underscores, such as `card_declined`. */
+const FAILURES: Record<string, string> = { account_closed: 'the account was closed when the payment came' }
+
 export function purchaseCells(purchase: PurchaseRow): Cell[] {
   const { created_at, pack_name, origin, credits, currency, status, taken_back, disputed, failure_reason } = purchase
   const notes = [
     ...(taken_back > 0 ? [`${amountText(taken_back)} credits taken back`] : []),
-    ...(failure_reason ? [failure_reason] : []),
+    ...(failure_reason ? [FAILURES[failure_reason] ?? failure_reason.replaceAll('_', ' ')] : []),
     ...(status === 'open' ? ['begun, and not finished by the person'] : []),
     ...(status === 'processing' ? ['the bank has not confirmed it yet'] : []),
   ]
