@@ -16,7 +16,7 @@ export const creditsForm = (id: string, who: string): Form => ({
     numberField('amount', 'Credits', { attributes: REQUIRED }),
     {
       ...{ name: 'reference', label: 'Payment reference' },
-      hint: 'Of what was paid outside, such as the number of the bank transfer. Entered twice, it is refused; the search finds it.',
+      hint: 'Optional, for what was paid outside: such as the number of the bank transfer. Entered twice, it is refused; the search finds it.',
       attributes: { maxlength: '255', autocomplete: 'off' },
     },
     { name: 'allow_negative', label: 'Take them even below zero', kind: 'box' },
