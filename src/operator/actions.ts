@@ -88,9 +88,17 @@ export async function recordAction(db: Db, actor: Actor, action: Action): Promis
 /** The same as a query, for the `rows` of a ledger operation: committed with the operation, if that changes something. */
 export const actionQuery = (actor: Actor, action: Action): Query => insert.query(rowOf(actor, action))
 
-/** Whether a form of the console has made its change. */
-export async function isCarriedOut(db: Db, draft_id: string): Promise<boolean> {
-  const line = await db.selectFrom('admin_actions').select('id').where('draft_id', '=', draft_id).executeTakeFirst()
+/**
+ * Whether a form of the console has made its change.
+ * @param accounts those that its line may be with: the administrator's own, and the one that it concerns
+ */
+export async function isCarriedOut(db: Db, accounts: string[], draft_id: string): Promise<boolean> {
+  const line = await db
+    .selectFrom('admin_actions')
+    .select('id')
+    .where('account_id', 'in', accounts)
+    .where('draft_id', '=', draft_id)
+    .executeTakeFirst()
   return line !== undefined
 }
 

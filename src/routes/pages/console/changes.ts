@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Db } from '../../../db/tables.ts'
 import { ApiError } from '../../../http/errors.ts'
 import { type Actor, actorOf, isCarriedOut } from '../../../operator/actions.ts'
 import { Slug, Uuid } from '../../../schemas/primitives.ts'
@@ -123,7 +124,7 @@ export function addConfirmation(app: FastifyInstance): void {
 
   async function confirm(request: FastifyRequest, reply: FastifyReply, change: Change, sent: Draft) {
     const { fault: _, ...draft }: Draft = sent
-    if (await isCarriedOut(app.db, draft.id)) return goToDraft(request, reply, draft)
+    if (await isDone(app.db, draft)) return goToDraft(request, reply, draft)
     const plan = await planOf(request, change, draft)
     if (!('effects' in plan)) return goToDraft(request, reply, { ...draft, fault: plan })
     // The page says what has become of it.
@@ -135,7 +136,7 @@ export function addConfirmation(app: FastifyInstance): void {
     const how = { actor, reason: draft.reason || undefined, reference: `console:${draft.id}` }
     const outcome = await refusable(() => plan.act(how)).catch(async (error: unknown) => {
       // Another instance has carried it out meanwhile.
-      if (await isCarriedOut(app.db, draft.id)) return undefined
+      if (await isDone(app.db, draft)) return undefined
       throw error
     })
     if (!outcome) return goToDraft(request, reply, draft)
@@ -147,6 +148,9 @@ export function addConfirmation(app: FastifyInstance): void {
     return goOn(request, reply, plan.next ?? plan.back, outcome.notice)
   }
 }
+
+const isDone = (db: Db, { id, by, path, params }: Draft): Promise<boolean> =>
+  isCarriedOut(db, path.startsWith('/console/accounts/') ? [by, params.id ?? by] : [by], id)
 
 /** As in the API. */
 const MAX_REASON = 1_000
@@ -188,7 +192,7 @@ async function showDraft(request: FastifyRequest, reply: FastifyReply, draft: Dr
   const frame = { section, ...(help && { help }) }
   const stale = ({ title, next, lost }: About, message: string) =>
     consolePage(request, reply.code(409), 'stale', { ...frame, title, next, lost, message })
-  if (await isCarriedOut(request.server.db, draft.id))
+  if (await isDone(request.server.db, draft))
     return stale(draft.about ?? { title: 'Done already', next: '/console' }, DONE)
   const isReason = draft.fault?.field === 'reason'
   const plan = draft.fault && !isReason ? draft.fault : await planOf(request, change, draft)
