@@ -26,7 +26,7 @@ async function expire(app: App, job_id: string) {
   await app.db.updateTable('jobs').set({ expires_at }).where('id', '=', job_id).execute()
   await sweepHolds(app.db, app.ledger)
 }
-const EXACT = /\d{1,2} [A-Z][a-z]{2} \d{4}, \d\d:\d\d:\d\d UTC/
+const EXACT = /\d{1,2} [A-Z][a-z]{2} \d{4}, \d\d:\d\d:\d\d\sUTC/
 
 t.test(
   'a token is shown with its budget, what is spent and left of it, when it begins anew, and its apps',

@@ -11,8 +11,8 @@ const signed = new Intl.NumberFormat('en-US', { signDisplay: 'exceptZero' })
 
 /** `21 Nov 2026, 12:00 UTC` */
 export const timeText = (time: Date): string => `${dateTime.format(time)} UTC`
-/** `21 Nov 2026, 12:00:05 UTC` */
-export const exactText = (time: Date): string => `${exact.format(time)} UTC`
+/** `21 Nov 2026, 12:00:05 UTC`; where it breaks, before the time */
+export const exactText = (time: Date): string => `${exact.format(time)}\u00a0UTC`
 /** `21 Nov` */
 export const dayText = (time: Date): string => day.format(time)
 /** `1,234` and `−5`, with a minus sign and not a dash */
