@@ -41,7 +41,7 @@ export function appOf<T extends Pick<Selectable<Tables['apps']>, 'max_overage' |
 
 /** Absent fields stay as they are. */
 export interface AppChanges {
-  name?: string
+  name?: string | null
   starter_credits?: number
   max_overage?: Static<typeof MaxOverage> | null
   origins?: string[]

@@ -30,6 +30,12 @@ t.test('an app is registered and changed, with the effect in numbers before', as
   const wrong = await post(`/console/apps/${slug}/settings`, { ...settings, starter_credits: '-1' })
   t.match(wrong, { statusCode: 400, body: /must be a whole number/ })
 
+  const long = await post(`/console/apps/${slug}/settings`, { ...settings, name: 'x'.repeat(201) })
+  t.match(long, { statusCode: 400, body: /Name must have at most 200 characters/ })
+  await (await ask(`/console/apps/${slug}/settings`, { ...settings, name: '' })).done()
+  const nameless = (await admin.get('/api/admin/apps')).json().apps.find((app: { slug: string }) => app.slug === slug)
+  t.equal(nameless.name, null, 'without a name')
+
   const addresses = await ask(`/console/apps/${slug}/addresses`, {
     ...{ origins: '', return_paths: '/back', redirect_uris: 'https://clips.example.com/cb', resources: '' },
   })
@@ -46,8 +52,8 @@ t.test('an app is registered and changed, with the effect in numbers before', as
     },
   )
   t.strictSame(
-    await lines(3),
-    Array.from({ length: 3 }, () => ['setApp', 'console', null]),
+    await lines(4),
+    Array.from({ length: 4 }, () => ['setApp', 'console', null]),
   )
   t.match((await open(`/console/audit?target=app+${slug}`)).body, /starter credits: 20 → 50/)
 })

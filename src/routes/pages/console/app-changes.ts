@@ -25,6 +25,7 @@ export function addAppChanges(app: FastifyInstance): void {
         throw badField('slug', 'must be lower-case letters, digits and dashes, 63 at most')
       const known = await app.db.selectFrom('apps').select('slug').where('slug', '=', slug).executeTakeFirst()
       if (known) throw badField('slug', `is taken: ${slug} is registered already`)
+      const name = fields.name() || null
       const starter_credits = fields.text('starter_credits') ? creditsOf(fields, 'starter_credits') : 0
       const origins = originsOf(fields)
       await checkAddresses(app, slug, { origins })
@@ -40,9 +41,7 @@ export function addAppChanges(app: FastifyInstance): void {
         back: '/console/apps',
         next: `/console/apps/${slug}`,
         async act({ actor }) {
-          const name = fields.text('name')
-          const given = { starter_credits, origins, ...(name && { name }) }
-          await setApp(app, actor, slug, given)
+          await setApp(app, actor, slug, { name, starter_credits, origins })
           return { notice: `${slug} is registered.` }
         },
       }
@@ -55,21 +54,20 @@ export function addAppChanges(app: FastifyInstance): void {
     async plan(asked) {
       const { fields } = asked
       const before = await findApp(app.db, slugOf(asked))
-      const name = fields.text('name')
+      const name = fields.name() || null
       const starter_credits = creditsOf(fields, 'starter_credits')
       const max_overage = overageOf(fields)
       const [credits, percent] = [max_overage?.credits ?? null, max_overage?.percent ?? null]
       const [had, has] = [overageText(before.max_overage, before.max_overage_percent), overageText(credits, percent)]
       const effects: string[] = []
-      if (name !== (before.name ?? ''))
-        effects.push(`Its name: ${before.name ?? before.slug} → ${name || before.slug}.`)
+      if (name !== before.name) effects.push(`Its name: ${before.name ?? before.slug} → ${name ?? before.slug}.`)
       if (starter_credits !== before.starter_credits) effects.push(await starterText(before, starter_credits))
       if (had !== has)
         effects.push(`A job may cost more than its estimate by: ${had} → ${has}. Jobs that complete from now on.`)
       return {
         ...change(before, effects),
         async act({ actor }) {
-          await save(asked, actor, { ...(name && { name }), starter_credits, max_overage })
+          await save(asked, actor, { name, starter_credits, max_overage })
           return { notice: `Changed. ${effects.join(' ')}` }
         },
       }

@@ -56,6 +56,9 @@ export const numberField = (name: string, label: string, more: Omit<Field, 'name
 
 export const REQUIRED = { required: '' }
 
+/** The longest name of an app, a pack or a key, as in the API. */
+const MAX_NAME = 200
+
 /** The fields of a form; a field that is sent several times is a list. */
 export class Fields {
   readonly all: Record<string, string | string[]>
@@ -68,6 +71,13 @@ export class Fields {
   text(name: string): string {
     const value = this.all[name]
     return (Array.isArray(value) ? (value[0] ?? '') : (value ?? '')).trim()
+  }
+
+  /** What the form names something; '' without it. @throws {ApiError} 400 beyond the API's bound */
+  name(): string {
+    const name = this.text('name')
+    if (name.length > MAX_NAME) throw badField('name', `must have at most ${amountText(MAX_NAME)} characters`)
+    return name
   }
 
   /** The values of boxes that are ticked */

@@ -53,7 +53,7 @@ export const keyPages: FastifyPluginAsyncTypebox = async (app) => {
     ...{ path: '/console/keys', ...common },
     form: keyForm,
     async plan({ fields }) {
-      const name = fields.text('name')
+      const name = fields.name()
       if (!name || name.length > 200)
         throw badField('name', 'must say which server has the key, in 200 characters at most')
       return {

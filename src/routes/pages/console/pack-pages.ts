@@ -126,7 +126,7 @@ function packOf(fields: Fields) {
   const currency = fields.text('currency').toLowerCase()
   if (!/^[a-z]{3}$/.test(currency)) throw badField('currency', 'must be three letters, such as usd')
   return {
-    ...{ slug, name: fields.text('name') || slug, credits: whole('credits'), price: whole('price'), currency },
+    ...{ slug, name: fields.name() || slug, credits: whole('credits'), price: whole('price'), currency },
     stripe_price_id: fields.text('stripe_price_id') || null,
   }
 }
