@@ -130,9 +130,14 @@ t.test('SIGTERM settles what is under way, then ends the process', async (t) => 
   const process = new FakeProcess()
   const { client, focus, network, person } = await fast(t, { process, speed: 1 })
   t.equal(process.listenerCount('SIGTERM'), 0)
-  const never = () => new Promise<never>(() => {})
+  let working = 0
+  const never = () => {
+    working++
+    return new Promise<never>(() => {})
+  }
   const obeys = errorOf(
     focus.withHold(render, async (held) => {
+      working++
       held.cost(1)
       await aborted(held.signal)
       held.cost(2)
@@ -148,7 +153,8 @@ t.test('SIGTERM settles what is under way, then ends the process', async (t) => 
   )
   const other = client.createFocus({ url: network.url, token: person.token })
   const elsewhere = errorOf(other.withHold(render, never))
-  await until(async () => (await person.balance()).held === 20)
+  await until(() => working === 4)
+  t.equal((await person.balance()).held, 20)
   t.equal(process.listenerCount('SIGTERM'), 1, 'one listener for all clients')
   process.emit('SIGTERM')
   t.equal((await obeys).message, 'stopped')

@@ -45,7 +45,7 @@ export const bearer = (app: App, token: string) => {
 export async function giveTokens({ db }: Pick<App, 'db'>, { id: account_id }: { id: string }, count: number) {
   const ids = Array.from({ length: count }, () => uuidv7())
   const token = { account_id, name: 'test', last_four: 'test', scopes: ['account' as const] }
-  const expires_at = new Date(Date.now() + 60_000)
+  const expires_at = new Date(Date.now() + 3_600_000)
   await db
     .insertInto('tokens')
     .values(ids.map((id) => ({ ...token, id, token_hash: randomUUID(), expires_at })))
