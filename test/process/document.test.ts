@@ -43,8 +43,9 @@ const SEMANTIC: Record<string, string[]> = {
   // Beside an app's key; a period needs a budget.
   createJob: ['account_id', 'grant_id'],
   changeGrant: ['period'],
-  createToken: ['period'],
-  changeToken: ['period'],
+  // The name has a character that can be shown.
+  createToken: ['period', 'name'],
+  changeToken: ['period', 'name'],
   // Either credits or percent: the requests that are drawn do not count properties.
   setApp: ['max_overage'],
   // Without a key, the caller's own.
