@@ -13,12 +13,12 @@ import { urlsOf } from './database.ts'
 
 /** What has nothing to do with the database, or makes its own, is left out. */
 const FOLDERS = [
-  ...['access', 'accounts', 'citus', 'concurrency', 'console', 'device', 'identity', 'ledger', 'oauth', 'observe'],
+  ...['access', 'accounts', 'citus', 'concurrency', 'console', 'device', 'identity', 'ledger', 'oauth'],
   ...['pages', 'payments', 'webhooks'],
 ]
 const OTHERS = [
   ...['db/outage', 'http/failures', 'http/limits', 'process/instances', 'process/journey', 'process/ledger-model'],
-  ...['process/race-matrix', 'process/rolling', 'process/verify-command'],
+  ...['process/logs', 'process/metrics', 'process/race-matrix', 'process/rolling', 'process/verify-command'],
 ]
 
 const root = new URL('../../', import.meta.url)
