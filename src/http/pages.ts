@@ -12,6 +12,15 @@ export interface Page {
   cursor?: string | undefined
 }
 
+/**
+ * Cuts a page from the rows of a list by id, which were read one beyond the page.
+ * @returns the page, and the id of its last row where more follow
+ */
+export function pageById<Row extends { id: string }>(rows: Row[], limit: number) {
+  const page = rows.slice(0, limit)
+  return { page, next_cursor: rows.length > limit ? (page.at(-1)?.id ?? null) : null }
+}
+
 /** The most that a page holds, in bytes of JSON. The page ends before the row that would exceed it, but has at least one row. */
 export const PAGE_BYTES = 1_048_576
 

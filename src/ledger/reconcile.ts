@@ -6,7 +6,8 @@ import { isDeepStrictEqual } from 'node:util'
  * is true now, and only that arrives here. Pure and synchronous.
  */
 
-export type PurchaseStatus = 'open' | 'processing' | 'paid' | 'failed' | 'expired'
+export const PURCHASE_STATUSES = ['open', 'processing', 'paid', 'failed', 'expired'] as const
+export type PurchaseStatus = (typeof PURCHASE_STATUSES)[number]
 
 /** What the ledger knows of a purchase. */
 export interface Purchase {

@@ -1,14 +1,13 @@
 import type { Db } from '../db/tables.ts'
 import { badField } from '../http/catalogue.ts'
-import type { Page } from '../http/pages.ts'
+import { type Page, pageById } from '../http/pages.ts'
+import type { PurchaseStatus } from '../ledger/reconcile.ts'
 import type { PurchaseRow } from '../payments/purchases.ts'
 
 /** Lists of all accounts' purchases for operators. */
 
-export const PURCHASE_STATUSES = ['open', 'processing', 'paid', 'failed', 'expired'] as const
-
 interface PurchaseFilter {
-  status?: (typeof PURCHASE_STATUSES)[number] | undefined
+  status?: PurchaseStatus | undefined
   /** Only disputed purchases. Each filter has its own index, so they cannot be combined */
   disputed?: boolean | undefined
 }
@@ -32,6 +31,6 @@ export async function listAllPurchases(
     .orderBy('id', 'desc')
     .limit(limit + 1)
     .execute()
-  const purchases = rows.slice(0, limit)
-  return { purchases, next_cursor: rows.length > limit ? (purchases.at(-1)?.id ?? null) : null }
+  const { page, next_cursor } = pageById(rows, limit)
+  return { purchases: page, next_cursor }
 }

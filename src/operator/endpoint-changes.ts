@@ -4,7 +4,7 @@ import { sql } from 'kysely'
 import { v7 as uuidv7 } from 'uuid'
 import type { Db } from '../db/tables.ts'
 import { appNotFound, badField, endpointNotFound } from '../http/catalogue.ts'
-import type { Page } from '../http/pages.ts'
+import { type Page, pageById } from '../http/pages.ts'
 import { NotPublic, resolvePublic } from '../http/public-addresses.ts'
 import { removeMessagesOf } from '../webhooks/dead-letters.ts'
 import { type Event, LEVELS, readEndpoints } from '../webhooks/outbox.ts'
@@ -55,8 +55,8 @@ export async function listEndpoints(db: Db, slug: string, { limit = 200, cursor 
     .orderBy('id')
     .limit(limit + 1)
     .execute()
-  const page = rows.slice(0, limit).map(typed)
-  return { endpoints: page, next_cursor: rows.length > limit ? (page.at(-1)?.id ?? null) : null }
+  const { page, next_cursor } = pageById(rows, limit)
+  return { endpoints: page.map(typed), next_cursor }
 }
 
 /** @throws {ApiError} 404 webhook_endpoint_not_found */

@@ -4,7 +4,7 @@ import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
 import { accountClosed, tooManyPurchases } from '../http/catalogue.ts'
 import { ApiError } from '../http/errors.ts'
-import type { Page } from '../http/pages.ts'
+import { type Page, pageById } from '../http/pages.ts'
 import { settlePurchase } from '../ledger/operations.ts'
 import { afterCharge, pauseForDispute } from './charges.ts'
 import { customerOf } from './payers.ts'
@@ -138,8 +138,8 @@ export async function purchasesPage(
     .orderBy('id', 'desc')
     .limit(limit + 1)
     .execute()
-  const purchases = rows.slice(0, limit)
-  return { purchases, next_cursor: rows.length > limit ? (purchases.at(-1)?.id ?? null) : null }
+  const { page, next_cursor } = pageById(rows, limit)
+  return { purchases: page, next_cursor }
 }
 
 export const bought = (row: PurchaseRow): Bought => ({ ...row, refunds: row.refunds as { id: string }[] })

@@ -5,6 +5,7 @@ import { MAX_TOKENS } from '../access/tokens.ts'
 import { accountIdOf, CLERK_USER_ID } from '../accounts/account-id.ts'
 import { findAccount } from '../accounts/find.ts'
 import { accountNotFound, badField, tooManyAtOnce } from '../http/catalogue.ts'
+import { pageById } from '../http/pages.ts'
 import { administrator, refusals } from '../http/refusals.ts'
 import { entriesPage, jobsPage } from '../ledger/lists.ts'
 import { listGrants } from '../oauth/grants.ts'
@@ -193,8 +194,8 @@ export const adminAccountRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const { limit = MAX_TOKENS, cursor } = request.query
       const { id } = await readAccount(app.db, request.params.id)
       const rows = await tokensWithBudgets(app.db, id, { limit: limit + 1, before: cursor })
-      const tokens = rows.slice(0, limit).map((token) => ({ ...token, current: false }))
-      return { tokens, next_cursor: rows.length > limit ? (tokens.at(-1)?.id ?? null) : null }
+      const { page, next_cursor } = pageById(rows, limit)
+      return { tokens: page.map((token) => ({ ...token, current: false })), next_cursor }
     },
   )
 

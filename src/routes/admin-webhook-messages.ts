@@ -2,7 +2,7 @@ import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typ
 import { sql } from 'kysely'
 import { requireAdmin } from '../access/caller.ts'
 import { endpointNotFound, tooManyAtOnce } from '../http/catalogue.ts'
-import { jsonBytes, readPage } from '../http/pages.ts'
+import { jsonBytes, pageById, readPage } from '../http/pages.ts'
 import { administrator, jsonBody, refusals } from '../http/refusals.ts'
 import { actorOf } from '../operator/actions.ts'
 import { readEndpoint } from '../operator/endpoint-changes.ts'
@@ -92,8 +92,8 @@ export const adminWebhookMessageRoutes: FastifyPluginAsyncTypebox = async (app) 
         .orderBy('id', 'desc')
         .limit(limit + 1)
         .execute()
-      const deliveries = rows.slice(0, limit) as (typeof WebhookDelivery)['static'][]
-      return { deliveries, next_cursor: rows.length > limit ? (deliveries.at(-1)?.id ?? null) : null }
+      const { page, next_cursor } = pageById(rows, limit)
+      return { deliveries: page as (typeof WebhookDelivery)['static'][], next_cursor }
     },
   )
 

@@ -10,6 +10,7 @@ import {
   sessionRequired,
   tooManyAtOnce,
 } from '../http/catalogue.ts'
+import { pageById } from '../http/pages.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
 import { changeBudget, listGrants, MAX_GRANTS, readGrant, revokeGrant, scopesOf } from '../oauth/grants.ts'
 import { Grant, GrantChange } from '../schemas/grants.ts'
@@ -45,8 +46,8 @@ export const grantRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { limit = MAX_GRANTS, cursor } = request.query
       const rows = await listGrants(app.db, callerOf(request).id, { limit: limit + 1, before: cursor })
-      const grants = rows.slice(0, limit)
-      return { grants, next_cursor: rows.length > limit ? (grants.at(-1)?.id ?? null) : null }
+      const { page, next_cursor } = pageById(rows, limit)
+      return { grants: page, next_cursor }
     },
   )
 

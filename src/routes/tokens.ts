@@ -13,6 +13,7 @@ import {
   tooManyAtOnce,
   tooManyTokens,
 } from '../http/catalogue.ts'
+import { pageById } from '../http/pages.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
 import { NextCursor, PageLimit, Uuid } from '../schemas/primitives.ts'
 import { askedLimits, NAME, Scopes, Token } from '../schemas/tokens.ts'
@@ -47,8 +48,8 @@ export const tokenRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const { id: account_id, token_id } = callerOf(request)
       const { limit = MAX_TOKENS, cursor } = request.query
       const rows = await tokensWithBudgets(app.db, account_id, { limit: limit + 1, before: cursor })
-      const tokens = rows.slice(0, limit).map((token) => ({ ...token, current: token.id === token_id }))
-      return { tokens, next_cursor: rows.length > limit ? (tokens.at(-1)?.id ?? null) : null }
+      const { page, next_cursor } = pageById(rows, limit)
+      return { tokens: page.map((token) => ({ ...token, current: token.id === token_id })), next_cursor }
     },
   )
 

@@ -1,4 +1,5 @@
 import { Type } from '@sinclair/typebox'
+import { PURCHASE_STATUSES } from '../ledger/reconcile.ts'
 import { Credits, EXAMPLE_ID, EXAMPLE_TIME, Id, NullableTimestamp, nullable, oneOf, Timestamp } from './primitives.ts'
 
 export const Money = (options = {}) =>
@@ -28,7 +29,7 @@ export const Purchase = Type.Object(
     credits: Credits(),
     price: Money(),
     currency: Currency,
-    status: oneOf(['open', 'processing', 'paid', 'failed', 'expired'] as const, {
+    status: oneOf(PURCHASE_STATUSES, {
       description: 'processing: paid, but not confirmed yet, as with bank debits',
     }),
     amount: nullable(Money({ description: 'What was paid, taxes included; null: not paid' })),

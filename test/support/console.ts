@@ -1,4 +1,5 @@
 import type { Test } from 'tap'
+import { plain } from './hostile.ts'
 import { OURS, opened } from './pages.ts'
 import { type App, personWith } from './start.ts'
 
@@ -57,7 +58,7 @@ export async function atConsole(t: Test, env: Record<string, string> = {}) {
       if (asked.statusCode !== 200) throw new Error(`${url}: ${asked.statusCode} ${messageOf(asked.body)}`)
       const draft = /<input type="hidden" name="draft" value="([^"]+)">/.exec(asked.body)?.[1] ?? ''
       const press = (more: Fields = {}) => post('/console/change', { draft, ...more })
-      const effects = [...asked.body.matchAll(/<li>([^<]*)<\/li>/g)].map(([, text = '']) => plain(text))
+      const effects = [...asked.body.matchAll(/<li>([^<]*)<\/li>/g)].map(([, text = '']) => plain(text).trim())
       return {
         effects: effects.filter((text) => !text.startsWith('<a')).join(' '),
         asksReason: asked.body.includes('name="reason"'),
@@ -68,7 +69,7 @@ export async function atConsole(t: Test, env: Record<string, string> = {}) {
           const reply = await press(more)
           if (reply.statusCode !== 303) throw new Error(`${url}: ${reply.statusCode} ${messageOf(reply.body)}`)
           const { body } = await follow(reply)
-          return plain(/<p class="done" role="status">([^<]*)<\/p>/.exec(body)?.[1] ?? '')
+          return plain(/<p class="done" role="status">([^<]*)<\/p>/.exec(body)?.[1] ?? '').trim()
         },
       }
     },
@@ -82,13 +83,4 @@ export async function atConsole(t: Test, env: Record<string, string> = {}) {
   }
 }
 
-const messageOf = (body: string) => plain(/role="alert">([^<]*)</.exec(body)?.[1] ?? body.slice(0, 300))
-
-const plain = (html: string) =>
-  html
-    .replaceAll('&lt;', '<')
-    .replaceAll('&gt;', '>')
-    .replaceAll('&quot;', '"')
-    .replaceAll('&#39;', "'")
-    .replaceAll('&amp;', '&')
-    .trim()
+const messageOf = (body: string) => plain(/role="alert">([^<]*)</.exec(body)?.[1] ?? body.slice(0, 300)).trim()

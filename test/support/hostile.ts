@@ -87,7 +87,8 @@ export function formsOf(body: string, address: string): Form[] {
 export const linksOf = (body: string): string[] =>
   [...body.matchAll(/href="(\/[^"#]*)/g)].map(([, href = '']) => plain(href))
 
-const plain = (html: string) =>
+/** Text of a page as it was before it was escaped. */
+export const plain = (html: string) =>
   html
     .replaceAll('&lt;', '<')
     .replaceAll('&gt;', '>')

@@ -1,5 +1,5 @@
 import type { AppRow } from './app-reads.ts'
-import { type Form, numberField, REQUIRED } from './forms.ts'
+import { type Form, NAMED, numberField, REQUIRED } from './forms.ts'
 
 /** What apps are registered and changed by. */
 
@@ -11,7 +11,7 @@ export const registerForm = (): Form => ({
       hint: 'What its requests call it, such as video: lower-case letters, digits, dashes. It cannot be changed.',
       attributes: { ...REQUIRED, maxlength: '63', pattern: '[a-z0-9][a-z0-9\\-]*', autocomplete: 'off' },
     },
-    { name: 'name', label: 'Name', hint: 'What people read.', attributes: NAME },
+    { name: 'name', label: 'Name', hint: 'What people read.', attributes: NAMED },
     numberField('starter_credits', 'Starter credits', {
       ...{ value: '0', hint: 'Each person gets them once, at the first visit.' },
     }),
@@ -23,12 +23,10 @@ export const registerForm = (): Form => ({
   ],
 })
 
-const NAME = { maxlength: '200' }
-
 export const settingsForm = (app: AppRow): Form => ({
   ...ofApp(app, 'settings', 'Settings'),
   fields: [
-    { name: 'name', label: 'Name', value: app.name ?? '', attributes: NAME },
+    { name: 'name', label: 'Name', value: app.name ?? '', attributes: NAMED },
     numberField('starter_credits', 'Starter credits', {
       value: String(app.starter_credits),
       hint: 'For people who come from now on. Who has had some keeps them.',

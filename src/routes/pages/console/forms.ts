@@ -59,6 +59,9 @@ export const REQUIRED = { required: '' }
 /** The longest name of an app, a pack or a key, as in the API. */
 const MAX_NAME = 200
 
+/** Attributes of a field that takes a name. */
+export const NAMED = { maxlength: String(MAX_NAME) }
+
 /** The fields of a form; a field that is sent several times is a list. */
 export class Fields {
   readonly all: Record<string, string | string[]>

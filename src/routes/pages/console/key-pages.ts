@@ -7,7 +7,7 @@ import { personCell } from './account-rows.ts'
 import { button, text, time } from './cells.ts'
 import { addChange } from './changes.ts'
 import { ONCE } from './console-words.ts'
-import { type Form, REQUIRED } from './forms.ts'
+import { type Form, NAMED, REQUIRED } from './forms.ts'
 import { consolePage } from './frame.ts'
 import { HELP } from './help.ts'
 import { table } from './table.ts'
@@ -99,7 +99,7 @@ const keyForm = (): Form => ({
   fields: [
     {
       ...{ name: 'name', label: 'Name', hint: 'Which server has it.' },
-      attributes: { ...REQUIRED, maxlength: '200', placeholder: 'Payment server' },
+      attributes: { ...REQUIRED, ...NAMED, placeholder: 'Payment server' },
     },
   ],
 })

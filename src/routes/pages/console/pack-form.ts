@@ -1,4 +1,4 @@
-import { type Form, numberField, REQUIRED } from './forms.ts'
+import { type Form, NAMED, numberField, REQUIRED } from './forms.ts'
 
 interface Pack {
   slug: string
@@ -24,7 +24,7 @@ export const packForm = (pack: Pack | undefined): Form => ({
     },
     {
       ...{ name: 'name', label: 'Name', value: pack?.name ?? '' },
-      attributes: { ...REQUIRED, maxlength: '200', placeholder: '500 credits' },
+      attributes: { ...REQUIRED, ...NAMED, placeholder: '500 credits' },
     },
     numberField('credits', 'Credits', { value: String(pack?.credits ?? ''), attributes: REQUIRED }),
     numberField('price', 'Price', {

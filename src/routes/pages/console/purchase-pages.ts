@@ -1,5 +1,6 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
-import { listAllPurchases, PURCHASE_STATUSES } from '../../../operator/all-purchases.ts'
+import { PURCHASE_STATUSES } from '../../../ledger/reconcile.ts'
+import { listAllPurchases } from '../../../operator/all-purchases.ts'
 import { oneOf, Uuid } from '../../../schemas/primitives.ts'
 import { titlesOf } from './account-reads.ts'
 import { personCell } from './account-rows.ts'
