@@ -65,11 +65,16 @@ export function gather<Row>(
  * lists again at each call with one key, because its generic plan expects several keys and looks more expensive.
  * @param name names the prepared statements
  * @param type SQL type of the column, such as `uuid`
- * @param text builds the SQL, which selects the key as column `key`; its argument follows the column in the condition. Keys are sorted,
- *   so that statements that lock rows do so in one order
+ * @param text builds the SQL, which selects the key as column `key`. `is` follows the column in the condition; `only` is the key, where there is
+ *   one: Citus finds the shard of a subquery by it. Keys are sorted, so that statements that lock rows do so in one order
  */
-export function gatherRows<Row extends object>(name: string, type: string, text: (is: string) => string) {
-  const one = statement<{ key: string }, Row & { key: string }>(`${name}_one`, text(`= $key::${type}`))
+export function gatherRows<Row extends object>(
+  name: string,
+  type: string,
+  text: (is: string, only?: string) => string,
+) {
+  const key = `$key::${type}`
+  const one = statement<{ key: string }, Row & { key: string }>(`${name}_one`, text(`= ${key}`, key))
   const many = statement<{ keys: string[] }, Row & { key: string }>(name, text(`= any($keys::${type}[])`))
   return gather<Row>(async (db, keys) => {
     const [key] = keys

@@ -79,8 +79,7 @@ const readJobs = forms(
   ({ only }) => `select ${jobColumns(only('budgets.account_id', '$account_id'))},
     apps.settle_key_hash is not null as keyed, apps.max_overage, apps.max_overage_percent
   from ${rowsOf(NAMED_JOBS, 'named')} join jobs on jobs.account_id = named.account_id and jobs.id = named.id
-    left join apps on apps.slug = jobs.app_slug
-    ${only('jobs.account_id', '$account_id')}`,
+    ${only('jobs.account_id', '$account_id')} left join apps on apps.slug = jobs.app_slug`,
 )
 
 const NAMED_KEYS = { account_id: 'uuid', idempotency_key: 'text' }

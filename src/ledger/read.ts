@@ -112,13 +112,13 @@ const accounts = gatherRows<{
 }>(
   'wallets',
   'uuid',
-  (is) => `select id as key, id, clerk_id, plan, credits, held,
+  (is, id = 'accounts.id') => `select id as key, id, clerk_id, plan, credits, held,
     (select coalesce(json_agg(json_build_array(slug, starter_credits)), '[]') from apps) as apps,
     (select json_agg(json_build_array(app_slug, g.credits, ${isoTime('granted_at')}))
-      from app_grants g where account_id = accounts.id) as grants,
+      from app_grants g where account_id = ${id}) as grants,
     (select json_build_object('state', state, 'reason', reason, 'retry_at', ${isoTime('retry_at')}, 'pack_slug', pack_slug,
         'credits', p.credits, 'price', price, 'currency', currency, 'below', below, 'monthly_cap', monthly_cap, 'card', card)
-      from payers p where account_id = accounts.id) as payer
+      from payers p where account_id = ${id}) as payer
   from accounts where id ${is}`,
 )
 

@@ -44,7 +44,7 @@ const FROZEN = utility('set_idle_timeout', `set local idle_in_transaction_sessio
 const PATIENT = utility('set_lock_timeout', `set local lock_timeout = '${LOCK_MS}ms'`)
 const PROPAGATE = utility('set_propagate', `set local citus.propagate_set_commands = 'local'`)
 /** Citus cannot plan without the values. */
-const PLAN_ANEW = utility('set_plan_anew', 'set local plan_cache_mode = auto')
+const PLAN_ANEW = utility('set_plan_anew', 'set local plan_cache_mode = force_custom_plan')
 
 const begin = ({ waits, sharded }: Locking): Query[] => [
   BEGIN,
