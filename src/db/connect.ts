@@ -11,7 +11,7 @@ const uses = new WeakMap<Db, PoolUse>()
 export const poolUse = (db: Db): PoolUse | undefined => uses.get(db)
 
 /** Connections for posting. Plain Postgres uses one; a cluster posts to several shards at once. */
-const MAIN_SIZE = 6
+const MAIN_SIZE = 4
 /** Connections on which postings wait for locks. */
 const LANES_SIZE = 4
 
