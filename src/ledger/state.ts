@@ -1,14 +1,11 @@
+import type { EntryKind, JobStatus } from '../db/tables.ts'
 import type { Budget, BudgetEvent, Counted, Limits } from './budgets.ts'
-import type { Payment, Purchase, PurchaseMovement } from './reconcile.ts'
+import type { Payment, Purchase } from './reconcile.ts'
 
 /**
  * What the ledger is asked of one account, what is known of it, and what becomes of it: the words in which rules.ts decides. Credits are
  * integers. Times are milliseconds since 1970 by the database's clock, with microseconds as their fraction.
  */
-
-export type GivenKind = 'topup' | 'admin_grant' | 'adjustment'
-type EndKind = 'job_refund' | 'job_overage' | 'job_release' | 'job_expire' | 'job_late_charge'
-export type EntryKind = 'starter_grant' | GivenKind | 'job_reserve' | EndKind | PurchaseMovement['kind']
 
 /** What is asked of the ledger, apart from whose account it is. */
 export type Request =
@@ -70,7 +67,7 @@ export interface Adjust {
   type: 'adjust'
   /** Not 0; negative takes credits */
   amount: number
-  kind: GivenKind
+  kind: 'topup' | 'admin_grant' | 'adjustment'
   /** Unique per account: the same again is a repeat and moves nothing */
   reference: string
   reason: string
@@ -144,7 +141,7 @@ export interface Job {
   id: string
   app_slug: string
   action: string
-  status: 'started' | 'completed' | 'failed'
+  status: JobStatus
   reserved: number
   actual_cost: number
   /** What its completion asked for, where the app's cap charged less; null: it is the actual cost */
@@ -223,17 +220,14 @@ export interface Ended {
 }
 
 export type Refusal =
-  | { code: 'job_not_found' | 'settle_key_required' | 'account_closed' | 'idempotency_key_reused' }
-  | { code: 'balance_out_of_range' }
-  | { code: 'purchase_not_found' | 'purchase_changed' }
+  | { code: 'job_not_found' | 'job_not_ended' | 'job_outside_limits' | 'settle_key_required' | 'account_closed' }
+  | { code: 'idempotency_key_reused' | 'balance_out_of_range' | 'purchase_not_found' | 'purchase_changed' }
   | { code: 'insufficient_credits'; required: number; available: number }
   | { code: 'key_of_ended_job'; job: Job }
   | { code: 'job_already_ended'; job: Job; other_metadata: boolean }
   | { code: 'reference_reused'; entry: Entry }
   | { code: 'would_go_negative'; available: number }
-  | { code: 'job_not_ended' }
   | { code: 'refund_exceeds_cost'; refundable: number }
-  | { code: 'job_outside_limits' }
   | { code: 'app_not_allowed'; apps: string[] }
   | { code: 'budget_exceeded'; budget: number; spent: number; resets_at: number | null }
 
