@@ -16,20 +16,23 @@ import {
   settleKeyRequired,
   wouldGoNegative,
 } from '../http/catalogue.ts'
+import { timestamp } from '../webhooks/outbox.ts'
 import type { Limits } from './budgets.ts'
+import type { JobRow } from './read.ts'
 import { refundedJob, settlement } from './rules.ts'
+import type { EntryRow } from './selection.ts'
 import type {
   Account,
   Adjust,
   Entry,
   Job,
+  Claim as JobClaim,
   Movement,
   Outcome,
   Reconcile,
   Refund,
   Request,
   Reserve,
-  Spender,
 } from './state.ts'
 
 /**
@@ -64,47 +67,14 @@ export interface Ledger {
   close(): Promise<void>
 }
 
-export type JobRow = Omit<
-  Job,
-  | 'metadata'
-  | 'expires_at'
-  | 'created_at'
-  | 'updated_at'
-  | 'ttl_seconds'
-  | 'idempotency_key'
-  | 'request_hash'
-  | 'keyed'
-  | 'max_overage'
-  | 'max_overage_percent'
-  | 'merge'
-  | 'oversized'
-  | 'token_id'
-  | 'grant_id'
-  | 'budget_ids'
-  | 'requested_cost'
-> & {
-  requested_cost: number
-  /** undefined: too large to be read with a batch; `readMetadata` reads it */
-  metadata: Record<string, unknown> | null | undefined
-  expires_at: Date
-  created_at: Date
-  updated_at: Date
-}
-
-export type EntryRow = Omit<Entry, 'created_at'> & { created_at: Date; corrects_job_id: string | null }
-
 /** A job that a caller speaks of. */
-export interface Claim {
-  account_id: string
-  job_id: string
-  /** The app whose settle key was shown; null: a person's token */
-  key_of: string | null
-  /** Who shows a token that may have limits, and no key; absent: anybody else */
-  by?: Spender | undefined
-}
+export type Claim = { account_id: string } & Omit<JobClaim, 'reposted'>
+
+/** A job as it is answered; `metadata` is undefined where it is too large to be read with a batch: `readMetadata` reads it. */
+export type SettledJob = Omit<JobRow, 'metadata'> & { metadata: JobRow['metadata'] | undefined }
 
 export interface Settled {
-  job: JobRow
+  job: SettledJob
   balance: { credits: number; held: number }
   movement: Movement | null
   /** The given metadata would have made the job's too large; the job keeps what it had */
@@ -173,9 +143,9 @@ export async function heartbeat(
   claim: Claim,
   ttl_seconds: number | null,
   default_seconds: number,
-): Promise<JobRow> {
+): Promise<SettledJob> {
   const operation: Operation = { type: 'heartbeat', ...named(claim), ttl_seconds, default_seconds }
-  return jobRow(jobOf(done(await ledger.post(operation))))
+  return withMetadata(jobOf(done(await ledger.post(operation))))
 }
 
 /** The account uses an app: grants the starter credits that are due, else remembers the app; opens the account. */
@@ -315,7 +285,7 @@ function settled(outcome: Outcome): Settled {
   const job = jobOf(done(outcome))
   const { credits, held } = outcome.account
   return {
-    job: jobRow(job),
+    job: withMetadata(job),
     balance: { credits, held },
     movement: settlement(job),
     metadata_kept: job.merge?.too_large === true,
@@ -324,23 +294,27 @@ function settled(outcome: Outcome): Settled {
   }
 }
 
-/** A job as the API says it. */
-function jobRow(job: Job): JobRow {
-  const { id, app_slug, action, status, reserved, actual_cost, refunded, metadata, failure_reason } = job
+/** A job as the API says it, but for its metadata. */
+export function answeredJob(job: Job): Omit<JobRow, 'metadata'> {
+  const { id, app_slug, action, status, reserved, actual_cost, refunded, failure_reason } = job
   return {
-    ...{ id, app_slug, action, status, reserved, actual_cost, refunded, failure_reason },
-    requested_cost: job.requested_cost ?? actual_cost,
-    metadata: job.oversized ? undefined : metadata === null ? null : JSON.parse(metadata),
-    expires_at: new Date(job.expires_at),
-    created_at: new Date(job.created_at),
-    updated_at: new Date(job.updated_at),
+    ...{ id, app_slug, action, status, reserved, actual_cost },
+    ...{ requested_cost: job.requested_cost ?? actual_cost, refunded, failure_reason },
+    expires_at: timestamp(job.expires_at),
+    created_at: timestamp(job.created_at),
+    updated_at: timestamp(job.updated_at),
   }
 }
+
+const withMetadata = (job: Job): SettledJob => ({
+  ...answeredJob(job),
+  metadata: job.oversized ? undefined : job.metadata === null ? null : JSON.parse(job.metadata),
+})
 
 const dateOf = (ms: number | null): Date | null => (ms === null ? null : new Date(ms))
 
 const entryRow = (entry: Entry): EntryRow => ({
   ...entry,
-  created_at: new Date(entry.created_at),
+  created_at: timestamp(entry.created_at),
   corrects_job_id: refundedJob(entry.reference),
 })

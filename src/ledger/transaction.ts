@@ -14,7 +14,7 @@ import {
 } from '../webhooks/outbox.ts'
 import { type BudgetEvent, resetsAt } from './budgets.ts'
 import { load, loadGrants, loadReserves, stateOf } from './load.ts'
-import type { Operation } from './operations.ts'
+import { answeredJob, type Operation } from './operations.ts'
 import { apply, MAX_CREDITS } from './rules.ts'
 import type { Locking } from './sets.ts'
 import { type Account, type Ended, follow, type Outcome, type State } from './state.ts'
@@ -189,18 +189,9 @@ function budgetTold({ event, app, budget }: BudgetEvent, now: number): Happening
 
 /** A job that has ended, as payloads have it; its metadata is the text of the database, so that numbers keep their digits. */
 function endOf({ job, account }: Ended): Happening['ended'][number] {
-  const { id, app_slug, action, status, reserved, actual_cost, refunded, metadata, failure_reason } = job
-  const json = () => {
-    const costs = { actual_cost, requested_cost: job.requested_cost ?? actual_cost, refunded }
-    const times = {
-      expires_at: timestamp(job.expires_at),
-      created_at: timestamp(job.created_at),
-      updated_at: timestamp(job.updated_at),
-    }
-    const text = JSON.stringify({ id, app_slug, action, status, reserved, ...costs, failure_reason, ...times })
-    return `${text.slice(0, -1)},"metadata":${metadata}}`
-  }
-  return { app: app_slug, event: status === 'completed' ? 'job.completed' : 'job.failed', balance: account, json }
+  const json = () => `${JSON.stringify(answeredJob(job)).slice(0, -1)},"metadata":${job.metadata}}`
+  const event = job.status === 'completed' ? 'job.completed' : 'job.failed'
+  return { app: job.app_slug, event, balance: account, json }
 }
 
 const announce = (messages: Message[]): Query[] =>

@@ -14,7 +14,7 @@ import {
 } from '../http/catalogue.ts'
 import { jsonBody, refusals, signedIn } from '../http/refusals.ts'
 import { patchText } from '../http/validation.ts'
-import { complete, fail, heartbeat, type JobRow, type Settled } from '../ledger/operations.ts'
+import { complete, fail, heartbeat, type Settled, type SettledJob } from '../ledger/operations.ts'
 import { readMetadata } from '../ledger/read.ts'
 import {
   HeartbeatRequest,
@@ -149,7 +149,7 @@ async function answer(db: Db, accountId: string, settled: Settled, fault?: strin
 }
 
 /** The job with its metadata, also where that is too large for the ledger to load. */
-const whole = async (db: Db, accountId: string, job: JobRow) => ({
+const whole = async (db: Db, accountId: string, job: SettledJob) => ({
   ...job,
   metadata: job.metadata === undefined ? await readMetadata(db, accountId, job.id) : job.metadata,
 })
