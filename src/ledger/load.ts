@@ -34,7 +34,7 @@ const jobColumns = (
   only: string,
 ) => `jobs.account_id, jobs.id, jobs.app_slug, jobs.action, jobs.status, jobs.reserved, jobs.actual_cost,
   jobs.requested_cost, jobs.refunded,
-  ${readable('jobs.metadata', '::text')} as metadata, ${oversized()} as oversized, jobs.failure_reason, ${ms('jobs.expires_at', 'expires_at')}, ${ms('jobs.created_at', 'created_at')},
+  ${readable('jobs.metadata', '::text')} as metadata, ${oversized} as oversized, jobs.failure_reason, ${ms('jobs.expires_at', 'expires_at')}, ${ms('jobs.created_at', 'created_at')},
   ${ms('jobs.updated_at', 'updated_at')}, jobs.ttl_seconds, jobs.idempotency_key, jobs.request_hash,
   jobs.token_id, jobs.grant_id, jobs.budget_ids, case when jobs.budget_ids is not null then (
     select json_agg(b)::text from (

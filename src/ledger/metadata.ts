@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { MAX_METADATA_BYTES, MAX_METADATA_VALUES } from './rules.ts'
 import type { Merge } from './state.ts'
 
@@ -17,8 +18,7 @@ export const readable = (column = 'jobs.metadata', type = '') =>
   `case when octet_length(${column}::text) <= ${MAX_PRINTED_BYTES} then ${column}${type} end`
 
 /** SQL: whether metadata is too large to be read along with that of others. */
-export const oversized = (column = 'jobs.metadata') =>
-  `coalesce(octet_length(${column}::text) > ${MAX_PRINTED_BYTES}, false)`
+export const oversized = `coalesce(octet_length(jobs.metadata::text) > ${MAX_PRINTED_BYTES}, false)`
 
 /**
  * What is wrong with the size of metadata; undefined: it fits.
@@ -64,25 +64,10 @@ export function mergeMetadata(old: string | null | undefined, patch: string): Me
   if (old === undefined) return { text: '', too_large: true, same: false }
   const before = JSON.parse(old ?? '{}') as Record<string, unknown>
   const wanted = JSON.parse(patch) as Record<string, unknown>
-  const same =
-    old !== null &&
-    Object.entries(wanted).every(([key, value]) => Object.hasOwn(before, key) && equal(before[key], value))
+  const isThere = ([key, value]: [string, unknown]) =>
+    Object.hasOwn(before, key) && isDeepStrictEqual(before[key], value)
+  const same = old !== null && Object.entries(wanted).every(isThere)
   const merged = { ...before, ...wanted }
   const text = JSON.stringify(merged)
   return { text, too_large: !same && excess(merged, text) !== undefined, same }
-}
-
-/** Whether two values of JSON are the same; the order of keys does not matter. */
-function equal(one: unknown, other: unknown): boolean {
-  if (typeof one !== 'object' || typeof other !== 'object' || one === null || other === null) return one === other
-  if (Array.isArray(one) !== Array.isArray(other)) return false
-  const keys = Object.keys(one)
-  return (
-    keys.length === Object.keys(other).length &&
-    keys.every(
-      (key) =>
-        Object.hasOwn(other, key) &&
-        equal((one as Record<string, unknown>)[key], (other as Record<string, unknown>)[key]),
-    )
-  )
 }

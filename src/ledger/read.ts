@@ -48,7 +48,7 @@ const findJobs = statement<
 >(
   'find_jobs',
   `select jobs.account_id, ${JOB_COLUMNS.replaceAll(/\bid\b/g, 'jobs.id')}, ${readable()} as metadata,
-    ${oversized()} as oversized
+    ${oversized} as oversized
   from unnest($account_ids::uuid[], $ids::uuid[]) as asked (account_id, id)
     join jobs on jobs.account_id = asked.account_id and jobs.id = asked.id
   where jobs.account_id = any($account_ids::uuid[])`,
