@@ -1,16 +1,16 @@
 import type { Db } from '../db/tables.ts'
 import { type Page, readPage } from '../http/pages.ts'
+import { balancesBefore } from './history.ts'
 import { MAX_PRINTED_BYTES } from './metadata.ts'
 import { type JobRow, readMetadata } from './read.ts'
 import {
   type EntryFilter,
-  type EntryOfJob,
+  type EntryReader,
   type EntryRow,
   type JobFilter,
   listEntries,
   listJobs,
   type Numbers,
-  numbersOf,
   SEARCH_ROWS,
   searchEntries,
 } from './selection.ts'
@@ -29,10 +29,10 @@ export async function jobsPage(
   db: Db,
   account_id: string,
   filter: JobFilter,
-  { limit = 50, cursor, search }: SearchPage,
+  { limit = 50, cursor, search = SEARCH_ROWS }: SearchPage,
 ): Promise<{ jobs: JobRow[]; next_cursor: string | null }> {
   const read = (last: { id: string } | undefined, count: number) =>
-    listJobs(db, account_id, filter, last?.id ?? cursor, count, search)
+    listJobs(db, account_id, filter, last?.id ?? cursor, { count, search })
   const { rows, more, stoppedAt } = await readPage(limit, read, ({ bytes }) => JOB_BYTES + bytes)
   const jobs = []
   for (const { bytes, ...job } of rows) {
@@ -42,47 +42,41 @@ export async function jobsPage(
   return { jobs, next_cursor: more ? (stoppedAt ?? jobs.at(-1)?.id ?? null) : null }
 }
 
-/** Selects entries, also by time. */
-export interface EntriesOf extends EntryFilter {
+/** Selects entries, also by time: those of history.ts. */
+interface EntriesOf extends EntryFilter {
   from?: Date | undefined
   to?: Date | undefined
 }
 
 /** The numbers of the entries of a period that come after a cursor. */
-export async function numbersAfter(db: Db, account_id: string, filter: EntriesOf, cursor: string | undefined) {
-  const { first, before } = await numbersOf(db, account_id, filter)
-  return { first, before: Math.min(before, Number(cursor ?? before)) }
-}
-
-export async function entriesPage(
+export async function numbersAfter(
   db: Db,
   account_id: string,
-  filter: EntriesOf,
-  { limit = 50, cursor, search }: SearchPage,
-): Promise<{ entries: EntryRow[]; next_cursor: string | null }> {
-  const numbers = await numbersAfter(db, account_id, filter, cursor)
-  return pageOf(limit, numbers, (range, count) => listEntries(db, account_id, filter, range, count, search))
+  { from, to }: EntriesOf,
+  cursor: string | undefined,
+): Promise<Numbers> {
+  const moments = [from, to].filter((moment) => moment !== undefined)
+  const found = moments.length > 0 ? await balancesBefore(db, account_id, moments) : []
+  const after = (time: Date) => (found.find(({ moment }) => moment.getTime() === time.getTime())?.seq ?? 0) + 1
+  const before = to ? after(to) : Number.MAX_SAFE_INTEGER
+  return { first: from ? after(from) : 1, before: Math.min(before, Number(cursor ?? before)) }
 }
 
+/** A page of entries by a reader of selection.ts. */
+const pageBy =
+  <Row extends EntryRow>(read: EntryReader<Row>) =>
+  async (db: Db, account_id: string, filter: EntriesOf, { limit = 50, cursor, search = SEARCH_ROWS }: SearchPage) => {
+    const { first, before } = await numbersAfter(db, account_id, filter, cursor)
+    const portion = (last: Row | undefined, count: number) =>
+      read(db, account_id, filter, { first, before: last?.seq ?? before }, { count, search })
+    const { rows: entries, more, stoppedAt } = await readPage<Row>(limit, portion, entryBytes)
+    return { entries, next_cursor: more ? (stoppedAt ?? String(entries.at(-1)?.seq)) : null }
+  }
+
+export const entriesPage = pageBy(listEntries)
 /** The same with the apps and actions of the entries' jobs. */
-export async function entriesOfJobsPage(
-  db: Db,
-  account_id: string,
-  filter: EntriesOf,
-  { limit = 50, cursor, search = SEARCH_ROWS }: SearchPage,
-): Promise<{ entries: EntryOfJob[]; next_cursor: string | null }> {
-  const numbers = await numbersAfter(db, account_id, filter, cursor)
-  return pageOf(limit, numbers, (range, count) => searchEntries(db, account_id, filter, range, { count, search }))
-}
-
-type Reader<Row> = (numbers: Numbers, count: number) => Promise<{ rows: Row[]; stoppedAt: string | undefined }>
-
-async function pageOf<Row extends EntryRow>(limit: number, { first, before }: Numbers, listed: Reader<Row>) {
-  const read = (last: Row | undefined, count: number) => listed({ first, before: last?.seq ?? before }, count)
-  const { rows: entries, more, stoppedAt } = await readPage<Row>(limit, read, entryBytes)
-  return { entries, next_cursor: more ? (stoppedAt ?? String(entries.at(-1)?.seq)) : null }
-}
+export const entriesOfJobsPage = pageBy(searchEntries)
 
 /** About how long an entry is as JSON. */
-const entryBytes = ({ reference, reason }: { reference: string | null; reason: string | null }): number =>
+const entryBytes = ({ reference, reason }: EntryRow): number =>
   300 + Buffer.byteLength(reference ?? '') + Buffer.byteLength(reason ?? '')

@@ -1,7 +1,7 @@
 import { isoTime, statement } from '../db/statement.ts'
 import type { Db, EntryKind, JobStatus } from '../db/tables.ts'
 import { FIRST_ID, LAST_ID } from '../http/pages.ts'
-import { balancesBefore, refundedJobOf } from './history.ts'
+import { refundedJobOf } from './history.ts'
 import { firstJobId, lastJobId } from './job-ids.ts'
 import { MAX_PRINTED_BYTES } from './metadata.ts'
 import { JOB_COLUMNS, type JobRow } from './read.ts'
@@ -121,8 +121,7 @@ export async function listJobs(
   account_id: string,
   { app, status, token, from, to }: JobFilter,
   before: string | undefined,
-  count: number,
-  search = SEARCH_ROWS,
+  { count, search }: { count: number; search: number },
 ): Promise<Found<JobOfList>> {
   const part = app === undefined ? (status ? 'status' : 'all') : status ? 'both' : 'app'
   const time = from || to ? 'period' : 'any'
@@ -211,57 +210,37 @@ const entrySearch = (name: keyof typeof ENTRIES) =>
 const entryLists = { all: entryList('all'), kind: entryList('kind') }
 const entrySearches = { all: entrySearch('all'), kind: entrySearch('kind') }
 
+const isUsual = (kind: EntryKind | undefined) => kind === 'job_reserve' || kind === 'job_refund'
+
 /** Reads a portion of an account's entries. */
-export async function listEntries(
+export type EntryReader<Row> = (
   db: Db,
   account_id: string,
   filter: EntryFilter,
   numbers: Numbers,
-  count: number,
-  search = SEARCH_ROWS,
-): Promise<Found<EntryRow>> {
+  most: { count: number; search: number },
+) => Promise<Found<Row>>
+
+export const listEntries: EntryReader<EntryRow> = async (db, account_id, filter, numbers, most) => {
   const { kind, app, token } = filter
-  const isUsual = kind === 'job_reserve' || kind === 'job_refund'
-  if (app !== undefined || token !== undefined || isUsual) {
-    return searchEntries(db, account_id, filter, numbers, { count, search })
-  }
-  const list = kind === undefined ? entryLists.all : entryLists.kind
-  return { rows: await list(db, { account_id, kind: kind ?? '', count, ...numbers }), stoppedAt: undefined }
+  if (app !== undefined || token !== undefined || isUsual(kind))
+    return searchEntries(db, account_id, filter, numbers, most)
+  const list = entryLists[kind === undefined ? 'all' : 'kind']
+  const rows = await list(db, { account_id, kind: kind ?? '', count: most.count, ...numbers })
+  return { rows, stoppedAt: undefined }
 }
 
 /** The same by a search, with the apps and actions of their jobs. */
-export async function searchEntries(
-  db: Db,
-  account_id: string,
-  { kind, app = '', token }: EntryFilter,
-  numbers: Numbers,
-  { count, search }: { count: number; search: number },
-): Promise<Found<EntryOfJob>> {
-  const isUsual = kind === 'job_reserve' || kind === 'job_refund'
-  const query = entrySearches[kind === undefined || isUsual ? 'all' : 'kind']
-  const listed = await query(db, { account_id, kind: kind ?? '', app, token: token ?? null, ...numbers, count, search })
-  return foundBy(listed, { search, count }, ({ seq }) => String(seq))
+export const searchEntries: EntryReader<EntryOfJob> = async (db, account_id, filter, numbers, most) => {
+  const { kind, app = '', token = null } = filter
+  const query = entrySearches[kind === undefined || isUsual(kind) ? 'all' : 'kind']
+  const listed = await query(db, { account_id, kind: kind ?? '', app, token, ...numbers, ...most })
+  return foundBy(listed, most, ({ seq }) => String(seq))
 }
 
-/** The numbers of an account's entries in a period. Times are those of history.ts. */
-export async function numbersOf(
-  db: Db,
-  account_id: string,
-  { from, to }: { from?: Date | undefined; to?: Date | undefined },
-): Promise<Numbers> {
-  const moments = [from, to].filter((moment) => moment !== undefined)
-  if (moments.length === 0) return { first: 1, before: Number.MAX_SAFE_INTEGER }
-  const found = await balancesBefore(db, account_id, moments)
-  const after = (moment: Date) => (found.find((one) => one.moment.getTime() === moment.getTime())?.seq ?? 0) + 1
-  return { first: from ? after(from) : 1, before: to ? after(to) : Number.MAX_SAFE_INTEGER }
-}
-
-const entriesOf = statement<{ account_id: string; references: string[] }, EntryRow>(
+/** Reads the entries of an account with these references, oldest first. */
+export const readEntriesOf = statement<{ account_id: string; references: string[] }, EntryRow>(
   'entries_of_references',
   `select ${ENTRY_COLUMNS} from ledger_entries
   where account_id = $account_id::uuid and reference = any($references::text[]) order by seq`,
 )
-
-/** Reads the entries of an account with these references, oldest first. */
-export const readEntriesOf = (db: Db, account_id: string, references: string[]): Promise<EntryRow[]> =>
-  entriesOf(db, { account_id, references })

@@ -172,6 +172,6 @@ export async function readAnyJob(db: Db, id: string): Promise<{ job: AccountJob;
   if (!job) throw noSuchJob()
   const { account_id } = owner
   const references = Array.from({ length: MAX_REFUND_PARTS }, (_, n) => refundReference(job.id, n + 1))
-  const refunds = job.refunded > 0 ? await readEntriesOf(db, account_id, references) : []
+  const refunds = job.refunded > 0 ? await readEntriesOf(db, { account_id, references }) : []
   return { job: { account_id, ...job }, refunds }
 }

@@ -58,7 +58,7 @@ export function addAccountChanges(app: FastifyInstance): void {
       const after = account.credits + amount
       const paid = fields.text('reference')
       if (paid) checkReference(paid, kind)
-      const [earlier] = paid ? await readEntriesOf(app.db, account.id, [paid]) : []
+      const [earlier] = paid ? await readEntriesOf(app.db, { account_id: account.id, references: [paid] }) : []
       if (earlier) {
         const { amount, created_at } = earlier
         const about = `${creditsText(amount)} at ${timeText(new Date(created_at))}`
