@@ -11,9 +11,7 @@ const MEMORY = '32MB'
 
 type Queries = Partial<Record<Invariant, string>>
 
-/**
- * The invariants. Each is a query that returns no row while the ledger is right; what it returns names the culprit.
- */
+/** The invariants. Each is a query that returns no row while the ledger is right; what it returns names the culprit. */
 const CHECKS: Queries = {
   'credits equal the sum of the entries': `
     select a.id as account_id, a.credits, coalesce(e.total, 0)::text as entries
@@ -105,19 +103,8 @@ const PER_JOB = `
     (values (0, started_wrong), (1, ended_wrong), (2, kinds_wrong)) as v (nth, broken)
   where (started_wrong or ended_wrong or kinds_wrong) and broken`
 
-/** What administrators gave back of jobs. */
-const REFUND_CHECKS: Queries = {
-  "a job's refunds are the entries that name it, and never exceed its cost": `
-    select coalesce(j.account_id, e.account_id) as account_id, coalesce(j.id::text, e.job_id) as job_id, j.refunded, j.actual_cost,
-      e.total::text as entries
-    from (select account_id, id, refunded, actual_cost from jobs where refunded <> 0) j
-    full join (select account_id, substring(reference from 8 for 36) as job_id, sum(amount) as total from ledger_entries
-      where reference ~ '^refund:[0-9a-f]{8}-[0-9a-f-]{27}(:[0-9]+)?$' group by 1, 2) e
-      on e.account_id = j.account_id and e.job_id = j.id::text
-    where j.id is null or e.job_id is null or e.total <> j.refunded or j.refunded > j.actual_cost`,
-}
-
-const PURCHASE_CHECKS: Queries = {
+/** Of purchases, of what administrators gave back of jobs, and of budgets. */
+const MORE_CHECKS: Queries = {
   'each paid purchase has one equal topup, and the reverse': `
     select coalesce(p.account_id, e.account_id) as account_id, p.id as purchase_id, coalesce(p.reference, e.reference) as reference,
       p.credits, e.total::text as entries
@@ -142,9 +129,16 @@ const PURCHASE_CHECKS: Queries = {
         (select coalesce(sum((refund ->> 'credits')::bigint), 0) from jsonb_array_elements(refunds) as refund) as total
       from purchases) sums
     where taken_back <> total or taken_back not between 0 and credits`,
-}
 
-const BUDGET_CHECKS: Queries = {
+  "a job's refunds are the entries that name it, and never exceed its cost": `
+    select coalesce(j.account_id, e.account_id) as account_id, coalesce(j.id::text, e.job_id) as job_id, j.refunded, j.actual_cost,
+      e.total::text as entries
+    from (select account_id, id, refunded, actual_cost from jobs where refunded <> 0) j
+    full join (select account_id, substring(reference from 8 for 36) as job_id, sum(amount) as total from ledger_entries
+      where reference ~ '^refund:[0-9a-f]{8}-[0-9a-f-]{27}(:[0-9]+)?$' group by 1, 2) e
+      on e.account_id = j.account_id and e.job_id = j.id::text
+    where j.id is null or e.job_id is null or e.total <> j.refunded or j.refunded > j.actual_cost`,
+
   'what a budget has spent in its period is what the jobs of that hold and cost': `
     select b.account_id, b.id as budget_id, b.spent, coalesce(sum(j.counted), 0)::text as jobs
     from budgets b left join (
@@ -158,9 +152,7 @@ const BUDGET_CHECKS: Queries = {
 const QUERIES: { names: Invariant[]; query: string }[] = [
   ...alone(CHECKS),
   { names: JOB_CHECKS, query: PER_JOB },
-  ...alone(PURCHASE_CHECKS),
-  ...alone(REFUND_CHECKS),
-  ...alone(BUDGET_CHECKS),
+  ...alone(MORE_CHECKS),
 ]
 
 function alone(checks: Queries) {
