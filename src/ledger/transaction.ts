@@ -31,20 +31,19 @@ export interface Context extends Locking {
   visits: Visits
 }
 
-const utility = (name: string, text: string): Query => ({ name, text })
-const BEGIN = utility('begin', 'begin')
-const COMMIT = utility('commit', 'commit')
-const ROLLBACK = utility('rollback', 'rollback')
+const BEGIN: Query = { name: 'begin', text: 'begin' }
+const COMMIT: Query = { name: 'commit', text: 'commit' }
+const ROLLBACK: Query = { name: 'rollback', text: 'rollback' }
 
 /**
  * Locks are held while this process computes. If it freezes, the server ends the transaction after a second and releases them. `set
  * local`, because a pooler drops the options that a connection is opened with.
  */
-const FROZEN = utility('set_idle_timeout', `set local idle_in_transaction_session_timeout = '1s'`)
-const PATIENT = utility('set_lock_timeout', `set local lock_timeout = '${LOCK_MS}ms'`)
-const PROPAGATE = utility('set_propagate', `set local citus.propagate_set_commands = 'local'`)
+const FROZEN: Query = { name: 'set_idle_timeout', text: `set local idle_in_transaction_session_timeout = '1s'` }
+const PATIENT: Query = { name: 'set_lock_timeout', text: `set local lock_timeout = '${LOCK_MS}ms'` }
+const PROPAGATE: Query = { name: 'set_propagate', text: `set local citus.propagate_set_commands = 'local'` }
 /** Citus cannot plan without the values. */
-const PLAN_ANEW = utility('set_plan_anew', 'set local plan_cache_mode = force_custom_plan')
+const PLAN_ANEW: Query = { name: 'set_plan_anew', text: 'set local plan_cache_mode = force_custom_plan' }
 
 const begin = ({ waits, sharded }: Locking): Query[] => [
   BEGIN,
