@@ -1,6 +1,7 @@
 import { statement } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
 import { type Budget, inPeriod, type Limits, resetsAt } from './budgets.ts'
+import { BUDGET } from './load.ts'
 import { ms } from './sets.ts'
 
 /** A budget as the API says it; all null where there is none. */
@@ -18,7 +19,7 @@ const NONE: BudgetStatus = { budget: null, period: null, apps: null, spent: null
 
 const readBudgets = statement<{ account_id: string; ids: string[] }, Budget & { now: number }>(
   'read_budgets',
-  `select id, amount, period, apps, spent, ${ms('period_start', 'period_start')}, low_told, exceeded_told,
+  `select ${BUDGET},
     ${ms('clock_timestamp()', 'now')}
   from budgets where account_id = $account_id::uuid and id = any($ids::uuid[])`,
 )

@@ -13,6 +13,9 @@ import type { Visit, Visits } from './visits.ts'
 
 type Rows = unknown[]
 
+/** What is read by id. */
+const NAMED = { account_id: 'uuid', id: 'uuid' }
+
 /** Waits for the lock of one account. */
 const awaitLock = statement<Arrays, never>(
   'ledger_await_lock',
@@ -41,12 +44,12 @@ const jobColumns = (
       select ${BUDGET} from budgets where budgets.account_id = jobs.account_id and id = any(jobs.budget_ids) ${only}) b
   ) end as budgets`
 
-const BUDGET = `id, amount, period, apps, spent, ${ms('period_start', 'period_start')}, low_told, exceeded_told`
-const NAMED_BUDGETS = { account_id: 'uuid', id: 'uuid' }
+/** SQL: the columns of a budget. */
+export const BUDGET = `id, amount, period, apps, spent, ${ms('period_start', 'period_start')}, low_told, exceeded_told`
 const readBudgets = forms(
   'ledger_budgets',
   ({ only }) => `select budgets.account_id, ${BUDGET.replace('id,', 'budgets.id,')}
-  from ${rowsOf(NAMED_BUDGETS, 'named')}
+  from ${rowsOf(NAMED, 'named')}
     join budgets on budgets.account_id = named.account_id and budgets.id = named.id
     ${only('budgets.account_id', '$account_id')}`,
 )
@@ -71,14 +74,12 @@ const readCounted = forms(
   group by jobs.account_id, named.id, date_trunc('day', jobs.created_at, 'UTC')`,
 )
 
-const NAMED_JOBS = { account_id: 'uuid', id: 'uuid' }
-
 /** Jobs by id, and what their app says of them. */
 const readJobs = forms(
   'ledger_jobs',
   ({ only }) => `select ${jobColumns(only('budgets.account_id', '$account_id'))},
     apps.settle_key_hash is not null as keyed, apps.max_overage, apps.max_overage_percent
-  from ${rowsOf(NAMED_JOBS, 'named')} join jobs on jobs.account_id = named.account_id and jobs.id = named.id
+  from ${rowsOf(NAMED, 'named')} join jobs on jobs.account_id = named.account_id and jobs.id = named.id
     ${only('jobs.account_id', '$account_id')} left join apps on apps.slug = jobs.app_slug`,
 )
 
@@ -112,12 +113,11 @@ const readEntries = forms(
     ${only('ledger_entries.account_id', '$account_id')}`,
 )
 
-const NAMED_PURCHASES = { account_id: 'uuid', id: 'uuid' }
 const readPurchases = forms(
   'ledger_purchases',
   ({ only }) => `select purchases.account_id, purchases.id, pack_name, credits, status, failure_reason, checkout_id,
     payment_id, reference, amount, refunds, taken_back, disputed, receipt_url, ${ms('paid_at', 'paid_at')}, version
-  from ${rowsOf(NAMED_PURCHASES, 'named')}
+  from ${rowsOf(NAMED, 'named')}
     join purchases on purchases.account_id = named.account_id and purchases.id = named.id
     ${only('purchases.account_id', '$account_id')}`,
 )
@@ -140,14 +140,11 @@ const readHolds = statement<{ account_id: string }, never>(
   `select ${jobColumns('and budgets.account_id = $account_id::uuid')} from jobs where account_id = $account_id::uuid and status = 'started' order by id limit ${MAX_CLOSED_HOLDS}`,
 )
 
-type JobRecord = Omit<Job, 'keyed' | 'max_overage' | 'max_overage_percent' | 'merge'> & {
-  account_id: string
-  /** JSON */
-  budgets: string | null
-  keyed?: boolean
-  max_overage?: number | null
-  max_overage_percent?: number | null
-}
+/** What only `readJobs` reads. */
+type OfApp = Pick<Job, 'keyed' | 'max_overage' | 'max_overage_percent'>
+const NO_APP: OfApp = { keyed: false, max_overage: null, max_overage_percent: null }
+/** `budgets` is JSON. */
+type JobRecord = Omit<Job, keyof OfApp | 'merge'> & Partial<OfApp> & { account_id: string; budgets: string | null }
 
 /** A query, and where its rows go. */
 interface Read {
@@ -236,41 +233,34 @@ export function load(operations: Operation[], { waits, sharded }: Locking, visit
   if (waits) reads.unshift({ query: awaitLock.query({ account_ids }), take: () => {} })
   if (jobs.length) {
     const take = (rows: Rows, states: Map<string, State>) => takeJobs(rows, states, patches)
-    reads.push({ query: readJobs(sharded).query(arraysOf(NAMED_JOBS, jobs)), take })
+    reads.push({ query: readJobs(sharded).query(arraysOf(NAMED, jobs)), take })
   }
-  if (keys.length)
-    reads.push({
-      query: readKeys(sharded).query(arraysOf(NAMED_KEYS, keys)),
-      take: (rows, states) => takeJobs(rows, states),
-    })
+  if (keys.length) reads.push({ query: readKeys(sharded).query(arraysOf(NAMED_KEYS, keys)), take: takeJobs })
   if (slugs.size) reads.push({ query: readApps.query({ slugs: [...slugs] }), take: takeApps })
   if (visitors.size) reads.push(loadGrants([...visitors]))
-  for (const account_id of closing)
-    reads.push({ query: readHolds.query({ account_id }), take: (rows, states) => takeJobs(rows, states) })
+  for (const account_id of closing) reads.push({ query: readHolds.query({ account_id }), take: takeJobs })
   if (references.length)
     reads.push({ query: readEntries(sharded).query(arraysOf(NAMED_ENTRIES, references)), take: takeEntries })
   if (purchases.length)
-    reads.push({ query: readPurchases(sharded).query(arraysOf(NAMED_PURCHASES, purchases)), take: takePurchases })
-  if (budgets.length)
-    reads.push({ query: readBudgets(sharded).query(arraysOf(NAMED_BUDGETS, budgets)), take: takeBudgets })
+    reads.push({ query: readPurchases(sharded).query(arraysOf(NAMED, purchases)), take: takePurchases })
+  if (budgets.length) reads.push({ query: readBudgets(sharded).query(arraysOf(NAMED, budgets)), take: takeBudgets })
   if (periods.size) {
-    const take = (rows: Rows, states: Map<string, State>) => takeCounted(rows, states, [...periods.values()])
-    reads.push({ query: readCounted(sharded).query(arraysOf(NAMED_PERIODS, [...periods.values()])), take })
+    const named = [...periods.values()]
+    const take = (rows: Rows, states: Map<string, State>) => takeCounted(rows, states, named)
+    reads.push({ query: readCounted(sharded).query(arraysOf(NAMED_PERIODS, named)), take })
   }
   return reads
 }
 
 /** What accounts that are short of credits may still have: overdue holds, and starter credits. */
 export function loadReserves(reserves: Visit[], visits: Visits, { sharded }: Locking): Read[] {
-  const reads = [loadOverdue([...new Set(reserves.map(({ account_id }) => account_id))], sharded)]
+  const account_ids = [...new Set(reserves.map(({ account_id }) => account_id))]
+  const overdue: Read = { query: readOverdue(sharded).query({ account_ids }), take: takeOverdue }
   const due = reserves.filter((visit) => !visits.isGranted(visit))
-  if (due.length === 0) return reads
+  if (due.length === 0) return [overdue]
   const slugs = [...new Set(due.map(({ app }) => app))]
-  return [
-    ...reads,
-    { query: readApps.query({ slugs }), take: takeApps },
-    loadGrants(due.map(({ account_id }) => account_id)),
-  ]
+  const apps: Read = { query: readApps.query({ slugs }), take: takeApps }
+  return [overdue, apps, loadGrants(due.map(({ account_id }) => account_id))]
 }
 
 /** The apps of accounts that have been loaded. */
@@ -283,18 +273,6 @@ export const loadGrants = (account_ids: string[]): Read => ({
     }
     for (const { account_id, ...grant } of rows as (Grant & { account_id: string })[])
       states.get(account_id)?.grants?.set(grant.app_slug, grant)
-  },
-})
-
-const loadOverdue = (account_ids: string[], sharded: boolean): Read => ({
-  query: readOverdue(sharded).query({ account_ids }),
-  take(rows, states) {
-    takeJobs(rows, states)
-    for (const { account_id, id } of rows as JobRecord[]) {
-      const state = states.get(account_id)
-      const job = state?.jobs.get(id)
-      if (job) state?.overdue.push(job)
-    }
   },
 })
 
@@ -319,14 +297,7 @@ export const stateOf = (account: Account, now: number): State => ({
 
 /** @param patches the metadata that operations bring, by account and job */
 function takeJobs(rows: Rows, states: Map<string, State>, patches?: Map<string, string>): void {
-  for (const {
-    account_id,
-    budgets,
-    keyed = false,
-    max_overage = null,
-    max_overage_percent = null,
-    ...row
-  } of rows as JobRecord[]) {
+  for (const { account_id, budgets, ...row } of rows as JobRecord[]) {
     const state = states.get(account_id)
     if (!state) continue
     // Read by id already: that one knows what its operation makes of it.
@@ -334,10 +305,19 @@ function takeJobs(rows: Rows, states: Map<string, State>, patches?: Map<string, 
     const patch = patches?.get(`${account_id} ${row.id}`)
     const stored = row.oversized ? undefined : row.metadata
     const merge = patch === undefined ? null : mergeMetadata(stored, patch)
-    const job: Job = known ?? { ...row, keyed, max_overage, max_overage_percent, merge }
+    const job: Job = known ?? { ...NO_APP, ...row, merge }
     state.jobs.set(job.id, job)
     if (job.idempotency_key !== null) state.keys.set(job.idempotency_key, job)
     if (budgets !== null) for (const budget of JSON.parse(budgets) as Budget[]) state.budgets.set(budget.id, budget)
+  }
+}
+
+function takeOverdue(rows: Rows, states: Map<string, State>): void {
+  takeJobs(rows, states)
+  for (const { account_id, id } of rows as JobRecord[]) {
+    const state = states.get(account_id)
+    const job = state?.jobs.get(id)
+    if (job) state?.overdue.push(job)
   }
 }
 

@@ -32,8 +32,8 @@ export const rowsOf = (columns: Columns, alias: string) =>
   `(select ${Object.entries(columns).map(([name, type]) => `unnest($${name}::${type}[]) as ${name}`)}) as ${alias}`
 
 /** The parameters of `rowsOf`: its columns as arrays. */
-export function arraysOf(columns: Columns, rows: object[]): Record<string, unknown[]> {
-  const arrays: Record<string, unknown[]> = {}
+export function arraysOf(columns: Columns, rows: object[]): Arrays {
+  const arrays: Arrays = {}
   for (const name in columns) arrays[name] = rows.map((row) => (row as Record<string, unknown>)[name])
   return arrays
 }
