@@ -84,24 +84,17 @@ export const isBeyond = ({ amount, spent }: Budget, cost: number): boolean => am
 
 export const isLow = ({ amount, spent }: Budget): boolean => amount !== null && spent > 0 && spent >= amount * LOW
 
-type Given<T> = { [Name in keyof T]?: T[Name] | undefined }
-
 /**
  * The budget with other limits. What is spent stays. With another period it is what has counted since the beginning of that; of none, ever
  * since the first limit. Where the amount or the period changes, its webhooks are due again.
  */
 export function withLimits(
   budget: Budget,
-  { amount, period, apps }: Given<Limits>,
+  { amount = budget.amount, period = budget.period, apps = budget.apps }: Partial<Limits>,
   counted: Counted[],
   now: number,
 ): Budget {
-  const changed: Budget = {
-    ...budget,
-    amount: amount === undefined ? budget.amount : amount,
-    period: period === undefined ? budget.period : period,
-    apps: apps === undefined ? budget.apps : apps,
-  }
+  const changed: Budget = { ...budget, amount, period, apps }
   if (changed.amount === null) changed.period = null
   if (changed.amount === budget.amount && changed.period === budget.period) return changed
   if (changed.period !== budget.period) {

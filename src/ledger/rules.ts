@@ -357,15 +357,11 @@ function settlePurchase(state: State, { purchase_id, version, payment }: Reconci
 }
 
 /** Limits what a token or a grant may spend. The first limit begins to count now; with another period, what is spent is counted anew. */
-function limit(state: State, { id, amount, period, apps }: Limit): Outcome {
+function limit(state: State, request: Limit): Outcome {
   if (state.account.closed) return refused(state, { code: 'account_closed' })
+  const { id } = request
   const known = budgetOf(state, id)
-  const budget = withLimits(
-    known ?? newBudget(id, state.now),
-    { amount, period, apps },
-    state.counted.get(id) ?? [],
-    state.now,
-  )
+  const budget = withLimits(known ?? newBudget(id, state.now), request, state.counted.get(id) ?? [], state.now)
   if (!known && budget.amount === null && budget.apps === null) return repeated(state)
   return { ...begin(state), budgets: [budget] }
 }
