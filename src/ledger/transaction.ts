@@ -164,19 +164,13 @@ async function tell(session: Session, { db }: Context, changes: Change[]): Promi
   )
 }
 
-function happeningsOf({ state, loaded, outcomes }: Change): Happening[] {
-  let before = loaded
-  return outcomes.map(({ account, ended, told }) => {
-    const happening = {
-      before,
-      after: account,
-      ended: ended.map(endOf),
-      budgets: told.map((event) => budgetTold(event, state.now)),
-    }
-    before = account
-    return happening
-  })
-}
+const happeningsOf = ({ state, loaded, outcomes }: Change): Happening[] =>
+  outcomes.map(({ account, ended, told }, n) => ({
+    before: outcomes[n - 1]?.account ?? loaded,
+    after: account,
+    ended: ended.map(endOf),
+    budgets: told.map((event) => budgetTold(event, state.now)),
+  }))
 
 /** A budget that is low or exceeded, as payloads have it. */
 function budgetTold({ event, app, budget }: BudgetEvent, now: number): Happening['budgets'][number] {
