@@ -28,7 +28,7 @@ export const PAGE_BYTES = 1_048_576
 const PORTION = 51
 
 /** A part of a list. `stoppedAt`: where the search stopped after examining many rows; more may follow. */
-interface Portion<Row> {
+export interface Portion<Row> {
   rows: Row[]
   stoppedAt?: string | undefined
 }

@@ -1,6 +1,6 @@
 import { isoTime, statement } from '../db/statement.ts'
 import type { Db, EntryKind, JobStatus } from '../db/tables.ts'
-import { FIRST_ID, LAST_ID } from '../http/pages.ts'
+import { FIRST_ID, LAST_ID, type Portion } from '../http/pages.ts'
 import { refundedJobOf } from './history.ts'
 import { firstJobId, lastJobId } from './job-ids.ts'
 import { MAX_PRINTED_BYTES } from './metadata.ts'
@@ -15,12 +15,6 @@ import { JOB_COLUMNS, type JobRow } from './read.ts'
 /** How many rows one search looks at. */
 export const SEARCH_ROWS = 400
 
-/** Rows of a list, and where a search stopped before it found as many as were asked for. */
-interface Found<Row> {
-  rows: Row[]
-  stoppedAt: string | undefined
-}
-
 /** A row of a search. The last row that was looked at is there, too, whether it matches or not. */
 interface Searched {
   place: number
@@ -31,7 +25,7 @@ function foundBy<Row extends Searched>(
   listed: Row[],
   { search, count }: { search: number; count: number },
   placeOf: (row: Row) => string,
-): Found<Omit<Row, keyof Searched>> {
+): Portion<Omit<Row, keyof Searched>> {
   const last = listed.at(-1)
   const rows = listed.filter(({ matches }) => matches).map(({ place: _, matches: __, ...row }) => row)
   const stopped = last !== undefined && last.place === search && rows.length < count
@@ -122,7 +116,7 @@ export async function listJobs(
   { app, status, token, from, to }: JobFilter,
   before: string | undefined,
   { count, search }: { count: number; search: number },
-): Promise<Found<JobOfList>> {
+): Promise<Portion<JobOfList>> {
   const part = app === undefined ? (status ? 'status' : 'all') : status ? 'both' : 'app'
   const time = from || to ? 'period' : 'any'
   const end = to ? lastJobId(to) : LAST_ID
@@ -132,7 +126,7 @@ export async function listJobs(
     first: from ? firstJobId(from) : FIRST_ID,
     before: before !== undefined && before.toLowerCase() < end ? before : end,
   }
-  if (token === undefined) return { rows: await lists[part][time](db, query), stoppedAt: undefined }
+  if (token === undefined) return { rows: await lists[part][time](db, query) }
   const listed = await searches[part][time](db, { ...query, token, search })
   return foundBy(listed, { search, count }, ({ id }) => id)
 }
@@ -219,15 +213,14 @@ export type EntryReader<Row> = (
   filter: EntryFilter,
   numbers: Numbers,
   most: { count: number; search: number },
-) => Promise<Found<Row>>
+) => Promise<Portion<Row>>
 
 export const listEntries: EntryReader<EntryRow> = async (db, account_id, filter, numbers, most) => {
   const { kind, app, token } = filter
   if (app !== undefined || token !== undefined || isUsual(kind))
     return searchEntries(db, account_id, filter, numbers, most)
   const list = entryLists[kind === undefined ? 'all' : 'kind']
-  const rows = await list(db, { account_id, kind: kind ?? '', count: most.count, ...numbers })
-  return { rows, stoppedAt: undefined }
+  return { rows: await list(db, { account_id, kind: kind ?? '', count: most.count, ...numbers }) }
 }
 
 /** The same by a search, with the apps and actions of their jobs. */
