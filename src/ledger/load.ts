@@ -147,7 +147,7 @@ const NO_APP: OfApp = { keyed: false, max_overage: null, max_overage_percent: nu
 type JobRecord = Omit<Job, keyof OfApp | 'merge'> & Partial<OfApp> & { account_id: string; budgets: string | null }
 
 /** A query, and where its rows go. */
-interface Read {
+export interface Read {
   query: Query
   take(rows: Rows, states: Map<string, State>): void
 }

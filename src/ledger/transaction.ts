@@ -1,4 +1,3 @@
-import type { Result } from '../db/exchange.ts'
 import type { Session } from '../db/pipeline.ts'
 import type { Query } from '../db/statement.ts'
 import type { Db } from '../db/tables.ts'
@@ -13,7 +12,7 @@ import {
   timestamp,
 } from '../webhooks/outbox.ts'
 import { type BudgetEvent, resetsAt } from './budgets.ts'
-import { load, loadGrants, loadReserves, stateOf } from './load.ts'
+import { load, loadGrants, loadReserves, type Read, stateOf } from './load.ts'
 import { answeredJob, type Operation } from './operations.ts'
 import { apply, MAX_CREDITS } from './rules.ts'
 import type { Locking } from './sets.ts'
@@ -25,7 +24,7 @@ import type { Visits } from './visits.ts'
 const LOCK_MS = 1_000
 
 /** What a transaction needs to know beside its operations. */
-export interface Context extends Locking {
+interface Context extends Locking {
   /** Its webhook endpoints are meant */
   db: Db
   visits: Visits
@@ -99,24 +98,21 @@ async function read(session: Session, operations: Operation[], context: Context)
   // An account that does not come back under a lock that is waited for does not exist: it has nothing.
   if (context.waits)
     for (const { account_id } of operations) states.set(account_id, stateOf(empty(account_id), UNOPENED))
-  const take = (reads: ReturnType<typeof load>, results: Result[]) => {
-    for (const [n, read] of reads.entries()) read.take(results[n]?.rows ?? [], states)
-  }
-  const reads = load(operations, context, context.visits)
-  const opening = begin(context)
-  const results = await session.send([...opening, ...reads.map(({ query }) => query)])
-  take(reads, results.slice(opening.length))
+  await take(session, load(operations, context, context.visits), states, begin(context))
 
   const asked = new Map<string, number>()
   const reserves = operations.filter((operation) => operation.type === 'reserve')
   for (const { account_id, cost } of reserves) asked.set(account_id, (asked.get(account_id) ?? 0) + cost)
   const isShort = (id: string) => (states.get(id)?.account.credits ?? MAX_CREDITS) < (asked.get(id) ?? 0)
   const short = reserves.filter(({ account_id }) => isShort(account_id))
-  if (short.length > 0) {
-    const more = loadReserves(short, context.visits, context)
-    take(more, await session.send(more.map(({ query }) => query)))
-  }
+  if (short.length > 0) await take(session, loadReserves(short, context.visits, context), states)
   return states
+}
+
+/** Sends queries, after those that open the transaction, and takes their rows into states. */
+async function take(session: Session, reads: Read[], states: Map<string, State>, opening: Query[] = []): Promise<void> {
+  const results = await session.send([...opening, ...reads.map(({ query }) => query)])
+  for (const [n, read] of reads.entries()) read.take(results[opening.length + n]?.rows ?? [], states)
 }
 
 /** Applies operations in their order. @returns what became of each, of each account, and what is to be committed with it */
@@ -155,9 +151,8 @@ async function tell(session: Session, { db }: Context, changes: Change[]): Promi
   const happened = changes.map((change) => ({ ...change, happenings: happeningsOf(change) }))
   const crossed = happened.filter(({ state, happenings }) => !state.grants && happenings.some(isHeardBy(db)))
   if (crossed.length > 0) {
-    const { query, take } = loadGrants(crossed.map(({ state }) => state.account.id))
-    const [result] = await session.send([query])
-    take(result?.rows ?? [], new Map(crossed.map(({ state }) => [state.account.id, state])))
+    const states = new Map(crossed.map(({ state }) => [state.account.id, state]))
+    await take(session, [loadGrants([...states.keys()])], states)
   }
   return happened.flatMap(({ state: { account, grants, now }, happenings }) =>
     messagesOf(db, account.id, happenings, new Set(grants?.keys()), now),
