@@ -10,16 +10,13 @@ const CLOCKS_MS = 300_000
 /** 48 bits. */
 const LAST_MS = 2 ** 48 - 1
 
-const hexOf = (ms: number): string => Math.min(Math.max(ms, 0), LAST_MS).toString(16).padStart(12, '0')
+function idOf(ms: number, rest: string): string {
+  const hex = Math.min(Math.max(ms, 0), LAST_MS).toString(16).padStart(12, '0')
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-${rest}`
+}
 
 /** Before the id of every job that was created at this time or later. */
-export function firstJobId(time: Date): string {
-  const hex = hexOf(time.getTime() - CLOCKS_MS)
-  return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`
-}
+export const firstJobId = (time: Date): string => idOf(time.getTime() - CLOCKS_MS, '0000-0000-000000000000')
 
 /** After the id of every job that was created before this time. */
-export function lastJobId(time: Date): string {
-  const hex = hexOf(time.getTime() + CLOCKS_MS)
-  return `${hex.slice(0, 8)}-${hex.slice(8)}-ffff-ffff-ffffffffffff`
-}
+export const lastJobId = (time: Date): string => idOf(time.getTime() + CLOCKS_MS, 'ffff-ffff-ffffffffffff')

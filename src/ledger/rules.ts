@@ -281,10 +281,7 @@ function visit(state: State, { app: slug }: Extract<Request, { type: 'visit' }>)
   return outcome
 }
 
-/**
- * Grants the starter credits of a registered app, once, and remembers the app. Nothing happens where the balance has no room for
- * them.
- */
+/** Grants the starter credits of a registered app, once, where the balance has room for them, and remembers the app. */
 function grantStarter(state: State, outcome: Outcome, slug: string): void {
   const app = state.apps.get(slug)
   const grant = state.grants?.get(slug)
