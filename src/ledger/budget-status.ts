@@ -5,7 +5,7 @@ import { BUDGET } from './load.ts'
 import { ms } from './sets.ts'
 
 /** A budget as the API says it; all null where there is none. */
-export interface BudgetStatus {
+interface BudgetStatus {
   budget: number | null
   period: Limits['period']
   apps: string[] | null

@@ -24,7 +24,7 @@ export const oversized = `coalesce(octet_length(jobs.metadata::text) > ${MAX_PRI
  * What is wrong with the size of metadata; undefined: it fits.
  * @param text the metadata as compact JSON
  */
-export function excess(metadata: object, text = JSON.stringify(metadata)): string | undefined {
+export function excess(metadata: object, text: string): string | undefined {
   const TOO_LARGE = `must not be larger than ${MAX_METADATA_BYTES} bytes as JSON`
   let bytes = Buffer.byteLength(text)
   if (bytes > MAX_METADATA_BYTES) return TOO_LARGE

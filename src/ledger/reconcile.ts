@@ -34,7 +34,7 @@ export interface Purchase {
 }
 
 /** What was posted for one refund or dispute. */
-export interface TakenBack {
+interface TakenBack {
   /** The provider's id of it */
   id: string
   /** In money, as last heard; 0: it does not count, or not any more */
