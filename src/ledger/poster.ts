@@ -22,6 +22,8 @@ const MAX_REPEATS = 3
 
 interface Posted {
   operation: Operation
+  /** It waits in the lane of its account: ends that */
+  patience?: NodeJS.Timeout
   /** It has waited for its account's lock for as long as it may */
   late?: true
   /** A batch has left it out */
@@ -73,6 +75,7 @@ export function createPoster(
     if (lanes.has(operation.account_id)) joinLane(posted)
     else join(main, posted)
     return promise.finally(() => {
+      clearTimeout(posted.patience)
       served++
       if (--waiting === 0) idle.resolve()
     })
@@ -93,7 +96,7 @@ export function createPoster(
     const lane = lanes.get(account) ?? { queue: [], running: false, account }
     lanes.set(account, lane)
     join(lane, posted)
-    setTimeout(() => {
+    posted.patience = setTimeout(() => {
       posted.late = true
       const place = lane.queue.indexOf(posted)
       if (place < 0) return

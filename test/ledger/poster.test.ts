@@ -1,6 +1,8 @@
 import { request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { sql } from 'kysely'
 import pg from 'pg'
@@ -102,6 +104,28 @@ t.test('what arrives together is one transaction, and each has its own answer', 
   ]
   t.strictSame(await postAll(ends), [{ credits: -5, held: 90 }, { credits: 99, held: 0 }, 'job_not_found'])
   t.strictSame(sizes, [5, 3])
+})
+
+t.test('an operation that was answered is not kept, also where it waited for its account', async (t) => {
+  const { db, config, people } = await setUp(t)
+  const [ada] = (await people(1)) as [Person]
+  const hold = await holdAccounts(t, await databaseUrl(), ada.id)
+  const { post, close } = createPoster(db, connectForPosting(config.database, db))
+  t.teardown(close)
+  const answered = async (operation: Operation): Promise<WeakRef<Operation>> => {
+    const posted = post(operation)
+    await hold.waiting(1)
+    await hold.release()
+    await posted
+    return new WeakRef(operation)
+  }
+  const kept = await answered(reserve(ada.id, 1))
+  setFlagsFromString('--expose-gc')
+  const collect: () => void = runInNewContext('gc')
+  // A reference is kept until the turn of the event loop ends in which it was made or read.
+  await sleep(1)
+  collect()
+  t.equal(kept.deref(), undefined)
 })
 
 t.test('one that comes alone leaves at once, and what comes meanwhile goes together', async (t) => {
