@@ -43,10 +43,11 @@ export function statement<Params extends Record<string, unknown>, Row>(name: str
 }
 
 /**
- * SQL of an aggregate as a bigint: 0 without rows, and at most what a JavaScript number holds exactly, which a sum over many accounts may
- * exceed.
+ * SQL of an aggregate as a bigint: 0 without rows, and no further from it than a JavaScript number is exact, which a sum over many accounts
+ * may exceed.
  */
-export const safeSum = (sum: string): string => `least(coalesce(${sum}, 0), ${Number.MAX_SAFE_INTEGER})::bigint`
+export const safeSum = (sum: string): string =>
+  `greatest(least(coalesce(${sum}, 0), ${Number.MAX_SAFE_INTEGER}), ${Number.MIN_SAFE_INTEGER})::bigint`
 
 /** SQL of a time in the format of answers, ISO 8601 in UTC with milliseconds. Text avoids creating a Date for each row. */
 export const isoTime = (column: string): string =>

@@ -68,7 +68,7 @@ export interface Ledger {
 }
 
 /** A job that a caller speaks of. */
-export type Claim = { account_id: string } & Omit<JobClaim, 'reposted'>
+export type Claim = { account_id: string } & JobClaim
 
 /** A job as it is answered; `metadata` is undefined where it is too large to be read with a batch: `readMetadata` reads it. */
 export type SettledJob = Omit<JobRow, 'metadata'> & { metadata: JobRow['metadata'] | undefined }

@@ -48,7 +48,7 @@ export interface Reserve extends Spender {
   ttl_without_key: boolean
 }
 
-interface Claim {
+export interface Claim {
   job_id: string
   /** The app whose settle key was shown; null: a person's token, which is not enough where the job's app has a key */
   key_of: string | null

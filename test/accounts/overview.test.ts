@@ -97,6 +97,21 @@ t.test('the overview sums up accounts, jobs and purchases, and what needs attent
   t.match(last_verify, { ok: true, broken: [] })
 })
 
+t.test('sums that are beyond what a number holds exactly are answered as the largest one', async (t) => {
+  const { app, admin } = await startOwn(t)
+  const operator = await admin()
+  const most = Number.MAX_SAFE_INTEGER
+  const people = [await personWith(app, 1), await personWith(app, 1)]
+  for (const { clerkId: clerk_id } of people) {
+    const take = { clerk_id, amount: -most, kind: 'adjustment', reference: unique('r'), reason: 'a test' }
+    t.equal((await operator.post('/api/admin/credits', { ...take, allow_negative: true })).statusCode, 200)
+  }
+  t.match(await overviewOf(app, operator), { owed: most })
+  const reason = 'a test'
+  for (const { clerkId: clerk_id } of people) await operator.post('/api/admin/accounts/close', { clerk_id, reason })
+  t.match(await overviewOf(app, operator), { closed_credits: -most })
+})
+
 t.test('totals are gathered in the background, and less often where that takes long', async (t) => {
   const { db, admin } = await startOwn(t)
   const gatheredAt = async () => (await (await admin()).get('/api/admin/overview')).json().overview.gathered_at
