@@ -109,8 +109,8 @@ const MUTATIONS: [what: string, from: string, to: string][] = [
   ['an overage tells nothing', 'isBeyond(budget, 0) && !budget.exceeded_told', 'false'],
   [
     'a closed account is given budgets',
-    "if (state.account.closed) return refused(state, { code: 'account_closed' })\n  const known = budgetOf",
-    'const known = budgetOf',
+    "if (state.account.closed) return refused(state, { code: 'account_closed' })\n  const { id } = request",
+    'const { id } = request',
   ],
   [
     'no limit makes a budget',
@@ -123,7 +123,11 @@ const MUTATIONS: [what: string, from: string, to: string][] = [
   ['no period turns', 'if (start <= period_start) return budget', 'return budget'],
   ['a new period keeps what was spent', 'return { ...budget, spent: 0,', 'return { ...budget,'],
   ['low at half', 'const LOW = 0.8', 'const LOW = 0.5'],
-  ['another amount forgets what is spent', '...budget,\n    amount:', '...budget,\n    spent: 0,\n    amount:'],
+  [
+    'another amount forgets what is spent',
+    '{ ...budget, amount, period, apps }',
+    '{ ...budget, spent: 0, amount, period, apps }',
+  ],
   ['another amount is told no more', '{ ...changed, low_told: isLow(changed), exceeded_told: false }', 'changed'],
   ['a period stays without an amount', 'if (changed.amount === null) changed.period = null', ''],
   ['another period keeps what the budget has spent', 'if (changed.period !== budget.period) {', 'if (false) {'],
