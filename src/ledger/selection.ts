@@ -164,13 +164,14 @@ const ENTRY_COLUMNS = `seq, ${isoTime('created_at')} as created_at, kind, amount
   ${refundedJobOf('ledger_entries')} as corrects_job_id`
 
 /** Most entries are of these kinds; the others have an index. */
-const USUAL_KINDS = `('job_reserve', 'job_refund')`
+const USUAL_KINDS: EntryKind[] = ['job_reserve', 'job_refund']
+const isUsual = (kind: EntryKind | undefined): boolean => kind !== undefined && USUAL_KINDS.includes(kind)
 
 const NUMBERED = 'account_id = $account_id::uuid and seq < $before::bigint and seq >= $first::bigint'
 const ENTRIES = {
   all: NUMBERED,
   // The second condition is that of the index.
-  kind: `${NUMBERED} and kind = $kind and kind not in ${USUAL_KINDS}`,
+  kind: `${NUMBERED} and kind = $kind and kind not in ('${USUAL_KINDS.join("', '")}')`,
 }
 
 type EntriesQuery = Numbers & Record<string, unknown> & { account_id: string; kind: string; count: number }
@@ -203,8 +204,6 @@ const entrySearch = (name: keyof typeof ENTRIES) =>
 
 const entryLists = { all: entryList('all'), kind: entryList('kind') }
 const entrySearches = { all: entrySearch('all'), kind: entrySearch('kind') }
-
-const isUsual = (kind: EntryKind | undefined) => kind === 'job_reserve' || kind === 'job_refund'
 
 /** Reads a portion of an account's entries. */
 export type EntryReader<Row> = (
